@@ -1,0 +1,16 @@
+/** The port to a rate limiter: fixed points per window, per key. */
+export interface LimitAnswer {
+  readonly allowed: boolean;
+  readonly remaining: number;
+  /** Milliseconds until the window resets. */
+  readonly resetMs: number;
+}
+
+export interface Limiter {
+  /** Takes one point from `key`'s window. Never throws: an unreachable store falls back to this replica's memory. */
+  take(
+    key: string,
+    limit: { readonly points: number; readonly windowSeconds: number },
+  ): LimitAnswer | Promise<LimitAnswer>;
+  close(): Promise<void>;
+}

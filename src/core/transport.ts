@@ -1,0 +1,26 @@
+/** How an upstream MCP server is reached: data of a server definition, read by adapters. */
+export type ServerTransport = HttpTransport | StdioTransport | BuiltinTransport;
+
+export interface HttpTransport {
+  readonly kind: 'http';
+  /** `{partition}` is replaced by the binding's partition. Trailing slash kept exactly. */
+  readonly url: string;
+}
+
+export interface StdioTransport {
+  readonly kind: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  /** The child's whole environment beside PATH, HOME and the like (runner's allow-list). */
+  readonly env: Readonly<Record<string, string>>;
+  /** Name of the variable that receives the binding's credential. */
+  readonly credentialEnv?: string;
+  readonly cwd?: string;
+  /** stateful: one child per principal and credential; stateless: shared by all callers of the organization. */
+  readonly state: 'stateful' | 'stateless';
+}
+
+export interface BuiltinTransport {
+  readonly kind: 'builtin';
+  readonly name: string;
+}

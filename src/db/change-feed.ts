@@ -1,0 +1,11 @@
+/** Who writes announces; who caches listens. Postgres LISTEN/NOTIFY between replicas, in-process when embedded, a poll as backstop. */
+export type Change =
+  | { readonly kind: 'organization'; readonly id: string }
+  | { readonly kind: 'key'; readonly id: string }
+  | { readonly kind: 'session'; readonly id: string; readonly expiresAt: number }
+  /** Anything may have changed (the feed was interrupted): drop all caches. */
+  | { readonly kind: 'everything' };
+
+export interface ChangeFeed {
+  subscribe(listener: (change: Change) => void): () => void;
+}

@@ -1,0 +1,78 @@
+/**
+ * What a warm call needs of one organization, immutable and in memory. Rebuilt when the change feed says so and swapped
+ * by reference: a request that holds one finishes with it.
+ */
+import type { BindingId, CredentialId, OrgId, ServerId } from '#core/ids.ts';
+import type { Secret } from '#core/secret.ts';
+import type { ServerTransport } from '#core/transport.ts';
+
+export interface OrganizationSnapshot {
+  readonly id: OrgId;
+  readonly slug: string;
+  /** The identity provider's id of the organization (`org_123`). */
+  readonly externalId: string | undefined;
+  readonly name: string;
+  /** Grows with every change. */
+  readonly version: number;
+  /** By name: collections and enabled or disabled servers of the organization. A collection hides a server of its name. */
+  readonly endpoints: ReadonlyMap<string, Endpoint>;
+}
+
+export interface Endpoint {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: 'collection' | 'server';
+  /** `'*'`: any active member. An empty list admits nobody. */
+  readonly allowedRoles: readonly string[] | '*';
+  readonly bindings: readonly Binding[];
+}
+
+export interface Binding {
+  readonly id: BindingId;
+  readonly server: ServerDefinition;
+  readonly partition: string | undefined;
+  readonly credential: CredentialRef | undefined;
+  /** By real tool name: what is merged over the caller's arguments, the collection's value winning. */
+  readonly enforced: ReadonlyMap<string, EnforcedArguments>;
+}
+
+/** argument name → object shallow-merged over the object the caller sent there. */
+export type EnforcedArguments = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+
+export interface ServerDefinition {
+  readonly id: ServerId;
+  readonly key: string;
+  readonly title: string;
+  readonly org: OrgId | undefined;
+  readonly transport: ServerTransport;
+  /** Receives X-User-* headers (DESIGN ruling 7). */
+  readonly trusted: boolean;
+  /** False: JSON-RPC -32000 "Access Denied". */
+  readonly enabled: boolean;
+  /** Milliseconds; undefined: the gateway's default for tools/call. */
+  readonly totalTimeoutMs: number | undefined;
+}
+
+export interface CredentialRef {
+  readonly id: CredentialId;
+  readonly org: OrgId;
+  /** Changes whenever the sealed value does: part of cache and pool keys. */
+  readonly version: number;
+  /** How it goes upstream over HTTP; `{}` is replaced by the secret: `authorization` → `Bearer {}`. */
+  readonly header: { readonly name: string; readonly template: string };
+}
+
+export interface SnapshotStore {
+  /** By slug, external id or UUID; undefined: not in memory (ask `load`). Synchronous: the warm path. */
+  find(organization: string): OrganizationSnapshot | undefined;
+  /** Loads it if it exists. One query in flight per organization; unknown names are remembered for a short while. */
+  load(organization: string): Promise<OrganizationSnapshot | undefined>;
+  close(): Promise<void>;
+}
+
+export interface CredentialOpener {
+  /** Synchronous where the key material is in memory. */
+  find(credential: CredentialRef): Secret | undefined;
+  /** Throws GatehouseError `credential_unavailable`. */
+  open(credential: CredentialRef): Promise<Secret>;
+}

@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { RequirementsReporter } from './test/kit/requirements-reporter.ts';
 
 // biome-ignore lint/style/noDefaultExport: vitest asks for it
 export default defineConfig({
@@ -7,5 +8,7 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    reporters: ['default', ['json', { outputFile: '.cache/vitest.json' }], new RequirementsReporter()],
+    coverage: { include: ['src/**'], reportsDirectory: 'coverage' },
   },
 });

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    globalSetup: ['test/kit/postgres-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },

@@ -19,7 +19,9 @@ export function openApi(version: string): object {
 
 function operation(operationId: string, route: AdminRoute): object {
   const inPath = [...route.path.matchAll(/:(\w+)/g)].map(([, name = '']) => name);
-  const rest = route.input.omit(Object.fromEntries(inPath.map((name) => [name, true])));
+  const rest = z.strictObject(
+    Object.fromEntries(Object.entries(route.input.shape).filter(([name]) => !inPath.includes(name))),
+  );
   return {
     operationId,
     summary: route.summary,

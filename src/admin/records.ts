@@ -103,7 +103,7 @@ export interface AdminRecords {
   /** In one transaction, credentials sealed. */
   insertCollection(org: OrgId, values: NewCollection): Promise<CollectionRow>;
   /** Bindings become exactly `values.bindings`; a credential that is equal is left as it is sealed. */
-  replaceCollection(org: OrgId, id: string, values: NewCollection): Promise<CollectionRow>;
+  replaceCollection(org: OrgId, id: string, values: NewCollection): Promise<{ readonly changed: boolean }>;
 
   listKeys(org: OrgId): Promise<readonly KeyRow[]>;
   insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;

@@ -1,14 +1,13 @@
 /** What must hold between settings (DESIGN.md rulings 13, 14, 19): one throw per broken rule, in the order people meet them. */
 import { GatehouseError } from '#core/error.ts';
 import type { Config } from './load.ts';
-import { isPlaceholder, isWeakKey } from './weak.ts';
+import { isWeakKey } from './weak.ts';
 
 /** Warnings for what is accepted. Throws GatehouseError `setting`. */
 export function checkConfig(config: Config): readonly string[] {
   const warnings: string[] = [];
   checkRequired(config);
   checkKey(config, warnings);
-  checkIdentity(config);
   checkBaseUrl(config);
   checkReferences(config);
   return warnings;
@@ -37,15 +36,6 @@ function checkKey({ secrets, nodeEnv }: Config, warnings: string[]): void {
   warnings.push(
     'ENCRYPTION_KEY is a placeholder or too regular: accepted only because NODE_ENV is development or test',
   );
-}
-
-function checkIdentity({ identity, production }: Config): void {
-  for (const provider of identity) {
-    const workosKey = provider.kind === 'workos' ? provider.apiKey : undefined;
-    if (production && typeof workosKey === 'string' && isPlaceholder(workosKey)) {
-      throw broken('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
-    }
-  }
 }
 
 function checkBaseUrl({ http, production }: Config): void {

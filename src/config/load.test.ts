@@ -47,7 +47,7 @@ test('the documented settings are read with their documented defaults [S0.20] [S
   expect(config.database.url?.reveal()).toBe(database);
   expect(config.http.baseUrl).toBe('http://localhost:4000');
   expect(config.telemetry).toMatchObject({ logLevel: 'info', logFormat: 'pretty' });
-  expect(config.identity[0]).toMatchObject({
+  expect(config.identity[0]?.read()).toMatchObject({
     kind: 'workos',
     authorizationServerUrl: 'https://api.workos.com/auth/v1',
     clientId: 'client_1',
@@ -265,7 +265,15 @@ test('the configuration is frozen and prints no secret [I3]', () => {
   });
   expect(Object.isFrozen(config.http)).toBe(true);
   const printed = inspect(config, { depth: 20 }) + JSON.stringify(config);
-  for (const canary of [key, 'postgres:postgres']) expect(printed).not.toContain(canary);
+  for (const canary of [key, 'postgres:postgres', 'sk_canary']) expect(printed).not.toContain(canary);
+});
+
+test('WorkOS in the file takes the place of its variables', () => {
+  const source = `identity: [{kind: workos, apiKey: '\${WORKOS_API_KEY}', clientId: c2, authorizationServerUrl: https://a.example}]`;
+  const { identity } = yaml(source, { ENCRYPTION_KEY: key, WORKOS_API_KEY: 'sk_1' });
+  expect(identity.map((provider) => provider.read())).toMatchObject([
+    { kind: 'workos', apiKey: 'sk_1', clientId: 'c2' },
+  ]);
 });
 
 test('there are at most 60 settings, each named once', () => {

@@ -11,11 +11,20 @@ import { parseDotenv } from './dotenv.ts';
 import { parseDuration } from './limits.ts';
 import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping, mappingSchema } from './schema.ts';
 import { type Setting, settings } from './settings.ts';
+import { isPlaceholder } from './weak.ts';
 import { type Path, parseYaml, type YamlFile } from './yaml.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;
 
-export interface Config extends Omit<FileConfig, 'http' | 'telemetry'> {
+/** Settings of one identity provider, some of them secret: behind a function, where no printer looks. */
+export interface IdentitySettings {
+  readonly kind: string;
+  /** For the adapter registry's `open`. */
+  readonly read: () => { readonly kind: string };
+}
+
+export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identity'> {
+  readonly identity: readonly IdentitySettings[];
   readonly http: FileConfig['http'] & { readonly baseUrl: string };
   readonly telemetry: FileConfig['telemetry'] & { readonly logFormat: 'json' | 'pretty' };
   readonly nodeEnv: string;
@@ -62,7 +71,7 @@ export function loadConfig(options: LoadOptions): Config {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
     },
-    identity: [...parsed.data.identity, ...workos(env)],
+    identity: identities(parsed.data, env),
     nodeEnv: env.NODE_ENV ?? '',
     production: env.NODE_ENV === 'production',
     demo: isDemo(parsed.data, env),
@@ -217,18 +226,22 @@ function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
 
 const workosNames = ['WORKOS_API_KEY', 'WORKOS_AUTHORIZATION_SERVER_URL', 'WORKOS_CLIENT_ID'] as const;
 
+/** WorkOS by its variables, unless the file says more of it. */
+function identities({ identity }: FileConfig, env: Env): readonly IdentitySettings[] {
+  const all = identity.some(({ kind }) => kind === 'workos') ? identity : [...identity, ...workos(env)];
+  return all.map((settings) => ({ kind: settings.kind, read: () => settings }));
+}
+
 function workos(env: Env): FileConfig['identity'] {
   if (workosNames.every((name) => env[name] === undefined)) return [];
   const missing = workosNames.find((name) => env[name] === undefined);
   if (missing) throw broken(`${missing} environment variable is required`);
-  return [
-    {
-      kind: 'workos',
-      apiKey: env.WORKOS_API_KEY ?? '',
-      clientId: env.WORKOS_CLIENT_ID ?? '',
-      authorizationServerUrl: urlSetting(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '',
-    },
-  ];
+  const apiKey = env.WORKOS_API_KEY ?? '';
+  if (env.NODE_ENV === 'production' && isPlaceholder(apiKey)) {
+    throw broken('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
+  }
+  const authorizationServerUrl = urlSetting(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
+  return [{ kind: 'workos', apiKey, clientId: env.WORKOS_CLIENT_ID ?? '', authorizationServerUrl }];
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;

@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http';
+import { GatehouseError } from '#core/error.ts';
+
+/** Reads a whole request body of at most `limit` bytes; exactly one of `done` and `fail` is called, once. */
+export function readBody(
+  req: IncomingMessage,
+  limit: number,
+  { done, fail }: { readonly done: (body: Buffer) => void; readonly fail: (error: GatehouseError) => void },
+): void {
+  let first: Buffer | undefined;
+  let more: Buffer[] | undefined;
+  let length = 0;
+  let over = false;
+  const finish = (error?: GatehouseError, body?: Buffer) => {
+    if (over) return;
+    over = true;
+    if (body) done(body);
+    else fail(error ?? new GatehouseError('bad_request', { message: 'The request body broke off' }));
+  };
+  const tooLarge = () => new GatehouseError('too_large', { message: `Request body is larger than ${limit} bytes` });
+  if (Number(req.headers['content-length'] ?? 0) > limit) {
+    finish(tooLarge());
+    return;
+  }
+  req.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > limit) {
+      req.pause();
+      finish(tooLarge());
+    } else if (!first) first = chunk;
+    else {
+      more ??= [first];
+      more.push(chunk);
+    }
+  });
+  req.on('end', () => finish(undefined, more ? Buffer.concat(more) : (first ?? Buffer.alloc(0))));
+  req.on('error', () => finish());
+  req.on('close', () => finish());
+}

@@ -1,0 +1,105 @@
+/** The listener: Node's own server with the timeouts that its defaults leave open. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { GatehouseError } from '#core/error.ts';
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly maxHeaderBytes: number;
+  readonly maxConnections: number;
+}
+
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting, answers what is in flight with `Connection: close`, cuts what is left after the deadline. */
+  close(deadlineMs: number): Promise<void>;
+}
+
+export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
+
+/** Throws GatehouseError `setting` when the port is taken or not ours to open. */
+export async function openListener(options: ListenerOptions, handler: Handler): Promise<Listener> {
+  const server = createServer({
+    maxHeaderSize: options.maxHeaderBytes,
+    headersTimeout: options.headersTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: options.keepAliveTimeoutMs,
+    connectionsCheckingInterval: 1000,
+    insecureHTTPParser: false,
+    noDelay: true,
+    keepAlive: true,
+  });
+  server.maxConnections = options.maxConnections;
+  server.maxHeadersCount = 0;
+  let closing = false;
+  server.on('request', (req, res) => {
+    if (closing) res.shouldKeepAlive = false;
+    handler(req, res);
+  });
+  server.on('clientError', refuseBrokenRequest);
+  server.on('connect', (_req, socket) => socket.destroy());
+  server.on('upgrade', (_req, socket: Socket) =>
+    answerAndClose(socket, '400 Bad Request', 'Upgrade is not supported here'),
+  );
+  await listen(server, options);
+  const address = server.address() as AddressInfo;
+  return {
+    host: options.host,
+    port: address.port,
+    close(deadlineMs) {
+      closing = true;
+      return closeServer(server, deadlineMs);
+    },
+  };
+}
+
+function listen(server: Server, { host, port }: ListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE'
+          ? `Port ${port} on ${host} is taken: stop what uses it or set PORT to another one`
+          : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown error'}): set HOST and PORT to an address of this machine`;
+      reject(new GatehouseError('setting', { message: why, cause: error }));
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
+
+function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    server.close(() => {
+      clearTimeout(timer);
+      clearInterval(idle);
+      resolve();
+    });
+    server.closeIdleConnections();
+    // A keep-alive connection that turned idle after close() would hold it open for the whole keep-alive time.
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+  });
+}
+
+function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  if (error.code === 'HPE_HEADER_OVERFLOW')
+    answerAndClose(socket, '431 Request Header Fields Too Large', 'Request headers are too large');
+  else if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    answerAndClose(socket, '408 Request Timeout', 'The request took too long to arrive');
+  else answerAndClose(socket, '400 Bad Request', 'The request is not valid HTTP/1.1');
+}
+
+function answerAndClose(socket: Socket, status: string, message: string): void {
+  const body = JSON.stringify({ error: message });
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

@@ -69,6 +69,12 @@ export const errorTable = {
   },
   session_unknown: { http: 404, rpc: -32001, level: 'info', message: 'Session not found' },
   upstream_unreachable: { http: 502, rpc: -32603, level: 'error', message: 'Upstream server is unreachable' },
+  upstream_refused: {
+    http: 502,
+    rpc: -32603,
+    level: 'error',
+    message: 'Upstream server refused the credential that the gateway sent',
+  },
   upstream_broken: { http: 502, rpc: -32603, level: 'error', message: 'Upstream server broke off its answer' },
   upstream_timeout: { http: 504, rpc: -32603, level: 'error', message: 'Upstream server did not answer in time' },
   upstream_busy: { http: 503, rpc: -32603, level: 'warn', message: 'Upstream server is at its limit' },

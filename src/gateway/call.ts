@@ -1,0 +1,40 @@
+/**
+ * What the rooms learn of one request, from arrival to its last byte. Each room returns its own small value; this is what
+ * the account room needs of them all, whatever room the request ends in.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { OrgId } from '#core/ids.ts';
+import type { Principal } from '#core/principal.ts';
+import type { RequestHeaders } from '#http/headers.ts';
+import type { Message } from '#mcp/message.ts';
+import type { Era } from '#mcp/versions.ts';
+import type { Endpoint } from '#records/snapshot.ts';
+import type { McpPath } from './path.ts';
+
+export interface Call {
+  readonly id: string;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly path: McpPath;
+  /** Unix milliseconds, and monotonic milliseconds for the duration. */
+  readonly at: number;
+  readonly startedAt: number;
+  address: string;
+  headers: RequestHeaders | undefined;
+  principal: Principal | undefined;
+  message: Message | undefined;
+  era: Era;
+  org: OrgId | undefined;
+  endpoint: Endpoint | undefined;
+  server: string | undefined;
+  bytesIn: number;
+  bytesOut: number;
+  /** Milliseconds until the upstream's head; undefined: none came. */
+  upstreamMs: number | undefined;
+  /** What is given back at the end: the caller's place among concurrent calls. */
+  release: (() => void) | undefined;
+  accounted: boolean;
+}
+
+/** A request whose head passed the receive room. */
+export type Received = Call & { readonly headers: RequestHeaders };

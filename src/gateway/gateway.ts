@@ -1,0 +1,254 @@
+/**
+ * The data plane: one request through the rooms (DESIGN 4). Each room takes what the ones before it learnt and returns its
+ * own value; a room that must wait returns a promise, on a warm call none does. One try/catch, here, at the edge.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Upstream } from '#adapters/upstream/upstream.ts';
+import type { Clock } from '#core/clock.ts';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { uuidv7 } from '#core/ids.ts';
+import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
+import { readBody } from '#http/body.ts';
+import { addressKey } from '#http/client-address.ts';
+import { classifyMessage } from '#mcp/classify.ts';
+import type { JsonLimits } from '#mcp/json-scan.ts';
+import { parseMessage } from '#mcp/message.ts';
+import type { CallRecord, CallRecorder } from '#records/call-record.ts';
+import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
+import { callRecord, logFields } from './account.ts';
+import { type Access, authorize } from './authorize.ts';
+import type { Call, Received } from './call.ts';
+import type { Heartbeat } from './heartbeat.ts';
+import type { Caller, Identifier } from './identify.ts';
+import type { Limits } from './limits.ts';
+import type { McpPath } from './path.ts';
+import { type ReceiveOptions, receive } from './receive.ts';
+import { type Outcome, Relay } from './relay.ts';
+import { type RenderOptions, renderError } from './render.ts';
+import type { Session, Sessions } from './session.ts';
+import { soleBinding, type TimeoutSettings, transform } from './transform.ts';
+
+export interface GatewayDeps {
+  readonly identifier: Identifier;
+  readonly snapshots: SnapshotStore;
+  readonly credentials: CredentialOpener;
+  readonly sessions: Sessions;
+  readonly limits: Limits;
+  readonly recorder: CallRecorder;
+  readonly heartbeat: Heartbeat;
+  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly observe: (record: CallRecord) => void;
+  readonly logRequest: (record: CallRecord, fields: object) => void;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly receive: ReceiveOptions;
+  readonly render: RenderOptions;
+  readonly timeouts: TimeoutSettings;
+  readonly json: JsonLimits;
+  readonly maxBodyBytes: number;
+}
+
+export type McpHandler = (req: IncomingMessage, res: ServerResponse, path: McpPath) => void;
+
+/** Goes on at once with a value, later with a promised one: the warm path makes no promise. */
+function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown: unknown) => void): void {
+  if (value instanceof Promise) {
+    value.then(next).catch(fail);
+    return;
+  }
+  next(value);
+}
+
+export function openGateway(deps: GatewayDeps): McpHandler {
+  const { clock } = deps;
+
+  function account(call: Call, outcome: Outcome, done: () => void): void {
+    if (call.accounted) return;
+    if (!outcome.open) {
+      call.accounted = true;
+      call.release?.();
+    }
+    const record = callRecord(call, outcome, clock.monotonic());
+    if (!outcome.open) {
+      deps.observe(record);
+      deps.logRequest(record, logFields(record, outcome.error));
+    }
+    deps.recorder.record(record, done);
+  }
+
+  function refuse(call: Call, thrown: unknown): void {
+    const error = asGatehouseError(thrown);
+    if (call.accounted) return;
+    account(call, { status: error.row.http, open: false, error }, () => {
+      if (!call.res.headersSent && !call.res.destroyed) renderError(call.res, call, { error, options: deps.render });
+    });
+  }
+
+  function identify(call: Received, next: (caller: Caller) => void, fail: (thrown: unknown) => void): void {
+    const refuseStranger = (thrown: unknown) => {
+      const error = asGatehouseError(thrown);
+      if (error.row.http !== 401) return fail(error);
+      const counted = deps.limits.takeStranger(addressKey(call.address));
+      if (counted instanceof Promise) counted.then(() => fail(error), fail);
+      else fail(error);
+    };
+    let caller: Caller | Promise<Caller>;
+    try {
+      caller = deps.identifier.identify(call.headers);
+    } catch (thrown) {
+      refuseStranger(thrown);
+      return;
+    }
+    if (caller instanceof Promise) caller.then(next, refuseStranger).catch(fail);
+    else next(caller);
+  }
+
+  function readMessage(call: Received, next: () => void, fail: (thrown: unknown) => void): void {
+    if (call.req.method !== 'POST') {
+      if (call.headers.protocolVersion === '2026-07-28') throw new GatehouseError('method_not_allowed');
+      next();
+      return;
+    }
+    readBody(call.req, deps.maxBodyBytes, {
+      fail,
+      done: (body) => {
+        try {
+          call.bytesIn = body.length;
+          const message = parseMessage(body, deps.json);
+          call.message = message;
+          const { protocolVersion, mcpMethod: method, mcpName: name } = call.headers;
+          call.era = classifyMessage(message, { protocolVersion, method, name });
+          next();
+        } catch (thrown) {
+          fail(thrown);
+        }
+      },
+    });
+  }
+
+  function enter(call: Received, caller: Caller, access: Access): void {
+    const { principal } = caller;
+    const stream = call.req.method === 'GET' || call.message?.method === 'subscriptions/listen';
+    call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
+  }
+
+  function findSession(call: Received, { principal }: Caller, { organization, endpoint }: Access): Session | undefined {
+    const id = call.headers.sessionId;
+    if (id === undefined || call.era === 'modern' || call.message?.method === 'initialize') return undefined;
+    const owner = { principal: principal.key, org: organization.id, endpoint: endpoint.id };
+    const session = deps.sessions.find(id, owner);
+    if (!session) throw new GatehouseError('session_unknown');
+    return session;
+  }
+
+  function openCredential({ credential }: Binding): Secret | undefined | Promise<Secret> {
+    return credential ? (deps.credentials.find(credential) ?? deps.credentials.open(credential)) : undefined;
+  }
+
+  function forward(call: Received, caller: Caller, access: Access, fail: (thrown: unknown) => void): void {
+    const { organization, endpoint } = access;
+    const binding = soleBinding(endpoint.bindings);
+    call.server = binding.server.key;
+    if (!binding.server.enabled) {
+      throw new GatehouseError('not_enabled', {
+        data: `Service '${binding.server.key}' is not enabled for your organization`,
+      });
+    }
+    if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    enter(call, caller, access);
+    const session = findSession(call, caller, access);
+    then(
+      openCredential(binding),
+      (credential) => {
+        const outgoing = transform({
+          call,
+          principal: caller.principal,
+          organization,
+          binding,
+          message: call.message,
+          credential,
+          upstreamSessionId: session?.upstreamId,
+          timeouts: deps.timeouts,
+        });
+        const owner = { principal: caller.principal.key, org: organization.id, endpoint: endpoint.id };
+        const relay = new Relay(call, {
+          account,
+          refuse,
+          sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId),
+          endSession:
+            session && call.req.method === 'DELETE' ? () => void deps.sessions.end(session).catch(fail) : undefined,
+          watch: deps.heartbeat.watch,
+          monotonic: clock.monotonic,
+        });
+        relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
+      },
+      fail,
+    );
+  }
+
+  function run(call: Call, fail: (thrown: unknown) => void): void {
+    const received = receive(call, deps.receive);
+    identify(
+      received,
+      (caller) => {
+        call.principal = caller.principal;
+        readMessage(
+          received,
+          () => {
+            const access = authorize(caller, {
+              path: call.path,
+              selector: received.headers.organization,
+              snapshots: deps.snapshots,
+            });
+            then(
+              access,
+              (admitted) => {
+                call.org = admitted.organization.id;
+                call.endpoint = admitted.endpoint;
+                then(
+                  deps.limits.take(caller.principal.key, admitted.organization.id),
+                  () => forward(received, caller, admitted, fail),
+                  fail,
+                );
+              },
+              fail,
+            );
+          },
+          fail,
+        );
+      },
+      fail,
+    );
+  }
+
+  return (req, res, path) => {
+    const call: Call = {
+      id: uuidv7(clock.now()),
+      req,
+      res,
+      path,
+      at: clock.now(),
+      startedAt: clock.monotonic(),
+      address: '',
+      headers: undefined,
+      principal: undefined,
+      message: undefined,
+      era: 'legacy',
+      org: undefined,
+      endpoint: undefined,
+      server: undefined,
+      bytesIn: 0,
+      bytesOut: 0,
+      upstreamMs: undefined,
+      release: undefined,
+      accounted: false,
+    };
+    const fail = (thrown: unknown) => refuse(call, thrown);
+    try {
+      run(call, fail);
+    } catch (thrown) {
+      fail(thrown);
+    }
+  };
+}

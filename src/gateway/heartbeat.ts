@@ -1,0 +1,32 @@
+/** One timer for all open streams: load balancers close what is silent for a minute. */
+import type { Clock } from '#core/clock.ts';
+import type { Relay } from './relay.ts';
+
+const IDLE_MS = 15_000;
+const TICK_MS = 1000;
+
+export interface Heartbeat {
+  watch(relay: Relay): () => void;
+  readonly streams: ReadonlySet<Relay>;
+  close(): void;
+}
+
+export function openHeartbeat(clock: Clock): Heartbeat {
+  const streams = new Set<Relay>();
+  const timer = setInterval(() => {
+    const due = clock.monotonic() - IDLE_MS;
+    for (const relay of streams) if (relay.lastWriteAt < due) relay.beat();
+  }, TICK_MS);
+  timer.unref();
+  return {
+    streams,
+    watch(relay) {
+      streams.add(relay);
+      return () => streams.delete(relay);
+    },
+    close() {
+      clearInterval(timer);
+      for (const relay of streams) relay.stop();
+    },
+  };
+}

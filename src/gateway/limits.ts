@@ -1,0 +1,70 @@
+/** How much one caller, one organization and one stranger's address may ask: rates through the limiter port, concurrency counted here. */
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import { GatehouseError } from '#core/error.ts';
+
+export interface CallLimits {
+  readonly perPrincipalPerMinute: number;
+  readonly perOrganizationPerMinute: number;
+  /** Failed sign-ins by address (IPv6: by /64). */
+  readonly perStrangerPerMinute: number;
+  readonly concurrentPerPrincipal: number;
+  readonly concurrentPerOrganization: number;
+  readonly streamsPerPrincipal: number;
+  readonly streamsPerOrganization: number;
+}
+
+export interface Limits {
+  /** Takes from both windows. Throws or rejects `rate_limited`. */
+  take(principal: string, org: string): void | Promise<void>;
+  /** Counts a failed sign-in. Throws or rejects `rate_limited` once there were too many. */
+  takeStranger(address: string): void | Promise<void>;
+  /** A place among the concurrent calls or streams; the answer gives it back. Throws `too_many_calls`. */
+  enter(kind: 'call' | 'stream', principal: string, org: string): () => void;
+  readonly active: { calls: number; streams: number };
+}
+
+export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
+  const counts = new Map<string, number>();
+  const active = { calls: 0, streams: 0 };
+
+  function takeOne(key: string, points: number): void | Promise<void> {
+    const answer = limiter.take(key, { points, windowSeconds: 60 });
+    return answer instanceof Promise ? answer.then(refuseOver) : refuseOver(answer);
+  }
+
+  return {
+    active,
+    take(principal, org) {
+      const first = takeOne(`p:${principal}`, limits.perPrincipalPerMinute);
+      const second = takeOne(`o:${org}`, limits.perOrganizationPerMinute);
+      return first || second ? Promise.all([first, second]).then(() => undefined) : undefined;
+    },
+    takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
+    enter(kind, principal, org) {
+      const keys = [`${kind}:p:${principal}`, `${kind}:o:${org}`] as const;
+      const max =
+        kind === 'call'
+          ? [limits.concurrentPerPrincipal, limits.concurrentPerOrganization]
+          : [limits.streamsPerPrincipal, limits.streamsPerOrganization];
+      keys.forEach((key, i) => {
+        if ((counts.get(key) ?? 0) >= (max[i] ?? 0))
+          throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+      });
+      for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+      const gauge = kind === 'call' ? 'calls' : 'streams';
+      active[gauge]++;
+      return () => {
+        active[gauge]--;
+        for (const key of keys) {
+          const left = (counts.get(key) ?? 1) - 1;
+          if (left > 0) counts.set(key, left);
+          else counts.delete(key);
+        }
+      };
+    },
+  };
+}
+
+function refuseOver({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }): void {
+  if (!allowed) throw new GatehouseError('rate_limited', { retryAfterSeconds: Math.max(1, Math.ceil(resetMs / 1000)) });
+}

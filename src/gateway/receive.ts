@@ -1,0 +1,59 @@
+/** Room 1: is this a request that we read at all? Everything here is decided from the head; nothing of the body is read. */
+import { GatehouseError } from '#core/error.ts';
+import type { AddressReader } from '#http/client-address.ts';
+import { allowOrigin } from '#http/cors.ts';
+import { readHeaders } from '#http/headers.ts';
+import type { Call, Received } from './call.ts';
+
+export interface ReceiveOptions {
+  readonly maxTargetBytes: number;
+  readonly readAddress: AddressReader;
+  /** Lower-case `host[:port]` values that are ours; `'*'`: any (a proxy in front checks). */
+  readonly hosts: ReadonlySet<string>;
+  /** Origins that browsers may call from; ours is among them. */
+  readonly origins: ReadonlySet<string>;
+  /** On a loopback listener every loopback origin is the user's own machine (local inspectors). */
+  readonly loopback: boolean;
+}
+
+const loopbackOrigin = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+const loopbackHost = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+const json = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
+
+/** Throws GatehouseError `bad_request`, `uri_too_long`, `invalid_host`, `invalid_origin`, `method_not_allowed`, `media_type`. */
+export function receive(call: Call, options: ReceiveOptions): Received {
+  const { req } = call;
+  const target = req.url ?? '';
+  if (target.length > options.maxTargetBytes) throw new GatehouseError('uri_too_long');
+  call.address = options.readAddress(req.socket.remoteAddress ?? '', undefined);
+  const headers = readHeaders(req.rawHeaders, req.httpVersion);
+  call.headers = headers;
+  call.address = options.readAddress(req.socket.remoteAddress ?? '', headers.forwardedFor);
+  checkHost(headers.host, options);
+  if (headers.origin !== undefined) {
+    checkOrigin(headers.origin, options);
+    allowOrigin(call.res, headers.origin);
+  }
+  if (req.method === 'POST') {
+    if (headers.contentType === undefined || !json.test(headers.contentType)) throw new GatehouseError('media_type');
+    if (headers.contentEncoding !== undefined && headers.contentEncoding !== 'identity') {
+      throw new GatehouseError('media_type', { message: 'Content-Encoding is not accepted: send the body as it is' });
+    }
+  } else if (req.method === 'GET' || req.method === 'DELETE') {
+    if (headers.hasBody)
+      throw new GatehouseError('bad_request', { message: `A ${req.method} request must not have a body` });
+  } else throw new GatehouseError('method_not_allowed');
+  return call as Received;
+}
+
+function checkHost(host: string | undefined, { hosts, loopback }: ReceiveOptions): void {
+  if (host === undefined) throw new GatehouseError('bad_request', { message: 'The Host header is missing' });
+  const name = host.toLowerCase();
+  if (hosts.has(name) || hosts.has('*') || (loopback && loopbackHost.test(name))) return;
+  throw new GatehouseError('invalid_host');
+}
+
+export function checkOrigin(origin: string, { origins, loopback }: Pick<ReceiveOptions, 'origins' | 'loopback'>): void {
+  if (origins.has(origin) || (loopback && loopbackOrigin.test(origin))) return;
+  throw new GatehouseError('invalid_origin');
+}

@@ -1,0 +1,215 @@
+/**
+ * Rooms 6 and 7, forward and back: the upstream's answer goes to the caller as it comes, in both eras. One chunk is held
+ * back until the call's record is in the spool (DESIGN ruling 28); a stream's record is there before its first byte.
+ */
+import type { ServerResponse } from 'node:http';
+import type { UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Call } from './call.ts';
+import { rpcErrorBody } from './render.ts';
+
+export interface RelayDeps {
+  /** Puts the call's record into the spool, then calls `done`. `open`: more is to come. */
+  readonly account: (call: Call, outcome: Outcome, done: () => void) => void;
+  readonly refuse: (call: Call, error: GatehouseError) => void;
+  /** Seals an upstream session id that came with an answer. */
+  readonly sealSession: (upstreamId: string) => string;
+  /** After an answered DELETE. */
+  readonly endSession: (() => void) | undefined;
+  /** Live streams, for heartbeats; the answer removes it. */
+  readonly watch: (relay: Relay) => () => void;
+  readonly monotonic: () => number;
+}
+
+export interface Outcome {
+  readonly status: number;
+  readonly open: boolean;
+  readonly error: GatehouseError | 'client_gone' | undefined;
+}
+
+/** What of the upstream's head reaches the caller. Its cookies, challenges and CORS stay behind. */
+const passed = [
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'cache-control',
+  'retry-after',
+  'allow',
+  'mcp-protocol-version',
+] as const;
+
+type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
+
+export class Relay implements UpstreamSink {
+  readonly #call: Call;
+  readonly #res: ServerResponse;
+  readonly #deps: RelayDeps;
+  #exchange: UpstreamExchange | undefined;
+  #status = 0;
+  #head: Record<string, string> = {};
+  #stream = false;
+  #held: Buffer | undefined;
+  #opening = false;
+  #ended = false;
+  #over = false;
+  #unwatch: (() => void) | undefined;
+  /** The last two bytes written: an SSE event ends with a blank line, and only there may we add one. */
+  #tail = '\n\n';
+  lastWriteAt = 0;
+
+  constructor(call: Call, deps: RelayDeps) {
+    this.#call = call;
+    this.#res = call.res;
+    this.#deps = deps;
+    this.#res.on('drain', () => this.#exchange?.resume());
+    this.#res.on('close', () => this.#clientGone());
+  }
+
+  attach(exchange: UpstreamExchange): void {
+    this.#exchange = exchange;
+    if (this.#over) exchange.abort();
+    else if (this.#res.destroyed) this.#clientGone();
+  }
+
+  onHead(status: number, headers: UpstreamHeaders): void {
+    this.#call.upstreamMs = this.#deps.monotonic() - this.#call.startedAt;
+    if ((status >= 300 && status < 400) || status === 401 || status === 407) {
+      this.#fail(new GatehouseError(status === 401 ? 'upstream_refused' : 'upstream_broken'));
+      return;
+    }
+    this.#status = status;
+    this.#head = this.#headFrom(headers);
+    this.#stream = (this.#head['content-type'] ?? '').startsWith('text/event-stream');
+    if (this.#stream) this.#openStream();
+  }
+
+  onData(chunk: Buffer): boolean {
+    if (this.#over) return true;
+    this.#call.bytesOut += chunk.length;
+    if (this.#opening) {
+      this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
+      return this.#held.length < 65_536;
+    }
+    if (this.#stream) return this.#write(chunk);
+    const held = this.#held;
+    this.#held = chunk;
+    if (!held) return true;
+    if (!this.#res.headersSent) this.#res.writeHead(this.#status, this.#head);
+    return this.#write(held);
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    if (this.#opening || this.#over) return;
+    this.#deps.endSession?.();
+    this.#settle({ status: this.#status, open: false, error: undefined }, () => this.#finish());
+  }
+
+  onError(error: GatehouseError): void {
+    this.#fail(error);
+  }
+
+  /** A comment line keeps proxies from closing an idle stream; only between two events. */
+  beat(): void {
+    if (!this.#over && !this.#opening && this.#tail.endsWith('\n\n') && !this.#res.writableNeedDrain)
+      this.#write(Buffer.from(':\n\n'));
+  }
+
+  /** The gateway is stopping: streams end cleanly, the client comes back to another replica. */
+  stop(): void {
+    if (this.#over || !this.#stream) return;
+    this.#exchange?.abort();
+    this.onEnd();
+  }
+
+  #headFrom(headers: UpstreamHeaders): Record<string, string> {
+    const head: Record<string, string> = { 'X-Request-Id': this.#call.id, 'X-Content-Type-Options': 'nosniff' };
+    for (const name of passed) {
+      const value = headers[name];
+      if (typeof value === 'string') head[name] = value;
+    }
+    const session = headers['mcp-session-id'];
+    if (
+      this.#call.era === 'legacy' &&
+      this.#call.message?.method === 'initialize' &&
+      typeof session === 'string' &&
+      this.#status < 300
+    ) {
+      head['Mcp-Session-Id'] = this.#deps.sealSession(session);
+    }
+    if (head['content-type']?.startsWith('text/event-stream')) {
+      head['cache-control'] = 'no-cache, no-transform';
+      head['X-Accel-Buffering'] = 'no';
+      delete head['content-length'];
+    } else head['cache-control'] = 'no-store';
+    return head;
+  }
+
+  #openStream(): void {
+    this.#opening = true;
+    this.#deps.account(this.#call, { status: this.#status, open: true, error: undefined }, () => {
+      this.#opening = false;
+      if (this.#over) return;
+      this.#res.writeHead(this.#status, this.#head);
+      this.#unwatch = this.#deps.watch(this);
+      const held = this.#held;
+      this.#held = undefined;
+      if (held && this.#write(held)) this.#exchange?.resume();
+      else if (!held) this.#res.flushHeaders();
+      if (this.#ended) this.onEnd();
+    });
+  }
+
+  #write(chunk: Buffer): boolean {
+    this.lastWriteAt = this.#deps.monotonic();
+    if (this.#stream)
+      this.#tail = (this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - 4)))
+        .replaceAll('\r\n', '\n')
+        .slice(-2);
+    return this.#res.write(chunk);
+  }
+
+  #finish(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (!this.#res.headersSent) {
+      if (held && this.#head['content-length'] === undefined) this.#head['content-length'] = String(held.length);
+      this.#res.writeHead(this.#status, this.#head);
+    }
+    if (held) this.#res.end(held);
+    else this.#res.end();
+  }
+
+  /** Once per call: accounts, then answers. */
+  #settle(outcome: Outcome, done: () => void): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#unwatch?.();
+    this.#deps.account(this.#call, outcome, done);
+  }
+
+  #fail(error: GatehouseError): void {
+    if (this.#over) return;
+    this.#exchange?.abort();
+    if (!this.#res.headersSent && !this.#opening) {
+      this.#over = true;
+      this.#deps.refuse(this.#call, error);
+      return;
+    }
+    this.#settle({ status: this.#status, open: false, error }, () => this.#breakOff(error));
+  }
+
+  /** An error after the head is out: an event where one fits, else a cut connection; never the look of success. */
+  #breakOff(error: GatehouseError): void {
+    const id = this.#call.message?.kind === 'request' ? this.#call.message.id : undefined;
+    if (this.#stream && this.#res.headersSent && this.#tail === '\n\n' && id) {
+      this.#res.end(`event: message\ndata: ${rpcErrorBody(error, id)}\n\n`);
+    } else this.#res.destroy();
+  }
+
+  #clientGone(): void {
+    if (this.#over) return;
+    this.#exchange?.abort();
+    this.#settle({ status: this.#status || 499, open: false, error: 'client_gone' }, () => undefined);
+  }
+}

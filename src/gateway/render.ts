@@ -1,0 +1,76 @@
+/** One error type inside, one body per surface (DESIGN ruling 1). This is the MCP surface. */
+import type { ServerResponse } from 'node:http';
+import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
+import type { Call } from './call.ts';
+import { formatMcpPath } from './path.ts';
+
+/** Refusals about who calls and what exists: `{error}`. All else is an answer to a JSON-RPC message. */
+const plain: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  ...([
+    'no_token',
+    'invalid_token',
+    'not_member',
+    'role_denied',
+    'forbidden',
+    'unknown_endpoint',
+    'not_found',
+  ] as const),
+  ...(['rate_limited', 'too_many_calls', 'identity_unavailable', 'storage_unavailable', 'audit_full'] as const),
+  ...(['shutting_down', 'invalid_origin', 'invalid_host', 'uri_too_long', 'too_large', 'method_not_allowed'] as const),
+]);
+
+export interface RenderOptions {
+  /** No trailing slash. */
+  readonly baseUrl: string;
+  /** False: nobody signs in here with OAuth (API keys only), so no metadata is advertised. */
+  readonly oauth: boolean;
+  readonly allowedMethods: string;
+}
+
+export function errorBody(error: GatehouseError, call: Call): string {
+  const { code, message, data } = error;
+  if (code === 'no_organization') return JSON.stringify({ error: 'Forbidden', message });
+  if (plain.has(code)) return JSON.stringify({ error: message });
+  return rpcErrorBody(error, call.message?.kind === 'request' ? call.message.id : undefined, data);
+}
+
+/** The id goes back byte for byte. */
+export function rpcErrorBody(error: GatehouseError, id: Buffer | undefined, data: unknown = error.data): string {
+  const body = { code: errorTable[error.code].rpc, message: error.message, ...(data === undefined ? {} : { data }) };
+  return `{"jsonrpc":"2.0","id":${id ? id.toString('utf8') : 'null'},"error":${JSON.stringify(body)}}`;
+}
+
+/** Writes the whole answer. Must not be called after the head is out. */
+export function renderError(
+  res: ServerResponse,
+  call: Call,
+  { error, options }: { readonly error: GatehouseError; readonly options: RenderOptions },
+): number {
+  const body = errorBody(error, call);
+  const headers: Record<string, string | number> = {
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': Buffer.byteLength(body),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'X-Request-Id': call.id,
+  };
+  const challenge = challengeFor(error, call, options);
+  if (challenge !== undefined) headers['WWW-Authenticate'] = challenge;
+  if (error.retryAfterSeconds !== undefined) headers['Retry-After'] = error.retryAfterSeconds;
+  if (error.code === 'method_not_allowed') headers.Allow = options.allowedMethods;
+  // A body that was not read must not be taken for the next request.
+  if (call.req.method === 'POST' && !call.req.complete) headers.Connection = 'close';
+  res.writeHead(error.row.http, headers);
+  res.end(body);
+  return Buffer.byteLength(body);
+}
+
+/** RFC 6750 3 and RFC 9728 5.1. A membership or role refusal names no error code: clients would sign in again in a loop. */
+function challengeFor({ row }: GatehouseError, call: Call, { baseUrl, oauth }: RenderOptions): string | undefined {
+  if (row.challenge === undefined) return undefined;
+  const parts: string[] = [];
+  if (row.challenge !== 'none') parts.push(`error="${row.challenge}"`);
+  if (oauth)
+    parts.push(`resource_metadata="${baseUrl}/.well-known/oauth-protected-resource${formatMcpPath(call.path)}"`);
+  return parts.length > 0 ? `Bearer ${parts.join(', ')}` : 'Bearer';
+}

@@ -1,0 +1,128 @@
+/** Room 5: what goes upstream. Headers are built from nothing: what isn't named here stays behind, the caller's token first of all. */
+import type { UpstreamCall, UpstreamTimeouts } from '#adapters/upstream/upstream.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Principal } from '#core/principal.ts';
+import type { Secret } from '#core/secret.ts';
+import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
+import type { Message } from '#mcp/message.ts';
+import type { Binding, OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Received } from './call.ts';
+
+export interface TransformInput {
+  readonly call: Received;
+  readonly principal: Principal;
+  readonly organization: OrganizationSnapshot;
+  readonly binding: Binding;
+  readonly message: Message | undefined;
+  readonly credential: Secret | undefined;
+  readonly upstreamSessionId: string | undefined;
+  readonly timeouts: TimeoutSettings;
+}
+
+/** Milliseconds (SECURITY 3.2). */
+export interface TimeoutSettings {
+  readonly callHeadersMs: number;
+  readonly callTotalMs: number;
+  readonly listTotalMs: number;
+  readonly initializeTotalMs: number;
+  readonly idleMs: number;
+}
+
+/** Throws GatehouseError `enforcement_failed`. */
+export function transform(input: TransformInput): UpstreamCall {
+  const { call, principal, organization, binding, message, credential } = input;
+  const method = call.req.method === 'GET' ? 'GET' : call.req.method === 'DELETE' ? 'DELETE' : 'POST';
+  return {
+    method,
+    headers: outgoingHeaders(input, method),
+    body: message ? outgoingBody(message, binding) : undefined,
+    rpcMethod: message?.method,
+    era: call.era,
+    sessionId: input.upstreamSessionId,
+    principal: principal.key,
+    org: organization.id,
+    credential,
+    credentialKey: binding.credential ? `${binding.credential.id}:${binding.credential.version}` : '',
+    partition: binding.partition,
+    timeouts: timeoutsFor(input, method),
+  };
+}
+
+function outgoingBody(message: Message, { enforced }: Binding): Buffer {
+  if (message.method !== 'tools/call' || enforced.size === 0) return message.bytes;
+  const found = findEnforced(message.name ?? '', enforced);
+  return found ? enforceArguments(message, found) : message.bytes;
+}
+
+const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+function outgoingHeaders(input: TransformInput, method: 'POST' | 'GET' | 'DELETE'): Record<string, string> {
+  const { call, binding, credential } = input;
+  const from = call.headers;
+  const headers: Record<string, string> = {
+    accept: from.accept ?? (method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'),
+    'accept-encoding': 'identity',
+    'user-agent': 'gatehouse',
+    'x-request-id': call.id,
+  };
+  if (method === 'POST') headers['content-type'] = 'application/json';
+  if (from.protocolVersion !== undefined) headers['mcp-protocol-version'] = from.protocolVersion;
+  if (call.era === 'modern') {
+    if (from.mcpMethod !== undefined) headers['mcp-method'] = from.mcpMethod;
+    if (from.mcpName !== undefined) headers['mcp-name'] = from.mcpName;
+    for (const [name, value] of from.params) headers[name] = value;
+  } else {
+    if (input.upstreamSessionId !== undefined) headers['mcp-session-id'] = input.upstreamSessionId;
+    if (from.lastEventId !== undefined) headers['last-event-id'] = from.lastEventId;
+  }
+  if (from.traceparent !== undefined && traceparent.test(from.traceparent)) headers.traceparent = from.traceparent;
+  if (binding.server.trusted) addIdentity(headers, input);
+  if (binding.credential && credential) {
+    headers[binding.credential.header.name.toLowerCase()] = binding.credential.header.template.replace('{}', () =>
+      credential.reveal(),
+    );
+  }
+  return headers;
+}
+
+/** Header values are Latin-1 on the wire: what isn't printable ASCII goes percent-encoded, CR and LF never. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
+}
+
+function addIdentity(headers: Record<string, string>, { principal, organization }: TransformInput): void {
+  headers['x-gateway-validated'] = 'true';
+  headers['x-organization-id'] = organization.externalId ?? organization.id;
+  if (principal.kind === 'user') {
+    headers['x-user-id'] = headerText(principal.subject);
+    if (principal.email !== undefined) headers['x-user-email'] = headerText(principal.email);
+    const name = principal.name ?? principal.email?.split('@')[0];
+    if (name !== undefined) headers['x-user-name'] = headerText(name);
+  } else headers['x-user-id'] = `key:${principal.keyId}`;
+}
+
+/** Streams that wait for events have no end; everything else has. */
+function timeoutsFor({ message, binding, timeouts }: TransformInput, method: string): UpstreamTimeouts {
+  if (method === 'GET' || message?.method === 'subscriptions/listen') {
+    return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
+  }
+  const rpc = message?.method;
+  const total =
+    rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get'
+      ? (binding.server.totalTimeoutMs ?? timeouts.callTotalMs)
+      : rpc === 'initialize' || rpc === 'server/discover'
+        ? timeouts.initializeTotalMs
+        : timeouts.listTotalMs;
+  return {
+    headersMs: Math.min(timeouts.callHeadersMs, total),
+    idleMs: Math.min(timeouts.idleMs, total),
+    totalMs: total,
+  };
+}
+
+/** The endpoint's one binding; several come with aggregation. */
+export function soleBinding(bindings: readonly Binding[]): Binding {
+  const [binding] = bindings;
+  if (!binding || bindings.length > 1) throw new GatehouseError('unknown_endpoint');
+  return binding;
+}

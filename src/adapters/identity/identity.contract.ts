@@ -102,7 +102,7 @@ export function identityContract(title: string, start: () => Promise<IdentityCon
       }
     });
 
-    test('expiry allows 59 seconds of skew, not 61 [B7] [R18]', async () => {
+    test('expiry allows 59 seconds of skew, not 61 [B7]', async () => {
       expect(await codeOf(await subject.sign({ exp: seconds(-59) }))).toBe('verified');
       expect(await codeOf(await subject.sign({ exp: seconds(-61) }))).toBe('invalid_token');
     });

@@ -98,7 +98,7 @@ test('a key set URL that is given is used without discovery', async () => {
   await fake.close();
 });
 
-test('a discovery document of another issuer is not believed [A12]', async () => {
+test('a discovery document of another issuer is not believed', async () => {
   const { fake, provider, close } = await start({}, { metadata: { issuer: 'https://honest.example' } });
   expect(await codeOf(provider.verify(await fake.signToken()))).toBe('identity_unavailable');
   expect(fake.count('/keys')).toBe(0);

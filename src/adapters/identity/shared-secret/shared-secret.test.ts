@@ -57,6 +57,6 @@ describe('Open WebUI', () => {
   });
 });
 
-test('a secret shorter than 32 characters is refused [B13]', () => {
+test('a secret shorter than 32 characters is refused', () => {
   expect(sharedSecretAdapter.config.safeParse({ secret: 'x'.repeat(31) }).success).toBe(false);
 });

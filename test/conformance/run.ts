@@ -1,0 +1,22 @@
+/** `npm run conformance`: the official suite through the gateway (`--direct`: straight at the fixture). Exit 1 on a failure. */
+import { startConformanceServer } from '#kit/conformance-server.ts';
+import { startSubject } from './subject.ts';
+import { failedRequired, renderOutcomes, revisions, runSuite } from './suite.ts';
+
+const direct = process.argv.includes('--direct');
+const fixture = await startConformanceServer();
+const subject = direct ? undefined : await startSubject(fixture.url);
+const url = subject?.url ?? fixture.url;
+let failed = 0;
+try {
+  const all = await Promise.all(revisions.map((revision) => runSuite(url, revision)));
+  for (const [index, revision] of revisions.entries()) {
+    const outcomes = all[index] ?? [];
+    failed += failedRequired(outcomes).length;
+    console.log(renderOutcomes(`${revision} ${direct ? 'straight at the fixture' : 'through the gateway'}`, outcomes));
+  }
+} finally {
+  await subject?.close();
+  await fixture.close();
+}
+process.exitCode = failed === 0 ? 0 : 1;

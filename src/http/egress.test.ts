@@ -94,6 +94,13 @@ describe('addresses', () => {
     expect(answers).toHaveLength(1);
   });
 
+  test('"localhost" is reached by the system’s own resolver where the operator lists its address', async () => {
+    const target = await sink();
+    expect((await open().fetch(`http://localhost:${target.host.split(':')[1]}/`)).status).toBe(200);
+    expect(await codeOf(open({}).fetch(`http://localhost:${target.host.split(':')[1]}/`))).toBe('upstream_unreachable');
+    expect(target.requests).toHaveLength(1);
+  });
+
   test('TLS greets the name that was asked for, not the address', async () => {
     const greeting = Promise.withResolvers<Buffer>();
     const server = createTcpServer((socket) => {

@@ -43,29 +43,31 @@ export function openRemoteKeys(options: RemoteKeysOptions): RemoteKeys {
     log: options.log,
   });
   let unknownKidAt: number | undefined;
+  let renewing: Promise<unknown> | undefined;
 
   /** One fetch per window for all unknown kids together; those that come while it runs wait for its outcome. */
   const renewForUnknownKid = async () => {
     const now = clock.monotonic();
-    if (unknownKidAt !== undefined && now - unknownKidAt < unknownKidMs) return renewing;
-    unknownKidAt = now;
-    renewing = keys.renew().then(({ value }) => value);
-    return renewing;
+    if (unknownKidAt === undefined || now - unknownKidAt >= unknownKidMs) {
+      unknownKidAt = now;
+      renewing = keys.renew();
+    }
+    await renewing;
   };
-  let renewing: Promise<LocalJWKSet> | undefined;
 
   return {
     async find(header, token) {
-      const askedAt = clock.monotonic();
+      const before = keys.held;
       const held = await keys.get();
       try {
         return await held.value(header, token);
       } catch (error) {
         // Keys that were fetched for this very token are as new as they get.
-        if (!(error instanceof errors.JWKSNoMatchingKey) || held.at >= askedAt) throw error;
-        const renewed = await renewForUnknownKid();
-        if (!renewed) throw error;
-        return renewed(header, token);
+        if (!(error instanceof errors.JWKSNoMatchingKey) || held !== before) throw error;
+        await renewForUnknownKid();
+        const newest = keys.held ?? held;
+        if (newest === held) throw error;
+        return newest.value(header, token);
       }
     },
   };

@@ -36,6 +36,11 @@ export class RemoteDocument<T> {
     this.#options = options;
   }
 
+  /** What is here now, however old. */
+  get held(): Held<T> | undefined {
+    return this.#held;
+  }
+
   /** Throws GatehouseError `identity_unavailable`. */
   async get(): Promise<Held<T>> {
     const held = this.#held;

@@ -12,8 +12,8 @@ import {
 } from '#records/credentials.ts';
 import { listServers } from '#records/servers.ts';
 import { canonical } from './canonical.ts';
-import { type AdminRecordsDeps, managedByOf } from './open-records.ts';
 import type { CollectionRow, Enforced, NewBinding, NewCollection } from './records.ts';
+import { type AdminRecordsDeps, managedByOf } from './storage.ts';
 
 type TreeDeps = Pick<AdminRecordsDeps, 'db' | 'vault' | 'clock'>;
 
@@ -63,12 +63,19 @@ interface SealedBinding extends Omit<NewBinding, 'credential'> {
 }
 
 /** Outside the transaction: the vault reads the organization's key in its own. */
-function sealBindings({ vault, clock }: TreeDeps, org: OrgId, bindings: readonly NewBinding[]): Promise<SealedBinding[]> {
+function sealBindings(
+  { vault, clock }: TreeDeps,
+  org: OrgId,
+  bindings: readonly NewBinding[],
+): Promise<SealedBinding[]> {
   return Promise.all(
     bindings.map(async (binding) => {
       if (!binding.credential) return { ...binding, credential: undefined };
       const id = newCredentialId(clock.now());
-      return { ...binding, credential: { id, sealed: await vault.seal(org, credentialPlace(id), binding.credential.reveal()) } };
+      return {
+        ...binding,
+        credential: { id, sealed: await vault.seal(org, credentialPlace(id), binding.credential.reveal()) },
+      };
     }),
   );
 }
@@ -119,7 +126,11 @@ async function isSame({ db, vault }: TreeDeps, { org, id, values }: Replacing): 
   });
   if (!found || found.bindings.length !== values.bindings.length) return false;
   const { collection } = found;
-  if (collection.managedBy !== values.managedBy || canonical(collection.allowedRoles) !== canonical(values.allowedRoles)) return false;
+  if (
+    collection.managedBy !== values.managedBy ||
+    canonical(collection.allowedRoles) !== canonical(values.allowedRoles)
+  )
+    return false;
   for (const [index, binding] of found.bindings.entries()) {
     const wanted = values.bindings[index];
     if (!wanted || binding.server !== wanted.server || binding.partition !== wanted.partition) return false;

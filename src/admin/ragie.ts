@@ -2,6 +2,7 @@
 import type { Secret } from '#core/secret.ts';
 import type { HttpTransport } from '#core/transport.ts';
 import type { Wanted } from './apply.ts';
+import type { Enforced } from './records.ts';
 
 export const ragieServer = 'ragie';
 
@@ -22,7 +23,7 @@ export function organizationOf(ref: string): { readonly slug: string; readonly e
 }
 
 /** Filters of a collection are enforced on `retrieve`, in its argument `filter` (S0.8). */
-export function enforcedFilters(filters: Readonly<Record<string, unknown>> | undefined) {
+export function enforcedFilters(filters: Readonly<Record<string, unknown>> | undefined): Enforced {
   return filters === undefined ? {} : { retrieve: { filter: filters } };
 }
 

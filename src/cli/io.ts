@@ -13,7 +13,9 @@ export interface Io {
   /** Text of a file; undefined if there is none. */
   readonly readFile: (path: string) => string | undefined;
   readonly fetch: typeof globalThis.fetch;
-  /** Calls back at most once per signal. */
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+  /** Calls back at every such signal. */
   readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
 }
 

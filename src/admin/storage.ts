@@ -7,12 +7,7 @@ import { type OrganizationScope, withOrganization, withPlatform } from '#db/scop
 import type { ApiKeys } from '#records/api-key.ts';
 import { listEnablements, putEnablement } from '#records/enablements.ts';
 import { insertKey, type KeySummary, listKeys, revokeKey } from '#records/keys.ts';
-import {
-  findOrganization,
-  insertOrganization,
-  listOrganizations,
-  updateOrganization,
-} from '#records/organizations.ts';
+import { findOrganization, insertOrganization, listOrganizations, updateOrganization } from '#records/organizations.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import type { Vault } from '#records/vault.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';

@@ -50,6 +50,7 @@ export class ArrayCounter extends Counter {
 
 export class ArrayHistogram extends Histogram {
   readonly #name: string;
+  readonly #help: string;
   readonly #rows: readonly Record<string, string>[];
   readonly #bounds: readonly number[];
   readonly #counts: Float64Array;
@@ -58,6 +59,7 @@ export class ArrayHistogram extends Histogram {
   constructor({ name, help, registers, labels, buckets }: Shape & { readonly buckets: readonly number[] }) {
     super({ name, help, registers, labelNames: Object.keys(labels), buckets: [...buckets] });
     this.#name = name;
+    this.#help = help;
     this.#rows = combinations(labels);
     this.#bounds = buckets;
     this.#counts = new Float64Array(this.#rows.length * (buckets.length + 1));
@@ -73,25 +75,21 @@ export class ArrayHistogram extends Histogram {
     this.#sums[index] = (this.#sums[index] ?? 0) + value;
   }
 
-  override async get() {
-    const figures = await super.get();
-    return { ...figures, values: this.#rows.flatMap((labels, index) => this.#valuesOf(labels, index)) };
+  /** Where the library's registry, and its own `get`, read the figures; a method that its types leave out. */
+  async getForPromString() {
+    const values = this.#rows.flatMap((labels, index) => this.#valuesOf(labels, index));
+    return { name: this.#name, help: this.#help, type: 'histogram', values, aggregator: 'sum' };
   }
 
-  /** What the registry reads, where the library has it. */
-  getForPromString() {
-    return this.get();
-  }
-
-  #valuesOf(labels: Record<string, string>, index: number) {
+  #valuesOf(sharedLabels: Record<string, string>, index: number) {
     const [name, width] = [this.#name, this.#bounds.length + 1];
     let below = 0;
     const values = [...this.#bounds, '+Inf'].map((le, bucket) => {
       below += this.#counts[index * width + bucket] ?? 0;
-      return { metricName: `${name}_bucket`, labels: { ...labels, le }, value: below };
+      return { metricName: `${name}_bucket`, labels: { le }, sharedLabels, value: below };
     });
     if (below === 0) return [];
-    const sum = { metricName: `${name}_sum`, labels, value: this.#sums[index] ?? 0 };
-    return [...values, sum, { metricName: `${name}_count`, labels, value: below }];
+    const sum = { metricName: `${name}_sum`, labels: {}, sharedLabels, value: this.#sums[index] ?? 0 };
+    return [...values, sum, { metricName: `${name}_count`, labels: {}, sharedLabels, value: below }];
   }
 }

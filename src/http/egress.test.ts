@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, connect as connectSocket, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { GatehouseError } from '#core/error.ts';
+import { createSelfSigned } from '#kit/identity/self-signed.ts';
 import { type EgressOptions, openEgress } from './egress.ts';
 import { discard, readBytes, readJson } from './egress-body.ts';
 
@@ -284,6 +286,17 @@ describe('forward proxy', () => {
     });
     expect(await codeOf(egress.fetch('https://login.example.com/keys'))).toBe('upstream_unreachable');
     expect(forward.asked).toEqual(['CONNECT login.example.com:443']);
+  });
+
+  test('inside the tunnel the server’s own certificate is verified, with a company’s authority if configured [S2.40]', async () => {
+    const own = createSelfSigned(['login.example.com']);
+    const secure = await listening(createSecureServer(own, (_request, response) => response.end('inside')));
+    const forward = await proxy(secure);
+    const settings = { proxy: { https: forward.url } };
+    const trusting = open({ ...settings, ca: own.cert });
+    expect(await (await trusting.fetch('https://login.example.com/keys')).text()).toBe('inside');
+    expect(await codeOf(open(settings).fetch('https://login.example.com/keys'))).toBe('upstream_unreachable');
+    expect(await codeOf(trusting.fetch('https://other.example.com/'))).toBe('upstream_unreachable');
   });
 
   test('plain HTTP to a listed host goes through its proxy, NO_PROXY goes straight [S2.40]', async () => {

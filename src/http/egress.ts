@@ -5,6 +5,7 @@
  * a deadline, and each address is judged before and after connecting.
  */
 import type { Readable } from 'node:stream';
+import { getCACertificates } from 'node:tls';
 import { Agent, type Dispatcher, ProxyAgent, request as send } from 'undici';
 import { GatehouseError } from '#core/error.ts';
 import { type AddressGuard, type AddressGuardOptions, addressGuard } from './address-guard.ts';
@@ -20,6 +21,8 @@ export interface EgressOptions extends AddressGuardOptions {
   /** Whole exchange including the body, milliseconds; a caller's shorter `signal` wins. Default 10 s (SECURITY 3.2). */
   readonly totalMs?: number;
   readonly timeouts?: Partial<ConnectTimeouts>;
+  /** PEM certificates to trust besides Node's own (and NODE_EXTRA_CA_CERTS): a company's authority. */
+  readonly ca?: string;
 }
 
 export interface Egress {
@@ -71,7 +74,8 @@ interface Route {
 function openRoutes(guard: AddressGuard, proxyFor: ProxyChoice, options: EgressOptions) {
   const shared = { headersTimeout: options.totalMs ?? 10_000, bodyTimeout: options.totalMs ?? 10_000 };
   const timeouts = { ...defaultConnectTimeouts, ...options.timeouts };
-  const direct = new Agent({ ...shared, connect: guardedConnect({ guard, timeouts }) });
+  const tls = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), options.ca] };
+  const direct = new Agent({ ...shared, connect: guardedConnect({ guard, timeouts, tls }) });
   const standIns = options.hostMap ? new Agent(shared) : undefined;
   const proxies = new Map<string, ProxyAgent>();
   const proxyAgent = (uri: string) => {
@@ -80,8 +84,8 @@ function openRoutes(guard: AddressGuard, proxyFor: ProxyChoice, options: EgressO
     const made = new ProxyAgent({
       ...shared,
       uri,
-      proxyTls: { timeout: timeouts.connectMs },
-      requestTls: { timeout: timeouts.tlsMs },
+      proxyTls: { ...tls, timeout: timeouts.connectMs },
+      requestTls: { ...tls, timeout: timeouts.tlsMs },
     });
     proxies.set(uri, made);
     return made;

@@ -7,7 +7,9 @@ import type { ColumnType, Generated, Kysely, Transaction } from 'kysely';
 
 type Json = ColumnType<unknown, string, string>;
 type JsonDefault = ColumnType<unknown, string | undefined, string>;
+type NullableJson = ColumnType<unknown, string | null | undefined, string | null>;
 type Time = ColumnType<Date, Date, Date>;
+type NullableTime = ColumnType<Date | null, Date | null | undefined, Date | null>;
 type TimeDefault = ColumnType<Date, Date | undefined, Date>;
 /** `pg` reads int8 as text, PGlite as a number. */
 type Int8 = ColumnType<string | number, number, number>;
@@ -19,7 +21,7 @@ export interface OrganizationsTable {
   name: string;
   created_at: TimeDefault;
   updated_at: TimeDefault;
-  deleted_at: Time | null;
+  deleted_at: NullableTime;
 }
 
 export interface ServersTable {
@@ -91,14 +93,14 @@ export interface ApiKeysTable {
   id: string;
   org_id: string;
   name: string;
-  digest: string;
+  digest: Uint8Array;
   last4: string;
   roles: Json;
   /** JSON list of endpoint names; null: all of the organization. */
-  endpoints: Json | null;
-  expires_at: Time | null;
-  revoked_at: Time | null;
-  last_used_at: Time | null;
+  endpoints: NullableJson;
+  expires_at: NullableTime;
+  revoked_at: NullableTime;
+  last_used_at: NullableTime;
   created_at: TimeDefault;
 }
 
@@ -126,7 +128,9 @@ export interface UsageTable {
   issuer: string | null;
   subject: string | null;
   method: string;
+  /** The path that was asked for. */
   endpoint: string;
+  endpoint_name: string | null;
   server: string | null;
   rpc_method: string | null;
   tool: string | null;

@@ -37,23 +37,41 @@ export function withOrganization<T>(db: Db, org: OrgId, work: (scope: Organizati
   });
 }
 
-/** As `withOrganization`, seeing every organization: for loaders, sign-in, batches that mix organizations. */
+/** As `withOrganization`, seeing every organization: for sign-in, batches that mix organizations, the command line. */
 export function withPlatform<T>(db: Db, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
-  return inTransaction(db, async (tx) => {
-    await sql`select set_config('role', 'gatehouse_platform', true), set_config('app.org', '', true),
-      set_config('app.scope', 'platform', true)`.execute(tx);
-    return work({ kind: 'platform', tx });
+  return inTransaction(db, (tx) => asPlatform(tx, work));
+}
+
+/** As `withPlatform`, reading only, all of it as of one moment: what is cached together belongs together. */
+export function withPlatformSnapshot<T>(db: Db, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
+  return inTransaction(db, (tx) => asPlatform(tx, work), {
+    isolationLevel: 'repeatable read',
+    accessMode: 'read only',
   });
 }
 
-async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+async function asPlatform<T>(tx: Tx, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
+  await sql`select set_config('role', 'gatehouse_platform', true), set_config('app.org', '', true),
+    set_config('app.scope', 'platform', true)`.execute(tx);
+  return work({ kind: 'platform', tx });
+}
+
+interface TransactionSettings {
+  readonly isolationLevel: 'read committed' | 'repeatable read';
+  readonly accessMode: 'read write' | 'read only';
+}
+
+// Read committed for writers: under anything stricter, two of them would fail each other on the change counter.
+const writing: TransactionSettings = { isolationLevel: 'read committed', accessMode: 'read write' };
+
+async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, settings = writing): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     let committing = false;
     try {
-      // Repeatable read: what is read together belongs together.
       return await db
         .transaction()
-        .setIsolationLevel('repeatable read')
+        .setIsolationLevel(settings.isolationLevel)
+        .setAccessMode(settings.accessMode)
         .execute(async (tx) => {
           const result = await work(tx);
           committing = true;

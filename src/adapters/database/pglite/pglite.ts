@@ -3,9 +3,9 @@
  * connection only; application queries run as a role without superuser rights so that row-level security holds.
  */
 
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { type Dialect, PGliteDialect } from 'kysely';
 import { z } from 'zod';
@@ -62,7 +62,7 @@ async function makeCluster(place: string, seedFolder: string | undefined, deps: 
   const partial = `${place}.partial`;
   await rm(partial, { recursive: true, force: true });
   await rm(place, { recursive: true, force: true });
-  const seed = seedFolder ? await getSeed(seedFolder, seedName(deps), () => makeSeed(deps)) : undefined;
+  const seed = seedFolder ? await getSeed(seedFolder, await seedName(deps), () => makeSeed(deps)) : undefined;
   const engine = await PGlite.create(partial, seed ? { loadDataDir: seed } : {});
   await engine.close();
   await rename(partial, place);
@@ -78,11 +78,11 @@ async function makeSeed({ migrations }: DatabaseDeps): Promise<Blob> {
   }
 }
 
-function seedName({ migrations }: DatabaseDeps): string {
-  const { version } = z
-    .object({ version: z.string() })
-    .parse(createRequire(import.meta.url)('@electric-sql/pglite/package.json'));
-  return `seed-${migrations.fingerprint}-${version}.tar`;
+/** A seed fits one set of migrations and one build of PGlite. */
+async function seedName({ migrations }: DatabaseDeps): Promise<string> {
+  const entry = createRequire(import.meta.url).resolve('@electric-sql/pglite');
+  const manifest = JSON.parse(await readFile(join(dirname(dirname(entry)), 'package.json'), 'utf8'));
+  return `seed-${migrations.fingerprint}-${z.object({ version: z.string() }).parse(manifest).version}.tar`;
 }
 
 function asDatabase(engine: PGlite, release: () => Promise<void>): Database {

@@ -81,8 +81,18 @@ function clientConfig(settings: PostgresConfig): pg.ClientConfig {
 
 function openPool(settings: PostgresConfig, log: Log): pg.Pool {
   const pool = new pg.Pool({ ...clientConfig(settings), max: settings.poolSize, idleTimeoutMillis: 30_000 });
-  // An idle connection that breaks is replaced; without a listener it would end the process.
-  pool.on('error', (error) => log.warn({ err: error }, 'a database connection broke'));
+  return surviveErrors(pool, log);
+}
+
+/**
+ * A connection that breaks while idle, or between two queries of a transaction, emits `error`: without a listener on
+ * both the pool and the connection that would end the process. The pool replaces it; the next query on it fails.
+ */
+function surviveErrors(pool: pg.Pool, log: Log): pg.Pool {
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection broke'));
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.debug({ err: error }, 'a database connection broke'));
+  });
   return pool;
 }
 
@@ -92,13 +102,9 @@ async function endPool(pool: pg.Pool): Promise<void> {
 
 /** One connection without timeouts, as the login role: a migration takes as long as it takes. */
 async function runMigrations(settings: PostgresConfig, deps: DatabaseDeps): Promise<void> {
-  const pool = new pg.Pool({
-    connectionString: settings.url,
-    application_name: 'gatehouse migration',
-    connectionTimeoutMillis: settings.connectTimeoutMs,
-    max: 1,
-  });
-  pool.on('error', (error) => deps.log.warn({ err: error }, 'the migration connection broke'));
+  const { connectTimeoutMs: connectionTimeoutMillis, url: connectionString } = settings;
+  const options = { connectionString, connectionTimeoutMillis, application_name: 'gatehouse migration', max: 1 };
+  const pool = surviveErrors(new pg.Pool(options), deps.log);
   try {
     await deps.migrations.run(new PostgresDialect({ pool }));
   } finally {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressGuard, TargetRefused } from './address-guard.ts';
+import { addressGuard, allowEntry, TargetRefused } from './address-guard.ts';
 import { isSpecialAddress } from './special-addresses.ts';
 
 const literals = [
@@ -166,6 +166,46 @@ describe('what the operator opens', () => {
     expect(await guard.resolve({ protocol: 'http:', hostname: 'a.lab.example', port: 80 })).toHaveLength(1);
   });
 
+  test('an entry with a port opens that port only', async () => {
+    const allow = ['127.0.0.1:4010', '[::1]:4011', 'mcp.corp.example:9000', '10.0.0.0/8:8000'];
+    const guard = addressGuard({ allow, resolve: answering(['10.2.3.4']) });
+    for (const open of [
+      '127.0.0.1:4010',
+      '[::1]:4011',
+      'mcp.corp.example:9000',
+      '10.9.9.9:8000',
+      'name.example:8000',
+    ]) {
+      expect(guard.checkUrl(`http://${open}/`).host).toBe(open);
+    }
+    for (const shut of [
+      '127.0.0.1:4011',
+      '[::1]:4010',
+      'mcp.corp.example:9001',
+      '10.9.9.9:8001',
+      'name.example:8001',
+    ]) {
+      expect(() => guard.checkUrl(`http://${shut}/`)).toThrow(TargetRefused);
+    }
+    const target = { protocol: 'http:', hostname: 'name.example' };
+    expect(await guard.resolve({ ...target, port: 8000 })).toHaveLength(1);
+    await expect(guard.resolve({ ...target, port: 8001 })).rejects.toThrow(TargetRefused);
+  });
+
+  test('a URL of the operator’s own opens its host and port, whatever they are', () => {
+    for (const url of [
+      'http://127.0.0.1:4010/auth/v1',
+      'http://[::1]:4011/',
+      'https://idp.internal/x',
+      'http://idp/',
+    ]) {
+      expect(addressGuard({ allow: [allowEntry(url)] }).checkUrl(url).href).toBe(url);
+    }
+    expect(() =>
+      addressGuard({ allow: [allowEntry('http://127.0.0.1:4010/')] }).checkUrl('http://127.0.0.1/'),
+    ).toThrow();
+  });
+
   test('"localhost" needs one of its two addresses on the list, and only that one is used', async () => {
     const guard = addressGuard({ allow: ['127.0.0.1'], resolve: answering(['::1', '127.0.0.1']) });
     const found = await guard.resolve({ protocol: 'http:', hostname: 'localhost', port: 3000 });
@@ -181,7 +221,7 @@ describe('what the operator opens', () => {
   });
 
   test('an entry that is no address, range or host refuses to boot', () => {
-    for (const entry of ['10.0.0.0/99', 'http://x', 'a b', '', '*']) {
+    for (const entry of ['10.0.0.0/99', 'http://x', 'a b', '', '*', 'a:b', ':80', '::1:80x']) {
       expect(() => addressGuard({ allow: [entry] })).toThrow(/to allow/);
     }
   });

@@ -18,8 +18,8 @@ export type Resolve = (hostname: string) => Promise<readonly ResolvedAddress[]>;
 
 export interface AddressGuardOptions {
   /**
-   * What the operator opens: an address, a CIDR range, a host name or `*.domain`. Only what is listed may be private,
-   * speak plain HTTP or use another port.
+   * What the operator opens: an address, a CIDR range, a host name or `*.domain`, each for all ports or, with `:port`,
+   * for one (IPv6 in brackets). Only what is listed may be private, speak plain HTTP or use another port.
    */
   readonly allow?: readonly string[];
   /** Ports open to every public host. Default 443 and 8443. */
@@ -56,18 +56,24 @@ const loopbackName = /(?:^|\.)localhost$/;
 const rawTrick = /[\p{Cc}\s\\]/u;
 
 export function addressGuard(options: AddressGuardOptions = {}): AddressGuard {
-  const rules = parseAllow(options.allow ?? []);
+  const rules = (options.allow ?? []).map(parseAllow);
   const ports = new Set(options.ports ?? [443, 8443]);
   const find = options.resolve ?? ((hostname) => lookup(hostname, { all: true, order: 'verbatim' }));
+
+  const isListedName = (target: Target, host: string) => rules.some((rule) => isNamed(rule, host, target.port));
+  const rangesFor = (port: number) =>
+    rules
+      .filter((rule) => rule.port === undefined || rule.port === port)
+      .flatMap(({ range }) => (range ? [range] : []));
 
   /** Only listed addresses will do for this one. */
   const needsListing = (target: Target, host: string) =>
     target.protocol !== 'https:' || !ports.has(target.port) || localName.test(host);
 
   const admits = (target: Target, host: string, address: string) => {
-    if (isListedHost(rules.hosts, host)) return true;
+    if (isListedName(target, host)) return true;
     const parsed = parseAddress(address);
-    if (rules.ranges.some((range) => isWithin(parsed, range))) return true;
+    if (rangesFor(target.port).some((range) => isWithin(parsed, range))) return true;
     return !needsListing(target, host) && !isSpecialAddress(address);
   };
 
@@ -77,8 +83,8 @@ export function addressGuard(options: AddressGuardOptions = {}): AddressGuard {
     const host = bareHost(target.hostname);
     if (isIP(host) !== 0) {
       if (!admits(target, host, host)) throw refused(target);
-    } else if (needsListing(target, host) && !isListedHost(rules.hosts, host)) {
-      if (!resolvedHere || rules.ranges.length === 0) throw refused(target);
+    } else if (needsListing(target, host) && !isListedName(target, host)) {
+      if (!resolvedHere || rangesFor(target.port).length === 0) throw refused(target);
     }
     return parsed;
   };
@@ -100,6 +106,12 @@ export function addressGuard(options: AddressGuardOptions = {}): AddressGuard {
       if (!remoteAddress || !admits(target, bareHost(target.hostname), remoteAddress)) throw refused(target);
     },
   };
+}
+
+/** The `allow` entry for exactly the host and port of a URL that the operator wrote into the configuration. */
+export function allowEntry(operatorUrl: string): string {
+  const { hostname, port } = asTarget(new URL(operatorUrl));
+  return `${hostname}:${port}`;
 }
 
 export function asTarget(url: URL): Target {
@@ -134,25 +146,25 @@ function refused(target: Target): TargetRefused {
   );
 }
 
-interface AllowRules {
-  readonly ranges: readonly Cidr[];
-  /** Exact names; with a leading dot: every name below. */
-  readonly hosts: readonly string[];
+interface AllowRule {
+  readonly range?: Cidr;
+  /** An exact name; with a leading dot: every name below. */
+  readonly host?: string;
+  /** Undefined: every port. */
+  readonly port?: number;
 }
 
-function parseAllow(entries: readonly string[]): AllowRules {
-  const ranges: Cidr[] = [];
-  const hosts: string[] = [];
-  for (const entry of entries) {
-    const host = bareHost(entry.trim());
-    if (ipaddr.isValidCIDR(host)) ranges.push(ipaddr.parseCIDR(host));
-    else if (isIP(host) !== 0) ranges.push(ipaddr.parseCIDR(`${host}/${isIP(host) === 4 ? 32 : 128}`));
-    else if (/^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(host)) hosts.push(host.replace(/^\*/, ''));
-    else throw new GatehouseError('setting', { message: `"${entry}" is no address, range or host name to allow` });
-  }
-  return { ranges, hosts };
+function parseAllow(entry: string): AllowRule {
+  const [, written = '', portText] = /^(\[.+\]|[^:]+):(\d{1,5})$/.exec(entry.trim()) ?? [undefined, entry.trim()];
+  const host = bareHost(written);
+  const port = portText === undefined ? {} : { port: Number(portText) };
+  if (isIP(host) !== 0) return { ...port, range: ipaddr.parseCIDR(`${host}/${isIP(host) === 4 ? 32 : 128}`) };
+  if (ipaddr.isValidCIDR(host)) return { ...port, range: ipaddr.parseCIDR(host) };
+  if (/^(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(host)) return { ...port, host: host.replace(/^\*/, '') };
+  throw new GatehouseError('setting', { message: `"${entry}" is no address, range or host name to allow` });
 }
 
-function isListedHost(hosts: readonly string[], host: string): boolean {
-  return hosts.some((listed) => (listed.startsWith('.') ? host.endsWith(listed) : host === listed));
+function isNamed({ host: listed, port: only }: AllowRule, host: string, port: number): boolean {
+  if (listed === undefined || (only !== undefined && only !== port)) return false;
+  return listed.startsWith('.') ? host.endsWith(listed) : host === listed;
 }

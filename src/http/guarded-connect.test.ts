@@ -56,6 +56,16 @@ test('a certificate for another name, or of nobody, is refused', async () => {
   await expect(request(url, { dispatcher: agentFor(options) })).rejects.toThrow(/self-signed/i);
 });
 
+test('a socket that ended up elsewhere than the lookup said is closed before a byte is spoken [S3]', async () => {
+  const server = await startSecure(['mcp.corp.example']);
+  const guard = { ...addressGuard({ ports: [server.port] }), resolve: toLoopback };
+  const agent = new Agent({ connect: guardedConnect({ guard, tls: { ca: server.ca } }) });
+  opened.push(() => agent.destroy());
+  const answer = request(`https://mcp.corp.example:${server.port}/`, { dispatcher: agent });
+  await expect(answer).rejects.toMatchObject({ code: 'TARGET_REFUSED' });
+  expect(server.greeted).toEqual([]);
+});
+
 test('a name on an open port that turns out to be private is refused before anything connects [S2]', async () => {
   const server = await startSecure(['mcp.corp.example']);
   const agent = agentFor({ ports: [server.port], resolve: toLoopback }, server.ca);

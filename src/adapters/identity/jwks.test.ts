@@ -159,6 +159,13 @@ describe('rotation', () => {
     expect(fake.count('/keys')).toBe(3);
   });
 
+  test('right after the first fetch, or past 256 characters, a key id is unknown without another [B3]', async () => {
+    const { fake, verify } = await start();
+    expect(await verify(await fake.signToken({}, { header: { kid: 'made-up' } }))).toBe('invalid_token');
+    expect(await verify(await fake.signToken({}, { header: { kid: 'x'.repeat(257) } }))).toBe('invalid_token');
+    expect(fake.count('/keys')).toBe(1);
+  });
+
   test('an unknown key id while the key server is down can not be judged: unavailable, others go on', async () => {
     const { fake, verify } = await start();
     const good = await fake.signToken();

@@ -5,46 +5,46 @@ import { identityAdapters } from '#adapters/identity/index.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
 import { ensureDemo } from '#admin/demo.ts';
+import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { mappingWanted } from '#admin/ragie.ts';
+import { type Closers, openClosers } from '#app/closers.ts';
+import { openControlPlane } from '#app/control-plane.ts';
+import { openDataPlane, receiveOptions } from '#app/data-plane.ts';
+import { openFront } from '#app/front.ts';
+import { openStorage, type Storage } from '#app/storage.ts';
+import { openUpstreamOpener } from '#app/upstream-openers.ts';
+import { productRoot } from '#app/version.ts';
 import { type Config, isLoopback } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { allowEntry } from '#http/address-guard.ts';
 import { type Egress, openEgress } from '#http/egress.ts';
-import type { RootLog } from '#http/log.ts';
+import { openLog, type RootLog } from '#http/log.ts';
 import { openListener } from '#http/server.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
-import { type Closers, openClosers } from './app/closers.ts';
-import { openControlPlane } from './app/control-plane.ts';
-import { openDataPlane, receiveOptions } from './app/data-plane.ts';
-import { openFront } from './app/front.ts';
-import { openStorage, type Storage } from './app/storage.ts';
-import { openUpstreamOpener } from './app/upstream-openers.ts';
 
 export interface AppDeps {
-  readonly log: RootLog;
   readonly version: string;
-  /** The clone or the installed package, absolute: where examples are. */
-  readonly root: string;
-  /** Where a prepared seed is kept; undefined: none. */
-  readonly seedFolder?: string | undefined;
+  /** Of this process: children get an allow-list of it. */
   readonly env?: NodeJS.ProcessEnv;
   readonly clock?: Clock;
-  /** Told of each step as it begins: what a terminal shows. */
+  /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
 }
 
 export interface App {
-  /** Of the listener on this machine. */
+  /** As clients reach it, no trailing slash. */
   readonly url: string;
-  readonly baseUrl: string;
-  readonly demo: { readonly organization: string; readonly servers: readonly string[] } | undefined;
-  /** The demo's, on its first start only. */
+  /** MCP paths worth showing, best first. */
+  readonly endpoints: readonly string[];
+  /** Of a demo's first start only. */
   readonly firstKey: Secret | undefined;
+  readonly log: Log;
   /** Finishes calls in flight within the drain time, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
@@ -52,23 +52,25 @@ export interface App {
 /** Throws GatehouseError `setting` with one sentence for the operator; whatever was opened until then is closed again. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
+  const log = openLog({ level: config.telemetry.logLevel, format: config.telemetry.logFormat, destination: 1 });
   try {
-    return await open(config, { ...deps, clock: deps.clock ?? systemClock, closers });
+    return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {
-    await closers.closeAll(deps.log);
+    await closers.closeAll(log);
+    await log.close();
     throw error;
   }
 }
 
-type OpenDeps = AppDeps & { readonly clock: Clock; readonly closers: Closers };
+type OpenDeps = AppDeps & { readonly log: RootLog; readonly clock: Clock; readonly closers: Closers };
 
 async function open(config: Config, deps: OpenDeps): Promise<App> {
   const { log, clock, closers, onStep = () => undefined } = deps;
   for (const warning of config.warnings) log.warn({}, warning);
   onStep('Opening the database');
-  const storage = await openStorage(config, { clock, log, closers, seedFolder: deps.seedFolder });
+  const storage = await openStorage(config, { clock, log, closers });
   onStep('Applying the configuration');
-  const demo = await prepareRecords(config, storage, deps);
+  const demo = await prepareRecords(config, storage);
   const egress = openEgress(egressOptions(config));
   closers.add('egress', () => egress.close());
   const identities = await openConfiguredIdentities(config, { ...deps, egress });
@@ -102,6 +104,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     baseUrl,
   });
   const token = await writeAdminToken(config.dataDir);
+  await writeGatewayFile(config.dataDir, url);
+  closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   const run = openAdmin({
     records: storage.records,
     clock,
@@ -139,12 +143,12 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   log.info({ url, baseUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
-    url,
-    baseUrl,
-    demo: demo && { organization: demo.organization.slug, servers: demo.servers },
+    url: baseUrl,
+    endpoints: demo?.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`) ?? [],
     firstKey: demo?.firstKey,
+    log,
     close() {
-      closing ??= closers.closeAll(log);
+      closing ??= closers.closeAll(log).then(() => log.close());
       return closing;
     },
   };
@@ -161,10 +165,10 @@ function egressOptions({ egress, identity }: Config) {
   };
 }
 
-async function prepareRecords(config: Config, { records }: Storage, deps: OpenDeps) {
+async function prepareRecords(config: Config, { records }: Storage) {
   await applyConfig(records, mappingWanted(config.mapping, config.ragieBaseUrl));
   await applyConfig(records, config);
-  return config.demo ? ensureDemo(records, { root: deps.root, dataDir: config.dataDir }) : undefined;
+  return config.demo ? ensureDemo(records, { root: productRoot, dataDir: config.dataDir }) : undefined;
 }
 
 async function openConfiguredIdentities(

@@ -5,6 +5,7 @@
 import { GatehouseError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import { canonical } from './canonical.ts';
 import type { AdminRecords, Enforced, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
 import { checkName } from './routes/servers.ts';
@@ -165,13 +166,4 @@ function translate(check: () => void): void {
   } catch (cause) {
     throw cause instanceof GatehouseError ? setting(`gatehouse.yaml: ${cause.message}`) : cause;
   }
-}
-
-/** JSON with sorted keys: equal in meaning is equal as text. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
 }

@@ -59,9 +59,7 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
     const result = await deps.run(name, inputOf(request), actor);
     return reply.code(route.status).send(result);
   };
-  for (const url of [`${adminBase}${route.path}`, `${adminBase}${route.path}/`]) {
-    app.route({ method: route.method, url, handler, exposeHeadRoute: false });
-  }
+  app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false });
 }
 
 /** Path parameters win over a field of the same name. */

@@ -14,17 +14,14 @@ export interface PublicDeps {
 
 export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
   return async (app) => {
-    const get = (path: string, answer: (reply: FastifyReply) => Promise<unknown>) => {
-      for (const url of [path, `${path}/`]) app.get(url, (_request, reply) => answer(reply));
-    };
-    get('/health', async (reply) =>
+    app.get('/health', async (_request, reply) =>
       plain(reply).send({ status: 'healthy', timestamp: new Date(deps.clock.now()).toISOString(), servers: {} }),
     );
-    get('/ready', async (reply) => {
+    app.get('/ready', async (_request, reply) => {
       const ready = await deps.ready();
       return plain(reply.code(ready ? 200 : 503)).send({ status: ready ? 'ready' : 'not ready' });
     });
-    get('/welcome', async (reply) => {
+    app.get('/welcome', async (_request, reply) => {
       const { html, headers } = welcomePage({ baseUrl: deps.baseUrl(), version: deps.version, demo: deps.demo });
       return reply.headers(headers).type('text/html; charset=utf-8').send(html);
     });

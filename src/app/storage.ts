@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { Database } from '#adapters/database/database.ts';
 import { databaseAdapters } from '#adapters/database/index.ts';
 import { kmsAdapters } from '#adapters/kms/index.ts';
-import { openAdminRecords } from '#admin/open-records.ts';
 import type { AdminRecords } from '#admin/records.ts';
+import { openAdminRecords } from '#admin/storage.ts';
 import { openEncryptionKey } from '#config/demo-keys.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -19,6 +19,7 @@ import { openDataKeyStore } from '#records/data-keys.ts';
 import { s0Opener } from '#records/s0-ciphertext.ts';
 import { openVault, type Vault } from '#records/vault.ts';
 import type { Closers } from './closers.ts';
+import { seedFolder } from './version.ts';
 
 export interface Storage {
   readonly rootSecret: Secret;
@@ -33,14 +34,12 @@ export interface StorageDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly closers: Closers;
-  /** Where a prepared seed of the embedded database is kept between fresh starts. */
-  readonly seedFolder: string | undefined;
 }
 
 /** Throws GatehouseError `setting` or `storage_unavailable`. */
 export async function openStorage(config: Config, deps: StorageDeps): Promise<Storage> {
   const { clock, log, closers } = deps;
-  const database = await databaseAdapters.open(databaseConfig(config, deps.seedFolder), { migrations, clock, log });
+  const database = await databaseAdapters.open(databaseSettings(config), { migrations, clock, log });
   closers.add('database', () => database.close());
   const db = openDb(database.dialect);
   closers.add('query builder', () => db.destroy());
@@ -62,10 +61,15 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   };
 }
 
-function databaseConfig({ database, dataDir }: Config, seedFolder: string | undefined): { readonly kind: string } {
-  if (!database.url)
-    return Object.assign({ kind: 'pglite', directory: dataDir }, seedFolder === undefined ? {} : { seedFolder });
+/** For the registry: PostgreSQL by URL, else PGlite in the data directory. */
+export function databaseSettings({ database, dataDir }: Pick<Config, 'database' | 'dataDir'>): {
+  readonly kind: string;
+} {
   const { url, poolSize, connectMs, queryMs } = database;
+  if (!url) {
+    const settings = { kind: 'pglite', directory: dataDir, seedFolder };
+    return settings;
+  }
   const settings = {
     kind: 'postgres',
     url: url.reveal(),

@@ -52,6 +52,8 @@ export interface LoadOptions {
   readonly readFile: (path: string) => string | undefined;
   /** Standard output is a terminal. */
   readonly isTerminal?: boolean;
+  /** `database`: for commands that need the database only; what else a gateway requires isn't asked for. */
+  readonly purpose?: 'gateway' | 'database';
 }
 
 /** Throws GatehouseError `setting`. */
@@ -71,7 +73,7 @@ export function loadConfig(options: LoadOptions): Config {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
     },
-    identity: identities(parsed.data, env),
+    identity: options.purpose === 'database' ? [] : identities(parsed.data, env),
     nodeEnv: env.NODE_ENV ?? '',
     production: env.NODE_ENV === 'production',
     demo: isDemo(parsed.data, env),
@@ -86,7 +88,7 @@ export function loadConfig(options: LoadOptions): Config {
     },
     warnings: [],
   };
-  return deepFreeze({ ...config, warnings: checkConfig(config) });
+  return deepFreeze({ ...config, warnings: options.purpose === 'database' ? [] : checkConfig(config) });
 }
 
 /** Empty counts as unset: compose files pass `NAME=${NAME:-}`. Aliases are renamed here. */

@@ -138,7 +138,6 @@ export const settings: readonly Setting[] = [
     name: 'MCP_SESSION_TTL_SECONDS',
     path: ['limits', 'sessionTtlSeconds'],
     default: '86400',
-    meaning:
-      'Lifetime of a legacy session in seconds. SESSION_TIMEOUT is accepted with a unit: 3600s, 900000ms.',
+    meaning: 'Lifetime of a legacy session in seconds. SESSION_TIMEOUT is accepted with a unit: 3600s, 900000ms.',
   },
 ];

@@ -138,7 +138,9 @@ function checkNode(node: Node, path: string, lineAt: (offset: number) => number)
     if (lines > FUNCTION_LINES) messages.push(`function of ${lines} lines, at most ${FUNCTION_LINES}: take steps out`);
   }
   if (readsEnvironment(node) && /^src\//.test(path) && !isTest(path) && !environmentReaders.has(path)) {
-    messages.push('process.env is read in src/config/load.ts and handed over in src/main.ts only: take the value as a dependency');
+    messages.push(
+      'process.env is read in src/config/load.ts and handed over in src/main.ts only: take the value as a dependency',
+    );
   }
   const name = declaredName(node);
   const word = name === undefined || isCompatible(path) ? undefined : forbiddenWord(name);

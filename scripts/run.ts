@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { runTests } from './test.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -33,6 +32,8 @@ export const scriptNames: readonly string[] = ['test', ...Object.keys(commands)]
 export async function runScript(name: string, rest: readonly string[]): Promise<void> {
   const command = commands[name];
   if (name === 'test') {
+    // Imported late: an image is built without the test folder, which this one needs.
+    const { runTests } = await import('./test.ts');
     process.exitCode = await runTests(root, rest);
   } else if (command === undefined) {
     process.stderr.write(`There is no script "${name}". There are: ${scriptNames.join(', ')}.\n`);

@@ -1,18 +1,9 @@
 /**
- * Builds what npm publishes: `dist/main.mjs` (the sources in one file), its assets, and `dist/package/`, a folder
- * ready for `npm publish` whose manifest has neither development nor optional dependencies.
+ * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), what they share, their
+ * assets, and `dist/package/`, a folder ready for `npm publish` with neither development nor optional dependencies.
  */
-import {
-  cpSync,
-  existsSync,
-  globSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -31,15 +22,25 @@ export function publishManifest(manifest: Manifest): Record<string, unknown> {
   const { imports: _imports, dependencies, ...rest } = kept;
   const needed = Object.entries(dependencies).filter(([name]) => externals.includes(name));
   // The launcher runs on older Nodes too and fetches the right one.
-  return { ...rest, files: ['bin', 'dist'], engines: { node: '>=20' }, dependencies: Object.fromEntries(needed) };
+  const exports = { '.': './dist/index.mjs', './package.json': './package.json' };
+  return {
+    ...rest,
+    exports,
+    files: ['bin', 'dist', 'examples'],
+    engines: { node: '>=20' },
+    dependencies: Object.fromEntries(needed),
+  };
 }
 
 async function bundle(root: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/main.ts'],
-    outfile: 'dist/main.mjs',
+    entryPoints: ['src/main.ts', 'src/index.ts'].filter((file) => existsSync(join(root, file))),
+    outdir: 'dist',
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunk-[hash]',
     bundle: true,
+    splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
@@ -65,25 +66,37 @@ function copyAssets(root: string): void {
   if (existsSync(portal)) cpSync(portal, join(root, 'dist', 'portal'), { recursive: true });
 }
 
-/** A migrated embedded database to start from, where the product has a maker: `makeSeed(target)`. */
-async function makeSeed(root: string): Promise<void> {
-  const maker = join(root, 'scripts', 'make-seed.ts');
-  if (!existsSync(maker)) return;
-  const { makeSeed } = await import(pathToFileURL(maker).href);
-  await makeSeed(join(root, 'dist', 'seed.tar'));
-}
-
 function assemblePackage(root: string): void {
   const target = join(root, 'dist', 'package');
   const manifest: Manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   mkdirSync(target);
   writeFileSync(join(target, 'package.json'), `${JSON.stringify(publishManifest(manifest), null, 2)}\n`);
-  for (const path of ['bin', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
-    cpSync(join(root, path), join(target, path), { recursive: true });
+  for (const path of ['bin', 'README.md', 'LICENSE', 'CHANGELOG.md', 'examples']) {
+    if (existsSync(join(root, path))) cpSync(join(root, path), join(target, path), { recursive: true });
   }
   for (const path of readdirSync(join(root, 'dist'))) {
     if (path === 'package' || path.endsWith('.map')) continue;
     cpSync(join(root, 'dist', path), join(target, 'dist', path), { recursive: true });
+  }
+}
+
+/**
+ * A fresh embedded database takes seconds, a prepared one a moment: the package's own first start leaves the prepared
+ * one in its `dist/seed`, and from there it is shipped.
+ */
+function makeSeed(root: string): void {
+  const library = join(root, 'dist', 'package', 'dist', 'index.mjs');
+  if (!existsSync(library)) return;
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-seed-'));
+  const env = { PORT: '0', DATA_DIR: join(folder, 'data') };
+  const start = `const { Configuration, Gateway } = await import(${JSON.stringify(pathToFileURL(library).href)});
+    const gateway = new Gateway(Configuration.load(${JSON.stringify({ env, cwd: folder })}));
+    await gateway.start(); await gateway.stop();`;
+  try {
+    execFileSync(process.execPath, ['--input-type=module', '--eval', start], { cwd: folder, stdio: 'inherit' });
+    cpSync(join(root, 'dist', 'package', 'dist', 'seed'), join(root, 'dist', 'seed'), { recursive: true });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -92,10 +105,9 @@ export async function buildAll(root: string): Promise<void> {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   await bundle(root);
   copyAssets(root);
-  await makeSeed(root);
   assemblePackage(root);
-  const kilobytes = Math.round(statSync(join(root, 'dist', 'main.mjs')).size / 1024);
-  process.stdout.write(`dist/main.mjs ${kilobytes} KB; publish with: npm publish dist/package\n`);
+  makeSeed(root);
+  process.stdout.write('dist/ is built; publish with: npm publish ./dist/package\n');
 }
 
 if (import.meta.main) await buildAll(join(import.meta.dirname, '..'));

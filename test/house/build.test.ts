@@ -23,6 +23,16 @@ beforeAll(async () => {
     `import pg from 'pg'; import { z } from 'zod';
      console.log(z.string().parse(process.argv[2]), typeof pg.Pool);`,
   );
+  writeFileSync(
+    join(root, 'src/index.ts'),
+    `import { mkdirSync, writeFileSync } from 'node:fs';
+     const seed = new URL('./seed/', import.meta.url);
+     export const Configuration = { load: ({ env }: { env: Record<string, string> }) => env };
+     export class Gateway {
+       async start() { mkdirSync(seed, { recursive: true }); writeFileSync(new URL('a.tar', seed), 'prepared'); }
+       async stop() {}
+     }`,
+  );
   await buildAll(root);
 }, 60_000);
 
@@ -46,6 +56,11 @@ test('the packed package has a working command of both names [S0.28]', () => {
 
 test('assets lie beside the bundle', () => {
   expect(existsSync(join(root, 'dist/package/dist/db/one.sql'))).toBe(true);
+});
+
+test('the embedded database is shipped prepared, by the first start of the package itself', () => {
+  expect(readFileSync(join(root, 'dist/package/dist/seed/a.tar'), 'utf8')).toBe('prepared');
+  expect(readFileSync(join(root, 'dist/seed/a.tar'), 'utf8')).toBe('prepared');
 });
 
 test('the published manifest asks for what the bundle lacks and nothing else', () => {

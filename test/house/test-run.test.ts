@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -20,11 +20,19 @@ test('the closing line counts tests, and is never clean after a failure', () => 
   expect(countLine(undefined, 1)).toBe('0 passed, 1 failed');
 });
 
+test('every run has the reporter', () => {
+  expect(readFileSync('vitest.config.ts', 'utf8')).toMatch(/reporters: \[.*new RequirementsReporter\(\)/);
+});
+
 test('the reporter remembers passed titles per file and forgets only what ran again', async () => {
   const root = mkdtempSync(join(tmpdir(), 'gatehouse-reporter-'));
   try {
     mkdirSync(join(root, 'test/kit'), { recursive: true });
-    cpSync('vitest.config.ts', join(root, 'vitest.config.ts'));
+    writeFileSync(
+      join(root, 'vitest.config.ts'),
+      `import { RequirementsReporter } from './test/kit/requirements-reporter.ts';
+       export default { test: { reporters: [new RequirementsReporter()] } };`,
+    );
     cpSync('test/kit/requirements-reporter.ts', join(root, 'test/kit/requirements-reporter.ts'));
     symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
     writeFileSync(join(root, 'package.json'), '{"type":"module"}');

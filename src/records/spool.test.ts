@@ -1,6 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -9,7 +18,7 @@ import { silentLog } from '#core/log.ts';
 import { callRecord } from '#kit/call-records.ts';
 import type { CallRecord } from './call-record.ts';
 import { openSpool, type Spool, type SpoolOptions } from './spool.ts';
-import { SegmentWriter } from './spool-segment.ts';
+import { encodeLine, SegmentWriter } from './spool-segment.ts';
 
 let directory = '';
 let nowMs = 1_800_000_000_000;
@@ -161,6 +170,17 @@ describe('the spool', () => {
     const after = setUp();
     await after.spool.flush(5000);
     expect(after.ids()).toEqual([id]);
+  });
+
+  test('a line that does not have its length is left out even if it reads well', async () => {
+    const left = join(directory, 'left');
+    mkdirSync(left);
+    const json = JSON.stringify(callRecord());
+    const whole = callRecord();
+    writeFileSync(join(left, '0000000001.jsonl'), `${json.length + 9} ${json}\n${encodeLine(whole)}`);
+    const { spool, ids } = setUp();
+    await spool.flush(5000);
+    expect(ids()).toEqual([whole.id]);
   });
 
   test('the files of a living process are not touched by another', async () => {

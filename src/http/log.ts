@@ -14,7 +14,10 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
   /** A file descriptor (1: standard output), the path of a file, or anything with `write`. */
   readonly destination: number | string | DestinationStream;
-  /** true: JSON lines are written in blocks of 4 KiB or once a second (`close` writes the rest). Cheaper; a kill loses the last ones. */
+  /**
+   * true: JSON lines are written in blocks of 4 KiB or once a second (`close` writes the rest), so that a slow
+   * reader does not hold up the event loop line by line; a kill loses the last ones.
+   */
   readonly buffered?: boolean;
 }
 

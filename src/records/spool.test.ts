@@ -9,7 +9,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { silentLog } from '#core/log.ts';
 import { callRecord } from '#kit/call-records.ts';
 import type { CallRecord } from './call-record.ts';
-import { openSpool, type Spool, type SpoolOptions } from './spool.ts';
+import { openSpool, type Spool } from './spool.ts';
+import type { SpoolOptions } from './spool-options.ts';
 import { encodeLine, SegmentWriter } from './spool-segment.ts';
 
 let directory = '';

@@ -28,11 +28,12 @@ const makeRole = (role: string) => `do $$ begin
   exception when duplicate_object or unique_violation then null; -- made beside us for another database of the cluster
   end $$`;
 
-/** A superuser needs no membership; everybody else must be a member to SET ROLE. */
+/** A superuser needs no membership; everybody else must be a member to SET ROLE: by right, or by an administrator's grant. */
 const joinRole = (role: string) => `do $$ begin
-    if not (select rolsuper from pg_roles where rolname = current_user) then
-      execute format('grant ${role} to %I', current_user);
-    end if;
+    if (select rolsuper from pg_roles where rolname = current_user) then return; end if;
+    execute format('grant ${role} to %I', current_user);
+  exception when insufficient_privilege then
+    if not pg_has_role(current_user, '${role}', 'MEMBER') then raise; end if;
   end $$`;
 
 const policies = organizationTables.flatMap(([table, column]) => {

@@ -14,6 +14,7 @@ import {
   insertOrganization,
   listOrganizations,
   removeOrganization,
+  updateOrganization,
 } from './organizations.ts';
 import { findServer, insertServer, listServers, removeServer, updateServer } from './servers.ts';
 import {
@@ -47,6 +48,12 @@ describe('organizations', () => {
       const work = withPlatform(t.db, (scope) => insertOrganization(scope, taken));
       await expect(work).rejects.toMatchObject({ code: 'conflict' });
     }
+    const renaming = withPlatform(t.db, (scope) => updateOrganization(scope, two, { externalId: 'one' }));
+    await expect(renaming).rejects.toMatchObject({ code: 'conflict' });
+    const renamed = await withPlatform(t.db, (scope) =>
+      updateOrganization(scope, two, { externalId: 'two', name: 'Two' }),
+    );
+    expect(renamed).toEqual({ id: two, slug: 'two', externalId: 'two', name: 'Two' });
   });
 
   test('one that is unknown is made once, with a slug of its own', async () => {
@@ -66,8 +73,9 @@ describe('organizations', () => {
       expect(await findOrganization(scope, 'gone')).toBeUndefined();
       expect(await findOrganization(scope, gone.id)).toBeUndefined();
       await expect(removeOrganization(scope, gone.id)).rejects.toMatchObject({ code: 'not_found' });
-      await expect(insertOrganization(scope, { slug: 'gone', name: 'x' })).rejects.toMatchObject({ code: 'conflict' });
     });
+    const again = withPlatform(t.db, (scope) => insertOrganization(scope, { slug: 'gone', name: 'x' }));
+    await expect(again).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 

@@ -8,7 +8,7 @@ import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { uuidv7 } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
-import type { Secret } from '#core/secret.ts';
+import { redactSecret, type Secret } from '#core/secret.ts';
 import { readBody } from '#http/body.ts';
 import { addressKey } from '#http/client-address.ts';
 import { classifyMessage } from '#mcp/classify.ts';
@@ -180,6 +180,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
             session && call.req.method === 'DELETE' ? () => void deps.sessions.end(session).catch(fail) : undefined,
           watch: deps.heartbeat.watch,
           monotonic: clock.monotonic,
+          redact: (body) => (credential ? redactSecret(body, credential) : body),
         });
         relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
       },

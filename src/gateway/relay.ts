@@ -19,7 +19,12 @@ export interface RelayDeps {
   /** Live streams, for heartbeats; the answer removes it. */
   readonly watch: (relay: Relay) => () => void;
   readonly monotonic: () => number;
+  /** Takes the gateway's own credential out of an upstream's error text. */
+  readonly redact: (body: Buffer) => Buffer;
 }
+
+/** An upstream's error answer is held whole up to this many bytes, so that it can be redacted. */
+const MAX_ERROR_BYTES = 65_536;
 
 export interface Outcome {
   readonly status: number;
@@ -91,11 +96,18 @@ export class Relay implements UpstreamSink {
       return this.#held.length < 65_536;
     }
     if (this.#stream) return this.#write(chunk);
+    if (this.#status >= 400) return this.#holdError(chunk);
     const held = this.#held;
     this.#held = chunk;
     if (!held) return true;
     if (!this.#res.headersSent) this.#res.writeHead(this.#status, this.#head);
     return this.#write(held);
+  }
+
+  #holdError(chunk: Buffer): boolean {
+    this.#held = this.#held ? Buffer.concat([this.#held, chunk]) : chunk;
+    if (this.#held.length > MAX_ERROR_BYTES) this.#fail(new GatehouseError('upstream_broken'));
+    return true;
   }
 
   onEnd(): void {
@@ -170,10 +182,13 @@ export class Relay implements UpstreamSink {
   }
 
   #finish(): void {
-    const held = this.#held;
+    let held = this.#held;
     this.#held = undefined;
     if (!this.#res.headersSent) {
-      if (held && this.#head['content-length'] === undefined) this.#head['content-length'] = String(held.length);
+      if (held && this.#status >= 400) {
+        held = this.#deps.redact(held);
+        this.#head['content-length'] = String(held.length);
+      } else if (held && this.#head['content-length'] === undefined) this.#head['content-length'] = String(held.length);
       this.#res.writeHead(this.#status, this.#head);
     }
     if (held) this.#res.end(held);

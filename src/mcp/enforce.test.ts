@@ -9,7 +9,10 @@ const enforced = new Map([['filter', filter]]);
 
 function enforce(args: string | undefined, name = 'retrieve'): string {
   const params = args === undefined ? `{"name":"${name}"}` : `{"name":"${name}","arguments":${args}}`;
-  return enforceArguments(parseMessage(Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`)), enforced).toString();
+  return enforceArguments(
+    parseMessage(Buffer.from(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":${params}}`)),
+    enforced,
+  ).toString();
 }
 
 const sentArguments = (args: string | undefined): unknown => JSON.parse(enforce(args)).params.arguments;
@@ -57,7 +60,11 @@ describe('enforced arguments', () => {
   });
 
   test('whatever JSON the caller sends as arguments, the upstream sees the enforced values or nothing [X0.1]', () => {
-    const value = fc.oneof(fc.jsonValue(), fc.record({ filter: fc.jsonValue(), query: fc.string() }), fc.record({ filter: fc.dictionary(fc.constantFrom('tenant', 'level', 'Tenant', 'x'), fc.jsonValue()) }));
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ filter: fc.jsonValue(), query: fc.string() }),
+      fc.record({ filter: fc.dictionary(fc.constantFrom('tenant', 'level', 'Tenant', 'x'), fc.jsonValue()) }),
+    );
     fc.assert(
       fc.property(value, (args) => {
         const text = JSON.stringify(args);
@@ -80,5 +87,6 @@ test('a tool name that is nearly a filtered one is refused: an upstream that fol
   const all = new Map([['retrieve', enforced]]);
   expect(findEnforced('retrieve', all)).toBe(enforced);
   expect(findEnforced('other', all)).toBeUndefined();
-  for (const name of ['Retrieve', ' retrieve', 'retrieve ', 'RETRIEVE', 'ｒetrieve']) expect(() => findEnforced(name, all)).toThrow();
+  for (const name of ['Retrieve', ' retrieve', 'retrieve ', 'RETRIEVE', 'ｒetrieve'])
+    expect(() => findEnforced(name, all)).toThrow();
 });

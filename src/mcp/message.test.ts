@@ -17,7 +17,10 @@ function failure(act: () => unknown): { readonly code: string; readonly rpc: num
 
 describe('messages', () => {
   test('a request, a notification and a response are told apart, ids kept byte for byte', () => {
-    expect(parse('{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}')).toMatchObject({ kind: 'request', method: 'ping' });
+    expect(parse('{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}')).toMatchObject({
+      kind: 'request',
+      method: 'ping',
+    });
     expect(parse('{"jsonrpc":"2.0","id":9007199254740993,"method":"ping"}').id?.toString()).toBe('9007199254740993');
     expect(parse('{"jsonrpc":"2.0","method":"notifications/initialized"}').kind).toBe('notification');
     expect(parse('{"jsonrpc":"2.0","id":"a","result":{}}').kind).toBe('response');
@@ -46,7 +49,8 @@ describe('messages', () => {
 
 const meta = (version: string, more = ',"io.modelcontextprotocol/clientCapabilities":{}') =>
   `"_meta":{"io.modelcontextprotocol/protocolVersion":"${version}"${more}}`;
-const request = (method: string, params: string) => parse(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params}}}`);
+const request = (method: string, params: string) =>
+  parse(`{"jsonrpc":"2.0","id":1,"method":"${method}","params":{${params}}}`);
 const headers = (protocolVersion?: string, method?: string, name?: string) => ({ protocolVersion, method, name });
 const modern = '2026-07-28';
 
@@ -61,21 +65,56 @@ describe('the era of a message, by its body', () => {
   test.each([
     ['header absent', request('tools/list', meta(modern)), headers(undefined, 'tools/list'), -32020, 400],
     ['header differs', request('tools/list', meta(modern)), headers('2025-11-25', 'tools/list'), -32020, 400],
-    ['unknown envelope version', request('tools/list', meta('2099-01-01')), headers('2099-01-01', 'tools/list'), -32022, 400],
-    ['legacy version in an envelope', request('tools/list', meta('2025-11-25')), headers('2025-11-25', 'tools/list'), -32022, 400],
+    [
+      'unknown envelope version',
+      request('tools/list', meta('2099-01-01')),
+      headers('2099-01-01', 'tools/list'),
+      -32022,
+      400,
+    ],
+    [
+      'legacy version in an envelope',
+      request('tools/list', meta('2025-11-25')),
+      headers('2025-11-25', 'tools/list'),
+      -32022,
+      400,
+    ],
     ['no capabilities', request('tools/list', meta(modern, '')), headers(modern, 'tools/list'), -32602, 400],
     ['modern header without envelope', request('tools/list', ''), headers(modern, 'tools/list'), -32602, 400],
     ['initialize with an envelope', request('initialize', meta(modern)), headers(modern, 'initialize'), -32601, 404],
     ['Mcp-Method absent', request('tools/list', meta(modern)), headers(modern), -32020, 400],
     ['Mcp-Method differs', request('tools/list', meta(modern)), headers(modern, 'tools/call'), -32020, 400],
-    ['Mcp-Name absent', request('tools/call', `"name":"a",${meta(modern)}`), headers(modern, 'tools/call'), -32020, 400],
-    ['Mcp-Name differs', request('tools/call', `"name":"evil",${meta(modern)}`), headers(modern, 'tools/call', 'safe'), -32020, 400],
-    ['Mcp-Name broken base64', request('tools/call', `"name":"é",${meta(modern)}`), headers(modern, 'tools/call', '=?base64?w6k?='), -32020, 400],
+    [
+      'Mcp-Name absent',
+      request('tools/call', `"name":"a",${meta(modern)}`),
+      headers(modern, 'tools/call'),
+      -32020,
+      400,
+    ],
+    [
+      'Mcp-Name differs',
+      request('tools/call', `"name":"evil",${meta(modern)}`),
+      headers(modern, 'tools/call', 'safe'),
+      -32020,
+      400,
+    ],
+    [
+      'Mcp-Name broken base64',
+      request('tools/call', `"name":"é",${meta(modern)}`),
+      headers(modern, 'tools/call', '=?base64?w6k?='),
+      -32020,
+      400,
+    ],
   ])('%s is refused as the table says [D4]', (_name, message, sent, rpc, http) => {
     expect(failure(() => classifyMessage(message, sent))).toMatchObject({ rpc, http });
   });
 
   test('a name that needs base64 is compared decoded', () => {
-    expect(classifyMessage(request('tools/call', `"name":"é",${meta(modern)}`), headers(modern, 'tools/call', '=?base64?w6k=?='))).toBe('modern');
+    expect(
+      classifyMessage(
+        request('tools/call', `"name":"é",${meta(modern)}`),
+        headers(modern, 'tools/call', '=?base64?w6k=?='),
+      ),
+    ).toBe('modern');
   });
 });

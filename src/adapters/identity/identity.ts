@@ -33,6 +33,11 @@ export interface IdentityProvider {
    * Answers at most 60 s old, one request in flight per question. Throws `identity_unavailable`.
    */
   memberships?(subject: string, organizationExternalId: string): Promise<Membership | undefined>;
+  /**
+   * The authorization server's own metadata document (RFC 8414), checked to be its own and cached: relayed where this
+   * gateway runs no authorization server. Throws `identity_unavailable`.
+   */
+  metadata?(): Promise<Readonly<Record<string, unknown>>>;
   /** Drops what is cached of this subject: called by webhooks and by deactivation. */
   forget?(subject: string): void;
   close(): Promise<void>;

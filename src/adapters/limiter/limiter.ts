@@ -1,4 +1,6 @@
 /** The port to a rate limiter: fixed points per window, per key. */
+import type { Log } from '#core/log.ts';
+
 export interface LimitAnswer {
   readonly allowed: boolean;
   readonly remaining: number;
@@ -13,4 +15,8 @@ export interface Limiter {
     limit: { readonly points: number; readonly windowSeconds: number },
   ): LimitAnswer | Promise<LimitAnswer>;
   close(): Promise<void>;
+}
+
+export interface LimiterDeps {
+  readonly log: Log;
 }

@@ -1,0 +1,155 @@
+/**
+ * PostgreSQL by URL. Every wait has an end: without these figures a blackholed connection or a stalled query of `pg`
+ * hangs for ever. A broken connection costs the query that was on it; the pool replaces it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CompiledQuery, PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { z } from 'zod';
+import type { Adapter } from '#core/adapter.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Log } from '#core/log.ts';
+import { applicationRole, type Database, type DatabaseDeps, isConnectionLost } from '../database.ts';
+import { openListener } from './listener.ts';
+
+const config = z.strictObject({
+  url: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://'),
+  /** Connections of this replica; all replicas together stay below the server's max_connections less 10. */
+  poolSize: z.int().min(1).max(200).default(10),
+  connectTimeoutMs: z.int().min(1).default(1_000),
+  queryTimeoutMs: z.int().min(1).default(2_000),
+  statementTimeoutMs: z.int().min(1).default(1_500),
+  /** How long a start waits for a server that isn't there yet. */
+  startPatienceMs: z.int().min(0).default(15_000),
+});
+
+type PostgresConfig = z.output<typeof config>;
+
+export const postgres: Adapter<'postgres', typeof config, DatabaseDeps, Database> = {
+  kind: 'postgres',
+  title: 'PostgreSQL 15 or newer',
+  config,
+  open,
+};
+
+async function open(settings: PostgresConfig, deps: DatabaseDeps): Promise<Database> {
+  await waitForServer(settings, deps);
+  await runMigrations(settings, deps);
+  const pool = openPool(settings, deps.log);
+  const dialect = new PostgresDialect({
+    pool,
+    onCreateConnection: async (connection) => {
+      await connection.executeQuery(CompiledQuery.raw(`set role ${applicationRole}`));
+    },
+  });
+  const listeners = new Set<() => Promise<void>>();
+  let closing: Promise<void> | undefined;
+  return {
+    kind: 'postgres',
+    dialect,
+    async listen(channel, onPayload, onResumed) {
+      const listener = await openListener({
+        client: clientConfig(settings),
+        channel,
+        onPayload,
+        onResumed,
+        log: deps.log,
+      });
+      listeners.add(listener.close);
+      return listener.close;
+    },
+    close() {
+      closing ??= Promise.all([...listeners].map((end) => end())).then(() => endPool(pool));
+      return closing;
+    },
+  };
+}
+
+function clientConfig(settings: PostgresConfig): pg.ClientConfig {
+  return {
+    connectionString: settings.url,
+    application_name: 'gatehouse',
+    connectionTimeoutMillis: settings.connectTimeoutMs,
+    query_timeout: settings.queryTimeoutMs,
+    statement_timeout: settings.statementTimeoutMs,
+    // A replica that stalls in a transaction must not hold its locks.
+    idle_in_transaction_session_timeout: 10_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
+}
+
+function openPool(settings: PostgresConfig, log: Log): pg.Pool {
+  const pool = new pg.Pool({ ...clientConfig(settings), max: settings.poolSize, idleTimeoutMillis: 30_000 });
+  return surviveErrors(pool, log);
+}
+
+/**
+ * A connection that breaks while idle, or between two queries of a transaction, emits `error`: without a listener on
+ * both the pool and the connection that would end the process. The pool replaces it; the next query on it fails.
+ */
+function surviveErrors(pool: pg.Pool, log: Log): pg.Pool {
+  pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection broke'));
+  pool.on('connect', (client) => {
+    client.on('error', (error) => log.debug({ err: error }, 'a database connection broke'));
+  });
+  return pool;
+}
+
+async function endPool(pool: pg.Pool): Promise<void> {
+  if (!pool.ending) await pool.end();
+}
+
+/** One connection without timeouts, as the login role: a migration takes as long as it takes. */
+async function runMigrations(settings: PostgresConfig, deps: DatabaseDeps): Promise<void> {
+  const { connectTimeoutMs: connectionTimeoutMillis, url: connectionString } = settings;
+  const options = { connectionString, connectionTimeoutMillis, application_name: 'gatehouse migration', max: 1 };
+  const pool = surviveErrors(new pg.Pool(options), deps.log);
+  try {
+    await deps.migrations.run(new PostgresDialect({ pool }));
+  } finally {
+    await endPool(pool);
+  }
+}
+
+/** Replicas that start together must not storm the server: they wait longer each time, each a little differently. */
+async function waitForServer(settings: PostgresConfig, { clock, log }: DatabaseDeps): Promise<void> {
+  const deadline = clock.monotonic() + settings.startPatienceMs;
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+    try {
+      return await tryServer(settings);
+    } catch (error) {
+      if (!isNotYetThere(error)) throw startError(error);
+      if (clock.monotonic() + waitMs > deadline) throw new GatehouseError('storage_unavailable', { cause: error });
+      log.warn({ err: error, waitMs }, 'the database cannot be reached yet');
+      await sleep(waitMs * (0.5 + Math.random()));
+    }
+  }
+}
+
+async function tryServer(settings: PostgresConfig): Promise<void> {
+  const client = new pg.Client(clientConfig(settings));
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('select 1');
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function isNotYetThere(error: unknown): boolean {
+  // 53300: too many clients; `timeout expired`: pg's connection timeout.
+  const { code, message } = { code: '', message: '', ...(error instanceof Error ? errorParts(error) : {}) };
+  return isConnectionLost(error) || code === '53300' || message === 'timeout expired';
+}
+
+function errorParts(error: Error): { code: string; message: string } {
+  return { code: 'code' in error ? String(error.code) : '', message: error.message };
+}
+
+/** Wrong password, no such database and the like: the operator's to mend, without the URL's secret in the sentence. */
+function startError(error: unknown): GatehouseError {
+  const reason = error instanceof Error ? error.message : 'unknown reason';
+  return new GatehouseError('setting', { message: `DATABASE_URL does not open a database: ${reason}`, cause: error });
+}

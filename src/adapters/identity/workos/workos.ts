@@ -1,0 +1,137 @@
+/**
+ * WorkOS: AuthKit and Connect access tokens, and session tokens where listed; each issuer with its own keys and
+ * audiences. The token says who calls; whether they belong to an organization, and with which roles, is asked live.
+ */
+import { z } from 'zod';
+import { findText } from '#adapters/identity/claims.ts';
+import type { IdentityDeps, IdentityProvider, VerifiedToken } from '#adapters/identity/identity.ts';
+import { issuerSpellings, joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
+import { openRemoteKeys, type RemoteKeys } from '#adapters/identity/jwks.ts';
+import { openServerMetadata } from '#adapters/identity/server-metadata.ts';
+import { unverifiedIssuer } from '#adapters/identity/unverified-issuer.ts';
+import { type CheckedToken, strictRules, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
+import type { Adapter } from '#core/adapter.ts';
+import { GatehouseError } from '#core/error.ts';
+import { Secret } from '#core/secret.ts';
+import { openWorkosMemberships } from './memberships.ts';
+
+const webUrl = z.url({ protocol: /^https?$/ });
+
+const config = z.strictObject({
+  apiKey: z.string().min(1),
+  clientId: z.string().min(1),
+  /** May have a path, e.g. https://api.workos.com/auth/v1, with or without a trailing slash. */
+  authorizationServerUrl: webUrl,
+  /** Accepted in `aud` of its tokens: resource indicators where WorkOS has them set. Default: the client id. */
+  audiences: z.array(z.string().min(1)).min(1).optional(),
+  /**
+   * Further issuers. `audiences` may be empty only for session tokens
+   * (`https://api.workos.com/user_management/<clientId>`): they have no `aud`, their issuer names the client.
+   */
+  issuers: z
+    .array(
+      z.strictObject({ issuer: z.string().min(1), jwksUrl: webUrl.optional(), audiences: z.array(z.string().min(1)) }),
+    )
+    .default([]),
+  apiBaseUrl: webUrl.default('https://api.workos.com'),
+});
+
+export type WorkosConfig = z.output<typeof config>;
+
+export const workosAdapter = {
+  kind: 'workos',
+  title: 'WorkOS',
+  config,
+  open: openWorkos,
+} as const satisfies Adapter<'workos', typeof config, IdentityDeps, IdentityProvider>;
+
+interface Source {
+  readonly keys: RemoteKeys;
+  readonly rules: TokenRules;
+}
+
+function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvider {
+  const { authorizationServerUrl, clientId } = settings;
+  const ownIssuers = issuerSpellings(authorizationServerUrl);
+  const sources = openSources(settings, deps);
+  const members = openWorkosMemberships({
+    ...deps,
+    apiBaseUrl: settings.apiBaseUrl,
+    apiKey: new Secret(settings.apiKey),
+  });
+  const metadata = openServerMetadata({
+    ...deps,
+    issuers: ownIssuers,
+    urls: [
+      joinPath(authorizationServerUrl, '/.well-known/oauth-authorization-server'),
+      wellKnownUrl(authorizationServerUrl, 'oauth-authorization-server'),
+    ],
+  });
+  return {
+    kind: 'workos',
+    issuers: [...sources.keys()],
+    authorizationServer: authorizationServerUrl,
+    async verify(token) {
+      const source = sources.get(unverifiedIssuer(token) ?? '');
+      if (!source) throw new GatehouseError('invalid_token');
+      const checked = await verifyToken(token, source.keys.find, { rules: source.rules, clock: deps.clock });
+      if (source.rules.audiences === 'unchecked') checkNoAudience(checked, clientId);
+      return asVerified(checked);
+    },
+    memberships: (subject, organization) => members.find(subject, organization),
+    forget: (subject) => members.forget(subject),
+    metadata: async () => (await metadata.get()).value,
+    close: async () => undefined,
+  };
+}
+
+/** Issuer → keys and rules. An entry for the authorization server itself replaces its defaults. */
+function openSources(settings: WorkosConfig, deps: IdentityDeps): ReadonlyMap<string, Source> {
+  const { authorizationServerUrl, clientId, audiences, issuers } = settings;
+  const sources = new Map<string, Source>();
+  const add = (spellings: readonly string[], jwksUrl: string, accepted: TokenRules['audiences']) => {
+    const keys = openRemoteKeys({ ...deps, url: jwksUrl });
+    for (const issuer of spellings) {
+      sources.set(issuer, { keys, rules: { ...strictRules, issuers: [issuer], audiences: accepted } });
+    }
+  };
+  add(
+    issuerSpellings(authorizationServerUrl),
+    joinPath(authorizationServerUrl, '/oauth2/jwks'),
+    audiences ?? [clientId],
+  );
+  for (const { issuer, jwksUrl, audiences: accepted } of issuers) {
+    const isSession = issuer.endsWith(`/user_management/${clientId}`);
+    if (accepted.length === 0 && !isSession) {
+      throw new GatehouseError('setting', { message: `The WorkOS issuer ${issuer} needs at least one audience` });
+    }
+    const url = jwksUrl ?? (isSession ? joinPath(settings.apiBaseUrl, `/sso/jwks/${clientId}`) : undefined);
+    if (url === undefined) {
+      throw new GatehouseError('setting', { message: `The WorkOS issuer ${issuer} needs a jwksUrl` });
+    }
+    add([issuer], url, accepted.length === 0 ? 'unchecked' : accepted);
+  }
+  return sources;
+}
+
+/** A session token has no `aud`; one that has, and is meant for somebody else, is no session token of ours. */
+function checkNoAudience({ claims }: CheckedToken, clientId: string): void {
+  const audience = claims.aud ?? clientId;
+  if (![audience].flat().includes(clientId)) throw new GatehouseError('invalid_token');
+}
+
+/** Roles are left out on purpose, and scopes too: WorkOS's are about its own user data, not about tools. */
+function asVerified({ subject, issuer = '', expiresAt, claims }: CheckedToken): VerifiedToken {
+  const organization = findText(claims, 'org_id');
+  const email = findText(claims, 'email');
+  const name = findText(claims, 'name');
+  return {
+    issuer,
+    subject,
+    expiresAt,
+    claims,
+    ...(organization !== undefined && { organization }),
+    ...(email !== undefined && { email }),
+    ...(name !== undefined && { name }),
+  };
+}

@@ -1,0 +1,5 @@
+import { adapterRegistry } from '#core/adapter.ts';
+import type { Limiter, LimiterDeps } from './limiter.ts';
+import { memoryLimiter } from './memory/memory.ts';
+
+export const limiterAdapters = adapterRegistry<LimiterDeps, Limiter>([memoryLimiter]);

@@ -1,0 +1,169 @@
+/**
+ * What gatehouse.yaml says becomes rows: inserted where missing, replaced where different, marked `managed_by: file`.
+ * Nothing that the file doesn't name is touched; a name that the API made is the API's, and a clash is refused.
+ */
+import { GatehouseError } from '#core/error.ts';
+import type { Secret } from '#core/secret.ts';
+import type { ServerTransport } from '#core/transport.ts';
+import { canonical } from './canonical.ts';
+import type { AdminRecords, Enforced, NewBinding, OrganizationRow, ServerRow } from './records.ts';
+import { checkOrganizationName } from './routes/organizations.ts';
+import { checkName } from './routes/servers.ts';
+
+export interface WantedBinding {
+  readonly server: string;
+  readonly partition?: string | undefined;
+  readonly credential?: Secret | undefined;
+  readonly header?: { readonly name: string; readonly template: string } | undefined;
+  readonly enforced?: Enforced;
+}
+
+export interface Wanted {
+  readonly organizations: readonly {
+    readonly slug: string;
+    readonly name: string;
+    readonly externalId?: string | undefined;
+  }[];
+  readonly servers: readonly {
+    readonly key: string;
+    readonly title?: string | undefined;
+    readonly transport: ServerTransport;
+    readonly trusted: boolean;
+  }[];
+  readonly collections: readonly {
+    readonly organization: string;
+    readonly name: string;
+    readonly allowedRoles: readonly string[] | '*';
+    readonly bindings: readonly WantedBinding[];
+  }[];
+  readonly enablements: readonly {
+    readonly organization: string;
+    readonly server: string;
+    readonly allMembers?: true | undefined;
+    readonly allowedRoles?: readonly string[] | undefined;
+  }[];
+}
+
+export interface Applied {
+  /** `server docs`, `collection acme/handbook`: what was inserted or replaced. */
+  readonly changed: readonly string[];
+}
+
+/** Throws GatehouseError `setting` for a reference to nothing, a reserved name, or a name that the API made. */
+export async function applyConfig(records: AdminRecords, wanted: Wanted): Promise<Applied> {
+  const changed: string[] = [];
+  for (const organization of wanted.organizations) await applyOrganization(records, organization, changed);
+  await applyServers(records, wanted.servers, changed);
+  const servers = new Map((await records.listServers()).map((row) => [row.key, row]));
+  const bound = wanted.collections.flatMap(({ organization, bindings }) =>
+    bindings.map(({ server }) => ({ organization, server, allowedRoles: [] })),
+  );
+  for (const item of wanted.enablements) await applyEnablement(records, { item, servers, implied: false }, changed);
+  // What a collection binds must be enabled; the file's own word on the same server stands.
+  for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
+  for (const collection of wanted.collections) await applyCollection(records, { collection, servers }, changed);
+  return { changed };
+}
+
+async function applyOrganization(
+  records: AdminRecords,
+  { slug, name, externalId }: Wanted['organizations'][number],
+  changed: string[],
+): Promise<void> {
+  translate(() => checkOrganizationName(slug));
+  const found = await records.findOrganization(slug);
+  if (found && found.name === name && found.externalId === externalId) return;
+  if (found) await records.updateOrganization(found.id, { name, externalId });
+  else await records.insertOrganization({ slug, name, externalId });
+  changed.push(`organization ${slug}`);
+}
+
+async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
+  const known = new Map((await records.listServers()).map((row) => [row.key, row]));
+  for (const { key, title = key, transport, trusted } of wanted) {
+    translate(() => checkName(key));
+    const found = known.get(key);
+    const values = { key, title, transport, trusted, managedBy: 'file' } as const;
+    if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
+    if (found && sameServer(found, values)) continue;
+    if (found) await records.updateServer(found.id, values);
+    else await records.insertServer(values);
+    changed.push(`server ${key}`);
+  }
+}
+
+function sameServer(found: ServerRow, { title, transport, trusted }: Omit<ServerRow, 'id' | 'org'>): boolean {
+  return found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport);
+}
+
+interface Enabling {
+  readonly item: Wanted['enablements'][number];
+  readonly servers: ReadonlyMap<string, ServerRow>;
+  readonly implied: boolean;
+}
+
+async function applyEnablement(records: AdminRecords, enabling: Enabling, changed: string[]): Promise<void> {
+  const { item, servers, implied } = enabling;
+  const organization = await getOrganization(records, item.organization);
+  const server = getServer(servers, item.server);
+  const found = await records.findEnablement(organization.id, server.id);
+  if (found && implied) return;
+  const values = { enabled: true, allMembers: item.allMembers ?? false, allowedRoles: item.allowedRoles ?? [] };
+  if (found && canonical(found) === canonical(values)) return;
+  await records.putEnablement(organization.id, server.id, values);
+  changed.push(`enablement ${organization.slug}/${server.key}`);
+}
+
+interface Collecting {
+  readonly collection: Wanted['collections'][number];
+  readonly servers: ReadonlyMap<string, ServerRow>;
+}
+
+async function applyCollection(
+  records: AdminRecords,
+  { collection, servers }: Collecting,
+  changed: string[],
+): Promise<void> {
+  translate(() => checkName(collection.name));
+  const organization = await getOrganization(records, collection.organization);
+  const { name, allowedRoles } = collection;
+  const bindings = collection.bindings.map((binding) => newBinding(binding, servers));
+  const values = { name, allowedRoles, bindings, managedBy: 'file' } as const;
+  const found = (await records.listCollections(organization.id)).find((row) => row.name === name);
+  if (found && found.managedBy !== 'file') throw madeByApi(`collection "${organization.slug}/${name}"`);
+  if (!found) await records.insertCollection(organization.id, values);
+  else if (!(await records.replaceCollection(organization.id, found.id, values)).changed) return;
+  changed.push(`collection ${organization.slug}/${name}`);
+}
+
+function newBinding(binding: WantedBinding, servers: ReadonlyMap<string, ServerRow>): NewBinding {
+  const { partition, credential, header, enforced = {} } = binding;
+  return { server: getServer(servers, binding.server).id, partition, credential, header, enforced };
+}
+
+async function getOrganization(records: AdminRecords, ref: string): Promise<OrganizationRow> {
+  const found = await records.findOrganization(ref);
+  if (found) return found;
+  throw setting(`There is no organization "${ref}": add it under organizations in gatehouse.yaml`);
+}
+
+function getServer(servers: ReadonlyMap<string, ServerRow>, key: string): ServerRow {
+  const found = servers.get(key);
+  if (found) return found;
+  throw setting(`There is no server "${key}": add it under servers in gatehouse.yaml`);
+}
+
+const madeByApi = (what: string) =>
+  setting(
+    `The ${what} of gatehouse.yaml was made by the API or command line: remove it there, or rename it in the file`,
+  );
+
+const setting = (message: string) => new GatehouseError('setting', { message });
+
+function translate(check: () => void): void {
+  try {
+    check();
+  } catch (cause) {
+    throw cause instanceof GatehouseError ? setting(`gatehouse.yaml: ${cause.message}`) : cause;
+  }
+}

@@ -1,0 +1,153 @@
+/** A collection with its bindings and credentials, written and read as one. */
+import { asCollectionId, type CredentialId, type OrgId } from '#core/ids.ts';
+import { type OrganizationScope, withOrganization } from '#db/scope.ts';
+import { type BindingRecord, insertBinding, listBindings, removeBinding } from '#records/bindings.ts';
+import { type Collection, insertCollection, listCollections, updateCollection } from '#records/collections.ts';
+import {
+  credentialPlace,
+  findCredential,
+  insertCredential,
+  newCredentialId,
+  removeCredential,
+} from '#records/credentials.ts';
+import { listServers } from '#records/servers.ts';
+import { canonical } from './canonical.ts';
+import type { CollectionRow, Enforced, NewBinding, NewCollection } from './records.ts';
+import { type AdminRecordsDeps, managedByOf } from './storage.ts';
+
+type TreeDeps = Pick<AdminRecordsDeps, 'db' | 'vault' | 'clock'>;
+
+export async function insertCollectionTree(deps: TreeDeps, org: OrgId, values: NewCollection): Promise<CollectionRow> {
+  const sealed = await sealBindings(deps, org, values.bindings);
+  return withOrganization(deps.db, org, async (scope) => {
+    const { name, allowedRoles, managedBy } = values;
+    const collection = await insertCollection(scope, { name, allowedRoles, managedBy });
+    await insertBindings(scope, collection, sealed);
+    return readTree(scope, collection);
+  });
+}
+
+export async function listCollectionTrees(scope: OrganizationScope): Promise<readonly CollectionRow[]> {
+  const rows: CollectionRow[] = [];
+  for (const collection of await listCollections(scope)) rows.push(await readTree(scope, collection));
+  return rows;
+}
+
+interface Replacing {
+  readonly org: OrgId;
+  readonly id: string;
+  readonly values: NewCollection;
+}
+
+/** Writes nothing where nothing differs: a restart announces no change to other replicas. */
+export async function replaceCollectionTree(
+  deps: TreeDeps,
+  { org, id, values }: Replacing,
+): Promise<{ readonly changed: boolean }> {
+  if (await isSame(deps, { org, id, values })) return { changed: false };
+  const sealed = await sealBindings(deps, org, values.bindings);
+  await withOrganization(deps.db, org, async (scope) => {
+    const { name, allowedRoles, managedBy } = values;
+    const collection = await updateCollection(scope, asCollectionId(id), { name, allowedRoles, managedBy });
+    for (const binding of await listBindings(scope, collection.id)) {
+      await removeBinding(scope, binding.id);
+      if (binding.credential) await removeCredential(scope, binding.credential);
+    }
+    await insertBindings(scope, collection, sealed);
+  });
+  return { changed: true };
+}
+
+interface SealedBinding extends Omit<NewBinding, 'credential'> {
+  readonly credential: { readonly id: CredentialId; readonly sealed: string } | undefined;
+}
+
+/** Outside the transaction: the vault reads the organization's key in its own. */
+function sealBindings(
+  { vault, clock }: TreeDeps,
+  org: OrgId,
+  bindings: readonly NewBinding[],
+): Promise<SealedBinding[]> {
+  return Promise.all(
+    bindings.map(async (binding) => {
+      if (!binding.credential) return { ...binding, credential: undefined };
+      const id = newCredentialId(clock.now());
+      return {
+        ...binding,
+        credential: { id, sealed: await vault.seal(org, credentialPlace(id), binding.credential.reveal()) },
+      };
+    }),
+  );
+}
+
+async function insertBindings(
+  scope: OrganizationScope,
+  collection: Collection,
+  bindings: readonly SealedBinding[],
+): Promise<void> {
+  for (const [position, { server, partition, credential, header, enforced }] of bindings.entries()) {
+    if (credential) await insertCredential(scope, { ...credential, ...(header && { header }) });
+    await insertBinding(scope, collection.id, { server, partition, credential: credential?.id, enforced, position });
+  }
+}
+
+async function readTree(scope: OrganizationScope, collection: Collection): Promise<CollectionRow> {
+  const servers = new Map((await listServers(scope)).map((row) => [row.id, row.key]));
+  const bindings = await listBindings(scope, collection.id);
+  return {
+    id: collection.id,
+    name: collection.name,
+    allowedRoles: collection.allowedRoles,
+    managedBy: managedByOf(collection.managedBy),
+    bindings: bindings.map((binding) => ({
+      server: servers.get(binding.server) ?? binding.server,
+      partition: binding.partition,
+      hasCredential: binding.credential !== undefined,
+      enforced: plainEnforced(binding),
+    })),
+  };
+}
+
+function plainEnforced({ enforced }: Pick<BindingRecord, 'enforced'>): Enforced {
+  return Object.fromEntries([...enforced].map(([tool, byArgument]) => [tool, Object.fromEntries(byArgument)]));
+}
+
+async function isSame({ db, vault }: TreeDeps, { org, id, values }: Replacing): Promise<boolean> {
+  const found = await withOrganization(db, org, async (scope) => {
+    const collection = (await listCollections(scope)).find((row) => row.id === id);
+    if (!collection) return undefined;
+    const bindings = [];
+    for (const binding of await listBindings(scope, collection.id)) {
+      const sealed = binding.credential && (await findCredential(scope, binding.credential));
+      const header = binding.credential && (await findHeader(scope, binding.credential));
+      bindings.push({ ...binding, sealed, header });
+    }
+    return { collection, bindings };
+  });
+  if (!found || found.bindings.length !== values.bindings.length) return false;
+  const { collection } = found;
+  if (
+    collection.managedBy !== values.managedBy ||
+    canonical(collection.allowedRoles) !== canonical(values.allowedRoles)
+  )
+    return false;
+  for (const [index, binding] of found.bindings.entries()) {
+    const wanted = values.bindings[index];
+    if (!wanted || binding.server !== wanted.server || binding.partition !== wanted.partition) return false;
+    if (canonical(plainEnforced(binding)) !== canonical(wanted.enforced)) return false;
+    const { sealed } = binding;
+    const opened = sealed && (await vault.open(org, sealed.place, sealed.sealed));
+    if (opened?.reveal() !== wanted.credential?.reveal()) return false;
+    const header = wanted.header ?? { name: 'authorization', template: 'Bearer {}' };
+    if (sealed && canonical(binding.header) !== canonical(header)) return false;
+  }
+  return true;
+}
+
+function findHeader({ tx }: OrganizationScope, id: CredentialId) {
+  return tx
+    .selectFrom('credentials')
+    .select(['header_name as name', 'header_template as template'])
+    .where('id', '=', id)
+    .executeTakeFirst();
+}

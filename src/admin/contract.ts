@@ -1,0 +1,181 @@
+/**
+ * The admin API as data: what the plugin serves, the command line and portal call, and the OpenAPI document says. A
+ * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
+ */
+import { z } from 'zod';
+import {
+  apiKey,
+  bindingInput,
+  collection,
+  collectionName,
+  newApiKey,
+  organization,
+  organizationRef,
+  rolesOrAll,
+  server,
+  slug,
+  status,
+  text,
+  transport,
+} from './nouns.ts';
+
+export const adminBase = '/admin/api/v1';
+
+export interface AdminRoute {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** Below `adminBase`, `:name` for parameters. */
+  readonly path: string;
+  readonly summary: string;
+  /** What the caller's role must grant: `admin:*`, `admin:{noun}:*` or this. */
+  readonly permission: `admin:${string}:${'read' | 'write'}`;
+  /** platform: never for a key of one organization. organization: only inside the caller's own. */
+  readonly scope: 'platform' | 'organization';
+  readonly audit: string;
+  readonly status: 200 | 201;
+  readonly input: z.ZodObject;
+  readonly output: z.ZodType;
+}
+
+const org = { organization: organizationRef };
+const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
+
+export const contract = {
+  getStatus: {
+    method: 'GET',
+    path: '/status',
+    summary: 'What this gateway is and how it is',
+    permission: 'admin:status:read',
+    scope: 'platform',
+    audit: 'status.read',
+    status: 200,
+    input: z.strictObject({}),
+    output: status,
+  },
+  listOrganizations: {
+    method: 'GET',
+    path: '/organizations',
+    summary: 'Every organization',
+    permission: 'admin:organizations:read',
+    scope: 'platform',
+    audit: 'organization.list',
+    status: 200,
+    input: z.strictObject({}),
+    output: list(organization),
+  },
+  createOrganization: {
+    method: 'POST',
+    path: '/organizations',
+    summary: 'Make an organization',
+    permission: 'admin:organizations:write',
+    scope: 'platform',
+    audit: 'organization.create',
+    status: 201,
+    input: z.strictObject({ slug, name: text, externalId: organizationRef.optional() }),
+    output: organization,
+  },
+  listServers: {
+    method: 'GET',
+    path: '/servers',
+    summary: 'Every server definition of the platform',
+    permission: 'admin:servers:read',
+    scope: 'platform',
+    audit: 'server.list',
+    status: 200,
+    input: z.strictObject({}),
+    output: list(server),
+  },
+  createServer: {
+    method: 'POST',
+    path: '/servers',
+    summary: 'Define a server of the platform, optionally enabled for an organization',
+    permission: 'admin:servers:write',
+    // Never for an organization's key: a stdio server is a command of this machine.
+    scope: 'platform',
+    audit: 'server.create',
+    status: 201,
+    input: z.strictObject({
+      key: slug,
+      title: text.optional(),
+      transport,
+      trusted: z.boolean().default(false),
+      enableFor: organizationRef.optional(),
+    }),
+    output: server,
+  },
+  listCollections: {
+    method: 'GET',
+    path: '/organizations/:organization/collections',
+    summary: 'Collections of an organization',
+    permission: 'admin:collections:read',
+    scope: 'organization',
+    audit: 'collection.list',
+    status: 200,
+    input: z.strictObject(org),
+    output: list(collection),
+  },
+  createCollection: {
+    method: 'POST',
+    path: '/organizations/:organization/collections',
+    summary: 'Publish a collection',
+    permission: 'admin:collections:write',
+    scope: 'organization',
+    audit: 'collection.create',
+    status: 201,
+    input: z.strictObject({
+      ...org,
+      name: collectionName,
+      allowedRoles: rolesOrAll,
+      bindings: z.array(bindingInput).min(1).max(100),
+    }),
+    output: collection,
+  },
+  listKeys: {
+    method: 'GET',
+    path: '/organizations/:organization/keys',
+    summary: 'API keys of an organization, without the keys themselves',
+    permission: 'admin:keys:read',
+    scope: 'organization',
+    audit: 'key.list',
+    status: 200,
+    input: z.strictObject(org),
+    output: list(apiKey),
+  },
+  createKey: {
+    method: 'POST',
+    path: '/organizations/:organization/keys',
+    summary: 'Make an API key: its text is in this answer and nowhere else',
+    permission: 'admin:keys:write',
+    scope: 'organization',
+    audit: 'key.create',
+    status: 201,
+    input: z.strictObject({
+      ...org,
+      name: text,
+      roles: z.array(text).max(100).default([]),
+      endpoints: z.array(text).max(1000).optional(),
+      /** Undefined: until revoked. */
+      expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
+    }),
+    output: newApiKey,
+  },
+  revokeKey: {
+    method: 'DELETE',
+    path: '/organizations/:organization/keys/:id',
+    summary: 'Revoke an API key',
+    permission: 'admin:keys:write',
+    scope: 'organization',
+    audit: 'key.revoke',
+    status: 200,
+    input: z.strictObject({ ...org, id: text }),
+    output: apiKey,
+  },
+} as const satisfies Record<string, AdminRoute>;
+
+export type Contract = typeof contract;
+export type RouteName = keyof Contract;
+/** As a caller writes it: defaults may be left out. */
+export type RouteInput<Name extends RouteName> = z.input<Contract[Name]['input']>;
+export type RouteOutput<Name extends RouteName> = z.output<Contract[Name]['output']>;
+/** As a handler gets it. */
+export type ParsedInput<Name extends RouteName> = z.output<Contract[Name]['input']>;
+export const routeNames = Object.keys(contract) as readonly RouteName[];

@@ -1,0 +1,111 @@
+/**
+ * The demo: one organization, the builtin servers and the official ones that are installed, all enabled for every member,
+ * and one API key, shown once. Runs at every start of a demo and changes nothing that is there.
+ */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import type { Secret } from '#core/secret.ts';
+import type { ServerTransport, StdioTransport } from '#core/transport.ts';
+import type { AdminRecords, NewServer, OrganizationRow, ServerRow } from './records.ts';
+
+export const demoOrganization = 'demo';
+
+export interface DemoOptions {
+  /** Where examples/files is, absolute. */
+  readonly root: string;
+  /** Where the memory server keeps its graph, absolute. */
+  readonly dataDir: string;
+  /** A package's entry of `bin`, absolute; undefined: not installed. */
+  readonly findBin?: (packageName: string) => string | undefined;
+}
+
+export interface Demo {
+  readonly organization: OrganizationRow;
+  readonly servers: readonly string[];
+  /** Only when the organization had no key at all yet. */
+  readonly firstKey: Secret | undefined;
+}
+
+export async function ensureDemo(records: AdminRecords, options: DemoOptions): Promise<Demo> {
+  const organization =
+    (await records.findOrganization(demoOrganization)) ??
+    (await records.insertOrganization({ slug: demoOrganization, externalId: undefined, name: 'Demo' }));
+  const known = new Map((await records.listServers()).map((row) => [row.key, row]));
+  const wanted = demoServers(options);
+  for (const values of wanted) await ensureServer(records, { organization, values, found: known.get(values.key) });
+  return { organization, servers: wanted.map(({ key }) => key), firstKey: await ensureKey(records, organization) };
+}
+
+interface Ensuring {
+  readonly organization: OrganizationRow;
+  readonly values: NewServer;
+  readonly found: ServerRow | undefined;
+}
+
+/** A stdio command is renewed when it moved (another Node, another folder); what an operator disabled stays disabled. */
+async function ensureServer(records: AdminRecords, { organization, values, found }: Ensuring): Promise<void> {
+  const moved =
+    found?.transport.kind === 'stdio' && JSON.stringify(found.transport) !== JSON.stringify(values.transport);
+  if (found && moved) await records.updateServer(found.id, { ...values, title: found.title, trusted: found.trusted });
+  const server = found ?? (await records.insertServer(values));
+  if (await records.findEnablement(organization.id, server.id)) return;
+  await records.putEnablement(organization.id, server.id, { enabled: true, allMembers: true, allowedRoles: [] });
+}
+
+async function ensureKey(records: AdminRecords, { id }: OrganizationRow): Promise<Secret | undefined> {
+  if ((await records.listKeys(id)).length > 0) return undefined;
+  const values = { name: 'first start', roles: ['member'], endpoints: undefined, expiresAt: undefined };
+  return (await records.insertKey(id, values)).text;
+}
+
+const builtins: readonly (readonly [key: string, title: string])[] = [
+  ['echo-stateful', 'Echo, one session per client'],
+  ['echo-stateless', 'Echo, no sessions'],
+  ['time', 'Time and time zones'],
+  ['fetch', 'Web pages as text'],
+];
+
+function demoServers({ root, dataDir, findBin = findInstalledBin }: DemoOptions): readonly NewServer[] {
+  const official = (key: string, title: string, more: Partial<StdioTransport> = {}): NewServer[] => {
+    const bin = findBin(`@modelcontextprotocol/server-${key}`);
+    if (bin === undefined) return [];
+    const { args = [], ...rest } = more;
+    const transport = { kind: 'stdio', command: process.execPath, env: {}, state: 'stateful', ...rest } as const;
+    return [define(key, title, { ...transport, args: [bin, ...args] })];
+  };
+  return [
+    ...builtins.map(([key, title]) => define(key, title, { kind: 'builtin', name: key })),
+    ...official('everything', 'Everything of the protocol'),
+    ...official('filesystem', 'Files of examples/files', { args: [join(root, 'examples', 'files')] }),
+    ...official('memory', 'Knowledge graph', { env: { MEMORY_FILE_PATH: join(dataDir, 'memory.jsonl') } }),
+    ...official('sequential-thinking', 'Thinking step by step'),
+  ];
+}
+
+function define(key: string, title: string, transport: ServerTransport): NewServer {
+  return { key, title, transport, trusted: false, managedBy: 'api' };
+}
+
+const manifest = z.object({ bin: z.union([z.string(), z.record(z.string(), z.string())]) });
+
+/** By the resolver's own search path, so that `exports` of the package cannot hide its manifest. */
+export function findInstalledBin(packageName: string): string | undefined {
+  for (const folder of createRequire(import.meta.url).resolve.paths(packageName) ?? []) {
+    const file = join(folder, packageName, 'package.json');
+    const { bin } = readManifest(file) ?? {};
+    const entry = typeof bin === 'string' ? bin : Object.values(bin ?? {})[0];
+    if (entry !== undefined) return join(dirname(file), entry);
+  }
+  return undefined;
+}
+
+function readManifest(file: string): z.output<typeof manifest> | undefined {
+  try {
+    return manifest.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
+  } catch {
+    // Not there: the package isn't installed in this folder.
+    return undefined;
+  }
+}

@@ -1,0 +1,84 @@
+/** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+import type { Clock } from '#core/clock.ts';
+import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import { type Actor, checkPermission } from './actor.ts';
+import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
+import type { Status } from './nouns.ts';
+import type { AdminRecords } from './records.ts';
+import { collectionHandlers } from './routes/collections.ts';
+import { keyHandlers } from './routes/keys.ts';
+import { organizationHandlers } from './routes/organizations.ts';
+import { serverHandlers } from './routes/servers.ts';
+
+/** What becomes an audit row: no input values, which may hold secrets. */
+export interface AdminEvent {
+  readonly at: number;
+  readonly action: string;
+  readonly actor: string;
+  readonly organization: string | undefined;
+  /** Names what was acted on. */
+  readonly target: string | undefined;
+  readonly outcome: 'done' | ErrorCode;
+}
+
+export interface AdminDeps {
+  readonly records: AdminRecords;
+  readonly clock: Clock;
+  readonly status: () => Status;
+  readonly audit: (event: AdminEvent) => void;
+}
+
+export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<RouteOutput<Name>>;
+export type Handlers = { readonly [Name in RouteName]: Handler<Name> };
+
+/** Runs a route by name. Throws GatehouseError: `invalid_params` with what is wrong, `forbidden`, and what the work throws. */
+export type AdminRunner = <Name extends RouteName>(
+  name: Name,
+  input: unknown,
+  actor: Actor,
+) => Promise<RouteOutput<Name>>;
+
+export function openAdmin(deps: AdminDeps): AdminRunner {
+  const handlers: Handlers = {
+    getStatus: async () => deps.status(),
+    ...organizationHandlers(deps),
+    ...serverHandlers(deps),
+    ...collectionHandlers(deps),
+    ...keyHandlers(deps),
+  };
+  return async (name, input, actor) => {
+    const route = contract[name];
+    const emit = (outcome: AdminEvent['outcome']) =>
+      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(actor), ...named(input), outcome });
+    try {
+      checkPermission(actor, route);
+      const result = await handlers[name](parseInput(name, input), actor);
+      emit('done');
+      return result;
+    } catch (thrown) {
+      emit(asGatehouseError(thrown).code);
+      throw thrown;
+    }
+  };
+}
+
+function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
+  const parsed = contract[name].input.safeParse(input);
+  if (parsed.success) return parsed.data as ParsedInput<Name>;
+  const issue = parsed.error.issues[0];
+  const where = issue?.path.join('.') || 'The request';
+  const unknown = issue?.code === 'unrecognized_keys' ? `has no field "${issue.keys[0]}"` : undefined;
+  throw new GatehouseError('bad_request', {
+    message: `${where} ${unknown ?? `is wrong: ${issue?.message ?? 'correct it'}`}`,
+  });
+}
+
+function actorName(actor: Actor): string {
+  return actor.kind === 'platform' ? 'platform' : `key ${actor.principal.keyId}`;
+}
+
+function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
+  const { organization, name, slug, key, id } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
+  return { organization: text(organization), target: text(id ?? slug ?? key ?? name) };
+}

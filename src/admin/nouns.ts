@@ -1,0 +1,98 @@
+/** What the admin API says of each noun: shapes on the wire, never a secret among them. */
+import { z } from 'zod';
+
+export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
+export const collectionName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" and "-", at most 63 characters');
+/** Slug, external id or UUID. */
+export const organizationRef = z.string().regex(/^[A-Za-z0-9_-]{1,128}$/, 'must be the slug or id of an organization');
+export const text = z.string().trim().min(1).max(512);
+const time = z.iso.datetime();
+const roles = z.array(text).max(100);
+export const rolesOrAll = z.union([z.literal('*'), roles], { error: 'must be "*" or a list of roles' });
+export const enforced = z.record(text, z.record(text, z.record(z.string(), z.unknown())));
+
+export const transport = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('http'),
+    url: z.string().refine((url) => /^https?:\/\//.test(url) && URL.canParse(url.replaceAll('{partition}', 'p')), {
+      error: 'must be a URL that starts with http:// or https://',
+    }),
+  }),
+  z.strictObject({
+    kind: z.literal('stdio'),
+    command: text,
+    args: z.array(z.string()).default([]),
+    env: z.record(z.string(), z.string()).default({}),
+    credentialEnv: text.optional(),
+    cwd: text.optional(),
+    state: z.enum(['stateful', 'stateless']).default('stateful'),
+  }),
+  z.strictObject({ kind: z.literal('builtin'), name: text }),
+]);
+
+export const organization = z.object({
+  id: z.string(),
+  slug: z.string(),
+  externalId: z.string().nullable(),
+  name: z.string(),
+});
+
+/** A child's environment is left out: it is an operator's business. */
+export const server = z.object({
+  id: z.string(),
+  key: z.string(),
+  title: z.string(),
+  kind: z.enum(['http', 'stdio', 'builtin']),
+  organization: z.string().nullable(),
+  trusted: z.boolean(),
+});
+
+export const bindingInput = z.strictObject({
+  server: slug,
+  partition: text.optional(),
+  credential: z.string().min(1).max(16_384).optional(),
+  header: z
+    .strictObject({ name: z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), template: z.string().includes('{}') })
+    .optional(),
+  enforced: enforced.default({}),
+});
+
+export const collection = z.object({
+  id: z.string(),
+  organization: z.string(),
+  name: z.string(),
+  allowedRoles: rolesOrAll,
+  bindings: z.array(
+    z.object({ server: z.string(), partition: z.string().nullable(), hasCredential: z.boolean(), enforced }),
+  ),
+});
+
+const keyFields = {
+  id: z.string(),
+  name: z.string(),
+  org: z.string(),
+  roles,
+  /** null: every endpoint of the organization. */
+  endpoints: z.array(z.string()).nullable(),
+  expiresAt: time.nullable(),
+  createdAt: time,
+};
+export const apiKey = z.object({ ...keyFields, last4: z.string(), revokedAt: time.nullable() });
+/** The one answer that carries the key itself. */
+export const newApiKey = z.object({ key: z.string(), ...keyFields });
+
+export const status = z.object({
+  status: z.literal('healthy'),
+  version: z.string(),
+  demo: z.boolean(),
+  url: z.string(),
+});
+
+export type Organization = z.output<typeof organization>;
+export type Server = z.output<typeof server>;
+export type Collection = z.output<typeof collection>;
+export type ApiKey = z.output<typeof apiKey>;
+export type NewApiKey = z.output<typeof newApiKey>;
+export type Status = z.output<typeof status>;

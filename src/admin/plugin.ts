@@ -1,0 +1,136 @@
+/**
+ * The admin API over HTTP: every route of the contract under /admin/api/v1, problem+json errors (RFC 9457), nothing
+ * cached. The caller is the platform (admin.token, from this machine) or an API key with `admin:*` roles; never a cookie.
+ */
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import type { Log } from '#core/log.ts';
+import type { ApiKeyPrincipal } from '#core/principal.ts';
+import type { Secret } from '#core/secret.ts';
+import type { Actor } from './actor.ts';
+import { isAdminToken, isLocalRequest } from './admin-token.ts';
+import { type AdminRoute, adminBase, contract, routeNames } from './contract.ts';
+import type { AdminRunner } from './handlers.ts';
+import { openApi } from './openapi.ts';
+
+export interface AdminPluginDeps {
+  readonly run: AdminRunner;
+  readonly token: Secret;
+  /** Throws `invalid_token`. */
+  readonly verifyKey: (presented: string) => Promise<ApiKeyPrincipal>;
+  readonly looksLikeApiKey: (presented: string) => boolean;
+  readonly log: Log;
+  /** SECURITY.md 3.3: 256 KiB unless told. */
+  readonly maxBodyBytes?: number;
+  readonly version: string;
+}
+
+export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
+  return async (app) => {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(
+      'application/json',
+      { parseAs: 'string', bodyLimit: deps.maxBodyBytes ?? 256 * 1024 },
+      app.getDefaultJsonParser('error', 'error'),
+    );
+    app.setErrorHandler((error, request, reply) =>
+      sendProblem(reply, request, { error: translated(error), log: deps.log }),
+    );
+    app.addHook('onSend', async (_request, reply) => {
+      reply.headers({
+        'cache-control': 'no-store',
+        'x-content-type-options': 'nosniff',
+        'cross-origin-resource-policy': 'same-origin',
+      });
+    });
+    const document = openApi(deps.version);
+    app.get('/admin/api/openapi.json', async (request) => {
+      await identify(request, deps);
+      return document;
+    });
+    for (const name of routeNames) addRoute(app, name, deps);
+  };
+}
+
+function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
+  const route: AdminRoute = contract[name];
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const actor = await identify(request, deps);
+    const result = await deps.run(name, inputOf(request), actor);
+    return reply.code(route.status).send(result);
+  };
+  app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false });
+}
+
+/** Path parameters win over a field of the same name. */
+function inputOf({ params, body, query, method }: FastifyRequest): unknown {
+  const given = method === 'POST' ? body : query;
+  if (given !== undefined && given !== null && (typeof given !== 'object' || Array.isArray(given))) {
+    throw new GatehouseError('bad_request', { message: 'The body must be a JSON object' });
+  }
+  return { ...given, ...(params as object) };
+}
+
+async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {
+  const [, presented] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
+  if (presented === undefined) throw new GatehouseError('no_token');
+  if (deps.looksLikeApiKey(presented)) return { kind: 'key', principal: await deps.verifyKey(presented) };
+  const local = isLocalRequest(request.raw.socket.remoteAddress, request.headers);
+  if (isAdminToken(presented, deps.token) && local) return { kind: 'platform' };
+  throw new GatehouseError('invalid_token');
+}
+
+const fastifyCodes: Readonly<Record<number, 'bad_request' | 'too_large' | 'media_type' | 'not_found'>> = {
+  400: 'bad_request',
+  404: 'not_found',
+  413: 'too_large',
+  415: 'media_type',
+};
+
+/** Fastify's own refusals, in our words. */
+function translated(error: unknown): GatehouseError {
+  const status = error instanceof Error && 'statusCode' in error ? error.statusCode : undefined;
+  const code = error instanceof GatehouseError || typeof status !== 'number' ? undefined : fastifyCodes[status];
+  return code ? new GatehouseError(code, { cause: error }) : asGatehouseError(error);
+}
+
+interface Problem {
+  readonly error: GatehouseError;
+  readonly log: Log;
+}
+
+function sendProblem(reply: FastifyReply, request: FastifyRequest, { error, log }: Problem): FastifyReply {
+  // Codes that are 200 on the MCP surface are refusals here.
+  const status = error.row.http < 400 ? 403 : error.row.http;
+  log[error.row.level](
+    { err: error, method: request.method, path: request.routeOptions.url, status },
+    'admin request refused',
+  );
+  if (status === 401) reply.header('www-authenticate', 'Bearer realm="gatehouse-admin"');
+  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
+  return reply
+    .code(status)
+    .type('application/problem+json; charset=utf-8')
+    .send(
+      JSON.stringify({
+        type: 'about:blank',
+        title: titles[status] ?? 'Error',
+        status,
+        code: error.code,
+        detail: error.message,
+      }),
+    );
+}
+
+const titles: Readonly<Record<number, string>> = {
+  400: 'Bad Request',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  409: 'Conflict',
+  413: 'Content Too Large',
+  415: 'Unsupported Media Type',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};

@@ -1,0 +1,35 @@
+/** What strangers may see: the welcome page, health and readiness. Nothing here names an organization or a server. */
+import type { FastifyPluginAsync, FastifyReply } from 'fastify';
+import type { Clock } from '#core/clock.ts';
+import { welcomePage } from './welcome.ts';
+
+export interface PublicDeps {
+  readonly clock: Clock;
+  /** False while starting, stopping, or without storage. Must answer within its own deadline and never throw. */
+  readonly ready: () => boolean | Promise<boolean>;
+  readonly baseUrl: () => string;
+  readonly version: string;
+  readonly demo: boolean;
+}
+
+export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
+  return async (app) => {
+    app.get('/health', async (_request, reply) =>
+      plain(reply).send({ status: 'healthy', timestamp: new Date(deps.clock.now()).toISOString(), servers: {} }),
+    );
+    app.get('/ready', async (_request, reply) => {
+      const ready = await deps.ready();
+      return plain(reply.code(ready ? 200 : 503)).send({ status: ready ? 'ready' : 'not ready' });
+    });
+    app.get('/welcome', async (_request, reply) => {
+      const { html, headers } = welcomePage({ baseUrl: deps.baseUrl(), version: deps.version, demo: deps.demo });
+      return reply.headers(headers).type('text/html; charset=utf-8').send(html);
+    });
+  };
+}
+
+function plain(reply: FastifyReply): FastifyReply {
+  return reply
+    .headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    .type('application/json; charset=utf-8');
+}

@@ -1,0 +1,52 @@
+/** The collections of the older system: every one is a partition of the one server `ragie` (REQUIREMENTS.md S0.7, S0.17). */
+import type { Secret } from '#core/secret.ts';
+import type { HttpTransport } from '#core/transport.ts';
+import type { Wanted } from './apply.ts';
+import type { Enforced } from './records.ts';
+
+export const ragieServer = 'ragie';
+
+/** The trailing slash is the upstream's own. */
+export function ragieTransport(baseUrl: string): HttpTransport {
+  return { kind: 'http', url: `${baseUrl.replace(/\/+$/, '')}/mcp/{partition}/` };
+}
+
+/** `org_123` is an identity provider's id: the slug is made of it, and both name the organization. */
+export function organizationOf(ref: string): { readonly slug: string; readonly externalId: string | undefined } {
+  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(ref)) return { slug: ref, externalId: undefined };
+  const slug = ref
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 63);
+  return { slug, externalId: ref };
+}
+
+/** Filters of a collection are enforced on `retrieve`, in its argument `filter` (S0.8). */
+export function enforcedFilters(filters: Readonly<Record<string, unknown>> | undefined): Enforced {
+  return filters === undefined ? {} : { retrieve: { filter: filters } };
+}
+
+interface MappedCollection {
+  readonly partition: string;
+  readonly apiKey: Secret;
+  readonly allowedRoles: readonly string[] | '*';
+}
+
+/** MAPPING_FILE as configuration (S0.24). */
+export function mappingWanted(
+  mapping: Readonly<Record<string, Readonly<Record<string, MappedCollection>>>>,
+  baseUrl: string,
+): Wanted {
+  const organizations = Object.keys(mapping).map((ref) => ({ ...organizationOf(ref), name: ref }));
+  const collections = Object.entries(mapping).flatMap(([organization, named]) =>
+    Object.entries(named).map(([name, { partition, apiKey, allowedRoles }]) => ({
+      organization,
+      name,
+      allowedRoles,
+      bindings: [{ server: ragieServer, partition, credential: apiKey }],
+    })),
+  );
+  const server = { key: ragieServer, title: 'Ragie', transport: ragieTransport(baseUrl), trusted: false };
+  return { organizations, servers: collections.length > 0 ? [server] : [], collections, enablements: [] };
+}

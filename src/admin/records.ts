@@ -1,0 +1,112 @@
+/** What the admin API needs of storage: composed in storage.ts from src/records, so that routes stay plain functions. */
+import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
+import type { Secret } from '#core/secret.ts';
+import type { ServerTransport } from '#core/transport.ts';
+
+export type ManagedBy = 'api' | 'file';
+
+export interface OrganizationRow {
+  readonly id: OrgId;
+  readonly slug: string;
+  readonly externalId: string | undefined;
+  readonly name: string;
+}
+
+export interface ServerRow {
+  readonly id: ServerId;
+  readonly key: string;
+  readonly title: string;
+  readonly org: OrgId | undefined;
+  readonly transport: ServerTransport;
+  readonly trusted: boolean;
+  readonly managedBy: ManagedBy;
+}
+
+export interface NewServer {
+  readonly key: string;
+  readonly title: string;
+  readonly transport: ServerTransport;
+  readonly trusted: boolean;
+  readonly managedBy: ManagedBy;
+}
+
+export interface EnablementRow {
+  readonly enabled: boolean;
+  readonly allMembers: boolean;
+  readonly allowedRoles: readonly string[];
+}
+
+export type Enforced = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
+
+export interface NewBinding {
+  readonly server: ServerId;
+  readonly partition: string | undefined;
+  readonly credential: Secret | undefined;
+  /** Default: `authorization`, `Bearer {}`. */
+  readonly header: { readonly name: string; readonly template: string } | undefined;
+  readonly enforced: Enforced;
+}
+
+export interface NewCollection {
+  readonly name: string;
+  readonly allowedRoles: readonly string[] | '*';
+  readonly bindings: readonly NewBinding[];
+  readonly managedBy: ManagedBy;
+}
+
+export interface CollectionRow {
+  readonly id: string;
+  readonly name: string;
+  readonly allowedRoles: readonly string[] | '*';
+  readonly managedBy: ManagedBy;
+  readonly bindings: readonly {
+    readonly server: string;
+    readonly partition: string | undefined;
+    readonly hasCredential: boolean;
+    readonly enforced: Enforced;
+  }[];
+}
+
+export interface NewKey {
+  readonly name: string;
+  readonly roles: readonly string[];
+  readonly endpoints: readonly string[] | undefined;
+  /** Unix milliseconds; undefined: until revoked. */
+  readonly expiresAt: number | undefined;
+}
+
+export interface KeyRow extends NewKey {
+  readonly id: KeyId;
+  readonly last4: string;
+  readonly createdAt: number;
+  readonly revokedAt: number | undefined;
+}
+
+/** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
+export interface AdminRecords {
+  listOrganizations(): Promise<readonly OrganizationRow[]>;
+  /** By slug, external id or UUID. */
+  findOrganization(ref: string): Promise<OrganizationRow | undefined>;
+  insertOrganization(values: Omit<OrganizationRow, 'id'>): Promise<OrganizationRow>;
+  updateOrganization(id: OrgId, values: Omit<OrganizationRow, 'id' | 'slug'>): Promise<void>;
+
+  /** Of the platform. */
+  listServers(): Promise<readonly ServerRow[]>;
+  insertServer(values: NewServer): Promise<ServerRow>;
+  updateServer(id: ServerId, values: NewServer): Promise<void>;
+
+  findEnablement(org: OrgId, server: ServerId): Promise<EnablementRow | undefined>;
+  /** Inserts or replaces. */
+  putEnablement(org: OrgId, server: ServerId, values: EnablementRow): Promise<void>;
+
+  listCollections(org: OrgId): Promise<readonly CollectionRow[]>;
+  /** In one transaction, credentials sealed. */
+  insertCollection(org: OrgId, values: NewCollection): Promise<CollectionRow>;
+  /** Bindings become exactly `values.bindings`; a credential that is equal is left as it is sealed. */
+  replaceCollection(org: OrgId, id: string, values: NewCollection): Promise<{ readonly changed: boolean }>;
+
+  listKeys(org: OrgId): Promise<readonly KeyRow[]>;
+  insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;
+  /** undefined: no such key in this organization. Revoking twice changes nothing. */
+  revokeKey(org: OrgId, id: KeyId): Promise<KeyRow | undefined>;
+}

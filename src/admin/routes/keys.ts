@@ -1,0 +1,50 @@
+import { checkHandedOn, getOrganization } from '#admin/actor.ts';
+import type { AdminDeps, Handlers } from '#admin/handlers.ts';
+import type { ApiKey } from '#admin/nouns.ts';
+import type { KeyRow, OrganizationRow } from '#admin/records.ts';
+import { GatehouseError } from '#core/error.ts';
+import { asKeyId } from '#core/ids.ts';
+
+export function keyHandlers({ records, clock }: AdminDeps): Pick<Handlers, 'listKeys' | 'createKey' | 'revokeKey'> {
+  return {
+    async listKeys(input, actor) {
+      const organization = await getOrganization(records, actor, input.organization);
+      const rows = await records.listKeys(organization.id);
+      return { items: rows.map((row) => shown(row, organization)) };
+    },
+    async createKey({ organization: ref, name, roles, endpoints, expiresInSeconds }, actor) {
+      const organization = await getOrganization(records, actor, ref);
+      checkHandedOn(actor, roles);
+      const expiresAt = expiresInSeconds === undefined ? undefined : clock.now() + expiresInSeconds * 1000;
+      const { row, text } = await records.insertKey(organization.id, { name, roles, endpoints, expiresAt });
+      return { key: text.reveal(), ...fields(row, organization) };
+    },
+    async revokeKey({ organization: ref, id }, actor) {
+      const organization = await getOrganization(records, actor, ref);
+      const row = await records.revokeKey(organization.id, asKeyId(id));
+      if (!row)
+        throw new GatehouseError('not_found', { message: 'There is no such key: list them with `gatehouse key list`' });
+      return shown(row, organization);
+    },
+  };
+}
+
+function shown(row: KeyRow, organization: OrganizationRow): ApiKey {
+  return { ...fields(row, organization), last4: row.last4, revokedAt: time(row.revokedAt) };
+}
+
+function fields({ id, name, roles, endpoints, expiresAt, createdAt }: KeyRow, { slug }: OrganizationRow) {
+  return {
+    id,
+    name,
+    org: slug,
+    roles: [...roles],
+    endpoints: endpoints ? [...endpoints] : null,
+    expiresAt: time(expiresAt),
+    createdAt: new Date(createdAt).toISOString(),
+  };
+}
+
+function time(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
+}

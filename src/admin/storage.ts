@@ -1,0 +1,101 @@
+/** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { OrgId, ServerId } from '#core/ids.ts';
+import type { Db } from '#db/schema.ts';
+import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
+import type { ApiKeys } from '#records/api-key.ts';
+import { listEnablements, putEnablement } from '#records/enablements.ts';
+import { insertKey, type KeySummary, listKeys, revokeKey } from '#records/keys.ts';
+import { findOrganization, insertOrganization, listOrganizations, updateOrganization } from '#records/organizations.ts';
+import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
+import type { Vault } from '#records/vault.ts';
+import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import type { AdminRecords, KeyRow, ManagedBy, ServerRow } from './records.ts';
+
+export interface AdminRecordsDeps {
+  readonly db: Db;
+  readonly vault: Pick<Vault, 'seal' | 'open'>;
+  readonly keys: Pick<ApiKeys, 'mint'>;
+  readonly clock: Clock;
+  /** Keys are marked as of production or not. */
+  readonly keyMode: 'live' | 'test';
+}
+
+export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
+  const { db, clock } = deps;
+  return {
+    listOrganizations: () => withPlatform(db, listOrganizations),
+    findOrganization: (ref) => withPlatform(db, (scope) => findOrganization(scope, ref)),
+    insertOrganization: (values) =>
+      taken(`An organization "${values.slug}" exists already`, () =>
+        withPlatform(db, (scope) => insertOrganization(scope, values)),
+      ),
+    updateOrganization: async (id, values) => {
+      await withPlatform(db, (scope) => updateOrganization(scope, id, values));
+    },
+    listServers: async () => (await withPlatform(db, listServers)).map(serverRow),
+    insertServer: async (values) =>
+      serverRow(
+        await taken(`A server "${values.key}" exists already`, () =>
+          withPlatform(db, (scope) => insertServer(scope, values)),
+        ),
+      ),
+    updateServer: async (id, values) => {
+      await withPlatform(db, (scope) => updateServer(scope, id, values));
+    },
+    findEnablement: (org, server) => withOrganization(db, org, (scope) => findEnablement(scope, server)),
+    putEnablement: (org, server, values) =>
+      withOrganization(db, org, (scope) => putEnablement(scope, { server, ...values })),
+    listCollections: (org) => withOrganization(db, org, listCollectionTrees),
+    insertCollection: (org, values) =>
+      taken(`A collection "${values.name}" exists already in this organization`, () =>
+        insertCollectionTree(deps, org, values),
+      ),
+    replaceCollection: (org, id, values) => replaceCollectionTree(deps, { org, id, values }),
+    listKeys: async (org) => (await withOrganization(db, org, listKeys)).map(keyRow),
+    insertKey: (org, values) =>
+      taken(`A key named "${values.name}" exists already: revoke it or choose another name`, async () => {
+        const { id, text, digest, last4 } = deps.keys.mint(deps.keyMode, clock.now());
+        await withOrganization(db, org, (scope) => insertKey(scope, { id, digest, last4, ...values }));
+        return { row: { id, last4, createdAt: clock.now(), revokedAt: undefined, ...values }, text };
+      }),
+    revokeKey: (org, id) => revoke(deps, org, id),
+  };
+}
+
+/** `conflict`, in words that name what is taken. */
+async function taken<T>(message: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (!(thrown instanceof GatehouseError) || thrown.code !== 'conflict') throw thrown;
+    throw new GatehouseError('conflict', { message, cause: thrown });
+  }
+}
+
+async function findEnablement(scope: OrganizationScope, server: ServerId) {
+  return (await listEnablements(scope)).find((row) => row.server === server);
+}
+
+function serverRow({ managedBy, ...row }: Server): ServerRow {
+  return { ...row, managedBy: managedByOf(managedBy) };
+}
+
+export function managedByOf(text: string): ManagedBy {
+  return text === 'file' ? 'file' : 'api';
+}
+
+function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt }: KeySummary): KeyRow {
+  return { id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt };
+}
+
+async function revoke({ db, clock }: AdminRecordsDeps, org: OrgId, id: KeyRow['id']): Promise<KeyRow | undefined> {
+  return withOrganization(db, org, async (scope) => {
+    const found = (await listKeys(scope)).some((key) => key.id === id);
+    if (!found) return undefined;
+    await revokeKey(scope, id, clock.now());
+    const key = (await listKeys(scope)).find((row) => row.id === id);
+    return key && keyRow(key);
+  });
+}

@@ -1,0 +1,24 @@
+/** Storage for a command that works without a running gateway: the database, the vault, the records; nothing in memory. */
+import type { AdminRecords } from '#admin/records.ts';
+import type { Config } from '#config/load.ts';
+import { systemClock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import { openClosers } from './closers.ts';
+import { openStorage } from './storage.ts';
+
+export interface OpenRecords {
+  readonly records: AdminRecords;
+  close(): Promise<void>;
+}
+
+/** Throws GatehouseError `setting` or `storage_unavailable`; what was opened until then is closed again. */
+export async function openRecords(config: Config, log: Log): Promise<OpenRecords> {
+  const closers = openClosers();
+  try {
+    const { records } = await openStorage(config, { clock: systemClock, log, closers });
+    return { records, close: () => closers.closeAll(log) };
+  } catch (error) {
+    await closers.closeAll(log);
+    throw error;
+  }
+}

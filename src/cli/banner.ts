@@ -1,0 +1,102 @@
+/** What a person sees on a terminal: each step of the start with its time, then everything needed to use the gateway. */
+import type { Io } from './io.ts';
+
+export interface Banner {
+  /** A step of the start begins; the one before it is done. */
+  readonly step: (what: string) => void;
+  /** The last step is done. */
+  readonly done: () => void;
+  readonly welcome: (places: Places) => void;
+}
+
+export interface Places {
+  /** No trailing slash. */
+  readonly url: string;
+  /** MCP paths such as `/demo/mcp/everything`, the first one used in the examples. */
+  readonly endpoints: readonly string[];
+  /** Of a first start only: it is shown here and never again. */
+  readonly key: string | undefined;
+}
+
+type BannerIo = Pick<Io, 'out' | 'err' | 'env'>;
+
+export function openBanner(io: BannerIo, about: { readonly version: string; readonly demo: boolean }): Banner {
+  const style = styles(io.env.NO_COLOR === undefined || io.env.NO_COLOR === '');
+  const openedAt = performance.now();
+  let current: { readonly what: string; readonly startedAt: number } | undefined;
+
+  const done = () => {
+    if (!current) return;
+    const ms = performance.now() - current.startedAt;
+    io.err(`\r\u001b[K  ${style.green('✓')} ${current.what} ${style.dim(seconds(ms))}\n`);
+    current = undefined;
+  };
+  return {
+    step(what) {
+      if (current) done();
+      else io.err(`\n  ${style.bold('Gatehouse')} ${about.version}${about.demo ? style.dim(' (demo)') : ''}\n\n`);
+      current = { what, startedAt: performance.now() };
+      io.err(`  ${style.dim('…')} ${what}`);
+    },
+    done,
+    welcome(places) {
+      const ready = `Ready in ${seconds(performance.now() - openedAt)}`;
+      io.out(`\n${[`  ${style.bold(ready)}`, '', ...lines(places, style)].join('\n')}\n\n`);
+    },
+  };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
+
+type Style = ReturnType<typeof styles>;
+
+function styles(colour: boolean) {
+  const wrap = (code: number) => (text: string) => (colour ? `\u001b[${code}m${text}\u001b[0m` : text);
+  return { bold: wrap(1), dim: wrap(2), green: wrap(32), cyan: wrap(36) };
+}
+
+function lines({ url, endpoints, key }: Places, style: Style): readonly string[] {
+  const urls = endpoints.map((path) => `${url}${path}`);
+  const row = (label: string, text: string) => `  ${style.dim(label.padEnd(9))}${text}`;
+  const [first] = urls;
+  return [
+    row('Welcome', style.cyan(`${url}/welcome`)),
+    ...urls.map((mcp, index) => row(index === 0 ? 'MCP' : '', style.cyan(mcp))),
+    ...(key === undefined ? [] : ['', row('Key', style.bold(key)), row('', style.dim('shown once: keep it now'))]),
+    ...(first === undefined ? [] : ['', ...recipes({ url: first, path: endpoints[0] ?? '', key }, style)]),
+    '',
+    `  ${style.dim('Ctrl+C stops. `gatehouse key create` makes another key, `gatehouse --help` lists the rest.')}`,
+  ];
+}
+
+interface Recipe {
+  readonly url: string;
+  readonly path: string;
+  readonly key: string | undefined;
+}
+
+/** Ready to paste (ECOSYSTEM.md 1.3). Without a key at hand the examples read it from the environment. */
+function recipes({ url, path, key }: Recipe, style: Style): readonly string[] {
+  const shown = key ?? '$GATEHOUSE_KEY';
+  const header = `Authorization: Bearer ${shown}`;
+  const code = {
+    name: 'gatehouse',
+    type: 'http',
+    url,
+    headers: { Authorization: `Bearer ${key ?? `\${env:GATEHOUSE_KEY}`}` },
+  };
+  const message = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+  const named = path.replace(/^\//, '').replace('/mcp/', '/');
+  const block = (title: string, command: string) => [`  ${style.dim(title)}`, `  ${command}`];
+  return [
+    ...block('Claude Code', `claude mcp add --transport http --scope user gatehouse ${url} --header "${header}"`),
+    ...block('VS Code', `code --add-mcp '${JSON.stringify(code)}'`),
+    ...block(
+      'curl',
+      `curl -s ${url} -H "${header}" -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${message}'`,
+    ),
+    ...block('Here', `npx mcp-gatehouse tools ${named}`),
+  ];
+}

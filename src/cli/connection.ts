@@ -1,0 +1,116 @@
+/**
+ * Where a command does its work: the gateway that `--url` and `--key` name, or the one that runs on this data directory,
+ * or, when nothing runs, the database itself.
+ */
+import { z } from 'zod';
+import {
+  type AdminRoute,
+  adminBase,
+  contract,
+  type RouteInput,
+  type RouteName,
+  type RouteOutput,
+} from '#admin/contract.ts';
+import { findRunning } from '#admin/gateway-file.ts';
+import { loadConfig } from '#config/load.ts';
+import { type ErrorCode, errorTable, GatehouseError } from '#core/error.ts';
+import { type Io, UsageError } from './io.ts';
+
+export interface Connection {
+  /** Of the gateway; undefined when the database was opened directly. */
+  readonly url: string | undefined;
+  call<Name extends RouteName>(name: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly url?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+export async function connect(io: Io, options: ConnectOptions): Promise<Connection> {
+  const config = loadConfig(io);
+  const url = options.url ?? config.remote.url;
+  if (url !== undefined) {
+    const key = options.key ?? config.remote.key?.reveal();
+    if (key === undefined)
+      throw new UsageError('--url needs --key (or GATEHOUSE_KEY): give an API key with an admin:* role');
+    return remoteConnection(io, url, key);
+  }
+  const running = await findRunning(config.dataDir);
+  if (running) return remoteConnection(io, running.url, running.token);
+  const { openLocal } = await import('./local.ts');
+  return openLocal(config);
+}
+
+function remoteConnection(io: Io, url: string, secret: string): Connection {
+  const base = url.replace(/\/+$/, '');
+  return {
+    url: base,
+    async call(name, input) {
+      const response = await send(io, { base, secret, route: contract[name], input });
+      const answer: unknown = await response.json().catch(() => undefined);
+      if (!response.ok) throw refusal(response.status, answer, base);
+      const parsed = contract[name].output.safeParse(answer);
+      if (parsed.success) return parsed.data as RouteOutput<typeof name>;
+      throw new GatehouseError('upstream_broken', {
+        message: `${base} does not answer like a Gatehouse of this version: check --url`,
+      });
+    },
+    close: async () => undefined,
+  };
+}
+
+interface Outgoing {
+  readonly base: string;
+  readonly secret: string;
+  readonly route: AdminRoute;
+  readonly input: Readonly<Record<string, unknown>>;
+}
+
+async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<Response> {
+  const rest = { ...input };
+  const path = route.path.replace(/:(\w+)/g, (_whole, name: string) => {
+    const value = encodeURIComponent(String(rest[name]));
+    delete rest[name];
+    return value;
+  });
+  const headers = {
+    authorization: `Bearer ${secret}`,
+    ...(route.method === 'POST' && { 'content-type': 'application/json' }),
+  };
+  try {
+    return await io.fetch(`${base}${adminBase}${path}`, {
+      method: route.method,
+      headers,
+      body: route.method === 'POST' ? JSON.stringify(rest) : null,
+      signal: AbortSignal.timeout(30_000),
+    });
+  } catch (cause) {
+    throw new GatehouseError('upstream_unreachable', {
+      message: `No gateway answers at ${base}: start one with \`gatehouse serve\`, or correct --url`,
+      cause,
+    });
+  }
+}
+
+const problemSchema = z.object({ code: z.string(), detail: z.string() });
+
+function refusal(status: number, answer: unknown, base: string): GatehouseError {
+  const { code = '', detail } = problemSchema.safeParse(answer).data ?? {};
+  const known = isErrorCode(code) ? code : status === 401 ? 'invalid_token' : status === 403 ? 'forbidden' : 'internal';
+  if (status === 401)
+    return new GatehouseError(known, {
+      message: `The key is not accepted by ${base}: make one with \`gatehouse key create\``,
+    });
+  if (status === 403 && known === 'forbidden' && detail === errorTable.forbidden.message) {
+    return new GatehouseError(known, {
+      message: 'The key may not do this: use one with an admin:* role of this organization',
+    });
+  }
+  return new GatehouseError(known, { message: detail ?? `${base} answered ${status}: look into its log` });
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorTable, code);
+}

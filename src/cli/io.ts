@@ -1,0 +1,23 @@
+/** What a command may touch: handed in by main.ts, so that tests run commands in-process with their own. */
+export interface Io {
+  /** Data: standard output. */
+  readonly out: (text: string) => void;
+  /** For people: standard error. */
+  readonly err: (text: string) => void;
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
+  readonly inIsTerminal: boolean;
+  readonly input: NodeJS.ReadableStream;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Text of a file; undefined if there is none. */
+  readonly readFile: (path: string) => string | undefined;
+  readonly fetch: typeof globalThis.fetch;
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void;
+  /** Calls back at every such signal. */
+  readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
+}
+
+/** A command line that cannot be understood: exit 2. */
+export class UsageError extends Error {}

@@ -1,0 +1,114 @@
+/** `org`, `server` and `collection`: one call of the admin API each. */
+import type { z } from 'zod';
+import { enforced } from '#admin/nouns.ts';
+import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type Io, UsageError } from './io.ts';
+import { chooseOrganization } from './organization.ts';
+import { printJson, printTable } from './output.ts';
+
+interface Options extends ConnectOptions {
+  readonly json?: boolean;
+}
+
+async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
+  const connection = await connect(io, options);
+  try {
+    await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
+export function listOrganizations(io: Io, options: Options): Promise<void> {
+  return connected(io, options, async (connection) => {
+    const { items } = await connection.call('listOrganizations', {});
+    if (options.json) return printJson(io, items);
+    printTable(
+      io,
+      ['SLUG', 'EXTERNAL ID', 'NAME'],
+      items.map((item) => [item.slug, item.externalId ?? '-', item.name]),
+    );
+  });
+}
+
+export function createOrganization(
+  io: Io,
+  slug: string,
+  options: Options & { readonly name?: string; readonly externalId?: string },
+): Promise<void> {
+  return connected(io, options, async (connection) => {
+    const { name = slug, externalId } = options;
+    const made = await connection.call('createOrganization', { slug, name, ...(externalId && { externalId }) });
+    if (options.json) printJson(io, made);
+    else io.err(`Made the organization ${made.slug}.\n`);
+  });
+}
+
+export function listServers(io: Io, options: Options): Promise<void> {
+  return connected(io, options, async (connection) => {
+    const { items } = await connection.call('listServers', {});
+    if (options.json) return printJson(io, items);
+    printTable(
+      io,
+      ['KEY', 'KIND', 'TITLE'],
+      items.map(({ key, kind, title }) => [key, kind, title]),
+    );
+  });
+}
+
+interface OrganizationOptions extends Options {
+  readonly org?: string;
+}
+
+export function listCollections(io: Io, options: OrganizationOptions): Promise<void> {
+  return connected(io, options, async (connection) => {
+    const organization = await chooseOrganization(connection, options.org);
+    const { items } = await connection.call('listCollections', { organization });
+    if (options.json) return printJson(io, items);
+    const rows = items.map(({ name, allowedRoles, bindings }) => [
+      name,
+      allowedRoles === '*' ? '*' : allowedRoles.join(','),
+      bindings.map(({ server, partition }) => (partition ? `${server}/${partition}` : server)).join(','),
+    ]);
+    printTable(io, ['NAME', 'ROLES', 'SERVERS'], rows);
+  });
+}
+
+interface CreateCollectionOptions extends OrganizationOptions {
+  readonly server: string;
+  readonly allowedRoles: '*' | readonly string[];
+  readonly partition?: string;
+  readonly credentialEnv?: string;
+  readonly enforced?: string;
+}
+
+export function createCollection(io: Io, name: string, options: CreateCollectionOptions): Promise<void> {
+  const binding = {
+    server: options.server,
+    ...(options.partition && { partition: options.partition }),
+    ...(options.credentialEnv && { credential: readCredential(io, options.credentialEnv) }),
+    ...(options.enforced && { enforced: parseEnforced(options.enforced) }),
+  };
+  const allowedRoles = options.allowedRoles === '*' ? '*' : [...options.allowedRoles];
+  return connected(io, options, async (connection) => {
+    const organization = await chooseOrganization(connection, options.org);
+    const made = await connection.call('createCollection', { organization, name, allowedRoles, bindings: [binding] });
+    if (options.json) printJson(io, made);
+    else io.err(`Published ${made.name}: POST /${made.organization}/mcp/${made.name}\n`);
+  });
+}
+
+/** Never a flag: other users of the machine see the arguments of every process. */
+function readCredential(io: Io, variable: string): string {
+  const value = io.env[variable];
+  if (value) return value;
+  throw new UsageError(`${variable} is not set: export it with the secret in it`);
+}
+
+function parseEnforced(text: string): z.output<typeof enforced> {
+  try {
+    return enforced.parse(JSON.parse(text));
+  } catch (cause) {
+    throw Object.assign(new UsageError('--enforced must be JSON like {"retrieve":{"filter":{"team":"a"}}}'), { cause });
+  }
+}

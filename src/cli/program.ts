@@ -1,0 +1,151 @@
+/** The command line as commander knows it. Actions are imported when they run: `--help` loads none of them. */
+import { Command } from 'commander';
+import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
+import type { Io } from './io.ts';
+import { exitCodeOf, printError } from './output.ts';
+
+/** Runs one command line (without node and script); answers the exit code. Never throws. */
+export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
+  const program = buildProgram(io, version);
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return 0;
+  } catch (thrown) {
+    printError(io, thrown, args.includes('--json'));
+    return exitCodeOf(thrown);
+  }
+}
+
+function buildProgram(io: Io, version: string): Command {
+  const program = new Command('gatehouse')
+    .description('One door to every MCP server your organization uses')
+    .version(version, '-v, --version')
+    .exitOverride()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showHelpAfterError('(run with --help for what is possible)')
+    .showSuggestionAfterError();
+  addServe(program, io, version);
+  addKeys(program, io);
+  addCalls(program, io, version);
+  addOrganizations(program, io);
+  addServers(program, io);
+  addCollections(program, io);
+  addDatabase(program, io);
+  return program;
+}
+
+/** Every subcommand is told where the gateway is and how to print. */
+function remote(command: Command): Command {
+  return command
+    .option('--url <url>', 'gateway to talk to (default: the one of this data directory)')
+    .option('--key <key>', 'API key for --url (or GATEHOUSE_KEY)')
+    .option('--json', 'print JSON');
+}
+
+function group(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description);
+}
+
+function addServe(program: Command, io: Io, version: string): void {
+  program
+    .command('serve', { isDefault: true })
+    .description('start the gateway (the default)')
+    .option('--host <address>', 'address to listen on (HOST)')
+    .option('--port <port>', 'port to listen on, 0 for a free one (PORT)', portNumber)
+    .option('--data-dir <folder>', 'data directory (DATA_DIR)')
+    .option('--config <file>', 'configuration file (GATEHOUSE_CONFIG)')
+    .option('--json', 'log as JSON lines, no banner')
+    .action(async (options) => (await import('./serve.ts')).serve(io, options, version));
+}
+
+function addKeys(program: Command, io: Io): void {
+  const key = group(program, 'key', 'API keys');
+  remote(key.command('create'))
+    .description('make an API key and print it, once')
+    .option('--org <organization>', 'slug or id')
+    .option('--name <name>', 'what it is for', 'command line')
+    .option('--roles <roles>', 'comma list', commaList, [])
+    .option('--endpoints <names>', 'only these collections and servers, comma list', commaList)
+    .option('--expires <duration>', 'such as 30d or 12h (default: until revoked)', durationSeconds)
+    .action(async (options) => (await import('./key.ts')).createKey(io, options));
+  remote(key.command('list').alias('ls'))
+    .description('list API keys')
+    .option('--org <organization>', 'slug or id')
+    .action(async (options) => (await import('./key.ts')).listKeys(io, options));
+  remote(key.command('revoke').alias('rm'))
+    .description('revoke an API key')
+    .argument('<id>', 'as in `key list`')
+    .option('--org <organization>', 'slug or id')
+    .action(async (id, options) => (await import('./key.ts')).revokeKey(io, id, options));
+}
+
+function addCalls(program: Command, io: Io, version: string): void {
+  remote(program.command('tools'))
+    .description('list the tools of an endpoint')
+    .argument('<endpoint>', 'such as demo/everything, or any MCP URL')
+    .action(async (endpoint, options) => (await import('./call.ts')).listTools(io, endpoint, { ...options, version }));
+  remote(program.command('call'))
+    .description('call a tool')
+    .argument('<endpoint>', 'such as demo/everything, or any MCP URL')
+    .argument('<tool>', 'as in `tools`')
+    .argument('[arguments]', 'a JSON object')
+    .option('--timeout <duration>', 'such as 30s (default: 10m)', durationSeconds, 600)
+    .action(async (endpoint, tool, text, options) =>
+      (await import('./call.ts')).callTool(io, { endpoint, tool, text }, { ...options, version }),
+    );
+}
+
+function addOrganizations(program: Command, io: Io): void {
+  const org = group(program, 'org', 'organizations');
+  remote(org.command('list').alias('ls'))
+    .description('list organizations')
+    .action(async (options) => (await import('./nouns.ts')).listOrganizations(io, options));
+  remote(org.command('create'))
+    .description('make an organization')
+    .argument('<slug>', 'its name in URLs')
+    .option('--name <name>', 'its name for people (default: the slug)')
+    .option('--external-id <id>', "the identity provider's id, such as org_123")
+    .action(async (slug, options) => (await import('./nouns.ts')).createOrganization(io, slug, options));
+}
+
+function addServers(program: Command, io: Io): void {
+  remote(group(program, 'server', 'MCP servers behind the gateway').command('list').alias('ls'))
+    .description('list servers')
+    .action(async (options) => (await import('./nouns.ts')).listServers(io, options));
+}
+
+function addCollections(program: Command, io: Io): void {
+  const collection = group(program, 'collection', 'what an organization publishes');
+  remote(collection.command('list').alias('ls'))
+    .description('list collections')
+    .option('--org <organization>', 'slug or id')
+    .action(async (options) => (await import('./nouns.ts')).listCollections(io, options));
+  remote(collection.command('create'))
+    .description('publish a server as a collection')
+    .argument('<name>', 'its name in URLs')
+    .requiredOption('--server <key>', 'as in `server list`')
+    .option('--org <organization>', 'slug or id')
+    .option('--allowed-roles <roles>', '"*" or a comma list', roleList, '*')
+    .option('--partition <partition>', "the binding's place in the server's URL")
+    .option('--credential-env <name>', 'variable that holds the secret sent upstream')
+    .option('--enforced <json>', '{tool: {argument: {…}}}')
+    .action(async (name, options) => (await import('./nouns.ts')).createCollection(io, name, options));
+}
+
+function addDatabase(program: Command, io: Io): void {
+  const db = group(program, 'db', 'the database');
+  db.command('init')
+    .description('make or bring up to date the schema')
+    .option('--json', 'print JSON')
+    .action(async (options) => (await import('./db-init.ts')).initDatabase(io, options));
+  db.command('create-collection')
+    .description('publish a Ragie partition as a collection, asking for what no flag says')
+    .option('--name <name>', 'name of the collection')
+    .option('--organization-id <id>', 'organization, such as org_123')
+    .option('--partition <partition>', 'Ragie partition')
+    .option('--ragie-api-key <key>', 'Ragie API key, such as tnt_…')
+    .option('--allowed-roles <roles>', '"*" or a comma list')
+    .option('--filters <json>', 'enforced on every retrieve call')
+    .option('--json', 'print JSON')
+    .action(async (options) => (await import('./db-create-collection.ts')).createRagieCollection(io, options));
+}

@@ -1,0 +1,60 @@
+/** `serve`: starts the gateway, says where it is, and stops it when the process is told to. */
+import type { App } from '#app.ts';
+import { type Config, loadConfig } from '#config/load.ts';
+import { openBanner } from './banner.ts';
+import type { Io } from './io.ts';
+
+interface ServeOptions {
+  readonly host?: string;
+  readonly port?: string;
+  readonly dataDir?: string;
+  readonly config?: string;
+  readonly json?: boolean;
+}
+
+/** Returns when the gateway has stopped. Throws GatehouseError when it cannot start. */
+export async function serve(io: Io, options: ServeOptions, version: string): Promise<void> {
+  const config = loadConfig({ ...io, env: withFlags(io.env, options), isTerminal: io.outIsTerminal });
+  const isShown = io.outIsTerminal && config.telemetry.logFormat === 'pretty';
+  const banner = openBanner(isShown ? io : { ...io, err: () => undefined }, { version, demo: config.demo });
+  const { openApp } = await import('#app.ts');
+  const app = await openApp(config, { version, onStep: banner.step });
+  banner.done();
+  const places = { url: app.url, endpoints: app.endpoints, key: app.firstKey?.reveal() };
+  if (isShown) banner.welcome(places);
+  else if (places.key !== undefined) io.out(`${places.key}\n`);
+  await untilStopped(io, config, app);
+}
+
+/** Flags over environment over `.env` over file. */
+function withFlags(env: Io['env'], { host, port, dataDir, config, json }: ServeOptions): Io['env'] {
+  return {
+    ...env,
+    ...(host !== undefined && { HOST: host }),
+    ...(port !== undefined && { PORT: port }),
+    ...(dataDir !== undefined && { DATA_DIR: dataDir }),
+    ...(config !== undefined && { GATEHOUSE_CONFIG: config }),
+    ...(json && { LOG_FORMAT: 'json' }),
+  };
+}
+
+/** While developing Ctrl+C stops at once; else what is in flight is finished. A second signal ends the waiting (S0.22). */
+function untilStopped(io: Io, { nodeEnv }: Config, app: App): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  let stopping = false;
+  io.onSignal((signal) => {
+    if (stopping || (signal === 'SIGINT' && nodeEnv === 'development')) {
+      app.log.info({ signal }, 'stopping at once');
+      io.exit(stopping ? 1 : 0);
+      return;
+    }
+    stopping = true;
+    app.log.info({ signal }, 'stopping gracefully: finishing what is in flight');
+    app.close().then(() => {
+      stopped.resolve();
+      // Whatever a library still holds open must not keep a stopped gateway alive.
+      io.exit(0);
+    }, stopped.reject);
+  });
+  return stopped.promise;
+}

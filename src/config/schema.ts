@@ -1,0 +1,216 @@
+/**
+ * The only schema of gatehouse.yaml and, because every variable has a path in it, of the environment. Unknown keys are
+ * refused. What is secret becomes a `Secret`; `secretPaths` says where the file may hold references only.
+ */
+import { z } from 'zod';
+import { Secret } from '#core/secret.ts';
+import {
+  auditLimits,
+  count,
+  databaseTimeouts,
+  inboundTimeouts,
+  limits,
+  redisTimeouts,
+  runnerLimits,
+  section,
+} from './limits.ts';
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
+/** Collections of older systems may also use `.`, `_` and capitals. */
+const collectionName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" and "-", at most 63 characters');
+const organizationRef = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,128}$/, 'must be the slug or external id of an organization');
+const text = z.string().trim().min(1).max(512);
+const secret = z
+  .string()
+  .min(1)
+  .transform((value) => new Secret(value));
+const flag = z
+  .preprocess(
+    (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+    z.boolean(),
+  )
+  .default(false);
+const port = z.preprocess(
+  (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+  z.int('must be a port, 0 to 65535').min(0, 'must be a port, 0 to 65535').max(65_535, 'must be a port, 0 to 65535'),
+);
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' });
+/** A list in YAML, comma-separated in a variable. */
+const list = z
+  .preprocess(
+    (value) =>
+      typeof value === 'string'
+        ? value
+            .split(',')
+            .map((part) => part.trim())
+            .filter(Boolean)
+        : value,
+    z.array(text),
+  )
+  .default([]);
+const roles = z.union([z.literal('*'), z.array(text)], { error: 'must be "*" or a list of roles' });
+const upstreamUrl = z
+  .string()
+  .refine((value) => URL.canParse(value.replaceAll('{partition}', 'p')) && /^https?:\/\//.test(value), {
+    error: 'must be a URL that starts with http:// or https://',
+  });
+
+const transport = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('http'), url: upstreamUrl }),
+  z.strictObject({
+    kind: z.literal('stdio'),
+    command: text,
+    args: z.array(z.string()).default([]),
+    env: z
+      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'), z.string())
+      .default({}),
+    credentialEnv: text.optional(),
+    cwd: text.optional(),
+    state: z.enum(['stateful', 'stateless']).default('stateful'),
+  }),
+  z.strictObject({ kind: z.literal('builtin'), name: text }),
+]);
+
+const binding = z.strictObject({
+  server: name,
+  partition: text.optional(),
+  credential: secret.optional(),
+  header: z
+    .strictObject({
+      name: z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of a header'),
+      template: z.string().includes('{}', { error: 'must contain {} where the credential goes' }),
+    })
+    .optional(),
+  enforced: z.record(text, z.record(text, z.record(z.string(), z.unknown()))).default({}),
+});
+
+/** Secrets of identity providers, whatever the kind. The adapter's own schema checks the rest when it opens. */
+const identity = z.looseObject({ kind: text });
+
+const unsupported = (what: string) =>
+  z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
+
+export const configSchema = z.strictObject({
+  http: section({
+    host: text.default('127.0.0.1'),
+    port: port.default(3000),
+    baseUrl: httpUrl.optional(),
+    baseDomain: z
+      .string()
+      .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a domain name')
+      .optional(),
+    keysHost: text.optional(),
+    keysPort: port.optional(),
+    trustedProxies: list,
+    allowedOrigins: list,
+    /** Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks. */
+    allowedHosts: list,
+    allowInsecureHttp: flag,
+    timeouts: inboundTimeouts,
+  }),
+  database: section({
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
+      .transform((value) => new Secret(value))
+      .optional(),
+    poolSize: count(10, { max: 1000 }),
+    ...databaseTimeouts,
+  }),
+  redis: section({
+    url: z
+      .string()
+      .regex(/^rediss?:\/\//, 'must start with redis:// or rediss://')
+      .transform((value) => new Secret(value))
+      .optional(),
+    ...redisTimeouts,
+  }),
+  secrets: section({ encryptionKey: secret.optional() }),
+  identity: z.array(identity).default([]),
+  organizations: z
+    .array(z.strictObject({ slug: name, name: text, externalId: organizationRef.optional() }))
+    .default([]),
+  servers: z.array(z.strictObject({ key: name, title: text.optional(), transport, trusted: flag })).default([]),
+  collections: z
+    .array(
+      z.strictObject({
+        organization: organizationRef,
+        name: collectionName,
+        allowedRoles: roles,
+        bindings: z.array(binding).min(1),
+      }),
+    )
+    .default([]),
+  enablements: z
+    .array(
+      z
+        .strictObject({
+          organization: organizationRef,
+          server: name,
+          allMembers: z.literal(true).optional(),
+          allowedRoles: z.array(text).optional(),
+        })
+        .refine((value) => (value.allMembers === true) !== (value.allowedRoles !== undefined), {
+          error: 'needs either allMembers: true or allowedRoles',
+        }),
+    )
+    .default([]),
+  groups: unsupported('groups'),
+  policies: unsupported('policies'),
+  limits,
+  audit: section({ calls: z.enum(['required', 'best_effort']).default('required'), ...auditLimits }),
+  egress: section({
+    /** CIDR blocks and host names that the gateway may reach although they are private. */
+    allow: list,
+    httpProxy: httpUrl.optional(),
+    httpsProxy: httpUrl.optional(),
+    noProxy: list,
+  }),
+  runner: section({ sandbox: z.enum(['auto', 'none']).default('auto'), ...runnerLimits }),
+  telemetry: section({
+    logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    logFormat: z.enum(['json', 'pretty']).optional(),
+    metrics: z
+      .preprocess((value) => (value === 'false' ? false : value === 'true' ? true : value), z.boolean())
+      .default(true),
+  }),
+});
+
+export type FileConfig = z.output<typeof configSchema>;
+export type FileInput = z.input<typeof configSchema>;
+
+/** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
+export const mappingSchema = z.record(
+  organizationRef,
+  z.record(collectionName, z.strictObject({ partition: text, apiKey: secret, allowedRoles: roles.default('*') })),
+);
+export type Mapping = z.output<typeof mappingSchema>;
+
+/**
+ * True where the file may hold only `${ENV}` or `${file:…}`. In a child's environment a secret-looking name is one too:
+ * such a value belongs into a binding's credential with `credentialEnv`.
+ */
+export function isSecretPath(path: readonly (string | number)[]): boolean {
+  const [top] = path;
+  const last = path.at(-1);
+  if (top === 'secrets') return true;
+  if (top === 'collections') return last === 'credential';
+  if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
+  return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
+}
+
+const secretName = /(secret|password|passwd|token|credential|api[-_]?key|private[-_]?key|(^|_)key)$/i;
+
+/** Text that can only be a secret, wherever it stands: well-known prefixes, JWTs, passwords inside URLs. */
+export function looksSecret(value: string): boolean {
+  return (
+    /^(sk[-_]|ghp_|gho_|github_pat_|xox[abpr]-|AKIA[0-9A-Z]{12}|tnt_|gh_key_)/.test(value) ||
+    /^eyJ[\w-]+\.eyJ[\w-]+\./.test(value) ||
+    /^-----BEGIN [A-Z ]*PRIVATE KEY/.test(value) ||
+    /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i.test(value)
+  );
+}

@@ -1,0 +1,143 @@
+/** Every variable that is read, as data: the loader walks it and docs/reference/config.md is generated from it. */
+export interface Setting {
+  readonly name: string;
+  /** Older or foreign names with the same meaning; ours wins. */
+  readonly aliases?: readonly string[];
+  /** Where it lands in gatehouse.yaml; undefined: a variable only. */
+  readonly path?: readonly string[];
+  /** As printed in the reference. */
+  readonly default: string;
+  readonly meaning: string;
+  readonly secret?: true;
+}
+
+export const settings: readonly Setting[] = [
+  {
+    name: 'HOST',
+    aliases: ['GATEWAY_HOST'],
+    path: ['http', 'host'],
+    default: '127.0.0.1',
+    meaning: 'Address to listen on.',
+  },
+  {
+    name: 'PORT',
+    aliases: ['GATEWAY_PORT'],
+    path: ['http', 'port'],
+    default: '3000',
+    meaning: 'Port to listen on; 0 picks a free one.',
+  },
+  {
+    name: 'BASE_URL',
+    path: ['http', 'baseUrl'],
+    default: 'http://localhost:{PORT}',
+    meaning: 'Public URL of the gateway, as clients see it. With BASE_DOMAIN: https://auth.{BASE_DOMAIN}.',
+  },
+  {
+    name: 'BASE_DOMAIN',
+    path: ['http', 'baseDomain'],
+    default: '',
+    meaning: 'Serves {name}.{BASE_DOMAIN}/mcp and auth.{BASE_DOMAIN}.',
+  },
+  {
+    name: 'KEYS_HOST',
+    path: ['http', 'keysHost'],
+    default: 'keys.{BASE_DOMAIN}',
+    meaning: 'Host name that takes API keys only.',
+  },
+  { name: 'KEYS_PORT', path: ['http', 'keysPort'], default: '', meaning: 'Port that takes API keys only.' },
+  {
+    name: 'TRUSTED_PROXIES',
+    path: ['http', 'trustedProxies'],
+    default: '',
+    meaning: 'Addresses or CIDR blocks of proxies whose forwarding headers are believed, separated by commas.',
+  },
+  {
+    name: 'ALLOWED_ORIGINS',
+    path: ['http', 'allowedOrigins'],
+    default: '',
+    meaning: 'Origins of browser clients, separated by commas.',
+  },
+  {
+    name: 'ALLOW_INSECURE_HTTP',
+    path: ['http', 'allowInsecureHttp'],
+    default: 'false',
+    meaning: 'true: a plain-HTTP BASE_URL is accepted in production.',
+  },
+  {
+    name: 'DATA_DIR',
+    default: './data',
+    meaning: 'Directory of the embedded database, the demo keys and the admin token.',
+  },
+  {
+    name: 'DATABASE_URL',
+    path: ['database', 'url'],
+    default: 'embedded',
+    meaning: 'PostgreSQL 15 or newer; required in production.',
+    secret: true,
+  },
+  {
+    name: 'REDIS_URL',
+    path: ['redis', 'url'],
+    default: '',
+    meaning: 'Redis 7 or Valkey 8, shared by replicas.',
+    secret: true,
+  },
+  {
+    name: 'ENCRYPTION_KEY',
+    path: ['secrets', 'encryptionKey'],
+    default: 'made in the demo',
+    meaning: 'At least 32 characters; seals credentials and keys. Required outside the demo.',
+    secret: true,
+  },
+  { name: 'LOG_LEVEL', path: ['telemetry', 'logLevel'], default: 'info', meaning: 'debug, info, warn or error.' },
+  {
+    name: 'LOG_FORMAT',
+    path: ['telemetry', 'logFormat'],
+    default: 'pretty on a terminal, else json',
+    meaning: 'json or pretty.',
+  },
+  { name: 'NODE_ENV', default: '', meaning: 'production refuses weak settings; development stops at once on Ctrl+C.' },
+  { name: 'GATEHOUSE_CONFIG', default: './gatehouse.yaml, if there is one', meaning: 'Configuration file.' },
+  { name: 'GATEHOUSE_URL', default: '', meaning: 'Command line: the gateway to talk to (--url).' },
+  { name: 'GATEHOUSE_KEY', default: '', meaning: 'Command line: the API key to use (--key).', secret: true },
+  {
+    name: 'MAPPING_FILE',
+    default: '',
+    meaning: 'JSON {organization: {collection: {partition, apiKey, allowedRoles}}}, imported at start.',
+  },
+  {
+    name: 'RAGIE_BASE_URL',
+    default: 'https://api.ragie.ai/',
+    meaning: 'Where collections made by db:create-collection are proxied to.',
+  },
+  { name: 'WORKOS_API_KEY', default: '', meaning: 'WorkOS; required together with the next two.', secret: true },
+  { name: 'WORKOS_AUTHORIZATION_SERVER_URL', default: '', meaning: 'Issuer of the tokens, with its path.' },
+  { name: 'WORKOS_CLIENT_ID', default: '', meaning: 'WorkOS client id: the audience where no resource is named.' },
+  {
+    name: 'HTTP_PROXY',
+    aliases: ['http_proxy'],
+    path: ['egress', 'httpProxy'],
+    default: '',
+    meaning: 'Proxy for outgoing http requests.',
+  },
+  {
+    name: 'HTTPS_PROXY',
+    aliases: ['https_proxy'],
+    path: ['egress', 'httpsProxy'],
+    default: '',
+    meaning: 'Proxy for outgoing https requests.',
+  },
+  {
+    name: 'NO_PROXY',
+    aliases: ['no_proxy'],
+    path: ['egress', 'noProxy'],
+    default: '',
+    meaning: 'Hosts reached without a proxy, separated by commas.',
+  },
+  {
+    name: 'MCP_SESSION_TTL_SECONDS',
+    path: ['limits', 'sessionTtlSeconds'],
+    default: '86400',
+    meaning: 'Lifetime of a legacy session in seconds. SESSION_TIMEOUT is accepted with a unit: 3600s, 900000ms.',
+  },
+];

@@ -1,0 +1,93 @@
+/** Numbered migrations, applied all or none in one transaction under an advisory lock (PGlite: its data directory's lock). */
+import { createHash } from 'node:crypto';
+import { type Dialect, Kysely, sql } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import { GatehouseError } from '#core/error.ts';
+import { tables } from './migrations/0001-tables.ts';
+import { isolation } from './migrations/0002-isolation.ts';
+import { changes } from './migrations/0003-changes.ts';
+import { collectionsView } from './migrations/0004-collections-view.ts';
+
+/** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
+const numbered: Readonly<Record<string, readonly string[]>> = {
+  '0001-tables': tables,
+  '0002-isolation': isolation,
+  '0003-changes': changes,
+  '0004-collections-view': collectionsView,
+};
+
+const oldestVersion = 150_000;
+
+export interface MigrationReport {
+  /** Names, in the order of their application; empty: there was nothing to do. */
+  readonly applied: readonly string[];
+}
+
+/** Changes whenever a migration does: names prepared seeds and test templates. */
+export const migrationFingerprint = createHash('sha256').update(JSON.stringify(numbered)).digest('hex').slice(0, 16);
+
+/** What a database adapter is handed. */
+export const migrations = {
+  fingerprint: migrationFingerprint,
+  async run(dialect: Dialect): Promise<void> {
+    await migrate(dialect);
+  },
+};
+
+/**
+ * Applies what is missing. Idempotent, safe beside other replicas doing the same. A schema newer than this version is
+ * left alone. Throws `setting` when the server is too old or the user may not do what a migration needs.
+ */
+export async function migrate(dialect: Dialect): Promise<MigrationReport> {
+  const db = new Kysely<unknown>({ dialect });
+  if (await isComplete(db)) return { applied: [] };
+  await checkVersion(db);
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => runnable() },
+    migrationTableSchema: 'gateway',
+    migrationTableName: 'migration',
+    migrationLockTableName: 'migration_lock',
+  });
+  const { error, results } = await migrator.migrateToLatest();
+  if (error) throw asSettingError(error);
+  return { applied: (results ?? []).map((result) => result.migrationName) };
+}
+
+function runnable(): Record<string, Migration> {
+  const up = (statements: readonly string[]) => async (db: Kysely<unknown>) => {
+    for (const statement of statements) await sql.raw(statement).execute(db);
+  };
+  return Object.fromEntries(Object.entries(numbered).map(([name, statements]) => [name, { up: up(statements) }]));
+}
+
+async function isComplete(db: Kysely<unknown>): Promise<boolean> {
+  const { rows: found } = await sql<{
+    made: boolean;
+  }>`select to_regclass('gateway.migration') is not null as made`.execute(db);
+  if (!found[0]?.made) return false;
+  const { rows } = await sql<{ name: string }>`select name from gateway.migration`.execute(db);
+  const applied = new Set(rows.map((row) => row.name));
+  return Object.keys(numbered).every((name) => applied.has(name));
+}
+
+async function checkVersion(db: Kysely<unknown>): Promise<void> {
+  const { rows } = await sql<{ version: number }>`select current_setting('server_version_num')::int as version`.execute(
+    db,
+  );
+  if ((rows[0]?.version ?? 0) < oldestVersion) {
+    throw new GatehouseError('setting', { message: 'PostgreSQL 15 or newer is required' });
+  }
+}
+
+/** 42501: insufficient_privilege. */
+function asSettingError(error: unknown): unknown {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
+  if (code !== '42501') return error;
+  return new GatehouseError('setting', {
+    message:
+      'The user of DATABASE_URL may not create what the gateway needs: it must own the database and have CREATEROLE ' +
+      '(or run `gatehouse db init` once as an administrator)',
+    cause: error,
+  });
+}

@@ -1,0 +1,202 @@
+/**
+ * The tables of the schema `gateway` as types: DESIGN's words, one interface per table. Columns are snake_case because
+ * operators read them in psql; records translate. JSON columns are written as text (both drivers take that) and read as
+ * `unknown`: whoever reads one parses it.
+ */
+import type { ColumnType, Generated, Kysely, Transaction } from 'kysely';
+
+type Json = ColumnType<unknown, string, string>;
+type JsonDefault = ColumnType<unknown, string | undefined, string>;
+type NullableJson = ColumnType<unknown, string | null | undefined, string | null>;
+type Time = ColumnType<Date, Date, Date>;
+type NullableTime = ColumnType<Date | null, Date | null | undefined, Date | null>;
+type TimeDefault = ColumnType<Date, Date | undefined, Date>;
+/** `pg` reads int8 as text, PGlite as a number. */
+type Int8 = ColumnType<string | number, number, number>;
+
+export interface OrganizationsTable {
+  id: Generated<string>;
+  slug: string;
+  external_id: string | null;
+  name: string;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+  deleted_at: NullableTime;
+}
+
+export interface ServersTable {
+  id: Generated<string>;
+  /** Null: the platform's, offered to every organization that enables it. */
+  org_id: string | null;
+  key: string;
+  title: string;
+  transport: Json;
+  trusted: Generated<boolean>;
+  active: Generated<boolean>;
+  total_timeout_ms: number | null;
+  /** `api` or `file`: who may change it. */
+  managed_by: Generated<string>;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface EnablementsTable {
+  org_id: string;
+  server_id: string;
+  enabled: Generated<boolean>;
+  all_members: Generated<boolean>;
+  /** JSON list of role slugs; `[]` admits nobody. */
+  allowed_roles: JsonDefault;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface CollectionsTable {
+  id: Generated<string>;
+  org_id: string;
+  name: string;
+  /** JSON list of role slugs, or the JSON string "*". */
+  allowed_roles: Json;
+  managed_by: Generated<string>;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface BindingsTable {
+  id: Generated<string>;
+  org_id: string;
+  collection_id: string;
+  server_id: string;
+  partition: string | null;
+  credential_id: string | null;
+  /** `{tool: {argument: object}}` */
+  enforced: JsonDefault;
+  position: Generated<number>;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface CredentialsTable {
+  id: Generated<string>;
+  org_id: string;
+  sealed: string;
+  /** A trigger counts it up whenever `sealed` changes. */
+  version: Generated<number>;
+  header_name: Generated<string>;
+  header_template: Generated<string>;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface ApiKeysTable {
+  /** The public part of the key, unique in the whole installation: keys are found before their organization is known. */
+  id: string;
+  org_id: string;
+  name: string;
+  digest: Uint8Array;
+  last4: string;
+  roles: Json;
+  /** JSON list of endpoint names; null: all of the organization. */
+  endpoints: NullableJson;
+  expires_at: NullableTime;
+  revoked_at: NullableTime;
+  last_used_at: NullableTime;
+  created_at: TimeDefault;
+}
+
+export interface OrganizationKeysTable {
+  org_id: string;
+  dek_id: string;
+  kek_id: string;
+  wrapped: string;
+  /** `active` (one per organization) or `retired` (still opens). */
+  state: string;
+  created_at: TimeDefault;
+}
+
+export interface SessionRevocationsTable {
+  digest: string;
+  expires_at: Time;
+}
+
+export interface UsageTable {
+  id: string;
+  org_id: string | null;
+  timestamp: Time;
+  user_email: string | null;
+  principal_kind: string | null;
+  issuer: string | null;
+  subject: string | null;
+  method: string;
+  /** The path that was asked for. */
+  endpoint: string;
+  endpoint_name: string | null;
+  server: string | null;
+  rpc_method: string | null;
+  tool: string | null;
+  status_code: number;
+  response_time_ms: number;
+  upstream_ms: number | null;
+  bytes_in: Int8;
+  bytes_out: Int8;
+  user_agent: string | null;
+  client_ip: string;
+  open: boolean;
+}
+
+export interface AuditTable {
+  id: string;
+  org_id: string | null;
+  at: Time;
+  request_id: string;
+  principal_kind: string | null;
+  issuer: string | null;
+  subject: string | null;
+  email: string | null;
+  client_address: string;
+  user_agent: string | null;
+  http_method: string;
+  path: string;
+  endpoint: string | null;
+  server: string | null;
+  rpc_method: string | null;
+  name: string | null;
+  decision: string;
+  reason: string | null;
+  status: number;
+  open: boolean;
+  duration_ms: number;
+  upstream_ms: number | null;
+  bytes_in: Int8;
+  bytes_out: Int8;
+}
+
+export interface SettingsTable {
+  key: string;
+  value: Json;
+}
+
+/** One row: counts every committed change that caches must hear of, in commit order. */
+export interface ChangeCounterTable {
+  single: boolean;
+  value: Int8;
+}
+
+export interface GatewaySchema {
+  organizations: OrganizationsTable;
+  servers: ServersTable;
+  enablements: EnablementsTable;
+  collections: CollectionsTable;
+  bindings: BindingsTable;
+  credentials: CredentialsTable;
+  api_keys: ApiKeysTable;
+  organization_keys: OrganizationKeysTable;
+  session_revocations: SessionRevocationsTable;
+  usage: UsageTable;
+  audit: AuditTable;
+  settings: SettingsTable;
+  change_counter: ChangeCounterTable;
+}
+
+export type Db = Kysely<GatewaySchema>;
+export type Tx = Transaction<GatewaySchema>;

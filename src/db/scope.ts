@@ -1,0 +1,85 @@
+/**
+ * The only two ways to rows: as one organization, or as the platform. Each is a transaction that takes a role without
+ * the right to bypass row-level security and names its scope for that transaction only (`set_config(…, true)`), so
+ * nothing leaks through the pool. The role is asserted by PostgreSQL, not by us.
+ */
+import { sql } from 'kysely';
+import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
+import { asStorageError, isConnectionLost } from './errors.ts';
+import type { Db, Tx } from './schema.ts';
+
+export interface OrganizationScope {
+  readonly kind: 'organization';
+  readonly org: OrgId;
+  readonly tx: Tx;
+}
+
+export interface PlatformScope {
+  readonly kind: 'platform';
+  readonly tx: Tx;
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/**
+ * Runs `work` in a transaction that sees one organization (and the platform's servers, read only).
+ * `work` may run twice: when the connection breaks before the commit, it is tried once more. It must use `scope.tx`
+ * only: PGlite has one connection, and a second scope inside it would wait for ever.
+ * Throws `storage_unavailable`, `conflict` (a unique name is taken), `not_found` (a reference to nothing).
+ */
+export function withOrganization<T>(db: Db, org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T> {
+  if (!uuid.test(org)) throw new GatehouseError('internal', { cause: new Error('an OrgId must be a UUID') });
+  return inTransaction(db, async (tx) => {
+    await sql`select set_config('role', 'gatehouse_app', true), set_config('app.org', ${org}::text, true),
+      set_config('app.scope', '', true)`.execute(tx);
+    return work({ kind: 'organization', org, tx });
+  });
+}
+
+/** As `withOrganization`, seeing every organization: for sign-in, batches that mix organizations, the command line. */
+export function withPlatform<T>(db: Db, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
+  return inTransaction(db, (tx) => asPlatform(tx, work));
+}
+
+/** As `withPlatform`, reading only, all of it as of one moment: what is cached together belongs together. */
+export function withPlatformSnapshot<T>(db: Db, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
+  return inTransaction(db, (tx) => asPlatform(tx, work), {
+    isolationLevel: 'repeatable read',
+    accessMode: 'read only',
+  });
+}
+
+async function asPlatform<T>(tx: Tx, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
+  await sql`select set_config('role', 'gatehouse_platform', true), set_config('app.org', '', true),
+    set_config('app.scope', 'platform', true)`.execute(tx);
+  return work({ kind: 'platform', tx });
+}
+
+interface TransactionSettings {
+  readonly isolationLevel: 'read committed' | 'repeatable read';
+  readonly accessMode: 'read write' | 'read only';
+}
+
+// Read committed for writers: under anything stricter, two of them would fail each other on the change counter.
+const writing: TransactionSettings = { isolationLevel: 'read committed', accessMode: 'read write' };
+
+async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, settings = writing): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    let committing = false;
+    try {
+      return await db
+        .transaction()
+        .setIsolationLevel(settings.isolationLevel)
+        .setAccessMode(settings.accessMode)
+        .execute(async (tx) => {
+          const result = await work(tx);
+          committing = true;
+          return result;
+        });
+    } catch (error) {
+      if (attempt === 1 && !committing && isConnectionLost(error)) continue;
+      throw asStorageError(error);
+    }
+  }
+}

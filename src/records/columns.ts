@@ -1,0 +1,34 @@
+/** The JSON columns of our tables, parsed where they are read: operators write them in psql too. */
+import { z } from 'zod';
+import type { ServerTransport } from '#core/transport.ts';
+import type { EnforcedArguments } from './snapshot.ts';
+
+const roles = z.array(z.string());
+const allowedRoles = z.union([z.literal('*'), roles]);
+
+const transport = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('http'), url: z.string() }),
+  z.object({
+    kind: z.literal('stdio'),
+    command: z.string(),
+    args: z.array(z.string()).default([]),
+    env: z.record(z.string(), z.string()).default({}),
+    credentialEnv: z.string().exactOptional(),
+    cwd: z.string().exactOptional(),
+    state: z.enum(['stateful', 'stateless']).default('stateful'),
+  }),
+  z.object({ kind: z.literal('builtin'), name: z.string() }),
+]);
+
+const enforced = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.unknown())));
+
+export const parseRoles = (value: unknown): readonly string[] => roles.parse(value);
+export const parseAllowedRoles = (value: unknown): readonly string[] | '*' => allowedRoles.parse(value);
+export const parseTransport = (value: unknown): ServerTransport => transport.parse(value);
+
+/** By tool, then by argument: objects that are merged over what the caller sent. */
+export function parseEnforced(value: unknown): ReadonlyMap<string, EnforcedArguments> {
+  return new Map(
+    Object.entries(enforced.parse(value)).map(([tool, byArgument]) => [tool, new Map(Object.entries(byArgument))]),
+  );
+}

@@ -1,0 +1,139 @@
+/** Definitions of upstream servers: an organization's own, or the platform's, which every organization may enable. */
+import type { Selectable } from 'kysely';
+import { GatehouseError } from '#core/error.ts';
+import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
+import type { ServerTransport } from '#core/transport.ts';
+import type { ServersTable } from '#db/schema.ts';
+import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
+import { parseTransport } from './columns.ts';
+
+export interface Server {
+  readonly id: ServerId;
+  /** Undefined: the platform's. */
+  readonly org: OrgId | undefined;
+  readonly key: string;
+  readonly title: string;
+  readonly transport: ServerTransport;
+  readonly trusted: boolean;
+  readonly active: boolean;
+  readonly totalTimeoutMs: number | undefined;
+  readonly managedBy: string;
+}
+
+export interface NewServer {
+  readonly key: string;
+  readonly title: string;
+  readonly transport: ServerTransport;
+  readonly trusted?: boolean;
+  readonly active?: boolean;
+  readonly totalTimeoutMs?: number | undefined;
+  readonly managedBy?: string;
+}
+
+type Scope = OrganizationScope | PlatformScope;
+
+/** The organization's own in its scope, the platform's in the platform's. Throws `conflict` when the key is taken. */
+export async function insertServer(scope: Scope, input: NewServer): Promise<Server> {
+  const row = await scope.tx
+    .insertInto('servers')
+    .values({
+      org_id: ownerOf(scope),
+      key: input.key,
+      ...asColumns(input),
+      title: input.title,
+      transport: JSON.stringify(input.transport),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return asServer(row);
+}
+
+/** By key: the organization's own before the platform's of the same key. */
+export async function findServer(scope: Scope, key: string): Promise<Server | undefined> {
+  const row = await scope.tx
+    .selectFrom('servers')
+    .selectAll()
+    .where('key', '=', key)
+    .$if(scope.kind === 'platform', (query) => query.where('org_id', 'is', null))
+    .orderBy('org_id', (order) => order.asc().nullsLast())
+    .limit(1)
+    .executeTakeFirst();
+  return row && asServer(row);
+}
+
+/** What the scope may see, by key: an organization sees its own and the platform's, the platform only its own. */
+export async function listServers(scope: Scope): Promise<readonly Server[]> {
+  const rows = await scope.tx
+    .selectFrom('servers')
+    .selectAll()
+    .$if(scope.kind === 'platform', (query) => query.where('org_id', 'is', null))
+    .orderBy('key')
+    .execute();
+  return rows.map(asServer);
+}
+
+/** Only what the scope owns: a platform server is not found for an organization. Throws `not_found`, `conflict`. */
+export async function updateServer(scope: Scope, id: ServerId, change: Partial<NewServer>): Promise<Server> {
+  const row = await scope.tx
+    .updateTable('servers')
+    .set({ ...(change.key === undefined ? {} : { key: change.key }), ...asColumns(change), updated_at: new Date() })
+    .where('id', '=', id)
+    .where('org_id', 'is not distinct from', ownerOf(scope))
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) throw new GatehouseError('not_found');
+  return asServer(row);
+}
+
+/** With its enablements and bindings. Throws `not_found`. */
+export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
+  const { numDeletedRows } = await scope.tx
+    .deleteFrom('servers')
+    .where('id', '=', id)
+    .where('org_id', 'is not distinct from', ownerOf(scope))
+    .executeTakeFirst();
+  if (numDeletedRows === 0n) throw new GatehouseError('not_found');
+}
+
+/**
+ * The platform server `ragie` behind collections of the S0 format, at `<ragieBaseUrl>mcp/{partition}/`. Called at start
+ * with the configured base URL; writes nothing when it stands already.
+ */
+export async function ensureRagieServer(scope: PlatformScope, ragieBaseUrl?: string): Promise<ServerId> {
+  const known = await findServer(scope, 'ragie');
+  const base = ragieBaseUrl ?? 'https://api.ragie.ai/';
+  const transport: ServerTransport = { kind: 'http', url: `${base.endsWith('/') ? base : `${base}/`}mcp/{partition}/` };
+  if (!known) return (await insertServer(scope, { key: 'ragie', title: 'Ragie', transport })).id;
+  const moved = known.transport.kind !== 'http' || known.transport.url !== transport.url;
+  if (moved && ragieBaseUrl !== undefined) await updateServer(scope, known.id, { transport });
+  return known.id;
+}
+
+function ownerOf(scope: Scope): OrgId | null {
+  return scope.kind === 'organization' ? scope.org : null;
+}
+
+function asColumns(input: Partial<NewServer>) {
+  return {
+    ...(input.title === undefined ? {} : { title: input.title }),
+    ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
+    ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
+    ...(input.active === undefined ? {} : { active: input.active }),
+    ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
+    ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
+  };
+}
+
+function asServer(row: Selectable<ServersTable>): Server {
+  return {
+    id: asServerId(row.id),
+    org: row.org_id === null ? undefined : asOrgId(row.org_id),
+    key: row.key,
+    title: row.title,
+    transport: parseTransport(row.transport),
+    trusted: row.trusted,
+    active: row.active,
+    totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    managedBy: row.managed_by,
+  };
+}

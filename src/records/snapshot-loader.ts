@@ -1,0 +1,228 @@
+/** Reads organizations into snapshots: the same five statements for one or for a hundred of them, as of one moment. */
+import { type Selectable, sql } from 'kysely';
+import { asBindingId, asCredentialId, asOrgId, asServerId, type OrgId } from '#core/ids.ts';
+import type { Log } from '#core/log.ts';
+import type { Db, ServersTable, Tx } from '#db/schema.ts';
+import { withPlatformSnapshot } from '#db/scope.ts';
+import { parseAllowedRoles, parseEnforced, parseRoles, parseTransport } from './columns.ts';
+import type { Binding, Endpoint, OrganizationSnapshot, ServerDefinition } from './snapshot.ts';
+
+export interface SnapshotLoader {
+  /** By slug, external id or UUID; undefined: no such organization, or it was removed. */
+  loadNamed(name: string): Promise<OrganizationSnapshot | undefined>;
+  /** Those of them that still exist. */
+  loadAll(ids: readonly OrgId[]): Promise<readonly OrganizationSnapshot[]>;
+}
+
+export function openSnapshotLoader(db: Db, log: Log): SnapshotLoader {
+  return {
+    loadNamed: async (name) => {
+      const found = await withPlatformSnapshot(db, async ({ tx }) => build(await readNamed(tx, name), tx, log));
+      return found[0];
+    },
+    loadAll: (ids) =>
+      ids.length === 0
+        ? Promise.resolve([])
+        : withPlatformSnapshot(db, async ({ tx }) => build(await readOrganizations(tx, ids), tx, log)),
+  };
+}
+
+interface OrganizationRow {
+  readonly id: string;
+  readonly slug: string;
+  readonly external_id: string | null;
+  readonly name: string;
+  readonly version: string | number | null;
+}
+
+type BindingRow = Awaited<ReturnType<typeof readBindings>>[number];
+type ServerRow = Selectable<ServersTable>;
+type EnablementRow = Awaited<ReturnType<typeof readEnablements>>[number];
+type CollectionRow = Awaited<ReturnType<typeof readCollections>>[number];
+
+const selectOrganizations = (tx: Tx) =>
+  tx
+    .selectFrom('organizations')
+    .select(['id', 'slug', 'external_id', 'name'])
+    .select((is) => is.selectFrom('change_counter').select('value').as('version'))
+    .where('deleted_at', 'is', null);
+
+/** An id goes before a slug, a slug before an external id: another organization's external id cannot shadow a slug. */
+function readNamed(tx: Tx, name: string): Promise<OrganizationRow[]> {
+  const id = name.toLowerCase();
+  const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id);
+  return selectOrganizations(tx)
+    .where((is) => is.or([is('slug', '=', name), is('external_id', '=', name), ...(isUuid ? [is('id', '=', id)] : [])]))
+    .orderBy(sql`id::text = ${id}`, 'desc')
+    .orderBy(sql`slug = ${name}`, 'desc')
+    .limit(1)
+    .execute();
+}
+
+function readOrganizations(tx: Tx, ids: readonly OrgId[]): Promise<OrganizationRow[]> {
+  return selectOrganizations(tx).where('id', 'in', ids).execute();
+}
+
+function readCollections(tx: Tx, ids: readonly string[]) {
+  return tx
+    .selectFrom('collections')
+    .select(['id', 'org_id', 'name', 'allowed_roles'])
+    .where('org_id', 'in', ids)
+    .execute();
+}
+
+function readBindings(tx: Tx, ids: readonly string[]) {
+  return tx
+    .selectFrom('bindings as b')
+    .leftJoin('credentials as k', (join) =>
+      join.onRef('k.id', '=', 'b.credential_id').onRef('k.org_id', '=', 'b.org_id'),
+    )
+    .select(['b.id', 'b.org_id', 'b.collection_id', 'b.server_id', 'b.partition', 'b.credential_id', 'b.enforced'])
+    .select(['k.version', 'k.header_name', 'k.header_template'])
+    .where('b.org_id', 'in', ids)
+    .orderBy('b.position')
+    .orderBy('b.id')
+    .execute();
+}
+
+function readServers(tx: Tx, ids: readonly string[]): Promise<ServerRow[]> {
+  return tx
+    .selectFrom('servers')
+    .selectAll()
+    .where((is) => is.or([is('org_id', 'in', ids), is('org_id', 'is', null)]))
+    .orderBy('key')
+    .execute();
+}
+
+function readEnablements(tx: Tx, ids: readonly string[]) {
+  return tx
+    .selectFrom('enablements')
+    .select(['org_id', 'server_id', 'enabled', 'all_members', 'allowed_roles'])
+    .where('org_id', 'in', ids)
+    .execute();
+}
+
+async function build(organizations: readonly OrganizationRow[], tx: Tx, log: Log): Promise<OrganizationSnapshot[]> {
+  const ids = organizations.map((row) => row.id);
+  if (ids.length === 0) return [];
+  // One after the other: they share one connection.
+  const collections = byOrganization(await readCollections(tx, ids));
+  const bindings = byOrganization(await readBindings(tx, ids));
+  const servers = byOrganization(await readServers(tx, ids));
+  const enablements = byOrganization(await readEnablements(tx, ids));
+  return organizations.map((row) => ({
+    id: asOrgId(row.id),
+    slug: row.slug,
+    externalId: row.external_id ?? undefined,
+    name: row.name,
+    version: Number(row.version ?? 0),
+    endpoints: buildEndpoints({
+      collections: collections.get(row.id) ?? [],
+      bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
+      servers: [...(servers.get(null) ?? []), ...(servers.get(row.id) ?? [])],
+      enablements: new Map(enablements.get(row.id)?.map((each) => [each.server_id, each])),
+      log,
+    }),
+  }));
+}
+
+const byOrganization = <R extends { readonly org_id: string | null }>(rows: readonly R[]) =>
+  Map.groupBy(rows, (row) => row.org_id);
+
+interface Parts {
+  readonly collections: readonly CollectionRow[];
+  readonly bindings: ReadonlyMap<string, readonly BindingRow[]>;
+  readonly servers: readonly ServerRow[];
+  readonly enablements: ReadonlyMap<string, EnablementRow>;
+  readonly log: Log;
+}
+
+/** Later ones hide earlier ones of the same name: the platform's servers, then the organization's, then collections. */
+function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
+  const endpoints = new Map<string, Endpoint>();
+  const definitions = new Map<string, ServerDefinition>();
+  for (const row of parts.servers) {
+    orLeaveOut(parts.log, { server: row.id }, () => {
+      const enablement = parts.enablements.get(row.id);
+      const server = asDefinition(row, enablement);
+      definitions.set(row.id, server);
+      endpoints.set(server.key, asServerEndpoint(server, enablement));
+    });
+  }
+  for (const row of parts.collections) {
+    // A collection that cannot be read must not uncover a server of its name.
+    endpoints.delete(row.name);
+    orLeaveOut(parts.log, { collection: row.id }, () => {
+      const rows = parts.bindings.get(row.id) ?? [];
+      const bindings = rows.flatMap((binding) => asBinding(binding, definitions.get(binding.server_id)) ?? []);
+      endpoints.set(row.name, {
+        id: row.id,
+        name: row.name,
+        kind: 'collection',
+        allowedRoles: parseAllowedRoles(row.allowed_roles),
+        bindings,
+      });
+    });
+  }
+  return endpoints;
+}
+
+/** A row that cannot be read gives no access, and takes none from the others. */
+function orLeaveOut(log: Log, fields: object, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    log.error({ ...fields, err: error }, 'a row of the configuration cannot be read: it gives no access');
+  }
+}
+
+function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): ServerDefinition {
+  return {
+    id: asServerId(row.id),
+    key: row.key,
+    title: row.title,
+    org: row.org_id === null ? undefined : asOrgId(row.org_id),
+    transport: parseTransport(row.transport),
+    trusted: row.trusted,
+    enabled: row.active && enablement?.enabled === true,
+    totalTimeoutMs: row.total_timeout_ms ?? undefined,
+  };
+}
+
+/** Where the server is not enabled, that is what refuses (ruling 3), not a role: hence `'*'`. */
+function asServerEndpoint(server: ServerDefinition, enablement: EnablementRow | undefined): Endpoint {
+  const anyone = !server.enabled || enablement?.all_members === true;
+  return {
+    id: server.id,
+    name: server.key,
+    kind: 'server',
+    allowedRoles: anyone ? '*' : parseRoles(enablement?.allowed_roles ?? []),
+    bindings: [
+      // Its own id as the binding's: there is one such binding per organization and server.
+      { id: asBindingId(server.id), server, partition: undefined, credential: undefined, enforced: new Map() },
+    ],
+  };
+}
+
+function asBinding(row: BindingRow, server: ServerDefinition | undefined): Binding | undefined {
+  if (!server) return undefined;
+  return {
+    id: asBindingId(row.id),
+    server,
+    partition: row.partition ?? undefined,
+    credential: asCredentialRef(row),
+    enforced: parseEnforced(row.enforced),
+  };
+}
+
+function asCredentialRef({ credential_id, version, org_id, header_name, header_template }: BindingRow) {
+  if (credential_id === null) return undefined;
+  if (version === null || header_name === null || header_template === null)
+    throw new Error('its credential is missing');
+  return {
+    id: asCredentialId(credential_id),
+    org: asOrgId(org_id),
+    version,
+    header: { name: header_name, template: header_template },
+  };
+}

@@ -1,0 +1,32 @@
+import { inDocuments, type Lines, numbered } from './line.ts';
+
+/** Fastify gateway with Clerk. */
+export const s4: Lines = numbered([
+  'enabled and active servers of an organization; organization by Clerk id',
+  'Clerk tokens of both versions; memberships listed',
+  'the hook: exemptions, exact 401 and 403 bodies, what it attaches',
+  'capability routing; a server that is not enabled answers 200 with -32000 and is logged',
+  'POST /mcp is validated, 500 has its body',
+  'required settings fail with the exact sentence',
+  'the four behaviours of their test suite',
+  'organizations, servers, enablement, and the fuller schema with soft deletes',
+  'their HTTP surface: health shape, SSE, messages, WebSocket welcome and close code',
+  'API keys in three places, compared in constant time; JSON-RPC codes',
+  'their settings, upstream headers, request ids and health polling',
+  'Clerk webhooks: signed, idempotent, all events',
+  'all lists are filtered by enablement, default deny',
+  'speed: authentication, queries, pools, caches, stable memory',
+  'metrics and logs of every kind; every access attempt is audited',
+  'validation, brute-force limits, isolation, generic errors',
+  inDocuments('deployment guide and security audit'),
+  'the success checklist',
+  'every route but /health needs a token, only MCP needs an organization',
+  'no servers, inactive server or deleted organization all mean no access',
+  'errors are generic with a request id, detail only in the log',
+  'API keys beside tokens',
+  'a session is tied to its principal by a signed token',
+  'rate limiting',
+  'routing obeys health checks',
+  'capability routing',
+  'WebSocket in both directions',
+]);

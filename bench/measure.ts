@@ -19,12 +19,14 @@ export interface Sample {
 export const connections = 16;
 export const fixedRate = 500;
 
-const body = JSON.stringify({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'tools/call',
-  params: { name: 'retrieve', arguments: { query: 'What is the leave policy for people who work part time?' } },
-});
+/** Ids differ: in one session two calls of one id are not allowed. */
+const bodyOf = (id: string) =>
+  JSON.stringify({
+    jsonrpc: '2.0',
+    id,
+    method: 'tools/call',
+    params: { name: 'retrieve', arguments: { query: 'What is the leave policy for people who work part time?' } },
+  });
 
 const headersOf = (variant: Variant) => ({
   'content-type': 'application/json',
@@ -47,9 +49,12 @@ async function runFlatOut(variant: Variant, seconds: number) {
     url: variant.url,
     method: 'POST',
     headers: headersOf(variant),
-    body,
+    // Autocannon puts an id of its own in this place.
+    body: bodyOf('[<id>]'),
+    idReplacement: true,
     connections,
     duration: seconds,
+    timeout: 5,
   });
   const calls = result['2xx'];
   return {
@@ -61,20 +66,20 @@ async function runFlatOut(variant: Variant, seconds: number) {
 
 /** Autocannon counts whole milliseconds: the fixed rate is measured here, by the planned moment (no coordinated omission). */
 async function runPaced(variant: Variant, seconds: number) {
-  const agent = new Agent({ connections: 64, pipelining: 1 });
+  const agent = new Agent({ connections: 64, pipelining: 1, headersTimeout: 5000, bodyTimeout: 5000 });
   const latencies: number[] = [];
   let errors = 0;
   const total = fixedRate * seconds;
   const startAt = performance.now() + 20;
   const pending: Promise<void>[] = [];
 
-  async function one(plannedAt: number): Promise<void> {
+  async function one(id: number, plannedAt: number): Promise<void> {
     try {
       const answer = await request(variant.url, {
         dispatcher: agent,
         method: 'POST',
         headers: headersOf(variant),
-        body,
+        body: bodyOf(`paced-${id}`),
       });
       const text = await answer.body.text();
       latencies.push(performance.now() - plannedAt);
@@ -89,7 +94,7 @@ async function runPaced(variant: Variant, seconds: number) {
     const tick = () => {
       const now = performance.now();
       while (sent < total && startAt + (sent * 1000) / fixedRate <= now) {
-        pending.push(one(startAt + (sent * 1000) / fixedRate));
+        pending.push(one(sent, startAt + (sent * 1000) / fixedRate));
         sent++;
       }
       if (sent === total) resolve();

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 const answerHead = '{"jsonrpc":"2.0","id":';
 const answerTail =
   ',"result":{"content":[{"type":"text","text":"The answer to the question, about as long as one is."}]}}';
-const idPattern = /"id":(\d+)/;
+const idPattern = /"id":("[^"]*"|\d+)/;
 
 const server = createServer({ keepAliveTimeout: 60_000 }, (req, res) => {
   const chunks: Buffer[] = [];

@@ -117,7 +117,7 @@ async function openGateway(upstreamPort: number): Promise<Variant> {
     configYaml: gatewayYaml(upstreamPort),
     env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream' },
   });
-  const key = await createKey(gateway, 'bench', '--role', 'caller');
+  const key = await createKey(gateway, 'bench', '--roles', 'caller');
   return {
     name: 'Gatehouse',
     does: 'key, role, enforced filter, credential, metrics, audit (embedded database in the same process)',

@@ -128,25 +128,33 @@ function environmentFor(node) {
   return rest;
 }
 
-/** Runs this launcher again under another Node: same streams, signals passed on, same end. */
+/**
+ * Runs this launcher again under another Node: same streams, each signal once, same end. What a terminal sends reaches
+ * us both; without one the child has a group of its own, so that a signal to our whole group doesn't reach it twice.
+ */
 function runUnder(node, args) {
+  const hasTerminal = process.stdin.isTTY === true;
   const child = spawn(node, [...NODE_FLAGS, fileURLToPath(import.meta.url), ...args], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    detached: !hasTerminal && process.platform !== 'win32',
     env: environmentFor(node),
   });
-  const forward = (signal) => {
-    // A terminal sends Ctrl-C to both of us: passing it on would make it two.
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
-  };
-  const signals =
-    process.platform === 'win32' ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
-  for (const signal of signals) process.on(signal, forward);
+  const signals = ['SIGTERM', ...(hasTerminal ? [] : ['SIGINT', 'SIGHUP', 'SIGQUIT'])];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  if (hasTerminal) for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => {});
   child.on('error', (error) => fail(`${node} could not be started: ${error.message}`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
-    for (const each of signals) process.removeListener(each, forward);
+    process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/** Under another launcher: when that one is killed outright, its channel closes and we end too. */
+function endWithParent() {
+  if (!process.connected) return;
+  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+  process.channel.unref();
 }
 
 function entryFile(isScript) {
@@ -162,6 +170,7 @@ if (node !== process.execPath || (inClone && !process.features.typescript)) {
   runUnder(node, args);
 } else {
   const entry = entryFile(isScript);
+  endWithParent();
   if (!existsSync(entry)) fail(`${entry} is missing; this copy is incomplete.`);
   if (isScript) process.env.PATH = [dirname(process.execPath), join(modules, '.bin'), process.env.PATH].join(delimiter);
   // As --disable-proto=delete does: prototype pollution has one way in less. Not for development tools.

@@ -150,11 +150,24 @@ function runUnder(node, args) {
   });
 }
 
-/** Under another launcher: when that one is killed outright, its channel closes and we end too. */
+/**
+ * No orphans: an npm that is ended takes the shell between us along and not us, and a launcher killed outright can't
+ * pass anything on. Either way we are told to end.
+ */
 function endWithParent() {
-  if (!process.connected) return;
-  process.on('disconnect', () => process.kill(process.pid, 'SIGTERM'));
-  process.channel.unref();
+  const end = () => process.kill(process.pid, 'SIGTERM');
+  if (process.connected) {
+    process.on('disconnect', end);
+    process.channel.unref();
+  } else if (process.env.npm_lifecycle_event) {
+    const parent = process.ppid;
+    const timer = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(timer);
+      end();
+    }, 500);
+    timer.unref();
+  }
 }
 
 function entryFile(isScript) {
@@ -166,11 +179,11 @@ const args = process.argv.slice(2);
 const isScript = args[0] === '--run';
 if (inClone) installOnce();
 const node = pickNode();
+endWithParent();
 if (node !== process.execPath || (inClone && !process.features.typescript)) {
   runUnder(node, args);
 } else {
   const entry = entryFile(isScript);
-  endWithParent();
   if (!existsSync(entry)) fail(`${entry} is missing; this copy is incomplete.`);
   if (isScript) process.env.PATH = [dirname(process.execPath), join(modules, '.bin'), process.env.PATH].join(delimiter);
   // As --disable-proto=delete does: prototype pollution has one way in less. Not for development tools.

@@ -81,6 +81,19 @@ test('when the launcher is killed outright, main.ts is told to end', async () =>
   expect((await end(child)).out).toBe('ready\nbye\n');
 });
 
+test('when npm is ended, main.ts is told to end', async () => {
+  writeMain(
+    `process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); setInterval(() => {}, 1000); console.log('ready');`,
+  );
+  const manifest = { type: 'module', scripts: { start: 'node bin/gatehouse.mjs serve' } };
+  writeFileSync(join(root, 'package.json'), JSON.stringify(manifest));
+  mkdirSync(join(root, 'node_modules'));
+  cpSync(join(root, 'package-lock.json'), join(root, 'node_modules/.package-lock.json'));
+  const npm = spawn('npm', ['start', '--silent'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
+  npm.stdout.once('data', () => npm.kill('SIGTERM'));
+  expect((await end(npm)).out).toBe('ready\nbye\n');
+});
+
 test('main.ts killed by a signal is seen as that', async () => {
   writeMain(`process.kill(process.pid, 'SIGKILL');`);
   expect((await end(launch([], otherNode))).signal).toBe('SIGKILL');

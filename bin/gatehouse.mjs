@@ -161,11 +161,18 @@ function endWithParent() {
     process.channel.unref();
   } else if (process.env.npm_lifecycle_event) {
     const parent = process.ppid;
+    let isTold = false;
+    let isListening = false;
     const timer = setInterval(() => {
+      // Where the whole group was told to end, a second signal from here would mean "at once".
+      if (!isListening && process.listenerCount('SIGTERM') > 0) {
+        isListening = true;
+        for (const signal of ['SIGTERM', 'SIGINT']) process.prependOnceListener(signal, () => (isTold = true));
+      }
       if (process.ppid === parent) return;
       clearInterval(timer);
-      end();
-    }, 500);
+      if (!isTold) end();
+    }, 200);
     timer.unref();
   }
 }

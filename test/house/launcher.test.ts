@@ -81,17 +81,19 @@ test('when the launcher is killed outright, main.ts is told to end', async () =>
   expect((await end(child)).out).toBe('ready\nbye\n');
 });
 
-test('when npm is ended, main.ts is told to end', async () => {
+/** Started by npm, ended by a signal to npm alone or to its whole process group. */
+test.each([1, -1])('when npm is ended, main.ts is told to end, once (%i)', async (sign) => {
   writeMain(
-    `process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); setInterval(() => {}, 1000); console.log('ready');`,
+    `let count = 0; process.on('SIGTERM', () => { count += 1; setTimeout(() => { console.log(count); process.exit(); }, 600); });
+     setInterval(() => {}, 1000); setTimeout(() => console.log('ready'), 400);`,
   );
   const manifest = { type: 'module', scripts: { start: 'node bin/gatehouse.mjs serve' } };
   writeFileSync(join(root, 'package.json'), JSON.stringify(manifest));
   mkdirSync(join(root, 'node_modules'));
   cpSync(join(root, 'package-lock.json'), join(root, 'node_modules/.package-lock.json'));
-  const npm = spawn('npm', ['start', '--silent'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'] });
-  npm.stdout.once('data', () => npm.kill('SIGTERM'));
-  expect((await end(npm)).out).toBe('ready\nbye\n');
+  const npm = spawn('npm', ['start', '--silent'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  npm.stdout.once('data', () => process.kill(sign * (npm.pid ?? 0), 'SIGTERM'));
+  expect((await end(npm)).out).toBe('ready\n1\n');
 });
 
 test('main.ts killed by a signal is seen as that', async () => {

@@ -318,9 +318,10 @@ test('only what differs in the file is written again', async () => {
       "select count(*)::int as n from gateway.credentials k join gateway.organizations o on o.id = k.org_id where o.slug = 'filed'",
     ),
   ).toEqual([{ n: 1 }]);
-  expect(await changes({ ...rotated, organizations: [{ slug: 'filed', name: 'Renamed' }] }).catch(String)).toContain(
-    'org_filed',
-  );
+  const renamed = { ...rotated, organizations: [{ slug: 'filed', name: 'Renamed' }] };
+  expect(await changes(renamed)).toEqual(['organization filed']);
+  expect(await changes(renamed)).toEqual([]);
+  expect((await records.findOrganization('filed'))?.externalId).toBe('org_filed');
 });
 
 test('the file touches nothing that the API made', async () => {

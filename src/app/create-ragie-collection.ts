@@ -33,7 +33,7 @@ export async function createRagieCollection(config: Config, wanted: RagieCollect
   if (!/^[A-Za-z0-9_-]{1,128}$/.test(wanted.organizationId)) {
     throw new GatehouseError('bad_request', { message: 'The organization ID must be letters, digits, "_" and "-"' });
   }
-  const { records, close } = await openRecords(config, rootSecret, silentLog);
+  const { records, close } = await openRecords(config, silentLog);
   try {
     return await create(records, wanted, config.ragieBaseUrl);
   } finally {

@@ -3,7 +3,7 @@ import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import { migrations } from '#db/migrate.ts';
-import { databaseSettings } from './open-records.ts';
+import { databaseSettings } from './storage.ts';
 
 /** Opening migrates; idempotent. */
 export async function initDatabase(config: Config): Promise<void> {

@@ -1,22 +1,34 @@
-import { readFileSync } from 'node:fs';
+/** Where the product is and which version: package.json is beside `src` in a clone, beside `dist` in the package. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 
-/** package.json is beside `src` in a clone, beside `dist` in the package: up from here until it is found. */
-export function readVersion(): string {
-  for (const path of ['../package.json', '../../package.json']) {
-    const version = versionIn(new URL(path, import.meta.url));
-    if (version !== undefined) return version;
+const manifest = z.object({ name: z.literal('mcp-gatehouse'), version: z.string() });
+
+function findRoot(): string {
+  for (let folder = import.meta.dirname; ; folder = dirname(folder)) {
+    if (readManifest(folder)) return folder;
+    if (folder === dirname(folder)) return fileURLToPath(new URL('..', import.meta.url));
   }
-  return '0.0.0';
 }
 
-function versionIn(file: URL): string | undefined {
+function readManifest(folder: string): z.output<typeof manifest> | undefined {
   try {
-    const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    const isOurs =
-      typeof manifest === 'object' && manifest !== null && 'name' in manifest && manifest.name === 'mcp-gatehouse';
-    return isOurs && 'version' in manifest && typeof manifest.version === 'string' ? manifest.version : undefined;
+    return manifest.safeParse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))).data;
   } catch {
-    // Not in this folder: the other one has it.
+    // Not in this folder: the one above has it.
     return undefined;
   }
 }
+
+export const productRoot = findRoot();
+
+export function readVersion(): string {
+  return readManifest(productRoot)?.version ?? '0.0.0';
+}
+
+/** Where the prepared seed of the embedded database is: made once in a clone, shipped in the package. */
+export const seedFolder = existsSync(join(productRoot, 'src'))
+  ? join(productRoot, '.cache')
+  : join(productRoot, 'dist', 'seed');

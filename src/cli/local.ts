@@ -1,14 +1,13 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
 import { openRecords } from '#app/open-records.ts';
-import { openEncryptionKey } from '#config/demo-keys.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, close } = await openRecords(config, await openEncryptionKey(config), silentLog);
+  const { records, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
   const run = openAdmin({ records, clock: systemClock, status, audit: () => undefined });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };

@@ -137,8 +137,8 @@ export const limits = section({
     openMs: milliseconds(5000),
     openMaxMs: milliseconds(60_000),
   }),
-  /** Idle time after which a legacy session ends. */
-  sessionTtlSeconds: count(3600),
+  /** Lifetime of a legacy session: sealed in its id. */
+  sessionTtlSeconds: count(86_400),
 });
 
 export const databaseTimeouts = {

@@ -105,6 +105,8 @@ export const configSchema = z.strictObject({
     keysPort: port.optional(),
     trustedProxies: list,
     allowedOrigins: list,
+    /** Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks. */
+    allowedHosts: list,
     allowInsecureHttp: flag,
     timeouts: inboundTimeouts,
   }),

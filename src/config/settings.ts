@@ -137,8 +137,7 @@ export const settings: readonly Setting[] = [
   {
     name: 'MCP_SESSION_TTL_SECONDS',
     path: ['limits', 'sessionTtlSeconds'],
-    default: '3600',
-    meaning:
-      'Idle seconds after which a legacy session ends. SESSION_TIMEOUT is accepted with a unit: 3600s, 900000ms.',
+    default: '86400',
+    meaning: 'Lifetime of a legacy session in seconds. SESSION_TIMEOUT is accepted with a unit: 3600s, 900000ms.',
   },
 ];

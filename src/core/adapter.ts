@@ -17,6 +17,7 @@ export interface AdapterRegistry<Deps, Port> {
   readonly list: readonly { readonly kind: string; readonly title: string }[];
   /** `{kind, …}` of any registered adapter; anything else is refused with the known kinds named. */
   readonly config: z.ZodType<{ readonly kind: string }>;
+  /** Checks the configuration against the adapter's schema. Throws GatehouseError `setting`. */
   open(config: { readonly kind: string }, deps: Deps): Promise<Port>;
 }
 
@@ -37,8 +38,13 @@ export function adapterRegistry<Deps, Port>(
     async open(value, deps) {
       const adapter = byKind.get(value.kind);
       if (!adapter) throw new GatehouseError('setting', { message: `Unknown kind "${value.kind}"` });
-      const { kind: _, ...rest } = value;
-      return adapter.open(rest, deps);
+      const { kind, ...rest } = value;
+      const parsed = adapter.config.safeParse(rest);
+      if (parsed.success) return adapter.open(parsed.data, deps);
+      // The schema's words only: a value may be a secret.
+      const [issue] = parsed.error.issues;
+      const place = [kind, ...(issue?.path ?? [])].join('.');
+      throw new GatehouseError('setting', { message: `${place} is wrong: ${issue?.message ?? 'correct it'}` });
     },
   };
 }

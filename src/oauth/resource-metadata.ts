@@ -4,6 +4,7 @@
  * drop a configured API key as soon as a server offers OAuth.
  */
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { Log } from '#core/log.ts';
 import { reservedSegments } from '#core/reserved.ts';
 
 export interface MetadataDeps {
@@ -13,6 +14,7 @@ export interface MetadataDeps {
   readonly authorizationServers: readonly string[];
   /** The authorization server's own document, checked; undefined where there isn't exactly one to relay. Rejects when it can't be had. */
   readonly authorizationServerMetadata: (() => Promise<Readonly<Record<string, unknown>>>) | undefined;
+  readonly log: Log;
 }
 
 const resourcePath = /^\/(?:([A-Za-z0-9_-]{1,128})\/)?mcp(?:\/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\/?$/;
@@ -45,7 +47,7 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
         try {
           return reply.send(await metadata());
         } catch (cause) {
-          scope.log.warn({ err: cause }, 'the authorization server gave no usable metadata');
+          deps.log.warn({ err: cause }, 'the authorization server gave no usable metadata');
           return reply
             .code(502)
             .header('Cache-Control', 'no-store')

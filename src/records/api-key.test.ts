@@ -56,6 +56,15 @@ describe('API keys', () => {
     expect(keys.check(secret, undefined)).toBe(false);
   });
 
+  test('after a change of the root secret the keys made before are good as long as the former one is given', () => {
+    const { text, digest } = keys.mint('live', 0);
+    const secret = parseApiKey(text.reveal())?.secret ?? '';
+    const next = new Secret('the next root secret of 32 characters');
+    const former = new Secret('a root secret of thirty-two characters or more');
+    expect(openApiKeys(next, [former]).check(secret, digest)).toBe(true);
+    expect(openApiKeys(next).check(secret, digest)).toBe(false);
+  });
+
   test('secrets are uniform over the alphabet', () => {
     const counts = new Map<string, number>();
     for (let i = 0; i < 1000; i++) {

@@ -40,22 +40,31 @@ export interface ApiKeys {
   check(secret: string, digest: Uint8Array | undefined): boolean;
 }
 
-export function openApiKeys(rootSecret: Secret): ApiKeys {
-  const pepper = deriveKey(rootSecret.reveal(), 'api-key');
-  const digestOf = (secret: string): Buffer => createHmac('sha256', pepper).update(secret).digest();
+/** `previous`: root secrets of the past, whose keys are still good. New keys are made with `rootSecret` only. */
+export function openApiKeys(rootSecret: Secret, previous: readonly Secret[] = []): ApiKeys {
+  const pepper = pepperOf(rootSecret);
+  const peppers = [pepper, ...previous.map(pepperOf)];
   return {
     mint(mode, nowMs) {
       const id = asKeyId(uuidv7(nowMs));
       const secret = randomBase62(43);
       const body = `gw_${mode}_${uuidToBase62(id)}_${secret}`;
-      return { id, text: new Secret(body + checkOf(body)), digest: digestOf(secret), last4: secret.slice(-4) };
+      const digest = digestOf(pepper, secret);
+      return { id, text: new Secret(body + checkOf(body)), digest, last4: secret.slice(-4) };
     },
     check(secret, digest) {
       const known = digest?.length === dummy.length;
-      return timingSafeEqual(digestOf(secret), known ? digest : dummy) && known;
+      const expected = known ? digest : dummy;
+      let fits = false;
+      for (const each of peppers) fits = timingSafeEqual(digestOf(each, secret), expected) || fits;
+      return fits && known;
     },
   };
 }
+
+const pepperOf = (root: Secret): Buffer => deriveKey(root.reveal(), 'api-key');
+
+const digestOf = (pepper: Buffer, secret: string): Buffer => createHmac('sha256', pepper).update(secret).digest();
 
 /** True for what should be treated as one of our keys (and never be sent to an identity provider). */
 export function looksLikeApiKey(presented: string): boolean {

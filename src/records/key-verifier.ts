@@ -57,93 +57,112 @@ interface WarmKey {
 }
 
 export function openKeyVerifier(options: KeyVerifierOptions): KeyVerifier {
-  const { keys, findKey, clock, feed, touch, maxKeys = 50_000, maxRefused = 20_000 } = options;
-  const perf = { now: () => clock.monotonic() };
-  const byId = new Map<string, WarmKey>();
-  const warm = new LRUCache<string, WarmKey>({
-    max: maxKeys,
-    dispose: (entry) => byId.delete(entry.principal.keyId),
-  });
-  const refused = new LRUCache<string, true>({ max: maxRefused, ttl: refusedLifeMs, ttlResolution: 0, perf });
-  const flights = new Map<string, Promise<ApiKeyPrincipal | undefined>>();
-  const used = new Set<KeyId>();
-  let changes = 0;
+  return new WarmKeys(options);
+}
 
-  const unsubscribe = feed.subscribe((change) => {
+class WarmKeys implements KeyVerifier {
+  readonly #options: KeyVerifierOptions;
+  readonly #warm: LRUCache<string, WarmKey>;
+  readonly #byId = new Map<string, WarmKey>();
+  readonly #refused: LRUCache<string, true>;
+  readonly #flights = new Map<string, Promise<ApiKeyPrincipal | undefined>>();
+  readonly #used = new Set<KeyId>();
+  readonly #unsubscribe: () => void;
+  readonly #timer: NodeJS.Timeout;
+  #changes = 0;
+
+  constructor(options: KeyVerifierOptions) {
+    const { clock, feed, maxKeys = 50_000, maxRefused = 20_000 } = options;
+    this.#options = options;
+    this.#warm = new LRUCache({ max: maxKeys, dispose: ({ principal }) => this.#byId.delete(principal.keyId) });
+    const perf = { now: () => clock.monotonic() };
+    this.#refused = new LRUCache({ max: maxRefused, ttl: refusedLifeMs, ttlResolution: 0, perf });
+    this.#unsubscribe = feed.subscribe((change) => this.#hear(change));
+    this.#timer = setInterval(() => this.flush(), flushEveryMs).unref();
+  }
+
+  find(presented: string): ApiKeyPrincipal | undefined {
+    return this.#find(cacheKeyOf(presented));
+  }
+
+  async verify(presented: string): Promise<ApiKeyPrincipal> {
+    const cacheKey = cacheKeyOf(presented);
+    const known = this.#find(cacheKey);
+    if (known) return known;
+    if (this.#refused.has(cacheKey)) throw new GatehouseError('invalid_token');
+    const flight =
+      this.#flights.get(cacheKey) ?? this.#load(presented, cacheKey).finally(() => this.#flights.delete(cacheKey));
+    this.#flights.set(cacheKey, flight);
+    const principal = await flight;
+    if (!principal) throw new GatehouseError('invalid_token');
+    return principal;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#used.size === 0) return;
+    const ids = [...this.#used];
+    this.#used.clear();
+    // Only a date for people to read: not worth a retry.
+    await this.#options.touch(ids, this.#options.clock.now()).catch(() => undefined);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#unsubscribe();
+    await this.flush();
+    this.#warm.clear();
+  }
+
+  #hear(change: Change): void {
     if (change.kind !== 'key' && change.kind !== 'everything') return;
-    changes += 1;
-    refused.clear();
-    drop(change);
-  });
-  const drop = (change: Change): void => {
-    if (change.kind === 'everything') warm.clear();
-    const entry = change.kind === 'key' ? byId.get(change.id) : undefined;
-    if (entry) warm.delete(entry.cacheKey);
-  };
-
-  const note = (entry: WarmKey): ApiKeyPrincipal => {
-    const nowMs = clock.monotonic();
-    if (nowMs - entry.touchedAt >= touchEveryMs) {
-      entry.touchedAt = nowMs;
-      used.add(entry.principal.keyId);
+    this.#changes += 1;
+    this.#refused.clear();
+    if (change.kind === 'everything') {
+      this.#warm.clear();
+      return;
     }
-    return entry.principal;
-  };
-  const find = (cacheKey: string): ApiKeyPrincipal | undefined => {
-    const entry = warm.get(cacheKey);
+    const entry = this.#byId.get(change.id);
+    if (entry) this.#warm.delete(entry.cacheKey);
+  }
+
+  #find(cacheKey: string): ApiKeyPrincipal | undefined {
+    const entry = this.#warm.get(cacheKey);
     if (!entry) return undefined;
     const { expiresAt } = entry.principal;
-    if (expiresAt === undefined || expiresAt > clock.now()) return note(entry);
-    warm.delete(cacheKey);
+    if (expiresAt === undefined || expiresAt > this.#options.clock.now()) return this.#note(entry);
+    this.#warm.delete(cacheKey);
     return undefined;
-  };
-  const load = async (presented: string, cacheKey: string): Promise<ApiKeyPrincipal | undefined> => {
+  }
+
+  #note(entry: WarmKey): ApiKeyPrincipal {
+    const nowMs = this.#options.clock.monotonic();
+    if (nowMs - entry.touchedAt >= touchEveryMs) {
+      entry.touchedAt = nowMs;
+      this.#used.add(entry.principal.keyId);
+    }
+    return entry.principal;
+  }
+
+  async #load(presented: string, cacheKey: string): Promise<ApiKeyPrincipal | undefined> {
     const parsed = parseApiKey(presented);
     if (!parsed) return undefined;
-    const before = changes;
+    const { keys, findKey, clock } = this.#options;
+    const before = this.#changes;
     const row = await findKey(parsed.id);
     const fits = keys.check(parsed.secret, row?.digest);
     const principal = row && fits && isLive(row, clock.now()) ? principalOf(row) : undefined;
     // A change that was announced while the row was being read may be newer than the row: keep nothing.
-    if (changes !== before) return principal;
-    if (!principal) refused.set(cacheKey, true);
-    else remember({ principal, cacheKey, touchedAt: Number.NEGATIVE_INFINITY });
+    if (this.#changes !== before) return principal;
+    if (!principal) this.#refused.set(cacheKey, true);
+    else this.#remember({ principal, cacheKey, touchedAt: Number.NEGATIVE_INFINITY });
     return principal;
-  };
-  const remember = (entry: WarmKey): void => {
-    warm.set(entry.cacheKey, entry);
-    byId.set(entry.principal.keyId, entry);
-    note(entry);
-  };
-  const flush = async (): Promise<void> => {
-    if (used.size === 0) return;
-    const ids = [...used];
-    used.clear();
-    await touch(ids, clock.now()).catch(() => undefined);
-  };
-  const timer = setInterval(flush, flushEveryMs).unref();
+  }
 
-  return {
-    find: (presented) => find(cacheKeyOf(presented)),
-    async verify(presented) {
-      const cacheKey = cacheKeyOf(presented);
-      const known = find(cacheKey);
-      if (known) return known;
-      if (refused.has(cacheKey)) throw new GatehouseError('invalid_token');
-      const flight = flights.get(cacheKey) ?? load(presented, cacheKey).finally(() => flights.delete(cacheKey));
-      flights.set(cacheKey, flight);
-      const principal = await flight;
-      if (!principal) throw new GatehouseError('invalid_token');
-      return principal;
-    },
-    flush,
-    async close() {
-      clearInterval(timer);
-      unsubscribe();
-      await flush();
-      warm.clear();
-    },
-  };
+  #remember(entry: WarmKey): void {
+    this.#warm.set(entry.cacheKey, entry);
+    this.#byId.set(entry.principal.keyId, entry);
+    this.#note(entry);
+  }
 }
 
 /** The whole key, so that a right id with a wrong secret never meets a warm entry; hashed, so that no memory dump lists keys. */

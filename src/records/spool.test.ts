@@ -236,9 +236,25 @@ describe('the spool', () => {
     await spool.flush(5000);
     const last = await put(spool);
     await spool.flush(5000);
-    expect(ids().slice(0, 10)).toEqual(kept);
-    expect(database.rows[10]).toMatchObject({ name: '7 call records dropped', reason: 'audit_full' });
-    expect(ids()[11]).toBe(last);
+    expect(ids().slice(0, 11)).toEqual([...kept, last]);
+    expect(database.rows.slice(11)).toMatchObject([{ name: '7 call records dropped', reason: 'audit_full' }]);
+  });
+
+  test('a full spool at best effort still takes refusals, and a gap is recorded at the latest when it is closed [R17]', async () => {
+    const { spool, database } = setUp({
+      maxBytes: 9 * JSON.stringify(callRecord()).length,
+      whenFull: 'best_effort',
+    });
+    database.away = true;
+    await Promise.all(Array.from({ length: 9 }, () => put(spool)));
+    const refusal = callRecord({ decision: 'deny', reason: 'not_member', status: 403 });
+    await Promise.all([put(spool), put(spool, refusal)]);
+    await spool.close();
+    const after = setUp();
+    await after.spool.flush(5000);
+    expect(after.ids()).toContain(refusal.id);
+    expect(after.database.rows.at(-1)).toMatchObject({ name: '1 call records dropped' });
+    expect(after.database.rows).toHaveLength(11);
   });
 
   test('on a failing disk callers wait until the database itself has their records [R17]', async () => {

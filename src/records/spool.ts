@@ -9,6 +9,7 @@ import { uuidv7 } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { CallRecord, CallRecorder } from './call-record.ts';
 import { type FoundSegment, SpoolDirectory } from './spool-directory.ts';
+import { type Gap, gapRecord } from './spool-gap.ts';
 import { SpoolInserter } from './spool-inserter.ts';
 import { encodeLine, readSegment, SegmentWriter } from './spool-segment.ts';
 
@@ -83,7 +84,7 @@ class FileSpool implements Spool {
   #tooOld = false;
   #draining: Promise<boolean> | undefined;
   #beatAt: number;
-  #gap: { count: number; firstAt: number; lastAt: number } | undefined;
+  #gap: Gap | undefined;
   #closed = false;
   dropped = 0;
 
@@ -141,10 +142,22 @@ class FileSpool implements Spool {
     if (this.#closed) return;
     this.#writeTurn();
     this.#closed = true;
+    this.#sayWhatIsLost();
     clearInterval(this.#timer);
     await Promise.race([this.#draining, after(closeWaitMs)]);
     this.#seal();
     this.#directory.release();
+  }
+
+  #sayWhatIsLost(): void {
+    const { log } = this.#options;
+    if (this.#waiting.length > 0)
+      log.error({ records: this.#waiting.length }, 'Call records are lost: no disk, no database');
+    try {
+      if (this.#gap) this.#writeGap(this.#gap);
+    } catch (error) {
+      log.error({ err: error, dropped: this.#gap?.count }, 'The gap in the audit trail is not recorded');
+    }
   }
 
   /** Writes what has come together, then tells those who wait for it. */
@@ -153,10 +166,12 @@ class FileSpool implements Spool {
     const [records, dones] = [this.#waiting, this.#dones];
     this.#waiting = [];
     this.#dones = [];
+    const admitted = this.#options.whenFull === 'best_effort' && this.#full ? this.#admit(records) : records;
     try {
-      this.#append(this.#options.whenFull === 'best_effort' ? this.#admit(records) : records);
+      this.#append(admitted);
+      if (this.#gap && !this.#full) this.#writeGap(this.#gap);
     } catch (error) {
-      this.#diskFailed(error, records, dones);
+      this.#diskFailed(error, admitted, dones);
       return;
     }
     this.#tell(dones);
@@ -218,14 +233,14 @@ class FileSpool implements Spool {
   /** Without room: refusals are still written (up to a tenth more), answers of allowed calls are counted as a gap. */
   #admit(records: readonly CallRecord[]): readonly CallRecord[] {
     const { clock, maxBytes } = this.#options;
-    if (!this.#full) {
-      const gap = this.#gap;
-      this.#gap = undefined;
-      return gap ? [gapRecord(gap), ...records] : records;
-    }
     const kept = this.bytes < maxBytes * 1.1 ? records.filter((record) => record.decision === 'deny') : [];
     this.#drop(records.length - kept.length, clock.now());
     return kept;
+  }
+
+  #writeGap(gap: Gap): void {
+    this.#append([gapRecord(gap)]);
+    this.#gap = undefined;
   }
 
   #drop(count: number, nowMs: number): void {
@@ -235,7 +250,7 @@ class FileSpool implements Spool {
     this.dropped += count;
   }
 
-  #diskFailed(error: unknown, records: CallRecord[], dones: (() => void)[]): void {
+  #diskFailed(error: unknown, records: readonly CallRecord[], dones: (() => void)[]): void {
     this.#options.log.error({ err: error }, 'The audit spool cannot be written');
     if (this.#options.whenFull === 'best_effort') {
       this.#drop(records.length, this.#options.clock.now());
@@ -244,7 +259,7 @@ class FileSpool implements Spool {
     }
     // No new calls are accepted; those under way wait until disk or database takes their records.
     this.#stalled = true;
-    this.#waiting = records.concat(this.#waiting);
+    this.#waiting = [...records, ...this.#waiting];
     this.#dones = dones.concat(this.#dones);
     void this.#retryDisk();
   }
@@ -362,14 +377,3 @@ const defaults = {
 } as const;
 
 const after = (ms: number): Promise<false> => new Promise((resolve) => setTimeout(resolve, ms, false));
-
-/** Says in the audit trail itself that, and how much of it, is missing. */
-function gapRecord(gap: { readonly count: number; readonly firstAt: number; readonly lastAt: number }): CallRecord {
-  const id = uuidv7(gap.lastAt);
-  return {
-    ...{ id, at: gap.firstAt, requestId: id, org: null, principalKind: null, issuer: null, subject: null, email: null },
-    ...{ clientAddress: '', userAgent: null, httpMethod: '', path: '', endpoint: null, server: null, rpcMethod: null },
-    ...{ name: `${gap.count} call records dropped`, decision: 'deny', reason: 'audit_full', status: 503, open: false },
-    ...{ durationMs: gap.lastAt - gap.firstAt, upstreamMs: null, bytesIn: 0, bytesOut: 0 },
-  };
-}

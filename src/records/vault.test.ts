@@ -7,8 +7,9 @@ import { GatehouseError } from '#core/error.ts';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
+import type { DataKey, DataKeyStore } from './key-ring.ts';
 import { s0Opener } from './s0-ciphertext.ts';
-import { type DataKey, type DataKeyStore, openVault, type Place } from './vault.ts';
+import { openVault, type Place } from './vault.ts';
 
 const root = 'a root secret of thirty-two characters or more';
 const orgA = asOrgId('0197a000-0000-7000-8000-00000000000a');

@@ -23,7 +23,7 @@ function openMemoryLimiter(maxKeys: number): Limiter {
   const windows = new LRUCache<string, true>({
     max: maxKeys,
     dispose: (_, window, reason) => {
-      if (reason === 'evict' || reason === 'delete') counter.delete(window);
+      if (reason === 'evict' || reason === 'delete') void counter.delete(window);
     },
   });
   return {

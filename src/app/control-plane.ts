@@ -1,0 +1,69 @@
+/** Everything that is not the MCP data plane, behind Fastify: admin API, health, metrics, discovery, pages. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import fastify, { type FastifyPluginAsync } from 'fastify';
+import { asGatehouseError } from '#core/error.ts';
+import type { AddressReader } from '#http/client-address.ts';
+import type { RootLog } from '#http/log.ts';
+import { type MetadataDeps, metadataPlugin } from '#oauth/resource-metadata.ts';
+
+export interface ControlPlaneDeps {
+  readonly log: RootLog;
+  readonly readAddress: AddressReader;
+  readonly plugins: readonly FastifyPluginAsync[];
+  readonly metadata: MetadataDeps;
+  readonly metrics: { text(): Promise<string>; readonly contentType: string } | undefined;
+  readonly maxBodyBytes: number;
+}
+
+export interface ControlPlane {
+  handle(req: IncomingMessage, res: ServerResponse): void;
+  close(): Promise<void>;
+}
+
+export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlPlane> {
+  const app = fastify({
+    bodyLimit: deps.maxBodyBytes,
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
+  });
+  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
+  app.setErrorHandler((thrown, _request, reply) => {
+    const status = statusOf(thrown);
+    if (status !== undefined) return reply.code(status).send({ error: 'Bad request' });
+    const error = asGatehouseError(thrown);
+    deps.log.error({ err: error.cause ?? error }, error.message);
+    return reply.code(error.row.http).send({ error: error.message });
+  });
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url } = request;
+    deps.log.request({ method, path: url, status: reply.statusCode, durationMs: reply.elapsedTime });
+  });
+  for (const plugin of deps.plugins) await app.register(plugin);
+  metadataPlugin(app, deps.metadata);
+  const { metrics } = deps;
+  if (metrics) {
+    app.get('/metrics', async (request, reply) => {
+      const address = deps.readAddress(
+        request.raw.socket.remoteAddress ?? '',
+        request.headers['x-forwarded-for']?.toString(),
+      );
+      if (!isLocal(address)) return reply.code(403).send({ error: 'Access denied' });
+      return reply
+        .type(metrics.contentType)
+        .header('Cache-Control', 'no-store')
+        .send(await metrics.text());
+    });
+  }
+  await app.ready();
+  return { handle: (req, res) => app.routing(req, res), close: () => app.close() };
+}
+
+function isLocal(address: string): boolean {
+  return address === '::1' || address.startsWith('127.');
+}
+
+/** What Fastify itself refuses (a broken body, a wrong content type) carries its status. */
+function statusOf(thrown: unknown): number | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('statusCode' in thrown)) return undefined;
+  const { statusCode } = thrown;
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
+}

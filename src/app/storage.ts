@@ -1,0 +1,84 @@
+/** Storage, composed: the database with its schema, the vault over it, and what is kept in memory of them. */
+import { join } from 'node:path';
+import type { Database } from '#adapters/database/database.ts';
+import { databaseAdapters } from '#adapters/database/index.ts';
+import { kmsAdapters } from '#adapters/kms/index.ts';
+import type { AdminRecords } from '#admin/records.ts';
+import { openAdminRecords } from '#admin/storage.ts';
+import { openEncryptionKey } from '#config/demo-keys.ts';
+import type { Config } from '#config/load.ts';
+import type { Clock } from '#core/clock.ts';
+import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
+import { migrations } from '#db/migrate.ts';
+import { openDb } from '#db/open.ts';
+import type { Db } from '#db/schema.ts';
+import { checkIsolation } from '#db/self-test.ts';
+import { type ApiKeys, openApiKeys } from '#records/api-key.ts';
+import { openDataKeyStore } from '#records/data-keys.ts';
+import { s0Opener } from '#records/s0-ciphertext.ts';
+import { openVault, type Vault } from '#records/vault.ts';
+import type { Closers } from './closers.ts';
+import { seedFolder } from './version.ts';
+
+export interface Storage {
+  readonly rootSecret: Secret;
+  readonly database: Database;
+  readonly db: Db;
+  readonly vault: Vault;
+  readonly apiKeys: ApiKeys;
+  readonly records: AdminRecords;
+}
+
+export interface StorageDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly closers: Closers;
+}
+
+/** Throws GatehouseError `setting` or `storage_unavailable`. */
+export async function openStorage(config: Config, deps: StorageDeps): Promise<Storage> {
+  const { clock, log, closers } = deps;
+  const database = await databaseAdapters.open(databaseSettings(config), { migrations, clock, log });
+  closers.add('database', () => database.close());
+  const db = openDb(database.dialect);
+  closers.add('query builder', () => db.destroy());
+  await checkIsolation(db);
+  const rootSecret = await openEncryptionKey(config);
+  const kms = await kmsAdapters.open({ kind: 'environment' }, { rootSecret, clock, log });
+  closers.add('key management', () => kms.close());
+  const openLegacy = s0Opener(rootSecret.reveal());
+  const vault = openVault({ kms, store: openDataKeyStore(db), clock, openLegacy });
+  const apiKeys = openApiKeys(rootSecret);
+  const keyMode = config.production ? 'live' : 'test';
+  return {
+    rootSecret,
+    database,
+    db,
+    vault,
+    apiKeys,
+    records: openAdminRecords({ db, vault, keys: apiKeys, clock, keyMode }),
+  };
+}
+
+/** For the registry: PostgreSQL by URL, else PGlite in the data directory. */
+export function databaseSettings({ database, dataDir }: Pick<Config, 'database' | 'dataDir'>): {
+  readonly kind: string;
+} {
+  const { url, poolSize, connectMs, queryMs } = database;
+  if (!url) {
+    const settings = { kind: 'pglite', directory: dataDir, seedFolder };
+    return settings;
+  }
+  const settings = {
+    kind: 'postgres',
+    url: url.reveal(),
+    poolSize,
+    connectTimeoutMs: connectMs,
+    queryTimeoutMs: queryMs,
+    statementTimeoutMs: Math.max(1, Math.floor(queryMs * 0.75)),
+  };
+  return settings;
+}
+
+export const spoolFolder = (dataDir: string): string => join(dataDir, 'spool');

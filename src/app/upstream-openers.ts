@@ -1,0 +1,57 @@
+/** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
+import { openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
+import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import type { Config } from '#config/load.ts';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Egress } from '#http/egress.ts';
+import { guardedConnect } from '#http/guarded-connect.ts';
+import type { RootLog } from '#http/log.ts';
+import { openRunner } from '#runner/runner.ts';
+import type { Closers } from './closers.ts';
+
+export interface UpstreamOpenerDeps {
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly egress: Egress;
+  readonly closers: Closers;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export async function openUpstreamOpener(
+  config: Config,
+  deps: UpstreamOpenerDeps,
+): Promise<(target: UpstreamTarget) => Upstream> {
+  const { clock, log, egress, closers } = deps;
+  const runner = openRunner({ clock, log, env: deps.env });
+  closers.add('runner', () => runner.close());
+  const { upstream, timeouts } = config.limits;
+  const http = {
+    connections: upstream.concurrentCalls,
+    queue: upstream.queuedCalls,
+    connectTimeoutMs: timeouts.connectMs,
+  };
+  const connect = guardedConnect({
+    guard: egress.guard,
+    timeouts: { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs },
+  });
+  return (target) => {
+    const { transport } = target;
+    if (transport.kind === 'http') {
+      // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
+      return openHttpUpstream({ ...http, transport, ...(target.org === undefined ? {} : { connect }) });
+    }
+    if (config.runner.sandbox === 'auto' && !config.demo) {
+      throw new GatehouseError('upstream_unreachable', {
+        cause: new Error(
+          'stdio servers need a sandbox outside the demo: set runner.sandbox to none to run them without one',
+        ),
+      });
+    }
+    throw new GatehouseError('upstream_unreachable');
+  };
+}
+
+function stdioOptions({ runner }: Config) {
+  return { startMs: runner.startMs, idleMs: runner.idleMs, maxLifeMs: runner.lifeMs };
+}

@@ -149,21 +149,23 @@ function runUnder(node, args) {
   });
 }
 
-function entryFile(args) {
-  if (args[0] === '--run') return join(root, 'scripts', 'run.ts');
+function entryFile(isScript) {
+  if (isScript) return join(root, 'scripts', 'run.ts');
   return inClone ? join(root, 'src', 'main.ts') : join(root, 'dist', 'main.mjs');
 }
 
 const args = process.argv.slice(2);
+const isScript = args[0] === '--run';
 if (inClone) installOnce();
 const node = pickNode();
 if (node !== process.execPath || (inClone && !process.features.typescript)) {
   runUnder(node, args);
 } else {
-  const entry = entryFile(args);
+  const entry = entryFile(isScript);
   if (!existsSync(entry)) fail(`${entry} is missing; this copy is incomplete.`);
-  process.env.PATH = [dirname(process.execPath), join(modules, '.bin'), process.env.PATH].join(delimiter);
+  if (isScript) process.env.PATH = [dirname(process.execPath), join(modules, '.bin'), process.env.PATH].join(delimiter);
   // As --disable-proto=delete does: prototype pollution has one way in less. Not for development tools.
-  if (args[0] !== '--run') Reflect.deleteProperty(Object.prototype, '__proto__');
-  await import(pathToFileURL(entry).href);
+  if (!isScript) Reflect.deleteProperty(Object.prototype, '__proto__');
+  const { runScript } = await import(pathToFileURL(entry).href);
+  if (isScript) await runScript(args[1] ?? '', args.slice(2));
 }

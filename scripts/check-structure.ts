@@ -5,7 +5,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix, sep } from 'node:path';
 import { parseSync } from 'oxc-parser';
-import { allowed, isTest, kindOf, mayImportIndex, portOf } from './structure-map.ts';
+import { allowed, isSharedByAdapters, isTest, kindOf, mayImportIndex, portOf } from './structure-map.ts';
 
 export interface Finding {
   readonly path: string;
@@ -20,6 +20,7 @@ interface SourceFile {
 
 const FILE_LINES = 400;
 const FUNCTION_LINES = 60;
+const environmentReaders: ReadonlySet<string> = new Set(['src/config/load.ts', 'src/main.ts', 'src/index.ts']);
 const fileName = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*\.(ts|tsx|mts|mjs)$/;
 const forbiddenWords: ReadonlyMap<string, string> = new Map([
   ['manager', 'name what it does to what'],
@@ -84,10 +85,12 @@ function checkLayer(path: string, target: string): string | undefined {
   if (from === undefined || to === undefined) return undefined;
   if (to === 'index') {
     if (from === 'index' && portOf(path) === portOf(target)) return undefined;
-    return mayImportIndex(path) ? undefined : 'only src/app.ts and src/config/schema.ts import an adapter index';
+    return mayImportIndex(path)
+      ? undefined
+      : 'only the composition root (src/app.ts, src/app/) and src/config/schema.ts import an adapter index';
   }
   if (to === 'adapter' || (from === 'adapter' && to === 'port')) {
-    const own = portOf(path) === portOf(target);
+    const own = portOf(path) === portOf(target) || (from === 'app' && isSharedByAdapters(target));
     return own ? undefined : `an adapter is reached through its index, from its own folder: ${target} isn't this one's`;
   }
   if (from === to || (from === 'index' && to === 'port') || allowed[from].includes(to)) return undefined;
@@ -136,8 +139,10 @@ function checkNode(node: Node, path: string, lineAt: (offset: number) => number)
     const lines = ownLines(node, lineAt);
     if (lines > FUNCTION_LINES) messages.push(`function of ${lines} lines, at most ${FUNCTION_LINES}: take steps out`);
   }
-  if (readsEnvironment(node) && /^src\//.test(path) && !isTest(path) && path !== 'src/config/load.ts') {
-    messages.push('process.env is read in src/config/load.ts only: take the value as a dependency');
+  if (readsEnvironment(node) && /^src\//.test(path) && !isTest(path) && !environmentReaders.has(path)) {
+    messages.push(
+      'process.env is read in src/config/load.ts and handed over in src/main.ts and src/index.ts only: take the value as a dependency',
+    );
   }
   const name = declaredName(node);
   const word = name === undefined || isCompatible(path) ? undefined : forbiddenWord(name);

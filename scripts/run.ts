@@ -5,7 +5,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { runTests } from './test.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -28,23 +27,28 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   requirements: ['node', 'test/requirements.ts'],
 };
 
-const [, , , name = '', ...rest] = process.argv;
-const command = commands[name];
+export const scriptNames: readonly string[] = ['test', ...Object.keys(commands)];
 
-if (name === 'test') {
-  process.exit(await runTests(root, rest));
-} else if (command === undefined) {
-  process.stderr.write(`There is no script "${name}". There are: test, ${Object.keys(commands).join(', ')}.\n`);
-  process.exit(2);
-} else {
-  runCommand([...command, ...rest]);
+export async function runScript(name: string, rest: readonly string[]): Promise<void> {
+  const command = commands[name];
+  if (name === 'test') {
+    // Imported late: an image is built without the test folder, which this one needs.
+    const { runTests } = await import('./test.ts');
+    process.exitCode = await runTests(root, rest);
+  } else if (command === undefined) {
+    process.stderr.write(`There is no script "${name}". There are: ${scriptNames.join(', ')}.\n`);
+    process.exitCode = 2;
+  } else {
+    runCommand([...command, ...rest]);
+  }
 }
 
 function runCommand([program = '', ...args]: readonly string[]): void {
   const script = args.find((argument) => argument.endsWith('.ts'));
   if (program === 'node' && script !== undefined && !existsSync(join(root, script))) {
     process.stderr.write(`${script} isn't part of this copy.\n`);
-    process.exit(1);
+    process.exitCode = 1;
+    return;
   }
   const child = spawn(program, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));

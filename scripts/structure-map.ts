@@ -60,8 +60,9 @@ const folders: ReadonlySet<string> = new Set<Kind>([
 /** The kind of `src/…`, or undefined where the map has no place for it. */
 export function kindOf(path: string): Kind | undefined {
   const [, folder = '', sub, ...deeper] = path.split('/');
-  if (folder === 'main.ts') return 'main';
-  if (folder === 'app.ts') return 'app';
+  // index.ts is the library's door as main.ts is the command line's.
+  if (folder === 'main.ts' || folder === 'index.ts') return 'main';
+  if (folder === 'app.ts' || folder === 'app') return 'app';
   if (folder !== 'adapters') return isKind(folder) ? folder : undefined;
   const [file] = deeper;
   if (sub === undefined || file === undefined) return undefined;
@@ -77,7 +78,10 @@ function isKind(folder: string): folder is Kind {
 /** Which adapters folder (`upstream`, `identity` …) a path lies in. */
 export const portOf = (path: string): string | undefined => /^src\/adapters\/([^/]+)\//.exec(path)?.[1];
 
-export const mayImportIndex = (path: string): boolean => path === 'src/app.ts' || path === 'src/config/schema.ts';
+export const mayImportIndex = (path: string): boolean => kindOf(path) === 'app' || path === 'src/config/schema.ts';
+
+/** What a port's adapters share, such as several of them behind one door: the composition root may use it. */
+export const isSharedByAdapters = (path: string): boolean => /^src\/adapters\/[^/]+\/[^/]+$/.test(path);
 
 /** Tests and the contracts that adapters' tests share. */
 export const isTest = (path: string): boolean => /\.(test|contract)\.tsx?$/.test(path) || /^(test|bench)\//.test(path);

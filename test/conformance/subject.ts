@@ -23,7 +23,7 @@ export async function startSubject(upstreamUrl: string): Promise<Subject> {
 }
 
 /** One binding, so that tools keep the names the suite calls. */
-const subjectConfig = (upstreamUrl: string) => `
+export const subjectConfig = (upstreamUrl: string) => `
 organizations:
   - { slug: demo, name: Demo }
 servers:

@@ -18,7 +18,7 @@ describe('a reader that is slower than the upstream', () => {
 
   const body = JSON.stringify(call('echo'));
   const ask = (): Socket => {
-    const socket = connect({ port: world.port, host: '127.0.0.1', highWaterMark: 16_384 });
+    const socket = connect({ port: world.port, host: '127.0.0.1' });
     socket.on('error', () => {});
     socket.write(
       `POST /demo/mcp/open HTTP/1.1\r\nHost: 127.0.0.1:${world.port}\r\nAuthorization: Bearer ${world.key}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\nContent-Length: ${body.length}\r\n\r\n${body}`,

@@ -1,0 +1,126 @@
+/** Regenerates docs/reference/ from the code. A test fails when a page and the code differ. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { errorTable } from '#core/error.ts';
+
+interface Page {
+  /** Under docs/reference/. */
+  readonly file: string;
+  readonly text: string;
+}
+
+const made = (source: string) => `<!-- Made from ${source} by \`npm run docs\`: change it there. -->\n`;
+
+/** One row of a Markdown table. */
+export function row(cells: readonly (string | number | undefined)[]): string {
+  return `| ${cells
+    .map((cell) =>
+      String(cell ?? '')
+        .replaceAll('|', '\\|')
+        .replaceAll('\n', ' '),
+    )
+    .join(' | ')} |`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly (string | number | undefined)[])[]): string {
+  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
+}
+
+function errorsPage(): Page {
+  const rows = Object.entries(errorTable).map(([code, error]) => {
+    const challenge = 'challenge' in error ? error.challenge : '';
+    return [`\`${code}\``, error.http, error.rpc, challenge, error.level, error.message];
+  });
+  const head = ['code', 'HTTP', 'JSON-RPC', 'challenge', 'logged as', 'message'];
+  const text = `# Errors
+
+Every refusal has one code. The same code is written differently on each surface: a JSON-RPC error on MCP, \`{error}\`
+on a collection's address, \`{error, error_description}\` on OAuth, \`{detail}\` on the REST façade, problem details on the
+admin API. What went wrong inside is in the log only, under the request id that the answer carries.
+
+"challenge" is the RFC 6750 error code of the \`WWW-Authenticate\` header; \`none\` means a challenge without a code.
+
+${table(head, rows)}
+`;
+  return { file: 'errors.md', text: `${made('src/core/error.ts')}\n${text}` };
+}
+
+interface Setting {
+  readonly name: string;
+  readonly aliases?: readonly string[];
+  readonly path?: readonly string[];
+  readonly default: string;
+  readonly meaning: string;
+  readonly secret?: true;
+}
+
+export function configPage(settings: readonly Setting[]): Page {
+  const code = (words: readonly string[] | undefined) => (words ?? []).map((word) => `\`${word}\``).join(', ');
+  const rows = settings.map((setting) => [
+    `\`${setting.name}\``,
+    setting.default,
+    setting.path === undefined ? '' : `\`${setting.path.join('.')}\``,
+    `${setting.meaning}${setting.secret ? ' Secret.' : ''}`,
+    code(setting.aliases),
+  ]);
+  const text = `# Settings
+
+Environment over file over default. \`.env\` in the working directory is read too. Secrets are never written in
+\`gatehouse.yaml\`: there they are references, \`\${NAME}\` or \`\${file:/run/secrets/name}\`.
+
+${table(['variable', 'default', 'in gatehouse.yaml', 'meaning', 'also accepted as'], rows)}
+`;
+  return { file: 'config.md', text: `${made('src/config/settings.ts')}\n${text}` };
+}
+
+interface AdminRoute {
+  readonly method: string;
+  readonly path: string;
+  readonly summary?: string;
+  readonly permission?: unknown;
+  readonly audit?: unknown;
+}
+
+export function adminPage(contract: Readonly<Record<string, AdminRoute>>, base: string): Page {
+  const shown = (value: unknown) => (typeof value === 'string' ? `\`${value}\`` : '');
+  const rows = Object.entries(contract).map(([name, route]) => [
+    `\`${route.method.toUpperCase()} ${base}${route.path}\``,
+    route.summary,
+    `\`${name}\``,
+    shown(route.permission),
+    shown(route.audit),
+  ]);
+  const text = `# Admin API
+
+JSON in, JSON out, errors as problem details (RFC 9457). The gateway serves the OpenAPI document with every schema at
+\`${base}/openapi.json\`.
+
+${table(['route', 'what it does', 'operation', 'permission', 'audited as'], rows)}
+`;
+  return { file: 'admin-api.md', text: `${made('src/admin/contract.ts')}\n${text}` };
+}
+
+/** All pages that the code at hand has something to say for. */
+export async function renderPages(root: string): Promise<readonly Page[]> {
+  const pages = [errorsPage()];
+  const load = async (file: string) => import(pathToFileURL(join(root, file)).href);
+  const present = (file: string) => existsSync(join(root, file));
+  if (present('src/config/settings.ts')) pages.push(configPage((await load('src/config/settings.ts')).settings));
+  if (present('src/admin/contract.ts')) {
+    const { contract, adminBase } = await load('src/admin/contract.ts');
+    pages.push(adminPage(contract, adminBase));
+  }
+  return pages;
+}
+
+export const referenceFolder = (root: string): string => join(root, 'docs', 'reference');
+
+if (import.meta.main) {
+  const root = join(import.meta.dirname, '..');
+  mkdirSync(referenceFolder(root), { recursive: true });
+  for (const { file, text } of await renderPages(root)) {
+    writeFileSync(join(referenceFolder(root), file), text);
+    process.stdout.write(`docs/reference/${file}\n`);
+  }
+}

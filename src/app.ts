@@ -157,7 +157,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
 function egressOptions({ egress, identity }: Config) {
   const urls = identity
-    .flatMap((entry) => Object.values(entry))
+    .flatMap((entry) => Object.values(entry.read()))
     .filter((value) => typeof value === 'string' && /^https?:/.test(value));
   return {
     allow: [...egress.allow, ...urls.map((value) => allowEntry(String(value)))],
@@ -177,7 +177,7 @@ async function openConfiguredIdentities(
 ): Promise<Identities> {
   const { clock, log, egress, closers } = deps;
   const providers = await Promise.all(
-    config.identity.map((entry) => identityAdapters.open(entry, { fetch: egress.fetch, clock, log })),
+    config.identity.map((entry) => identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log })),
   );
   const identities = openIdentities(providers);
   closers.add('identity providers', () => identities.close());

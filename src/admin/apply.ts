@@ -72,7 +72,8 @@ async function applyOrganization(
 ): Promise<void> {
   translate(() => checkOrganizationName(slug));
   const found = await records.findOrganization(slug);
-  if (found && found.name === name && found.externalId === externalId) return;
+  // An external id that the file leaves out stays as it is.
+  if (found && found.name === name && (externalId === undefined || found.externalId === externalId)) return;
   if (found) await records.updateOrganization(found.id, { name, externalId });
   else await records.insertOrganization({ slug, name, externalId });
   changed.push(`organization ${slug}`);

@@ -11,7 +11,7 @@ import { findOrganization, insertOrganization, listOrganizations, updateOrganiza
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import type { Vault } from '#records/vault.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
-import type { AdminRecords, KeyRow, ManagedBy, ServerRow } from './records.ts';
+import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
   readonly db: Db;
@@ -74,8 +74,9 @@ async function taken<T>(message: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function findEnablement(scope: OrganizationScope, server: ServerId) {
-  return (await listEnablements(scope)).find((row) => row.server === server);
+async function findEnablement(scope: OrganizationScope, server: ServerId): Promise<EnablementRow | undefined> {
+  const found = (await listEnablements(scope)).find((row) => row.server === server);
+  return found && { enabled: found.enabled, allMembers: found.allMembers, allowedRoles: found.allowedRoles };
 }
 
 function serverRow({ managedBy, ...row }: Server): ServerRow {

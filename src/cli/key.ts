@@ -35,20 +35,23 @@ export async function createKey(io: Io, options: CreateKeyOptions): Promise<void
   }
 }
 
-export async function listKeys(io: Io, options: KeyOptions): Promise<void> {
+/** People see the keys that are good; JSON and `--all` have the revoked ones too. */
+export async function listKeys(io: Io, options: KeyOptions & { readonly all?: boolean }): Promise<void> {
   const connection = await connect(io, options);
   try {
     const organization = await chooseOrganization(connection, options.org);
     const { items } = await connection.call('listKeys', { organization });
     if (options.json) return printJson(io, items);
-    const rows = items.map((key) => [
-      key.id,
-      key.name,
-      `…${key.last4}`,
-      key.roles.join(','),
-      key.endpoints?.join(',') ?? '*',
-      key.revokedAt ? 'revoked' : (key.expiresAt ?? 'until revoked'),
-    ]);
+    const rows = items
+      .filter((key) => options.all || !key.revokedAt)
+      .map((key) => [
+        key.id,
+        key.name,
+        `…${key.last4}`,
+        key.roles.join(','),
+        key.endpoints?.join(',') ?? '*',
+        key.revokedAt ? 'revoked' : (key.expiresAt ?? 'until revoked'),
+      ]);
     printTable(io, ['ID', 'NAME', 'KEY', 'ROLES', 'ENDPOINTS', 'GOOD'], rows);
   } finally {
     await connection.close();

@@ -71,6 +71,7 @@ function addKeys(program: Command, io: Io): void {
   remote(key.command('list').alias('ls'))
     .description('list API keys')
     .option('--org <organization>', 'slug or id')
+    .option('--all', 'revoked ones too')
     .action(async (options) => (await import('./key.ts')).listKeys(io, options));
   remote(key.command('revoke').alias('rm'))
     .description('revoke an API key')

@@ -15,6 +15,7 @@ interface ServeOptions {
 /** Returns when the gateway has stopped. Throws GatehouseError when it cannot start. */
 export async function serve(io: Io, options: ServeOptions, version: string): Promise<void> {
   const config = loadConfig({ ...io, env: withFlags(io.env, options), isTerminal: io.outIsTerminal });
+  const untilStopped = openStopper(io, config);
   const isShown = io.outIsTerminal && config.telemetry.logFormat === 'pretty';
   const banner = openBanner(isShown ? io : { ...io, err: () => undefined }, { version, demo: config.demo });
   const { openApp } = await import('#app.ts');
@@ -23,7 +24,7 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   const places = { url: app.url, endpoints: app.endpoints, key: app.firstKey?.reveal() };
   if (isShown) banner.welcome(places);
   else if (places.key !== undefined) io.out(`${places.key}\n`);
-  await untilStopped(io, config, app);
+  await untilStopped(app);
 }
 
 /** Flags over environment over `.env` over file. */
@@ -38,23 +39,35 @@ function withFlags(env: Io['env'], { host, port, dataDir, config, json }: ServeO
   };
 }
 
-/** While developing Ctrl+C stops at once; else what is in flight is finished. A second signal ends the waiting (S0.22). */
-function untilStopped(io: Io, { nodeEnv }: Config, app: App): Promise<void> {
+/**
+ * While developing Ctrl+C stops at once; else what is in flight is finished, and a second signal ends the waiting (S0.22).
+ * Listens from before the start on: a signal during it stops what has started as soon as that is possible.
+ */
+function openStopper(io: Io, { nodeEnv }: Config): (app: App) => Promise<void> {
+  let running: App | undefined;
+  let asked: NodeJS.Signals | undefined;
   const stopped = Promise.withResolvers<void>();
-  let stopping = false;
-  io.onSignal((signal) => {
-    if (stopping || (signal === 'SIGINT' && nodeEnv === 'development')) {
-      app.log.info({ signal }, 'stopping at once');
-      io.exit(stopping ? 1 : 0);
-      return;
-    }
-    stopping = true;
+
+  const stop = (app: App, signal: NodeJS.Signals) => {
     app.log.info({ signal }, 'stopping gracefully: finishing what is in flight');
     app.close().then(() => {
       stopped.resolve();
       // Whatever a library still holds open must not keep a stopped gateway alive.
       io.exit(0);
     }, stopped.reject);
+  };
+  io.onSignal((signal) => {
+    if (asked !== undefined || (signal === 'SIGINT' && nodeEnv === 'development')) {
+      running?.log.info({ signal }, 'stopping at once');
+      io.exit(asked === undefined ? 0 : 1);
+      return;
+    }
+    asked = signal;
+    if (running) stop(running, signal);
   });
-  return stopped.promise;
+  return (app) => {
+    running = app;
+    if (asked !== undefined) stop(app, asked);
+    return stopped.promise;
+  };
 }

@@ -10,8 +10,13 @@ import type { Config } from './load.ts';
 const keysSchema = z.object({ encryptionKey: z.string().min(32) });
 
 /** ENCRYPTION_KEY, or in the demo the kept one. Throws GatehouseError `setting` where the kept one is unreadable. */
-export async function openEncryptionKey({ secrets, dataDir }: Pick<Config, 'secrets' | 'dataDir'>): Promise<Secret> {
+export async function openEncryptionKey({
+  secrets,
+  dataDir,
+  demo,
+}: Pick<Config, 'secrets' | 'dataDir' | 'demo'>): Promise<Secret> {
   if (secrets.encryptionKey) return secrets.encryptionKey;
+  if (!demo) throw new GatehouseError('setting', { message: 'ENCRYPTION_KEY environment variable is required' });
   const path = join(dataDir, 'keys.json');
   return (await findKey(path)) ?? (await makeKey(dataDir, path));
 }
@@ -21,7 +26,7 @@ async function findKey(path: string): Promise<Secret | undefined> {
   try {
     source = await readFile(path, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined;
     throw new GatehouseError('setting', { message: `${path} cannot be read: correct its owner or mode`, cause });
   }
   try {

@@ -213,6 +213,12 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ],
   ['an unset reference', 'http: {host: "${NOPE}"}', '${NOPE} is not set: set NOPE'],
   ['a missing referenced file', 'http: {host: "${file:nope}"}', 'the file nope does not exist'],
+  ['an identity provider of no known kind', 'identity: [{kind: saml}]', 'gatehouse.yaml:1:13'],
+  [
+    'an identity provider without what it needs',
+    'identity: [{kind: oidc, issuer: https://a.example}]',
+    'identity[0].audiences',
+  ],
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],

@@ -62,7 +62,7 @@ export function loadConfig(options: LoadOptions): Config {
   const env = mergeEnv(options);
   checkNames(env);
   const file = readConfigFile(env, cwd, readFile);
-  const value = withEnv(file?.yaml.value ?? {}, env);
+  const value = withWorkos(withEnv(file?.yaml.value ?? {}, env), options, env);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw broken(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
@@ -73,7 +73,7 @@ export function loadConfig(options: LoadOptions): Config {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
     },
-    identity: options.purpose === 'database' ? [] : identities(parsed.data, env),
+    identity: parsed.data.identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
     nodeEnv: env.NODE_ENV ?? '',
     production: env.NODE_ENV === 'production',
     demo: isDemo(parsed.data, env),
@@ -229,12 +229,18 @@ function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
 const workosNames = ['WORKOS_API_KEY', 'WORKOS_AUTHORIZATION_SERVER_URL', 'WORKOS_CLIENT_ID'] as const;
 
 /** WorkOS by its variables, unless the file says more of it. */
-function identities({ identity }: FileConfig, env: Env): readonly IdentitySettings[] {
-  const all = identity.some(({ kind }) => kind === 'workos') ? identity : [...identity, ...workos(env)];
-  return all.map((settings) => ({ kind: settings.kind, read: () => settings }));
+function withWorkos(value: unknown, { purpose }: LoadOptions, env: Env): unknown {
+  if (purpose === 'database' || typeof value !== 'object' || value === null) return value;
+  const given: unknown = 'identity' in value ? value.identity : undefined;
+  if (given !== undefined && !Array.isArray(given)) return value;
+  const listed: readonly unknown[] = given ?? [];
+  const has = listed.some(
+    (item) => typeof item === 'object' && item !== null && 'kind' in item && item.kind === 'workos',
+  );
+  return has ? value : { ...value, identity: [...listed, ...workos(env)] };
 }
 
-function workos(env: Env): FileConfig['identity'] {
+function workos(env: Env): readonly object[] {
   if (workosNames.every((name) => env[name] === undefined)) return [];
   const missing = workosNames.find((name) => env[name] === undefined);
   if (missing) throw broken(`${missing} environment variable is required`);

@@ -3,6 +3,7 @@
  * refused. What is secret becomes a `Secret`; `secretPaths` says where the file may hold references only.
  */
 import { z } from 'zod';
+import { identityAdapters } from '#adapters/identity/index.ts';
 import { Secret } from '#core/secret.ts';
 import {
   auditLimits,
@@ -88,9 +89,6 @@ const binding = z.strictObject({
   enforced: z.record(text, z.record(text, z.record(z.string(), z.unknown()))).default({}),
 });
 
-/** Secrets of identity providers, whatever the kind. The adapter's own schema checks the rest when it opens. */
-const identity = z.looseObject({ kind: text });
-
 const unsupported = (what: string) =>
   z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
@@ -130,7 +128,7 @@ export const configSchema = z.strictObject({
     ...redisTimeouts,
   }),
   secrets: section({ encryptionKey: secret.optional() }),
-  identity: z.array(identity).default([]),
+  identity: z.array(identityAdapters.config).default([]),
   organizations: z
     .array(z.strictObject({ slug: name, name: text, externalId: organizationRef.optional() }))
     .default([]),

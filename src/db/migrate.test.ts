@@ -99,3 +99,20 @@ test('a user without the right to create is told what is missing', async () => {
     message: expect.stringContaining('CREATEROLE'),
   });
 });
+
+test('a login that may only take the roles of the gateway opens a prepared database', async () => {
+  const prepared = await createTestDatabase();
+  const url = new URL(prepared.url);
+  const login = `login_of_${url.pathname.slice(1)}`;
+  await prepared.sql(`create role ${login} login password 'pass' in role gatehouse_app, gatehouse_platform`);
+  url.username = login;
+  url.password = 'pass';
+  const database = await openTestDatabase(url.href);
+  const db = openDb(database.dialect);
+  await checkIsolation(db);
+  await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'acme', name: 'Acme' }));
+  expect(await db.selectFrom('organizations').selectAll().execute()).toEqual([]);
+  await database.close();
+  await prepared.sql(`select pg_terminate_backend(pid) from pg_stat_activity where usename = $1`, [login]);
+  await prepared.close();
+});

@@ -101,8 +101,25 @@ function surviveErrors(pool: pg.Pool, log: Log): pg.Pool {
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection broke'));
   pool.on('connect', (client) => {
     client.on('error', (error) => log.debug({ err: error }, 'a database connection broke'));
+    endWhenSilent(client);
   });
   return pool;
+}
+
+/** After its query timeout `pg` would put a connection that no longer answers back into the pool, for all who come. */
+function endWhenSilent(client: pg.PoolClient): void {
+  const query = client.query.bind(client);
+  Object.assign(client, {
+    query: (...given: Parameters<typeof query>) => {
+      const answer: unknown = query(...given);
+      if (answer instanceof Promise) {
+        answer.catch((error: unknown) => {
+          if (error instanceof Error && error.message === 'Query read timeout') client.connection.stream.destroy();
+        });
+      }
+      return answer;
+    },
+  });
 }
 
 async function endPool(pool: pg.Pool): Promise<void> {

@@ -105,7 +105,7 @@ describe('a broken network', () => {
 });
 
 describe('what cannot be opened', () => {
-  test('a server that is not there is waited for, then refused as storage_unavailable [R7]', async () => {
+  test('a server that is not there is waited for, then refused as storage_unavailable', async () => {
     const proxy = await openProxy(1);
     const url = through(proxy.port);
     proxy.close();

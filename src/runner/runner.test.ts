@@ -87,7 +87,7 @@ test('a child gets exactly the allow-list and what it was given, nothing else of
     node('report', ['a b', '$(touch x)', ';'], { env: { TOKEN: new Secret('t') }, cwd: '/' }),
   );
   const report = JSON.parse(await line());
-  expect(Object.keys(report.env).sort()).toEqual(['GATEHOUSE_CHILD', 'HOME', 'PATH', 'TOKEN']);
+  expect(Object.keys(report.env).sort()).toEqual(['CHILD_OF_GATEHOUSE', 'HOME', 'PATH', 'TOKEN']);
   expect(report.env.TOKEN).toBe('t');
   expect(report.argv).toEqual(['a b', '$(touch x)', ';']);
   expect(report.cwd).toBe('/');
@@ -97,7 +97,17 @@ test('a child gets exactly the allow-list and what it was given, nothing else of
 
 test.each([
   ...['NODE_OPTIONS', 'LD_PRELOAD', 'DYLD_INSERT_LIBRARIES', 'PATH', 'PYTHONPATH', 'BASH_ENV', 'GIT_SSH_COMMAND'],
-  ...['NPM_CONFIG_REGISTRY', 'npm_config_registry', 'lower', '1A', 'A-B', 'A=B', '', 'A'.repeat(65), 'GATEHOUSE_CHILD'],
+  ...[
+    'NPM_CONFIG_REGISTRY',
+    'npm_config_registry',
+    'lower',
+    '1A',
+    'A-B',
+    'A=B',
+    '',
+    'A'.repeat(65),
+    'CHILD_OF_GATEHOUSE',
+  ],
 ])('the variable %j is refused before anything starts [G3]', (name) => {
   const runner = runnerWith();
   expect(() => run(runner, node('report', [], { env: { [name]: 'x' } }))).toThrow(/environment variable/);

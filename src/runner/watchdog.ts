@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Log } from '#core/log.ts';
 
-export const MARK_VARIABLE = 'GATEHOUSE_CHILD';
+export const MARK_VARIABLE = 'CHILD_OF_GATEHOUSE';
 
 export interface Watchdog {
   add(group: number, mark: string): void;

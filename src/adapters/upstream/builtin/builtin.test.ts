@@ -339,6 +339,24 @@ describe('fetch', () => {
     expect(await get('https://a.test/missing')).toContain('404');
   });
 
+  test('a page made to keep the parser busy holds up nobody else', async () => {
+    site.pages.set('a.test/deep', html('<div>'.repeat(60_000)));
+    const [client, other] = [await connectOld('fetch'), await connectOld('echo-stateless')];
+    const deep = call(client, 'fetch', { url: 'https://a.test/deep' });
+    let longest = 0;
+    let isOver = false;
+    const over = deep.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      const before = performance.now();
+      await call(other, 'echo', { message: 'x' });
+      longest = Math.max(longest, performance.now() - before);
+    }
+    expect(await over).toContain('too complex');
+    expect(longest).toBeLessThan(1000);
+  });
+
   test('a page without end is cut at a megabyte', async () => {
     site.pages.set('a.test/endless', (_req, res) => {
       res.writeHead(200, { 'content-type': 'text/plain' });

@@ -93,9 +93,11 @@ export class Router {
 
   /** A call is on its way: whoever waits to ask something can ask on it. */
   onCall(line: Line, session: Session): void {
-    if (line.method === 'resources/subscribe') {
-      const uri = memberString(line.bytes, findMember(line.params, 'uri'));
-      if (uri !== undefined && session.subscriptions.size < MAX_SUBSCRIPTIONS) session.subscriptions.add(uri);
+    if (line.method?.startsWith('resources/')) {
+      const uri = memberString(line.bytes, findMember(line.params, 'uri')) ?? '';
+      if (line.method === 'resources/unsubscribe') session.subscriptions.delete(uri);
+      const isRoom = session.subscriptions.size < MAX_SUBSCRIPTIONS;
+      if (line.method === 'resources/subscribe' && isRoom) session.subscriptions.add(uri);
     }
     if (this.#questions.size > 0) this.#askAgain();
   }

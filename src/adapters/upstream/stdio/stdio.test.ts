@@ -10,7 +10,7 @@ import { principalKey } from '#core/principal.ts';
 import { Secret } from '#core/secret.ts';
 import type { StdioTransport } from '#core/transport.ts';
 import { drive, notification, openSession, plainCall, rpc, textOf, toolCall } from '#kit/drive.ts';
-import { openRunner } from '#runner/runner.ts';
+import { openRunner, type RunnerLimits } from '#runner/runner.ts';
 import { openStdioUpstream, type StdioOptions } from './stdio.ts';
 
 const script = fileURLToPath(new URL('../../../../test/kit/children/mcp.ts', import.meta.url));
@@ -23,9 +23,10 @@ function start(
   flags: readonly string[] = [],
   transport: Partial<StdioTransport> = {},
   options: Partial<StdioOptions> = {},
+  more: Partial<RunnerLimits> = {},
 ) {
   const log = silentLog;
-  const limits = { closeGraceMs: 500, termGraceMs: 500 };
+  const limits = { closeGraceMs: 500, termGraceMs: 500, ...more };
   const runner = openRunner({ clock: systemClock, log, limits });
   let spawned = 0;
   const counted: Parameters<typeof openStdioUpstream>[1]['runner'] = {
@@ -33,6 +34,7 @@ function start(
       spawned++;
       return runner.spawn(spec, events);
     },
+    makeRoom: (owner) => runner.makeRoom(owner),
   };
   const upstream = openStdioUpstream(
     {
@@ -216,12 +218,19 @@ describe('children', () => {
     await until(() => runner.size === 0);
   });
 
-  test('a limit on children is met by stopping an idle one, else the call is refused', async () => {
-    const { upstream, runner } = open([], {}, {});
-    const people = Array.from({ length: 22 }, (_, i) => ({ principal: principalKey('test', `p${i}`) }));
-    for (const who of people.slice(0, 21)) expect((await openSession(upstream, who)).opened.status).toBe(200);
-    expect(runner.size).toBe(20);
-  }, 60_000);
+  test('a limit on children is met by stopping the longest idle one, else the call is refused [G12]', async () => {
+    const { upstream, runner } = open([], {}, {}, { maxChildrenPerOwner: 2 });
+    const people = ['p', 'q', 'r'].map((name) => ({ principal: principalKey('test', name) }));
+    const sessions = [];
+    for (const who of people) sessions.push(await openSession(upstream, who));
+    expect(sessions.map(({ opened }) => opened.status)).toEqual([200, 200, 200]);
+    expect(runner.size).toBe(2);
+    const busy = sessions.slice(1).map(({ send }) => send(toolCall(1, 'hang')));
+    const refused = await sessions[0]?.send(toolCall(1, 'pid')).done;
+    expect(refused?.error?.code).toBe('upstream_busy');
+    expect((await openSession(upstream, otherOrg)).opened.status).toBe(200);
+    for (const { exchange } of busy) exchange.abort();
+  });
 });
 
 describe('faults', () => {

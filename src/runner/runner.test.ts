@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 function runnerWith(deps: Partial<RunnerDeps> = {}): Runner {
-  open = openRunner({ clock: systemClock, log: recordingLog().log, ...deps });
+  open = openRunner({ clock: systemClock, log: recordingLog().log, env: process.env, ...deps });
   return open;
 }
 

@@ -17,7 +17,7 @@ export interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** This process's environment, of which an allow-list passes. */
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env: NodeJS.ProcessEnv;
   /** The seam for a sandbox: what is started instead. */
   readonly wrap?: (command: string, args: readonly string[]) => Program;
   readonly limits?: Partial<RunnerLimits>;
@@ -85,7 +85,7 @@ const defaults: RunnerLimits = {
 export function openRunner(deps: RunnerDeps): Runner {
   const limits = { ...defaults, ...deps.limits };
   const prefix = `${randomBytes(9).toString('hex')}.`;
-  const watchdog = process.platform === 'win32' ? noWatchdog : openWatchdog(prefix, deps.log);
+  const watchdog = process.platform === 'win32' ? noWatchdog : openWatchdog(prefix, deps);
   const children = new Map<Child, ChildSpec>();
   let count = 0;
   let closing = false;
@@ -103,7 +103,7 @@ export function openRunner(deps: RunnerDeps): Runner {
       if (children.size >= limits.maxChildren || isGreedy(spec.owner)) throw new GatehouseError('upstream_busy');
       const mark = `${prefix}${++count}.`;
       const program = spec.command.includes('\0') ? refuse() : (deps.wrap?.(spec.command, spec.args) ?? spec);
-      const environment = buildEnvironment(deps.env ?? process.env, spec.env);
+      const environment = buildEnvironment(deps.env, spec.env);
       const process_ = start(program, { ...environment, [MARK_VARIABLE]: mark }, spec.cwd);
       const log = { server: spec.label, pid: process_.pid };
       const stderr = openStderr({

@@ -43,14 +43,19 @@ for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 sweep "$1"
 `;
 
-export function openWatchdog(prefix: string, log: Log): Watchdog {
+export interface WatchdogDeps {
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+}
+
+export function openWatchdog(prefix: string, { env, log }: WatchdogDeps): Watchdog {
   const groups = new Map<number, string>();
   let process_: ChildProcess | undefined;
   let closed = false;
 
   function start(): ChildProcess {
     const child = spawn('/bin/sh', ['-c', script, 'gatehouse-watchdog', prefix], {
-      env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+      env: { PATH: env.PATH ?? '/usr/bin:/bin' },
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
       cwd: '/',

@@ -13,9 +13,8 @@ export interface MarkdownConverter {
 const TIMEOUT_MS = 3000;
 const MAX_RUNNING = 2;
 const MAX_WAITING = 32;
-const turndownPath = createRequire(import.meta.url).resolve('turndown');
 
-/** A string, not a file: it runs from a clone and from a bundle alike. */
+/** A string, not a file: it runs from a clone and from a bundle alike, as long as turndown is installed beside it. */
 const program = `
 const { parentPort, workerData } = require('node:worker_threads');
 const Turndown = require(workerData.turndownPath);
@@ -45,6 +44,7 @@ export function openMarkdownConverter(timeoutMs = TIMEOUT_MS): MarkdownConverter
 }
 
 function convertOnce(html: string, timeoutMs: number): Promise<string | undefined> {
+  const turndownPath = createRequire(import.meta.url).resolve('turndown');
   return new Promise((resolve) => {
     const worker = new Worker(program, {
       eval: true,

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
@@ -73,6 +73,10 @@ const alive = (pid: number): boolean => {
     return false;
   }
 };
+
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
 async function gone(pids: readonly number[], withinMs: number): Promise<void> {
   const until = Date.now() + withinMs;
@@ -145,6 +149,19 @@ test('no child outlives a gateway that is killed with SIGKILL [G9]', async () =>
   expect(pids.every(alive)).toBe(true);
   gateway.kill('SIGKILL');
   await gone(process.platform === 'linux' ? pids : pids.slice(0, 2), 4000);
+});
+
+test.runIf(process.platform === 'linux')('a killed watchdog is replaced and knows the children [G9]', async () => {
+  const gateway = spawn(process.execPath, [kit('gateway')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [output] = await once(gateway.stdout, 'data');
+  const pids: number[] = JSON.parse(String(output));
+  const watchdogs = () => childrenOf(gateway.pid ?? 0).filter((pid) => commandOf(pid).includes('gatehouse-watchdog'));
+  const [first] = watchdogs();
+  expect(first).toBeDefined();
+  process.kill(first ?? 0, 'SIGKILL');
+  await vi.waitUntil(() => watchdogs().some((pid) => pid !== first), { timeout: 5000, interval: 20 });
+  gateway.kill('SIGKILL');
+  await gone(pids, 4000);
 });
 
 test('a child that floods stdout without a line end is killed, and memory stays small [G10] [R13]', async () => {

@@ -121,4 +121,22 @@ describe('from the child to the client', () => {
     await send(notification('notifications/cancelled', { requestId: 'left' })).done;
     expect(JSON.parse(textOf(await send(toolCall(2, 'heard')).done)).cancelled).toHaveLength(2);
   });
+
+  test('a question to a session that is ended is refused to the child', async () => {
+    const { upstream } = open();
+    const { send } = await openSession(upstream);
+    const driven = send(toolCall(1, 'sample'));
+    await driven.next();
+    await send({ method: 'DELETE' }).done;
+    expect(textOf(await driven.done)).toContain('-32601');
+  });
+
+  test('a caller that left does not keep a question from one who is there', async () => {
+    const { upstream } = open();
+    const { send } = await openSession(upstream);
+    const asking = send(toolCall(1, 'sample'));
+    const left = send(toolCall(2, 'hang'));
+    left.exchange.abort();
+    expect(JSON.parse(await asking.next()).method).toBe('sampling/createMessage');
+  });
 });

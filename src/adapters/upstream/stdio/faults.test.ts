@@ -26,6 +26,15 @@ describe('faults', () => {
     expect(spawned()).toBe(2);
   });
 
+  test('a crash in the middle of a stream ends it with the error [G12] [R13]', async () => {
+    const { upstream } = open();
+    const { send } = await openSession(upstream);
+    const outcome = await send(toolCall('c', 'progressAndCrash', {}, { progressToken: 't' })).done;
+    expect(outcome.headers['content-type']).toBe('text/event-stream');
+    expect(outcome.messages).toHaveLength(2);
+    expect(JSON.parse(outcome.messages[1] ?? '')).toMatchObject({ id: 'c', error: { code: -32603 } });
+  });
+
   test('a crash loop starts at most six children a minute and refuses at once [G12] [R13]', async () => {
     const { upstream, spawned } = open({ flags: ['die'], options: { backoffMs: 100, patienceMs: 10 } });
     const codes: (string | undefined)[] = [];

@@ -2,6 +2,7 @@
  * The only schema of gatehouse.yaml and, because every variable has a path in it, of the environment. Unknown keys are
  * refused. What is secret becomes a `Secret`; `secretPaths` says where the file may hold references only.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import { Secret } from '#core/secret.ts';
@@ -53,6 +54,27 @@ const list = z
     z.array(text),
   )
   .default([]);
+/** An address or a CIDR block. */
+function isAddress(value: string): boolean {
+  const [address = '', bits, ...more] = value.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
+const addresses = list.refine(
+  (values) => values.every(isAddress),
+  'must be addresses or CIDR blocks such as 10.0.0.0/8',
+);
+const origins = list.refine(
+  (values) => values.every((value) => URL.canParse(value) && new URL(value).origin === value),
+  'must be origins such as https://app.example: scheme, host and port only',
+);
+/** `proxy:3128` is what many machines are set up with. */
+const proxyUrl = z.preprocess(
+  (value) => (typeof value === 'string' && /^[\w.-]+:\d+\/?$/.test(value) ? `http://${value}` : value),
+  httpUrl,
+);
 const roles = z.union([z.literal('*'), z.array(text)], { error: 'must be "*" or a list of roles' });
 const upstreamUrl = z
   .string()
@@ -103,8 +125,8 @@ export const configSchema = z.strictObject({
       .optional(),
     keysHost: text.optional(),
     keysPort: port.optional(),
-    trustedProxies: list,
-    allowedOrigins: list,
+    trustedProxies: addresses,
+    allowedOrigins: origins,
     /** Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks. */
     allowedHosts: list,
     allowInsecureHttp: flag,
@@ -164,8 +186,8 @@ export const configSchema = z.strictObject({
   egress: section({
     /** CIDR blocks and host names that the gateway may reach although they are private. */
     allow: list,
-    httpProxy: httpUrl.optional(),
-    httpsProxy: httpUrl.optional(),
+    httpProxy: proxyUrl.optional(),
+    httpsProxy: proxyUrl.optional(),
     noProxy: list,
   }),
   runner: section({ sandbox: z.enum(['auto', 'none']).default('auto'), ...runnerLimits }),

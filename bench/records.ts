@@ -6,17 +6,22 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { kmsAdapters } from '#adapters/kms/index.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import { systemClock } from '#core/clock.ts';
 import { openConcurrency } from '#core/concurrency.ts';
 import { asCredentialId, asOrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
+import { openMetrics } from '#gateway/metrics.ts';
+import { openLog } from '#http/log.ts';
 import { callRecord } from '#kit/call-records.ts';
 import { openApiKeys } from '#records/api-key.ts';
 import { openCredentialOpener } from '#records/credential-opener.ts';
+import type { DataKey, DataKeyStore } from '#records/data-keys.ts';
 import { openKeyVerifier } from '#records/key-verifier.ts';
 import { openSpool } from '#records/spool.ts';
+import { openVault } from '#records/vault.ts';
 
 const rounds = 9;
 
@@ -104,6 +109,50 @@ async function limits(): Promise<void> {
   });
 }
 
+async function observers(): Promise<void> {
+  const metrics = openMetrics();
+  const record = callRecord();
+  await measure('metrics of one call', 100_000, (count) => {
+    for (let i = 0; i < count; i++) metrics.observe(record, { endpointKind: 'collection', era: 'legacy' });
+  });
+  const file = join(tmpdir(), `bench-${process.pid}.log`);
+  for (const buffered of [true, false]) {
+    const log = openLog({ level: 'info', format: 'json', destination: file, buffered });
+    const line = { method: 'POST', path: '/acme/mcp/docs', status: 200, durationMs: 1.234 };
+    await measure(`request line, ${buffered ? 'buffered' : 'one write each'}`, 20_000, (count) => {
+      for (let i = 0; i < count; i++) log.request(line, { requestId: record.requestId, org: record.org });
+    });
+    await log.close();
+  }
+  rmSync(file);
+}
+
+async function seals(): Promise<void> {
+  const rows: DataKey[] = [];
+  const deps = {
+    rootSecret: new Secret('a root secret of thirty-two characters or more'),
+    clock: systemClock,
+    log: silentLog,
+  };
+  const kms = await kmsAdapters.open(kmsAdapters.config.parse({ kind: 'environment' }), deps);
+  const store: DataKeyStore = {
+    listDataKeys: async () => rows,
+    insertDataKey: async (key) => rows.push(key) > 0,
+    updateDataKey: async () => undefined,
+  };
+  const vault = openVault({ kms, store, clock: systemClock });
+  const [org, place] = [asOrgId('org'), { table: 'credentials', column: 'sealed', rowId: '1' }];
+  const sealed = await vault.seal(org, place, 'x'.repeat(200));
+  await measure('seal 200 B', 10_000, async (count) => {
+    for (let i = 0; i < count; i++) await vault.seal(org, place, 'x'.repeat(200));
+  });
+  await measure('open 200 B', 10_000, async (count) => {
+    for (let i = 0; i < count; i++) await vault.open(org, place, sealed);
+  });
+}
+
 await spools();
 await caches();
 await limits();
+await observers();
+await seals();

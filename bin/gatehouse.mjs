@@ -128,25 +128,53 @@ function environmentFor(node) {
   return rest;
 }
 
-/** Runs this launcher again under another Node: same streams, signals passed on, same end. */
+/**
+ * Runs this launcher again under another Node: same streams, each signal once, same end. What a terminal sends reaches
+ * us both; without one the child has a group of its own, so that a signal to our whole group doesn't reach it twice.
+ */
 function runUnder(node, args) {
+  const hasTerminal = process.stdin.isTTY === true;
   const child = spawn(node, [...NODE_FLAGS, fileURLToPath(import.meta.url), ...args], {
-    stdio: 'inherit',
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    detached: !hasTerminal && process.platform !== 'win32',
     env: environmentFor(node),
   });
-  const forward = (signal) => {
-    // A terminal sends Ctrl-C to both of us: passing it on would make it two.
-    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal);
-  };
-  const signals =
-    process.platform === 'win32' ? ['SIGINT', 'SIGTERM'] : ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR2'];
-  for (const signal of signals) process.on(signal, forward);
+  const signals = ['SIGTERM', ...(hasTerminal ? [] : ['SIGINT', 'SIGHUP', 'SIGQUIT'])];
+  for (const signal of signals) process.on(signal, () => child.kill(signal));
+  if (hasTerminal) for (const signal of ['SIGINT', 'SIGHUP', 'SIGQUIT']) process.on(signal, () => {});
   child.on('error', (error) => fail(`${node} could not be started: ${error.message}`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
-    for (const each of signals) process.removeListener(each, forward);
+    process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   });
+}
+
+/**
+ * No orphans: an npm that is ended takes the shell between us along and not us, and a launcher killed outright can't
+ * pass anything on. Either way we are told to end.
+ */
+function endWithParent() {
+  const end = () => process.kill(process.pid, 'SIGTERM');
+  if (process.connected) {
+    process.on('disconnect', end);
+    process.channel.unref();
+  } else if (process.env.npm_lifecycle_event) {
+    const parent = process.ppid;
+    let isTold = false;
+    let isListening = false;
+    const timer = setInterval(() => {
+      // Where the whole group was told to end, a second signal from here would mean "at once".
+      if (!isListening && process.listenerCount('SIGTERM') > 0) {
+        isListening = true;
+        for (const signal of ['SIGTERM', 'SIGINT']) process.prependOnceListener(signal, () => (isTold = true));
+      }
+      if (process.ppid === parent) return;
+      clearInterval(timer);
+      if (!isTold) end();
+    }, 200);
+    timer.unref();
+  }
 }
 
 function entryFile(isScript) {
@@ -158,6 +186,7 @@ const args = process.argv.slice(2);
 const isScript = args[0] === '--run';
 if (inClone) installOnce();
 const node = pickNode();
+endWithParent();
 if (node !== process.execPath || (inClone && !process.features.typescript)) {
   runUnder(node, args);
 } else {

@@ -3,7 +3,18 @@
  * assets, and `dist/package/`, a folder ready for `npm publish` with neither development nor optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
@@ -38,15 +49,14 @@ async function bundle(root: string): Promise<void> {
     entryPoints: ['src/main.ts', 'src/index.ts'].filter((file) => existsSync(join(root, file))),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunk-[hash]',
+    chunkNames: 'chunks/[hash]',
     bundle: true,
     splitting: true,
     platform: 'node',
     format: 'esm',
     target: 'node24',
     external: [...externals],
-    legalComments: 'linked',
-    sourcemap: 'linked',
+    legalComments: 'eof',
     // CommonJS packages inside an ESM bundle ask for these.
     banner: {
       js: "import { createRequire as gatehouseRequire } from 'node:module'; const require = gatehouseRequire(import.meta.url); const __filename = import.meta.filename; const __dirname = import.meta.dirname;",
@@ -75,7 +85,7 @@ function assemblePackage(root: string): void {
     if (existsSync(join(root, path))) cpSync(join(root, path), join(target, path), { recursive: true });
   }
   for (const path of readdirSync(join(root, 'dist'))) {
-    if (path === 'package' || path.endsWith('.map')) continue;
+    if (path === 'package') continue;
     cpSync(join(root, 'dist', path), join(target, 'dist', path), { recursive: true });
   }
 }

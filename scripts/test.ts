@@ -40,7 +40,12 @@ export async function runTests(root: string, args: readonly string[]): Promise<n
   for (const file of [vitestReport, requirementsReport]) rmSync(join(root, file), { force: true });
   const failed: string[] = [];
   let testsExitCode = 0;
+  let isStopped = false;
+  process.once('SIGTERM', () => {
+    isStopped = true;
+  });
   for (const step of stepsFor(root, args)) {
+    if (isStopped) return 143;
     process.stdout.write(`\n▶ ${step.title}\n`);
     const startedAt = performance.now();
     const code = await run(root, step.command);
@@ -57,11 +62,16 @@ export async function runTests(root: string, args: readonly string[]): Promise<n
 function run(root: string, [program = '', ...args]: readonly string[]): Promise<number> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+    const stop = () => child.kill();
+    process.once('SIGTERM', stop);
     child.on('error', (error) => {
       process.stdout.write(`${program} could not be started: ${error.message}\n`);
       resolve(1);
     });
-    child.on('exit', (code) => resolve(code ?? 1));
+    child.on('exit', (code) => {
+      process.removeListener('SIGTERM', stop);
+      resolve(code ?? 1);
+    });
   });
 }
 

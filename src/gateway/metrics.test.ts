@@ -116,6 +116,7 @@ describe('the metrics', () => {
     }
     const text = await metrics.text();
     expect(series(text).length).toBeLessThan(2000);
+    expect(text).toContain('gatehouse_rpc_calls_total{method="other",status="2xx"}');
     expect(text).not.toContain('canary');
   });
 });

@@ -25,6 +25,7 @@ export interface RelayDeps {
 
 /** An upstream's error answer is held whole up to this many bytes, so that it can be redacted. */
 const MAX_ERROR_BYTES = 65_536;
+const MAX_RETRY_AFTER_SECONDS = 300;
 
 export interface Outcome {
   readonly status: number;
@@ -84,7 +85,14 @@ export class Relay implements UpstreamSink {
     }
     this.#status = status;
     this.#head = this.#headFrom(headers);
-    this.#stream = (this.#head['content-type'] ?? '').startsWith('text/event-stream');
+    const type = this.#head['content-type'] ?? '';
+    this.#stream = type.startsWith('text/event-stream');
+    if (this.#isNoAnswer(type)) {
+      this.#fail(
+        new GatehouseError('upstream_broken', { cause: new Error(`status ${status}, content type "${type}"`) }),
+      );
+      return;
+    }
     if (this.#stream) this.#openStream();
   }
 
@@ -140,6 +148,8 @@ export class Relay implements UpstreamSink {
       const value = headers[name];
       if (typeof value === 'string') head[name] = value;
     }
+    const retryAfter = Number(head['retry-after']);
+    if (retryAfter > MAX_RETRY_AFTER_SECONDS) head['retry-after'] = String(MAX_RETRY_AFTER_SECONDS);
     const session = headers['mcp-session-id'];
     if (
       this.#call.era === 'legacy' &&
@@ -155,6 +165,12 @@ export class Relay implements UpstreamSink {
       delete head['content-length'];
     } else head['cache-control'] = 'no-store';
     return head;
+  }
+
+  /** A request is answered in JSON or as a stream. A page of some proxy in between must not look like an answer. */
+  #isNoAnswer(type: string): boolean {
+    if (this.#call.message?.kind !== 'request' || this.#stream || type.startsWith('application/json')) return false;
+    return this.#status < 400 || this.#status >= 500;
   }
 
   #openStream(): void {

@@ -58,8 +58,6 @@ export function renderError(
   if (challenge !== undefined) headers['WWW-Authenticate'] = challenge;
   if (error.retryAfterSeconds !== undefined) headers['Retry-After'] = error.retryAfterSeconds;
   if (error.code === 'method_not_allowed') headers.Allow = options.allowedMethods;
-  // A body that was not read must not be taken for the next request.
-  if (call.req.method === 'POST' && !call.req.complete) headers.Connection = 'close';
   res.writeHead(error.row.http, headers);
   res.end(body);
   return Buffer.byteLength(body);

@@ -18,16 +18,12 @@ export function readBody(
     else fail(error ?? new GatehouseError('bad_request', { message: 'The request body broke off' }));
   };
   const tooLarge = () => new GatehouseError('too_large', { message: `Request body is larger than ${limit} bytes` });
-  if (Number(req.headers['content-length'] ?? 0) > limit) {
-    finish(tooLarge());
-    return;
-  }
+  if (Number(req.headers['content-length'] ?? 0) > limit) finish(tooLarge());
   req.on('data', (chunk: Buffer) => {
     length += chunk.length;
-    if (length > limit) {
-      req.pause();
-      finish(tooLarge());
-    } else if (!first) first = chunk;
+    if (over) drain(req, length - limit);
+    else if (length > limit) finish(tooLarge());
+    else if (!first) first = chunk;
     else {
       more ??= [first];
       more.push(chunk);
@@ -36,4 +32,11 @@ export function readBody(
   req.on('end', () => finish(undefined, more ? Buffer.concat(more) : (first ?? Buffer.alloc(0))));
   req.on('error', () => finish());
   req.on('close', () => finish());
+}
+
+/** What may still come after a refusal: closing at once would reset the connection before the caller has read why. */
+const DRAIN_BYTES = 1_048_576;
+
+function drain(req: IncomingMessage, surplus: number): void {
+  if (surplus > DRAIN_BYTES) req.socket.destroy();
 }

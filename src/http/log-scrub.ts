@@ -65,10 +65,23 @@ function scrubEntries(fields: object, depth: number): Record<string, unknown> {
 
 function scrubField(name: string, value: unknown, depth: number): unknown {
   if (value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean') return value;
+  const kind = kindOf(name);
   // A session id names who is logged in, but its hash is enough to follow it.
-  if (sessionName.test(name)) return `sha256:${hash('sha256', String(value), 'hex').slice(0, 12)}`;
-  if (secretNames.has(name.toLowerCase()) || secretPart.test(name)) return redacted;
+  if (kind === 'session') return `sha256:${hash('sha256', String(value), 'hex').slice(0, 12)}`;
+  if (kind === 'secret') return redacted;
   return scrubValue(value, depth);
+}
+
+const kinds = new Map<string, 'session' | 'secret' | 'plain'>();
+
+/** Field names are few and come again; those that don't are judged each time. */
+function kindOf(name: string): 'session' | 'secret' | 'plain' {
+  const known = kinds.get(name);
+  if (known) return known;
+  const secret = secretNames.has(name.toLowerCase()) || secretPart.test(name);
+  const kind = sessionName.test(name) ? 'session' : secret ? 'secret' : 'plain';
+  if (kinds.size < 1000) kinds.set(name, kind);
+  return kind;
 }
 
 function scrubValue(value: unknown, depth: number): unknown {

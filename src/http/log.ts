@@ -1,4 +1,6 @@
 /** Structured logs: one line for one event, with everything secret taken out and nothing that can forge a line. */
+import { mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { isatty } from 'node:tty';
 import pino, { type DestinationStream } from 'pino';
 import { prettyFactory } from 'pino-pretty';
@@ -12,7 +14,10 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
   /** A file descriptor (1: standard output), the path of a file, or anything with `write`. */
   readonly destination: number | string | DestinationStream;
-  /** true: JSON lines are written in blocks of 4 KiB or once a second (`close` writes the rest). Cheaper; a kill loses the last ones. */
+  /**
+   * true: JSON lines are written in blocks of 4 KiB or once a second (`close` writes the rest), so that a slow
+   * reader does not hold up the event loop line by line; a kill loses the last ones.
+   */
   readonly buffered?: boolean;
 }
 
@@ -39,25 +44,29 @@ export function openLog(options: LogOptions): RootLog {
     {
       level,
       base: undefined,
-      timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: { level: (label) => ({ level: label }), log: scrubFields },
+      timestamp: isoTime(),
+      formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (value: unknown) => value },
     },
     format === 'pretty' ? prettified(stream, options.destination) : stream,
   );
+  const write = (severity: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
+    if (!logger.isLevelEnabled(severity)) return;
+    logger[severity](scrubFields(fields instanceof Error ? { err: fields } : fields), scrubText(message));
+  };
   return {
     level,
-    debug: (fields, message) => logger.isLevelEnabled('debug') && logger.debug(fields, scrubText(message)),
-    info: (fields, message) => logger.info(fields, scrubText(message)),
-    warn: (fields, message) => logger.warn(fields, scrubText(message)),
-    error: (fields, message) => logger.error(fields, scrubText(message)),
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
     request({ method, path, status, durationMs }, fields) {
       const severity = status >= 500 ? 'error' : status >= 400 ? 'warn' : 'info';
       if (!logger.isLevelEnabled(severity)) return;
       const ms = Math.round(durationMs * 10) / 10;
       const cut = withoutQuery(path);
       const message = scrubText(`${method} ${cut} ${status} ${ms}ms`);
-      logger[severity]({ ...fields, method, path: cut, status, durationMs: ms }, message);
+      logger[severity](scrubFields({ ...fields, method, path: cut, status, durationMs: ms }), message);
     },
     close: () => closeStream(stream),
   };
@@ -69,13 +78,35 @@ export function withoutQuery(path: string): string {
   return end === -1 ? path : path.slice(0, end);
 }
 
+/** RFC 3339 in UTC, to the millisecond; what is the same for a whole second is made once in it. */
+function isoTime(): () => string {
+  let second = Number.NaN;
+  let prefix = '';
+  return () => {
+    const nowMs = Date.now();
+    const nowSecond = Math.floor(nowMs / 1000);
+    if (nowSecond !== second) {
+      second = nowSecond;
+      prefix = `,"time":"${new Date(nowSecond * 1000).toISOString().slice(0, 20)}`;
+    }
+    return `${prefix}${String(nowMs - nowSecond * 1000).padStart(3, '0')}Z"`;
+  };
+}
+
 type Destination = ReturnType<typeof pino.destination> | DestinationStream;
 
 function openDestination({ destination, format, buffered = false }: LogOptions): Destination {
   if (typeof destination === 'object') return destination;
+  // Opened here and now, so that it can be written to, and flushed, at any moment.
+  const fd = typeof destination === 'number' ? destination : openFile(destination);
   return buffered && format === 'json'
-    ? pino.destination({ dest: destination, sync: false, minLength: 4096, periodicFlush: 1000, mkdir: true })
-    : pino.destination({ dest: destination, sync: true, mkdir: true });
+    ? pino.destination({ dest: fd, sync: false, minLength: 4096, periodicFlush: 1000 })
+    : pino.destination({ dest: fd, sync: true });
+}
+
+function openFile(path: string): number {
+  mkdirSync(dirname(path), { recursive: true });
+  return openSync(path, 'a', 0o640);
 }
 
 /** In this process and at once: for people at a terminal, not for load. */

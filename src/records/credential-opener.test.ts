@@ -33,7 +33,7 @@ function setUp(rowVersion = 1, maxEntries = 100) {
 }
 
 describe('the credential opener', () => {
-  test('find answers at once what was opened within the last minute', async () => {
+  test('find answers at once what was opened within the last minute [X0.4]', async () => {
     const { opener, pass } = setUp();
     expect(opener.find(ref('a'))).toBeUndefined();
     expect((await opener.open(ref('a'))).reveal()).toBe('clear a');

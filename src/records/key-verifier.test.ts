@@ -88,6 +88,17 @@ describe('the key verifier', () => {
     await expect(verifier.verify(issue({ expiresAt: 1 }).text)).rejects.toMatchObject(refusal);
   });
 
+  test('the id of a warm key does not help with another secret [B12]', async () => {
+    const { verifier, issue } = setUp();
+    const { text } = issue();
+    await verifier.verify(text);
+    for (let at = 31; at < text.length; at++) {
+      const guess = `${text.slice(0, at)}${text[at] === 'a' ? 'b' : 'a'}${text.slice(at + 1)}`;
+      expect(verifier.find(guess)).toBeUndefined();
+    }
+    expect(verifier.find(`${text} `)).toBeUndefined();
+  });
+
   test('a warm key ends with its expiry', async () => {
     const { verifier, issue, pass, now } = setUp();
     const { text } = issue({ expiresAt: now() + 1000 });

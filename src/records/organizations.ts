@@ -22,13 +22,6 @@ const columns = ['id', 'slug', 'external_id', 'name'] as const;
 
 /** Throws `conflict` when the slug or external id already names an organization in any way, a removed one included. */
 export async function insertOrganization(scope: PlatformScope, input: NewOrganization): Promise<Organization> {
-  const names = [input.slug, ...(input.externalId === undefined ? [] : [input.externalId])];
-  const taken = await scope.tx
-    .selectFrom('organizations')
-    .select('id')
-    .where((is) => is.or([is('slug', 'in', names), is('external_id', 'in', names)]))
-    .executeTakeFirst();
-  if (taken) throw new GatehouseError('conflict');
   const row = await scope.tx
     .insertInto('organizations')
     .values({ slug: input.slug, external_id: input.externalId ?? null, name: input.name })

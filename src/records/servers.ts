@@ -1,5 +1,5 @@
 /** Definitions of upstream servers: an organization's own, or the platform's, which every organization may enable. */
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { ServerTransport } from '#core/transport.ts';
@@ -100,13 +100,15 @@ export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
  * with the configured base URL; writes nothing when it stands already.
  */
 export async function ensureRagieServer(scope: PlatformScope, ragieBaseUrl?: string): Promise<ServerId> {
-  const known = await findServer(scope, 'ragie');
-  const base = ragieBaseUrl ?? 'https://api.ragie.ai/';
-  const transport: ServerTransport = { kind: 'http', url: `${base.endsWith('/') ? base : `${base}/`}mcp/{partition}/` };
-  if (!known) return (await insertServer(scope, { key: 'ragie', title: 'Ragie', transport })).id;
-  const moved = known.transport.kind !== 'http' || known.transport.url !== transport.url;
-  if (moved && ragieBaseUrl !== undefined) await updateServer(scope, known.id, { transport });
-  return known.id;
+  await sql`select gateway.ragie_server()`.execute(scope.tx);
+  const server = await findServer(scope, 'ragie');
+  if (!server) throw new GatehouseError('internal');
+  if (ragieBaseUrl === undefined) return server.id;
+  const base = ragieBaseUrl.endsWith('/') ? ragieBaseUrl : `${ragieBaseUrl}/`;
+  const transport: ServerTransport = { kind: 'http', url: `${base}mcp/{partition}/` };
+  const stands = server.transport.kind === 'http' && server.transport.url === transport.url;
+  if (!stands) await updateServer(scope, server.id, { transport });
+  return server.id;
 }
 
 function ownerOf(scope: Scope): OrgId | null {

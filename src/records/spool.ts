@@ -4,14 +4,14 @@
  * away. What is inserted is kept in memory until then, so that the files are read only after an outage or a crash.
  */
 import { rmSync } from 'node:fs';
-import type { Clock } from '#core/clock.ts';
+import { setTimeout as after } from 'node:timers/promises';
 import { uuidv7 } from '#core/ids.ts';
-import type { Log } from '#core/log.ts';
 import type { CallRecord, CallRecorder } from './call-record.ts';
 import { type FoundSegment, SpoolDirectory } from './spool-directory.ts';
 import { type Gap, gapRecord } from './spool-gap.ts';
 import { SpoolInserter } from './spool-inserter.ts';
-import { encodeLine, readSegment, SegmentWriter } from './spool-segment.ts';
+import { type SpoolOptions, withDefaults } from './spool-options.ts';
+import { encodeLine, readSegment } from './spool-segment.ts';
 
 const batchRecords = 500;
 const memoryRecords = 20_000;
@@ -19,30 +19,6 @@ const beatEveryMs = 15_000;
 const retryDiskMs = 250;
 /** An insert that hangs does not keep the process: its segment is replayed at the next start. */
 const closeWaitMs = 1000;
-
-export interface SpoolOptions {
-  /** `DATA_DIR/spool`; may be shared by several processes, each keeps to its own files. */
-  readonly directory: string;
-  /**
-   * Inserts in one statement or transaction; a known id is no error, a closed record replaces the open one. No id occurs
-   * twice in one call. Rejects with a `code` of SQLSTATE class 22 or 23 if a record itself is refused; any other
-   * rejection means that the database is away.
-   */
-  readonly insert: (records: readonly CallRecord[]) => Promise<void>;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly maxBytes?: number;
-  /** A record older than this that is not in the database makes the spool full (SECURITY 3.6). */
-  readonly maxAgeMs?: number;
-  /** `required`: refuse calls (`audit_full`). `best_effort`: drop records of allowed calls, count them, leave a gap record. */
-  readonly whenFull?: 'required' | 'best_effort';
-  /** Force every write to the disk: survives a power cut, not only the end of the process. Costs a disk flush per turn. */
-  readonly sync?: boolean;
-  readonly segmentBytes?: number;
-  readonly flushEveryMs?: number;
-  /** How a segment file is opened: tests make disks fail. */
-  readonly openSegment?: (path: string, sync: boolean) => Pick<SegmentWriter, 'append' | 'bytes' | 'close' | 'path'>;
-}
 
 export interface Spool extends CallRecorder {
   /** Bytes on disk that are not yet in the database. */
@@ -89,7 +65,7 @@ class FileSpool implements Spool {
   dropped = 0;
 
   constructor(options: SpoolOptions) {
-    this.#options = { ...defaults, ...options };
+    this.#options = withDefaults(options);
     const { clock, directory, flushEveryMs } = this.#options;
     this.#directory = new SpoolDirectory(directory, uuidv7(clock.now()), clock);
     this.#inserter = new SpoolInserter(this.#options, this.#directory.quarantinePath);
@@ -131,7 +107,7 @@ class FileSpool implements Spool {
     this.#writeTurn();
     for (;;) {
       const left = until - clock.monotonic();
-      const empty = await Promise.race([this.#drain(), after(Math.max(left, 0))]);
+      const empty = await within(this.#drain(), Math.max(left, 0));
       if (empty && this.#waiting.length === 0) return;
       if (clock.monotonic() >= until) return;
       await after(Math.min(100, until - clock.monotonic()));
@@ -144,7 +120,7 @@ class FileSpool implements Spool {
     this.#closed = true;
     this.#sayWhatIsLost();
     clearInterval(this.#timer);
-    await Promise.race([this.#draining, after(closeWaitMs)]);
+    await within(this.#draining, closeWaitMs);
     this.#seal();
     this.#directory.release();
   }
@@ -169,7 +145,6 @@ class FileSpool implements Spool {
     const admitted = this.#options.whenFull === 'best_effort' && this.#full ? this.#admit(records) : records;
     try {
       this.#append(admitted);
-      if (this.#gap && !this.#full) this.#writeGap(this.#gap);
     } catch (error) {
       this.#diskFailed(error, admitted, dones);
       return;
@@ -326,7 +301,7 @@ class FileSpool implements Spool {
   #drain(): Promise<boolean> {
     this.#draining ??= this.#drainSegments()
       .catch((error) => {
-        this.#options.log.error({ err: error }, 'A spool segment cannot be read');
+        this.#options.log.error({ err: error }, 'The spool cannot be read or written');
         return false;
       })
       .finally(() => {
@@ -336,6 +311,7 @@ class FileSpool implements Spool {
   }
 
   async #drainSegments(): Promise<boolean> {
+    if (this.#gap && !this.#full) this.#writeGap(this.#gap);
     this.#seal();
     for (let segment = this.#sealed[0]; segment; segment = this.#sealed[0]) {
       if (!(await this.#insertSegment(segment))) return false;
@@ -366,14 +342,15 @@ class FileSpool implements Spool {
   }
 }
 
-const defaults = {
-  maxBytes: 256 * 1024 * 1024,
-  maxAgeMs: 600_000,
-  whenFull: 'required',
-  sync: false,
-  segmentBytes: 1024 * 1024,
-  flushEveryMs: 250,
-  openSegment: (path: string, sync: boolean) => new SegmentWriter(path, sync),
-} as const;
-
-const after = (ms: number): Promise<false> => new Promise((resolve) => setTimeout(resolve, ms, false));
+/** undefined: not within `ms` milliseconds. */
+async function within<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

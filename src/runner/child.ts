@@ -59,6 +59,7 @@ export function watchChild(parts: ChildParts): Child {
   const timers = new Set<NodeJS.Timeout>();
   const waiting: ((exit: ChildExit) => void)[] = [];
   let reason: string | undefined;
+  let killed = false;
   let ended: ChildExit | undefined;
 
   function later(ms: number, run: () => void): void {
@@ -76,12 +77,16 @@ export function watchChild(parts: ChildParts): Child {
   }
 
   function kill(why: string): void {
+    killed = true;
     reason ??= why;
     signalGroup(child.pid, 'SIGKILL');
   }
 
   const lines = lineReader(parts.maxLineBytes, {
-    onLine: (line) => events.onLine(line),
+    onLine(line) {
+      // What a killed child still had in the pipe is of no interest.
+      if (!killed) events.onLine(line);
+    },
     onTooLong: () => kill('flood'),
   });
   child.stdout.on('data', (chunk: Buffer) => {

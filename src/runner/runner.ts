@@ -36,6 +36,8 @@ export interface RunnerLimits {
   readonly termGraceMs: number;
   /** All children of this gateway together. */
   readonly maxChildren: number;
+  /** Children of one `owner`: nobody takes all of them. */
+  readonly maxChildrenPerOwner: number;
 }
 
 export interface ChildSpec extends Program {
@@ -44,6 +46,8 @@ export interface ChildSpec extends Program {
   readonly cwd?: string | undefined;
   /** For the log: which server this is. */
   readonly label?: string;
+  /** Whose share of the children it counts against. */
+  readonly owner?: string;
 }
 
 export interface Runner {
@@ -64,20 +68,28 @@ const defaults: RunnerLimits = {
   closeGraceMs: 2000,
   termGraceMs: 3000,
   maxChildren: 500,
+  maxChildrenPerOwner: 20,
 };
 
 export function openRunner(deps: RunnerDeps): Runner {
   const limits = { ...defaults, ...deps.limits };
   const prefix = `${randomBytes(9).toString('hex')}.`;
   const watchdog = process.platform === 'win32' ? noWatchdog : openWatchdog(prefix, deps.log);
-  const children = new Set<Child>();
+  const children = new Map<Child, string | undefined>();
   let count = 0;
   let closing = false;
+
+  function isGreedy(owner: string | undefined): boolean {
+    if (owner === undefined) return false;
+    let share = 0;
+    for (const other of children.values()) if (other === owner) share++;
+    return share >= limits.maxChildrenPerOwner;
+  }
 
   return {
     spawn(spec, events) {
       if (closing) throw new GatehouseError('shutting_down');
-      if (children.size >= limits.maxChildren) throw new GatehouseError('upstream_busy');
+      if (children.size >= limits.maxChildren || isGreedy(spec.owner)) throw new GatehouseError('upstream_busy');
       const mark = `${prefix}${++count}.`;
       const program = spec.command.includes('\0') ? refuse() : (deps.wrap?.(spec.command, spec.args) ?? spec);
       const environment = buildEnvironment(deps.env ?? process.env, spec.env);
@@ -103,7 +115,7 @@ export function openRunner(deps: RunnerDeps): Runner {
         events,
         onGone,
       });
-      children.add(child);
+      children.set(child, spec.owner);
       if (process_.pid !== undefined) watchdog.add(process_.pid, mark);
       return child;
     },
@@ -112,7 +124,7 @@ export function openRunner(deps: RunnerDeps): Runner {
     },
     async close() {
       closing = true;
-      await Promise.all([...children].map((child) => child.stop()));
+      await Promise.all([...children.keys()].map((child) => child.stop()));
       await watchdog.close();
     },
   };

@@ -8,7 +8,7 @@ describe('who is let in', () => {
   let staffKey: string;
   beforeAll(async () => {
     world = await startWorld();
-    staffKey = await createKey(world.gateway, 'demo', '--role', 'staff');
+    staffKey = await createKey(world.gateway, 'demo', '--roles', 'staff');
   });
   afterAll(() => world?.close());
   beforeEach(() => world.upstream.clear());

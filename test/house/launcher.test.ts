@@ -26,12 +26,13 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 const writeMain = (text: string, file = 'src/main.ts') => writeFileSync(join(root, file), text);
 const npmCalls = () => (existsSync(join(root, 'calls.txt')) ? readFileSync(join(root, 'calls.txt'), 'utf8') : '');
 
-function launch(args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+function launch(args: readonly string[], env: Readonly<Record<string, string>> = {}, detached = false): ChildProcess {
   const { NODE_OPTIONS: _, ...inherited } = process.env;
   const path = [join(root, 'tools'), process.env.PATH].join(delimiter);
   return spawn(process.execPath, [join(root, 'bin/gatehouse.mjs'), ...args], {
     env: { ...inherited, PATH: path, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached,
   });
 }
 
@@ -59,6 +60,40 @@ test.each([{}, otherNode])('a signal reaches main.ts once and its end is kept (%
   const child = launch([], env);
   child.stdout?.once('data', () => child.kill('SIGTERM'));
   expect(await end(child)).toEqual({ code: 3, signal: null, out: 'ready\nbye\n' });
+});
+
+test.each([{}, otherNode])('a signal to the whole process group reaches main.ts once (%o)', async (env) => {
+  writeMain(
+    `let count = 0; process.on('SIGINT', () => { count += 1; setTimeout(() => { console.log(count); process.exit(); }, 100); });
+     setInterval(() => {}, 1000); console.log('ready');`,
+  );
+  const child = launch([], env, true);
+  child.stdout?.once('data', () => process.kill(-(child.pid ?? 0), 'SIGINT'));
+  expect((await end(child)).out).toBe('ready\n1\n');
+});
+
+test('when the launcher is killed outright, main.ts is told to end', async () => {
+  writeMain(
+    `process.on('SIGTERM', () => { console.log('bye'); process.exit(); }); setInterval(() => {}, 1000); console.log('ready');`,
+  );
+  const child = launch([], otherNode);
+  child.stdout?.once('data', () => child.kill('SIGKILL'));
+  expect((await end(child)).out).toBe('ready\nbye\n');
+});
+
+/** Started by npm, ended by a signal to npm alone or to its whole process group. */
+test.each([1, -1])('when npm is ended, main.ts is told to end, once (%i)', async (sign) => {
+  writeMain(
+    `let count = 0; process.on('SIGTERM', () => { count += 1; setTimeout(() => { console.log(count); process.exit(); }, 600); });
+     setInterval(() => {}, 1000); setTimeout(() => console.log('ready'), 400);`,
+  );
+  const manifest = { type: 'module', scripts: { start: 'node bin/gatehouse.mjs serve' } };
+  writeFileSync(join(root, 'package.json'), JSON.stringify(manifest));
+  mkdirSync(join(root, 'node_modules'));
+  cpSync(join(root, 'package-lock.json'), join(root, 'node_modules/.package-lock.json'));
+  const npm = spawn('npm', ['start', '--silent'], { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], detached: true });
+  npm.stdout.once('data', () => process.kill(sign * (npm.pid ?? 0), 'SIGTERM'));
+  expect((await end(npm)).out).toBe('ready\n1\n');
 });
 
 test('main.ts killed by a signal is seen as that', async () => {

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,6 @@ import { z } from 'zod';
 
 export interface PostgresServer {
   readonly port: number;
-  readonly password: string;
   /** The superuser's URL of one database. */
   url(database: string): string;
   stop(): Promise<void>;
@@ -32,7 +31,6 @@ const links = z.array(z.object({ source: z.string(), target: z.string() }));
 
 export async function startPostgres(): Promise<PostgresServer> {
   const folder = await mkdtemp(join(await realpath(tmpdir()), 'gatehouse-postgres-'));
-  const removeFolder = () => rmSync(folder, { recursive: true, force: true });
   try {
     chmodSync(folder, 0o755);
     const bin = join(await copyBinaries(folder), 'bin');
@@ -44,31 +42,46 @@ export async function startPostgres(): Promise<PostgresServer> {
     await initialize({ bin, folder, data, password, runner });
     const port = await freePort();
     const server = { child: await launch({ bin, data, port, runner }) };
-    const stop = async (signal: NodeJS.Signals) => endChild(server.child, signal);
-    // Also when the process ends without a word: nothing may stay behind.
-    const lastResort = () => {
-      server.child.kill('SIGQUIT');
-      removeFolder();
-    };
-    process.once('exit', lastResort);
+    const removeAll = guard(folder);
     return {
       port,
-      password,
       url: (database) => `postgresql://postgres:${password}@127.0.0.1:${port}/${database}`,
       async stop() {
-        process.removeListener('exit', lastResort);
-        await stop('SIGINT');
-        await rm(folder, { recursive: true, force: true });
+        await endChild(server.child, 'SIGINT');
+        await removeAll();
       },
-      kill: () => stop('SIGQUIT'),
+      kill: () => endChild(server.child, 'SIGQUIT'),
       async start() {
         server.child = await launch({ bin, data, port, runner });
       },
     };
   } catch (error) {
-    removeFolder();
+    await rm(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+const guardScript = `cat > /dev/null
+pid=$(head -n 1 "$1/data/postmaster.pid" 2> /dev/null)
+for turn in 1 2 3 4 5 6 7 8 9 10; do
+  [ -n "$pid" ] && kill -QUIT "$pid" 2> /dev/null && sleep 0.2 || break
+done
+rm -rf "$1"`;
+
+/**
+ * Ends the server and removes its folder when this process is gone, however it went: a shell of its own session waits
+ * for the end of its standard input. The returned function makes it do so now.
+ */
+function guard(folder: string): () => Promise<void> {
+  if (process.platform === 'win32') return () => rm(folder, { recursive: true, force: true });
+  const shell = spawn('sh', ['-c', guardScript, 'sh', folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  shell.unref();
+  const ended = new Promise<void>((resolve) => shell.once('close', () => resolve()));
+  return () => {
+    shell.ref();
+    shell.stdin.end();
+    return ended;
+  };
 }
 
 /** npm packs no symbolic links, and with --ignore-scripts nobody makes them: they are listed in pg-symlinks.json. */

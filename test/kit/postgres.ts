@@ -62,6 +62,17 @@ export async function createEmptyDatabase(from = 'template0'): Promise<string> {
   return withName(await findServer(), name);
 }
 
+/** One query as the superuser of a database by URL. */
+export async function sqlOf(url: string, query: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(query)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
 async function ensureTemplate(): Promise<string> {
   const client = new pg.Client({ connectionString: await findServer() });
   await client.connect();
@@ -86,13 +97,7 @@ async function makeTemplate(client: pg.Client): Promise<void> {
 }
 
 async function asSuperuser(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: await findServer() });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
-  }
+  await sqlOf(await findServer(), statement);
 }
 
 let found: Promise<string> | undefined;

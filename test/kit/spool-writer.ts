@@ -1,6 +1,6 @@
 /**
  * A process that is made to be killed: writes call records for ever, prints the id of each one that was acknowledged, and
- * inserts (slowly) by appending ids to a file. Arguments: spool directory, file of inserted ids.
+ * inserts (slowly) by appending ids to a file. Arguments: spool directory, file of inserted ids, bytes of a segment.
  */
 import { appendFileSync, writeSync } from 'node:fs';
 import { setTimeout as after } from 'node:timers/promises';
@@ -9,13 +9,13 @@ import { silentLog } from '#core/log.ts';
 import { callRecord } from '#kit/call-records.ts';
 import { openSpool } from '#records/spool.ts';
 
-const [directory = '', inserted = ''] = process.argv.slice(2);
+const [directory = '', inserted = '', segmentBytes = '8192'] = process.argv.slice(2);
 const spool = openSpool({
   directory,
   clock: systemClock,
   log: silentLog,
   flushEveryMs: 20,
-  segmentBytes: 8192,
+  segmentBytes: Number(segmentBytes),
   insert: async (records) => {
     await after(5);
     appendFileSync(inserted, records.map((record) => `${record.id}\n`).join(''));

@@ -28,11 +28,12 @@ const makeRole = (role: string) => `do $$ begin
   exception when duplicate_object or unique_violation then null; -- made beside us for another database of the cluster
   end $$`;
 
-/** A superuser needs no membership; everybody else must be a member to SET ROLE. */
+/** A superuser needs no membership; everybody else must be a member to SET ROLE: by right, or by an administrator's grant. */
 const joinRole = (role: string) => `do $$ begin
-    if not (select rolsuper from pg_roles where rolname = current_user) then
-      execute format('grant ${role} to %I', current_user);
-    end if;
+    if (select rolsuper from pg_roles where rolname = current_user) then return; end if;
+    execute format('grant ${role} to %I', current_user);
+  exception when insufficient_privilege then
+    if not pg_has_role(current_user, '${role}', 'MEMBER') then raise; end if;
   end $$`;
 
 const policies = organizationTables.flatMap(([table, column]) => {
@@ -66,7 +67,7 @@ export const isolation: readonly string[] = [
   'grant usage on schema gateway to gatehouse_app, gatehouse_platform, gatehouse_operator',
   ...policies,
   `grant select, insert, update, delete on ${configuration}, gateway.servers to gatehouse_app, gatehouse_platform`,
-  'grant select, update on gateway.organizations to gatehouse_app',
+  'grant select, update (name, updated_at) on gateway.organizations to gatehouse_app',
   'grant select, insert, update, delete on gateway.organizations to gatehouse_platform',
   // Rows of the trail are never removed by the gateway's own roles, and a closed one is never changed.
   'grant select, insert, update on gateway.audit to gatehouse_platform',
@@ -94,6 +95,20 @@ export const isolation: readonly string[] = [
      for each row execute function gateway.check_server_owner()`,
   `create trigger check_server_owner before insert or update on gateway.enablements
      for each row execute function gateway.check_server_owner()`,
+  // A slug and an external id name in one space: each is looked up in a URL's first segment.
+  `create function gateway.check_names() returns trigger language plpgsql security definer
+     set search_path = pg_catalog as $$ begin
+     perform pg_advisory_xact_lock(hashtext('gateway.organization_names'));
+     if exists (
+       select from gateway.organizations o
+       where o.id <> new.id and (o.slug in (new.slug, new.external_id) or o.external_id in (new.slug, new.external_id))
+     ) then
+       raise exception 'the name belongs to another organization' using errcode = '23505';
+     end if;
+     return new;
+   end $$`,
+  `create trigger check_names before insert or update of slug, external_id on gateway.organizations
+     for each row execute function gateway.check_names()`,
   `create function gateway.count_version() returns trigger language plpgsql set search_path = pg_catalog as $$ begin
      new.version := old.version + (new.sealed is distinct from old.sealed
        or new.header_name is distinct from old.header_name

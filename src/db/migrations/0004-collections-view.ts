@@ -21,6 +21,8 @@ const organizationFunction = `create function gateway.organization_named(asked t
   set search_path = pg_catalog as $$
   declare found uuid; wanted text; free text; n integer := 1;
   begin
+    -- Two that make the same one at once: the second waits here, then finds it.
+    perform pg_advisory_xact_lock(hashtext('gateway.organization_names'));
     select o.id into found from gateway.organizations o
       where o.external_id = asked or o.slug = asked or o.id::text = lower(asked)
       order by (o.id::text = lower(asked)) desc, (o.slug = asked) desc limit 1;

@@ -99,7 +99,8 @@ async function startOf(pid: number): Promise<string | undefined> {
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
     const line = await readFile(`/proc/${pid}/stat`, 'utf8');
     const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-    return `${boot.trim()}:${fields[19]}`;
+    // A zombie has ended, though its parent hasn't looked yet.
+    return fields[0] === 'Z' ? 'ended' : `${boot.trim()}:${fields[19]}`;
   } catch {
     return undefined;
   }

@@ -3,13 +3,22 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import { uuidv7 } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
+import { Secret } from '#core/secret.ts';
+import type { Change } from '#db/change-feed.ts';
 import { migrations } from '#db/migrate.ts';
+import { openChangeFeed } from '#db/notified-change-feed.ts';
 import { openDb } from '#db/open.ts';
-import { withPlatform } from '#db/scope.ts';
+import { withOrganization, withPlatform } from '#db/scope.ts';
+import type { CallRecord } from '#records/call-record.ts';
+import { insertCallRecords } from '#records/call-rows.ts';
 import { insertOrganization, listOrganizations } from '#records/organizations.ts';
+import { createCollection } from '#records/ragie-collections.ts';
+import { openSnapshotStore } from '#records/snapshot-store.ts';
 import { describeDatabase } from '../database.contract.ts';
 import type { Database } from '../database.ts';
 import { lockDirectory } from './lock.ts';
@@ -58,6 +67,108 @@ describe('the data directory', () => {
     await (await open('held')).close();
   });
 });
+
+describe('the gateway on PGlite', () => {
+  test('keeps organizations, collections, call records and changes as on a server', async () => {
+    const database = await open('smoke');
+    const db = openDb(database.dialect);
+    const feed = await openChangeFeed({ db, notifications: database, log: silentLog });
+    const store = openSnapshotStore({ db, feed, clock: systemClock, log: silentLog });
+    const vault = { seal: async () => 'gw1.sealed', open: async () => new Secret('') };
+    const input = { organizationId: 'org_1', partition: 'p', ragieApiKey: 'k', allowedRoles: ['admin'] };
+    await createCollection(db, { ...input, name: 'docs' }, vault);
+    await createCollection(db, { ...input, name: 'docs', organizationId: 'org_2' }, vault);
+    const first = await store.load('org_1');
+    expect(first?.endpoints.get('docs')?.bindings[0]?.server).toMatchObject({ key: 'ragie', enabled: true });
+    const changed = Promise.withResolvers<Change>();
+    feed.subscribe(changed.resolve);
+    await createCollection(db, { ...input, name: 'more' }, vault);
+    expect(await changed.promise).toEqual({ kind: 'organization', id: first?.id });
+    await expect.poll(() => store.find('org_1')?.endpoints.has('more')).toBe(true);
+    if (!first) throw new Error('no organization');
+    const seen = await withOrganization(db, first.id, ({ tx }) =>
+      tx.withSchema('public').selectFrom('collections').select('name').orderBy('name').execute(),
+    );
+    expect(seen).toEqual([{ name: 'docs' }, { name: 'more' }]);
+    await insertCallRecords(db, [
+      { ...call, org: first.id },
+      { ...call, id: uuidv7(1_800_000_000_001) },
+    ]);
+    const rows = await withOrganization(db, first.id, ({ tx }) => tx.selectFrom('audit').select('open').execute());
+    expect(rows).toEqual([{ open: false }]);
+    await store.close();
+    await feed.close();
+    await database.close();
+  });
+
+  test('loses nothing it acknowledged when it is killed under writes [R16]', async () => {
+    const directory = join(folder, 'second');
+    for (let round = 0; round < 2; round++) {
+      const writer = spawn(
+        process.execPath,
+        ['--input-type=module-typescript', '-e', writerScript, directory, String(round)],
+        {
+          cwd: new URL('../../../..', import.meta.url),
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      const ended = once(writer, 'close');
+      let acknowledged = 0;
+      for await (const line of createInterface({ input: writer.stdout })) {
+        acknowledged = Number(line);
+        if (acknowledged === 20 + round * 7) writer.kill('SIGKILL');
+      }
+      await ended;
+      const database = await open('second');
+      const found = await withPlatform(openDb(database.dialect), listOrganizations);
+      expect(found.filter(({ slug }) => slug.startsWith(`w${round}-`)).length).toBeGreaterThanOrEqual(acknowledged);
+      await database.close();
+    }
+  });
+});
+
+const writerScript = `
+  import { pglite } from ${JSON.stringify(new URL('./pglite.ts', import.meta.url).href)};
+  import { migrations } from '#db/migrate.ts';
+  import { openDb } from '#db/open.ts';
+  import { withOrganization, withPlatform } from '#db/scope.ts';
+  import { silentLog } from '#core/log.ts';
+  import { systemClock } from '#core/clock.ts';
+  import { insertOrganization } from '#records/organizations.ts';
+  const [directory, round] = process.argv.slice(1);
+  const database = await pglite.open({ directory }, { migrations, clock: systemClock, log: silentLog });
+  const db = openDb(database.dialect);
+  for (let n = 1; ; n++) {
+    await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'w' + round + '-' + n, name: 'x' }));
+    console.log(n);
+  }`;
+
+const call: CallRecord = {
+  id: uuidv7(1_800_000_000_000),
+  at: 1_800_000_000_000,
+  requestId: 'r',
+  org: null,
+  principalKind: null,
+  issuer: null,
+  subject: null,
+  email: null,
+  clientAddress: '::1',
+  userAgent: null,
+  httpMethod: 'POST',
+  path: '/mcp',
+  endpoint: null,
+  server: null,
+  rpcMethod: null,
+  name: null,
+  decision: 'allow',
+  reason: null,
+  status: 200,
+  open: false,
+  durationMs: 1,
+  upstreamMs: null,
+  bytesIn: 0,
+  bytesOut: 0,
+};
 
 describe('the lock', () => {
   const holderScript = `

@@ -14,6 +14,10 @@ import { GatehouseError } from '#core/error.ts';
 import { applicationRole, type Database, type DatabaseDeps } from '../database.ts';
 import { lockDirectory } from './lock.ts';
 import { getSeed } from './seed.ts';
+import { withWatchdog } from './watchdog.ts';
+
+/** No query of ours takes as long inside one process; after a full disk PGlite never answers again. */
+const stuckMs = 5_000;
 
 const config = z.strictObject({
   /** Made if missing; holds `postgres/` and `postgres.lock`. */
@@ -105,7 +109,7 @@ function asDatabase(engine: PGlite, release: () => Promise<void>): Database {
 
 /** Kysely's `destroy` must not close the engine: `Database.close` does, and releases the lock after it. */
 function sharedDialect(engine: PGlite): Dialect {
-  const dialect = new PGliteDialect({ pglite: engine });
+  const dialect = withWatchdog(new PGliteDialect({ pglite: engine }), stuckMs);
   return {
     createAdapter: () => dialect.createAdapter(),
     createIntrospector: (db) => dialect.createIntrospector(db),

@@ -1,0 +1,226 @@
+/**
+ * One child as a JSON-RPC peer: ids are minted here, so callers can't collide (SECURITY C5), and whoever waits for an
+ * answer is told when the child ends.
+ */
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Log } from '#core/log.ts';
+import { findMember } from '#mcp/message.ts';
+import type { StdioCall } from './call.ts';
+import { errorLine, type Line, mintedNumber, notificationLine, onOneLine, parseLine, rawOf } from './line.ts';
+import type { ProcessChild, ProcessExit } from './process.ts';
+
+export interface ConnectionEvents {
+  /** A request or notification of the child. */
+  onMessage(line: Line, connection: Connection): void;
+  onExit(exit: ProcessExit, connection: Connection): void;
+}
+
+export interface Waiting {
+  /** Undefined for what the gateway itself asked. */
+  readonly call: StdioCall | undefined;
+  answered(line: Line): void;
+  lost(): void;
+}
+
+export interface ConnectionOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly events: ConnectionEvents;
+  /** Lines that are no JSON-RPC, within a minute, before the child is ended. */
+  readonly maxGarbagePerMinute: number;
+}
+
+/** Unread input that a child may leave in its pipe before new calls are refused. */
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+
+const ABANDONED_MS = 60_000;
+
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #child: ProcessChild;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly startedAt: number;
+  #lastUsedAt: number;
+  #nextId = 1;
+  #garbage = 0;
+  #garbageSince = 0;
+  #initialized = false;
+  #ended = false;
+  /** Takes no new calls: it is being stopped, or too old. */
+  retired = false;
+  /** The child's answer to `initialize`, kept for every later client of it. */
+  initialize: Line | undefined;
+
+  /** Throws what the runner throws. */
+  constructor(
+    spawn: (events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }) => ProcessChild,
+    options: ConnectionOptions,
+  ) {
+    this.#options = options;
+    this.startedAt = this.#lastUsedAt = options.clock.monotonic();
+    this.#child = spawn({ onLine: (bytes) => this.#onLine(bytes), onExit: (exit) => this.#onExit(exit) });
+  }
+
+  get usable(): boolean {
+    return !this.#ended && !this.retired;
+  }
+
+  /** There is no such program, or it may not be run. */
+  get unspawned(): boolean {
+    return this.#child.pid === undefined;
+  }
+
+  get alive(): boolean {
+    return !this.#ended;
+  }
+
+  get busy(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  get lastUsedAt(): number {
+    return this.#lastUsedAt;
+  }
+
+  /** Registers who waits for the answer to the id it returns. Throws GatehouseError `upstream_busy`, `upstream_broken`. */
+  register(waiting: Waiting): number {
+    if (this.#ended) throw new GatehouseError('upstream_broken');
+    if (this.#child.pendingBytes > MAX_PENDING_BYTES) throw new GatehouseError('upstream_busy');
+    const id = this.#nextId++;
+    this.#waiting.set(id, waiting);
+    this.#lastUsedAt = this.#options.clock.monotonic();
+    return id;
+  }
+
+  forget(id: number): void {
+    this.#waiting.delete(id);
+    this.#lastUsedAt = this.#options.clock.monotonic();
+  }
+
+  /**
+   * Nobody waits for the answer any more, but the child may still be at it: until then it counts as a call in flight, so
+   * that what the child asks meanwhile isn't taken for another caller's.
+   */
+  abandon(id: number, reason: string): void {
+    const call = this.#waiting.get(id)?.call;
+    if (!call || this.#ended) return;
+    this.#waiting.set(id, { call, answered() {}, lost() {} });
+    setTimeout(() => this.#waiting.delete(id), ABANDONED_MS).unref();
+    this.write(notificationLine('notifications/cancelled', { requestId: id, reason }));
+  }
+
+  *calls(): Generator<StdioCall> {
+    for (const { call } of this.#waiting.values()) if (call) yield call;
+  }
+
+  find(id: number | undefined): StdioCall | undefined {
+    return id === undefined ? undefined : this.#waiting.get(id)?.call;
+  }
+
+  write(line: Buffer): void {
+    this.#child.write(onOneLine(line));
+  }
+
+  /** Once per child, whoever asks first: the clients' own ones are not passed on. */
+  sendInitialized(): void {
+    if (this.#initialized || !this.initialize) return;
+    this.#initialized = true;
+    this.write(notificationLine('notifications/initialized'));
+  }
+
+  /** A request of the gateway itself. Rejects with GatehouseError `upstream_timeout` or `upstream_unreachable`. */
+  ask(method: string, params: Buffer, timeoutMs: number): Promise<Line> {
+    return new Promise((resolve, reject) => {
+      const id = this.register({
+        call: undefined,
+        answered(line) {
+          clearTimeout(timer);
+          resolve(line);
+        },
+        lost() {
+          clearTimeout(timer);
+          reject(new GatehouseError('upstream_unreachable'));
+        },
+      });
+      const timer = setTimeout(() => {
+        this.forget(id);
+        reject(new GatehouseError('upstream_timeout'));
+      }, timeoutMs);
+      this.write(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params.toString('utf8')}}`));
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.retired = true;
+    await this.#child.stop();
+  }
+
+  #onLine(bytes: Buffer): void {
+    let line: Line;
+    try {
+      line = parseLine(bytes);
+    } catch {
+      this.#onGarbage(bytes);
+      return;
+    }
+    if (line.kind !== 'response') {
+      this.#options.events.onMessage(line, this);
+      return;
+    }
+    const id = mintedNumber(line, line.id);
+    const waiting = id === undefined ? undefined : this.#waiting.get(id);
+    const isAnswer = findMember(line.members, 'result') ?? findMember(line.members, 'error');
+    if (id === undefined || !waiting || !isAnswer) {
+      this.#options.log.debug({}, 'a child answered what nobody waits for');
+      return;
+    }
+    this.forget(id);
+    waiting.answered(line);
+  }
+
+  /** Dropped and counted; if it was meant as an answer, its caller hears so now rather than by timeout. */
+  #onGarbage(bytes: Buffer): void {
+    const now = this.#options.clock.monotonic();
+    if (now - this.#garbageSince > 60_000) {
+      this.#garbageSince = now;
+      this.#garbage = 0;
+    }
+    this.#options.log.warn({ bytes: bytes.length }, 'a child wrote a line that is not JSON-RPC');
+    if (++this.#garbage >= this.#options.maxGarbagePerMinute) {
+      this.#child.kill('garbage');
+      return;
+    }
+    const id = looseId(bytes);
+    const waiting = id === undefined ? undefined : this.#waiting.get(id);
+    if (id === undefined || !waiting) return;
+    this.forget(id);
+    waiting.answered(parseLine(errorLine(String(id), -32603, 'Upstream server sent an invalid message')));
+  }
+
+  #onExit(exit: ProcessExit): void {
+    this.#ended = true;
+    this.retired = true;
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    this.#options.events.onExit(exit, this);
+    for (const { lost } of waiting) lost();
+  }
+}
+
+/** The id of a message that JSON.parse takes and the strict scanner does not. */
+function looseId(bytes: Buffer): number | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'));
+    if (value === null || typeof value !== 'object' || 'method' in value || !('id' in value)) return undefined;
+    return typeof value.id === 'number' ? value.id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The raw `result` of an answer, or undefined when it is an error. */
+export function resultOf(line: Line): Buffer | undefined {
+  const result = findMember(line.members, 'result');
+  return result && rawOf(line, result);
+}

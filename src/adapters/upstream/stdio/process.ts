@@ -1,0 +1,34 @@
+/**
+ * What this adapter needs of the runner, handed to it by the composition root (an adapter doesn't import it).
+ * `openRunner()` of #runner/runner.ts satisfies it.
+ */
+import type { Secret } from '#core/secret.ts';
+
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+  readonly reason: string;
+  readonly stderr: string;
+}
+
+export interface ProcessChild {
+  readonly pid: number | undefined;
+  readonly pendingBytes: number;
+  write(line: Buffer): boolean;
+  stop(): Promise<ProcessExit>;
+  kill(reason: string): void;
+}
+
+export interface ProcessSpec {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | Secret>>;
+  readonly cwd: string | undefined;
+  readonly label: string;
+  /** Whose share of the children it counts against. */
+  readonly owner: string;
+}
+
+export interface ProcessRunner {
+  spawn(spec: ProcessSpec, events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }): ProcessChild;
+}

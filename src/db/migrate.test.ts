@@ -1,0 +1,101 @@
+import { PostgresDialect } from 'kysely';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createEmptyDatabase, createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
+import { insertOrganization } from '#records/organizations.ts';
+import { migrate } from './migrate.ts';
+import { openDb } from './open.ts';
+import { withPlatform } from './scope.ts';
+import { checkIsolation } from './self-test.ts';
+
+let t: TestDatabase;
+beforeAll(async () => {
+  t = await createTestDatabase();
+});
+afterAll(() => t.close());
+
+async function runMigrations(url: string, onClient: (client: pg.PoolClient) => void = () => undefined) {
+  const pool = new pg.Pool({ connectionString: url, max: 1 });
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => {
+    client.on('error', () => undefined);
+    onClient(client);
+  });
+  try {
+    return await migrate(new PostgresDialect({ pool }));
+  } finally {
+    await pool.end();
+  }
+}
+
+test('makes the schema once and finds nothing to do the second time [S0.30]', async () => {
+  const url = await createEmptyDatabase();
+  const first = await runMigrations(url);
+  expect(first.applied.length).toBeGreaterThan(0);
+  expect(await runMigrations(url)).toEqual({ applied: [] });
+});
+
+test('replicas that start together migrate once', async () => {
+  const url = await createEmptyDatabase();
+  const reports = await Promise.all([runMigrations(url), runMigrations(url), runMigrations(url)]);
+  expect(reports.filter((report) => report.applied.length > 0)).toHaveLength(1);
+});
+
+test('a migration that is killed at any statement leaves nothing half done [R28]', async () => {
+  const url = await createEmptyDatabase();
+  for (const deadly of [1, 5, 12, 40, 90, 130]) {
+    await expect(runMigrations(url, (client) => killAt(client, deadly))).rejects.toThrow();
+  }
+  const report = await runMigrations(url);
+  expect(report.applied.length).toBeGreaterThan(0);
+  const database = await openTestDatabase(url);
+  await checkIsolation(openDb(database.dialect));
+  await database.close();
+});
+
+/** Breaks the connection in place of its nth statement. */
+function killAt(client: pg.PoolClient, deadly: number): void {
+  const query = client.query.bind(client);
+  let statements = 0;
+  Object.assign(client, {
+    query: (...given: Parameters<typeof query>) => {
+      statements += 1;
+      if (statements === deadly) Reflect.get(client, 'connection').stream.destroy();
+      return query(...given);
+    },
+  });
+}
+
+test('a schema newer than this version is left alone [R28]', async () => {
+  await t.sql(`insert into gateway.migration values ('9999-future', '2030-01-01T00:00:00.000Z')`);
+  expect(await runMigrations(t.url)).toEqual({ applied: [] });
+});
+
+test('a user with CREATEROLE who owns the database can install it, and is bound by it', async () => {
+  const url = new URL(await createEmptyDatabase());
+  const name = url.pathname.slice(1);
+  await t.sql(`create role owner_of_${name} login createrole password 'pass'`);
+  await t.sql(`alter database ${name} owner to owner_of_${name}`);
+  url.username = `owner_of_${name}`;
+  url.password = 'pass';
+  // Another superuser made the roles of this cluster: being a member is what an administrator grants.
+  await t.sql(`grant gatehouse_app, gatehouse_platform to owner_of_${name}`);
+  const database = await openTestDatabase(url.href);
+  const db = openDb(database.dialect);
+  await checkIsolation(db);
+  const made = await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'acme', name: 'Acme' }));
+  expect(made.slug).toBe('acme');
+  await database.close();
+});
+
+test('a user without the right to create is told what is missing', async () => {
+  const url = new URL(await createEmptyDatabase());
+  const name = url.pathname.slice(1);
+  await t.sql(`create role guest_of_${name} login password 'pass'`);
+  url.username = `guest_of_${name}`;
+  url.password = 'pass';
+  await expect(openTestDatabase(url.href)).rejects.toMatchObject({
+    code: 'setting',
+    message: expect.stringContaining('CREATEROLE'),
+  });
+});

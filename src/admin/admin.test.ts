@@ -351,7 +351,7 @@ test('the demo is made once, with one key, and what an operator switched off sta
   };
   const first = await ensureDemo(records, options);
   expect(looksLikeApiKey(first.firstKey?.reveal() ?? '')).toBe(true);
-  expect(first.servers).toEqual(['echo-stateful', 'echo-stateless', 'time', 'fetch', 'memory']);
+  expect(first.servers).toEqual(['time', 'fetch', 'echo-stateful', 'echo-stateless', 'memory']);
   const time = (await records.listServers()).find((row) => row.key === 'time');
   if (!time) throw new Error('the demo has no server "time"');
   await records.putEnablement(first.organization.id, time.id, { enabled: false, allMembers: false, allowedRoles: [] });

@@ -120,6 +120,7 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
     url: 'http://localhost:3000',
     endpoints: ['/demo/mcp/everything', '/demo/mcp/time'],
     key: 'gw_test_KEY',
+    command: 'gatehouse',
   });
   const url = 'http://localhost:3000/demo/mcp/everything';
   expect(text()).toMatch(/✓ Open \d/);
@@ -135,7 +136,7 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
 
 test('a later start shows no key', () => {
   const { banner: shown, text } = banner({});
-  shown.welcome({ url: 'http://localhost:3000', endpoints: ['/demo/mcp/time'], key: undefined });
+  shown.welcome({ url: 'http://localhost:3000', endpoints: ['/demo/mcp/time'], key: undefined, command: 'gatehouse' });
   expect(text()).not.toContain('shown once');
   expect(text()).toContain('$GATEHOUSE_KEY');
 });

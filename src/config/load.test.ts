@@ -166,6 +166,15 @@ test('.env knows quotes, comments, references and what only looks like one', () 
   });
 });
 
+test('.env.example works as .env as it stands [S0.20] [S0.21]', async () => {
+  const source = await readFile(join(import.meta.dirname, '../../.env.example'), 'utf8');
+  const config = load({}, { '.env': source });
+  expect(config.database.url?.reveal()).toBe(database);
+  expect(config.identity[0]?.read()).toMatchObject({ authorizationServerUrl: 'https://api.workos.com/auth/v1' });
+  expect(config.telemetry).toMatchObject({ logLevel: 'info', logFormat: 'pretty' });
+  expect(() => load({ NODE_ENV: 'production' }, { '.env': source })).toThrow('placeholder');
+});
+
 test('environment over file over default', () => {
   const source = 'http:\n  port: 4000\n  host: localhost\n';
   expect(yaml(source).http).toMatchObject({ port: 4000, host: 'localhost' });

@@ -1,5 +1,7 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
+import { type Builtins, openBuiltins } from '#adapters/upstream/builtin/builtin.ts';
 import { openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
+import { openStdioUpstream } from '#adapters/upstream/stdio/stdio.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -25,6 +27,8 @@ export async function openUpstreamOpener(
   const { clock, log, egress, closers } = deps;
   const runner = openRunner({ clock, log, env: deps.env });
   closers.add('runner', () => runner.close());
+  const builtins: Builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
+  closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
   const http = {
     connections: upstream.concurrentCalls,
@@ -41,6 +45,10 @@ export async function openUpstreamOpener(
       // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
       return openHttpUpstream({ ...http, transport, ...(target.org === undefined ? {} : { connect }) });
     }
+    if (transport.kind === 'builtin') {
+      const socketPath = builtins.socketPathFor(transport.name);
+      return openHttpUpstream({ ...http, transport: { kind: 'http', url: 'http://builtin.invalid/mcp' }, socketPath });
+    }
     if (config.runner.sandbox === 'auto' && !config.demo) {
       throw new GatehouseError('upstream_unreachable', {
         cause: new Error(
@@ -48,7 +56,7 @@ export async function openUpstreamOpener(
         ),
       });
     }
-    throw new GatehouseError('upstream_unreachable');
+    return openStdioUpstream({ ...target, transport }, { clock, log, runner, options: stdioOptions(config) });
   };
 }
 

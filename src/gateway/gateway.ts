@@ -81,7 +81,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const error = asGatehouseError(thrown);
     if (call.accounted) return;
     account(call, { status: error.row.http, open: false, error }, () => {
-      if (!call.res.headersSent && !call.res.destroyed) renderError(call.res, call, { error, options: deps.render });
+      // The listener may have answered a broken request itself.
+      const open = !call.res.headersSent && call.res.socket?.writableEnded === false;
+      if (open) renderError(call.res, call, { error, options: deps.render });
     });
   }
 

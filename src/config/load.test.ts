@@ -175,6 +175,14 @@ test('.env.example works as .env as it stands [S0.20] [S0.21]', async () => {
   expect(() => load({ NODE_ENV: 'production' }, { '.env': source })).toThrow('placeholder');
 });
 
+test('the example configuration is accepted as it stands', async () => {
+  const source = await readFile(join(import.meta.dirname, '../../examples/gatehouse.yaml'), 'utf8');
+  const config = yaml(source);
+  expect(config.demo).toBe(true);
+  expect(config.http.port).toBe(3000);
+  expect(config.collections[0]?.bindings[0]?.enforced).toEqual({ retrieve: { filter: { department: 'people' } } });
+});
+
 test('environment over file over default', () => {
   const source = 'http:\n  port: 4000\n  host: localhost\n';
   expect(yaml(source).http).toMatchObject({ port: 4000, host: 'localhost' });

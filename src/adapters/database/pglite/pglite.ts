@@ -12,12 +12,14 @@ import { z } from 'zod';
 import type { Adapter } from '#core/adapter.ts';
 import { GatehouseError } from '#core/error.ts';
 import { applicationRole, type Database, type DatabaseDeps } from '../database.ts';
+import { type BlockGuard, openBlockGuard } from './block-guard.ts';
 import { lockDirectory } from './lock.ts';
 import { getSeed } from './seed.ts';
 import { withWatchdog } from './watchdog.ts';
 
 /** No query of ours takes as long inside one process; after a full disk PGlite never answers again. */
 const stuckMs = 5_000;
+const blockedMs = 6_000;
 
 const config = z.strictObject({
   /** Made if missing; holds `postgres/` and `postgres.lock`. */
@@ -91,9 +93,10 @@ async function seedName({ migrations }: DatabaseDeps): Promise<string> {
 
 function asDatabase(engine: PGlite, release: () => Promise<void>): Database {
   let closing: Promise<void> | undefined;
+  const guard = openBlockGuard(blockedMs);
   return {
     kind: 'pglite',
-    dialect: sharedDialect(engine),
+    dialect: sharedDialect(engine, guard),
     async listen(channel, onPayload) {
       const end = await engine.listen(channel, onPayload);
       return async () => {
@@ -101,15 +104,20 @@ function asDatabase(engine: PGlite, release: () => Promise<void>): Database {
       };
     },
     close() {
-      closing ??= (engine.closed ? Promise.resolve() : engine.close()).then(release);
+      closing ??= closeAll(engine, guard).then(release);
       return closing;
     },
   };
 }
 
+async function closeAll(engine: PGlite, guard: BlockGuard): Promise<void> {
+  if (!engine.closed) await engine.close();
+  await guard.close();
+}
+
 /** Kysely's `destroy` must not close the engine: `Database.close` does, and releases the lock after it. */
-function sharedDialect(engine: PGlite): Dialect {
-  const dialect = withWatchdog(new PGliteDialect({ pglite: engine }), stuckMs);
+function sharedDialect(engine: PGlite, guard?: BlockGuard): Dialect {
+  const dialect = withWatchdog(new PGliteDialect({ pglite: engine }), stuckMs, guard);
   return {
     createAdapter: () => dialect.createAdapter(),
     createIntrospector: (db) => dialect.createIntrospector(db),

@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { DummyDriver, Kysely, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { withWatchdog } from './watchdog.ts';
@@ -43,4 +46,25 @@ test('a transaction in which a query hangs fails, and does not hang in its rollb
   const { db } = openSlowDatabase(100);
   const work = db.transaction().execute((tx) => sql`select 1`.execute(tx));
   await expect(work).rejects.toMatchObject({ code: 'storage_unavailable' });
+});
+
+const blockedScript = `
+  import { openBlockGuard } from ${JSON.stringify(new URL('./block-guard.ts', import.meta.url).href)};
+  const guard = openBlockGuard(1_000);
+  guard.enter()();
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  console.log('an ended statement harms nothing');
+  guard.enter();
+  for (;;);`;
+
+test('a statement that blocks the whole process ends it, with a word on why [R15]', async () => {
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', blockedScript]);
+  const [said, complaint, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  expect({ code, signal }).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(said).toContain('harms nothing');
+  expect(complaint).toContain('is the disk full?');
 });

@@ -4,14 +4,15 @@
  */
 import type { DatabaseConnection, Dialect, Driver, TransactionSettings } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
+import type { BlockGuard } from './block-guard.ts';
 
 /** Milliseconds a statement may take before it counts as hanging. */
-export function withWatchdog(dialect: Dialect, stuckMs: number): Dialect {
+export function withWatchdog(dialect: Dialect, stuckMs: number, guard?: BlockGuard): Dialect {
   return {
     createAdapter: () => dialect.createAdapter(),
     createIntrospector: (db) => dialect.createIntrospector(db),
     createQueryCompiler: () => dialect.createQueryCompiler(),
-    createDriver: () => watch(dialect.createDriver(), openWatchdog(stuckMs)),
+    createDriver: () => watch(dialect.createDriver(), openWatchdog(stuckMs, guard)),
   };
 }
 
@@ -21,7 +22,7 @@ interface Watchdog {
   readonly stuck: boolean;
 }
 
-function openWatchdog(stuckMs: number): Watchdog {
+function openWatchdog(stuckMs: number, guard: BlockGuard | undefined): Watchdog {
   let hanging = 0;
   const unavailable = () =>
     new GatehouseError('storage_unavailable', { cause: new Error('the embedded database hangs') });
@@ -31,9 +32,11 @@ function openWatchdog(stuckMs: number): Watchdog {
     },
     async limit(work) {
       if (hanging > 0) throw unavailable();
+      const leave = guard?.enter();
       const running = work();
       const { promise: late, reject } = Promise.withResolvers<never>();
       const timer = setTimeout(() => {
+        leave?.();
         hanging += 1;
         const answered = () => {
           hanging -= 1;
@@ -45,6 +48,7 @@ function openWatchdog(stuckMs: number): Watchdog {
         return await Promise.race([running, late]);
       } finally {
         clearTimeout(timer);
+        leave?.();
       }
     },
   };

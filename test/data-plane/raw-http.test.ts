@@ -82,7 +82,7 @@ const corpus: readonly Case[] = [
   { what: 'chunk size with 0x', raw: `${line}${usual}Transfer-Encoding: chunked\r\n\r\n0x${chunked}` },
   {
     what: 'chunk extension flood',
-    raw: `${line}${usual}Transfer-Encoding: chunked\r\n\r\n${`1;${'x'.repeat(15_000)}\r\n{\r\n`.repeat(4)}`,
+    raw: `${line}${usual}Transfer-Encoding: chunked\r\n\r\n${`1;${'x'.repeat(40_000)}\r\n{\r\n`}`,
     status: [400, 413],
   },
   {
@@ -129,7 +129,10 @@ const corpus: readonly Case[] = [
 describe('requests that parsers disagree about', () => {
   let world: World;
   beforeAll(async () => {
-    world = await startWorld();
+    world = await startWorld({
+      extraYaml:
+        'limits: { principal: { requestsPerMinute: 10000, concurrentCalls: 200 }, upstream: { queuedCalls: 200, concurrentCalls: 64 } }\n',
+    });
   });
   afterAll(() => world?.close());
   beforeEach(() => world.upstream.clear());

@@ -48,14 +48,14 @@ describe('a reader that is slower than the upstream', () => {
   const grown = 16 * 1024 * 1024;
 
   async function warmUp(): Promise<number> {
-    world.upstream.script(bigResult(8 * 1024 * 1024));
+    world.upstream.script(bigResult(32 * 1024 * 1024));
     for (let i = 0; i < 3; i++) {
       const socket = ask();
       let bytes = 0;
       await new Promise<void>((resolve) =>
         socket.on('data', (chunk: Buffer) => {
           bytes += chunk.length;
-          if (bytes >= 8 * 1024 * 1024) resolve();
+          if (bytes >= 32 * 1024 * 1024) resolve();
         }),
       );
       socket.destroy();

@@ -48,7 +48,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 
 /**
  * `filtered`: one tool under an enforced filter, a partition and a credential; `open`: nothing of that; `staff` and
- * `nobody`: roles; `closed`: a server that the organization has not enabled.
+ * `nobody`: roles. The server `unused` is one that the organization has not enabled.
  */
 const worldYaml = (upstream: string) => `
 organizations:
@@ -70,7 +70,6 @@ collections:
   - { organization: demo, name: open, allowedRoles: '*', bindings: [{ server: plain }] }
   - { organization: demo, name: staff, allowedRoles: [staff], bindings: [{ server: plain }] }
   - { organization: demo, name: nobody, allowedRoles: [], bindings: [{ server: plain }] }
-  - { organization: demo, name: closed, allowedRoles: '*', bindings: [{ server: unused }] }
   - { organization: other, name: secret, allowedRoles: '*', bindings: [{ server: plain }] }
 enablements:
   - { organization: demo, server: ragie, allMembers: true }

@@ -19,7 +19,7 @@ import { type AdminEvent, openAdmin } from './handlers.ts';
 import { openApi } from './openapi.ts';
 import { adminPlugin } from './plugin.ts';
 import { publicPlugin } from './public.ts';
-import { mappingWanted } from './ragie.ts';
+import { ensureRagieServer, mappingWanted } from './ragie.ts';
 import type { AdminRecords } from './records.ts';
 import { openAdminRecords } from './storage.ts';
 
@@ -340,8 +340,10 @@ test('the file touches nothing that the API made', async () => {
 
 test('a mapping file of the older generation becomes collections of the server ragie [S0.24] [S0.17]', async () => {
   const mapping = { org_map: { docs: { partition: 'soc2', apiKey: new Secret('tnt_1'), allowedRoles: ['admin'] } } };
-  const converted = mappingWanted(mapping, 'https://api.ragie.ai/');
-  expect(converted.servers[0]?.transport).toEqual({ kind: 'http', url: 'https://api.ragie.ai/mcp/{partition}/' });
+  const converted = mappingWanted(mapping);
+  expect(await ensureRagieServer(records, 'https://api.ragie.ai/', false)).toBeUndefined();
+  const server = await ensureRagieServer(records, 'https://api.ragie.ai/', true);
+  expect(server?.transport).toEqual({ kind: 'http', url: 'https://api.ragie.ai/mcp/{partition}/' });
   await changes(converted);
   expect(await changes(converted)).toEqual([]);
   const found = await records.findOrganization('org_map');
@@ -349,6 +351,12 @@ test('a mapping file of the older generation becomes collections of the server r
   expect(await records.listCollections(found?.id ?? asOrgId(''))).toMatchObject([
     { name: 'docs', allowedRoles: ['admin'] },
   ]);
+});
+
+test('the server ragie follows RAGIE_BASE_URL [S0.21]', async () => {
+  const url = async () => (await records.listServers()).find((row) => row.key === 'ragie')?.transport;
+  await ensureRagieServer(records, 'http://127.0.0.1:9/base', false);
+  expect(await url()).toEqual({ kind: 'http', url: 'http://127.0.0.1:9/base/mcp/{partition}/' });
 });
 
 test('the demo is made once, with one key, and what an operator switched off stays off', async () => {

@@ -249,7 +249,7 @@ test('a collection is published with a sealed credential that no answer and no r
   expect(enabled).toEqual([{ enabled: true, all_members: false }]);
 });
 
-test('a server definition with a secret in its environment is refused [I1]', async () => {
+test('a server definition with a secret in its environment is refused', async () => {
   const transport = { kind: 'stdio', command: 'x', env: { API_KEY: 'canary' } };
   const { status, json } = await send('POST /servers', { body: { key: 'leaky', transport } });
   expect(status).toBe(400);
@@ -394,7 +394,7 @@ test.each(['/health', '/health/', '/health?a=b'])('%s says it is healthy and nam
   expect(new Date(response.json().timestamp).toISOString()).toBe(response.json().timestamp);
 });
 
-test('the welcome page says that setup is complete, without script [S0.11] [H1]', async () => {
+test('the welcome page says that setup is complete, without script [S0.11]', async () => {
   const response = await app.inject({ url: '/welcome' });
   expect(response.statusCode).toBe(200);
   expect(response.headers['content-type']).toBe('text/html; charset=utf-8');

@@ -292,7 +292,7 @@ test('proxy variables are read in both cases', () => {
   expect(egress).toMatchObject({ httpsProxy: 'http://proxy.example:3128', noProxy: ['a.example', '.b.example'] });
 });
 
-test('the configuration is frozen and prints no secret [I3]', () => {
+test('the configuration is frozen and prints no secret', () => {
   const config = load({
     ENCRYPTION_KEY: key,
     DATABASE_URL: database,

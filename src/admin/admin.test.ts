@@ -14,11 +14,10 @@ import { findKey } from '#records/keys.ts';
 import { openVault } from '#records/vault.ts';
 import { type Applied, applyConfig, type Wanted } from './apply.ts';
 import { type AdminRoute, contract } from './contract.ts';
-import { ensureDemo, findInstalledBin } from './demo.ts';
+import { ensureDemo } from './demo.ts';
 import { type AdminEvent, openAdmin } from './handlers.ts';
 import { openApi } from './openapi.ts';
 import { adminPlugin } from './plugin.ts';
-import { publicPlugin } from './public.ts';
 import { ensureRagieServer, mappingWanted } from './ragie.ts';
 import type { AdminRecords } from './records.ts';
 import { openAdminRecords } from './storage.ts';
@@ -51,15 +50,6 @@ beforeAll(async () => {
   };
   app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   await app.register(adminPlugin({ run, token, verifyKey, looksLikeApiKey, log: silentLog, version: '1.2.3' }));
-  await app.register(
-    publicPlugin({
-      clock: systemClock,
-      ready: () => true,
-      baseUrl: () => 'http://gw.example',
-      version: '1.2.3',
-      demo: true,
-    }),
-  );
   await app.ready();
 }, 120_000);
 
@@ -380,28 +370,4 @@ test('the demo is made once, with one key, and what an operator switched off sta
   expect((await records.listServers()).find((row) => row.key === 'memory')?.transport).toMatchObject({
     args: ['/moved/memory.js'],
   });
-});
-
-test('the official servers are found where they are installed, and nothing where they are not', () => {
-  expect(findInstalledBin('@modelcontextprotocol/server-everything')).toMatch(/server-everything\/dist\/index\.js$/);
-  expect(findInstalledBin('@modelcontextprotocol/server-nothing')).toBeUndefined();
-});
-
-test.each(['/health', '/health/', '/health?a=b'])('%s says it is healthy and names nothing [S4.9]', async (url) => {
-  const response = await app.inject({ url });
-  expect(response.statusCode).toBe(200);
-  expect(response.json()).toEqual({ status: 'healthy', timestamp: expect.any(String), servers: {} });
-  expect(new Date(response.json().timestamp).toISOString()).toBe(response.json().timestamp);
-});
-
-test('the welcome page says that setup is complete, without script [S0.11]', async () => {
-  const response = await app.inject({ url: '/welcome' });
-  expect(response.statusCode).toBe(200);
-  expect(response.headers['content-type']).toBe('text/html; charset=utf-8');
-  expect(response.body.toLowerCase()).toContain('setup complete');
-  expect(response.body).not.toContain('<script');
-  const policy = String(response.headers['content-security-policy']);
-  expect(policy).toContain("default-src 'none'");
-  expect(policy).not.toContain('unsafe');
-  expect((await app.inject({ url: '/ready' })).json()).toEqual({ status: 'ready' });
 });

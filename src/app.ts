@@ -6,7 +6,7 @@ import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
-import { mappingWanted } from '#admin/ragie.ts';
+import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
@@ -68,7 +68,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   onStep('Opening the database');
   const storage = await openStorage(config, deps);
   onStep('Applying the configuration');
-  await applyConfig(storage.records, mappingWanted(config.mapping, config.ragieBaseUrl));
+  await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
+  await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config);
   const places = { root: productRoot, dataDir: config.dataDir };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;

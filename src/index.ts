@@ -4,10 +4,11 @@ import { readVersion } from '#app/version.ts';
 import { type App, openApp } from '#app.ts';
 import { type Config, type LoadOptions, loadConfig } from '#config/load.ts';
 import { readTextFile } from '#config/read-text.ts';
-import { type Log, silentLog } from '#core/log.ts';
+import type { Log } from '#core/log.ts';
+import { openLog } from '#http/log.ts';
 
 export type { Config, LoadOptions, Log as Logger };
-export { loadConfig };
+export { loadConfig, openLog };
 
 interface GatewayEvents {
   started: [url: string];
@@ -17,12 +18,13 @@ interface GatewayEvents {
 /** `start` and `stop` are each safe to call twice, also while the other is under way. */
 export class Gateway extends EventEmitter<GatewayEvents> {
   readonly #config: Config;
-  readonly #log: Log;
+  readonly #log: Log | undefined;
   #app: App | undefined;
   /** Starts and stops one after the other. */
   #queue: Promise<void> = Promise.resolve();
 
-  constructor(config: Config, log: Log = silentLog) {
+  /** `log`: hears of what this class itself has to say; by default the gateway's own. */
+  constructor(config: Config, log?: Log) {
     super();
     this.#config = config;
     this.#log = log;
@@ -41,7 +43,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
   start(): Promise<void> {
     return this.#next(async () => {
       if (this.#app) {
-        this.#log.warn({}, 'the gateway runs already: start does nothing');
+        (this.#log ?? this.#app.log).warn({}, 'the gateway runs already: start does nothing');
         return;
       }
       this.#app = await openApp(this.#config, { version: readVersion() });

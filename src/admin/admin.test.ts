@@ -14,12 +14,11 @@ import { findKey } from '#records/keys.ts';
 import { openVault } from '#records/vault.ts';
 import { type Applied, applyConfig, type Wanted } from './apply.ts';
 import { type AdminRoute, contract } from './contract.ts';
-import { ensureDemo, findInstalledBin } from './demo.ts';
+import { ensureDemo } from './demo.ts';
 import { type AdminEvent, openAdmin } from './handlers.ts';
 import { openApi } from './openapi.ts';
 import { adminPlugin } from './plugin.ts';
-import { publicPlugin } from './public.ts';
-import { mappingWanted } from './ragie.ts';
+import { ensureRagieServer, mappingWanted } from './ragie.ts';
 import type { AdminRecords } from './records.ts';
 import { openAdminRecords } from './storage.ts';
 
@@ -51,15 +50,6 @@ beforeAll(async () => {
   };
   app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   await app.register(adminPlugin({ run, token, verifyKey, looksLikeApiKey, log: silentLog, version: '1.2.3' }));
-  await app.register(
-    publicPlugin({
-      clock: systemClock,
-      ready: () => true,
-      baseUrl: () => 'http://gw.example',
-      version: '1.2.3',
-      demo: true,
-    }),
-  );
   await app.ready();
 }, 120_000);
 
@@ -249,7 +239,7 @@ test('a collection is published with a sealed credential that no answer and no r
   expect(enabled).toEqual([{ enabled: true, all_members: false }]);
 });
 
-test('a server definition with a secret in its environment is refused [I1]', async () => {
+test('a server definition with a secret in its environment is refused', async () => {
   const transport = { kind: 'stdio', command: 'x', env: { API_KEY: 'canary' } };
   const { status, json } = await send('POST /servers', { body: { key: 'leaky', transport } });
   expect(status).toBe(400);
@@ -340,8 +330,10 @@ test('the file touches nothing that the API made', async () => {
 
 test('a mapping file of the older generation becomes collections of the server ragie [S0.24] [S0.17]', async () => {
   const mapping = { org_map: { docs: { partition: 'soc2', apiKey: new Secret('tnt_1'), allowedRoles: ['admin'] } } };
-  const converted = mappingWanted(mapping, 'https://api.ragie.ai/');
-  expect(converted.servers[0]?.transport).toEqual({ kind: 'http', url: 'https://api.ragie.ai/mcp/{partition}/' });
+  const converted = mappingWanted(mapping);
+  expect(await ensureRagieServer(records, 'https://api.ragie.ai/', false)).toBeUndefined();
+  const server = await ensureRagieServer(records, 'https://api.ragie.ai/', true);
+  expect(server?.transport).toEqual({ kind: 'http', url: 'https://api.ragie.ai/mcp/{partition}/' });
   await changes(converted);
   expect(await changes(converted)).toEqual([]);
   const found = await records.findOrganization('org_map');
@@ -349,6 +341,12 @@ test('a mapping file of the older generation becomes collections of the server r
   expect(await records.listCollections(found?.id ?? asOrgId(''))).toMatchObject([
     { name: 'docs', allowedRoles: ['admin'] },
   ]);
+});
+
+test('the server ragie follows RAGIE_BASE_URL [S0.21]', async () => {
+  const url = async () => (await records.listServers()).find((row) => row.key === 'ragie')?.transport;
+  await ensureRagieServer(records, 'http://127.0.0.1:9/base', false);
+  expect(await url()).toEqual({ kind: 'http', url: 'http://127.0.0.1:9/base/mcp/{partition}/' });
 });
 
 test('the demo is made once, with one key, and what an operator switched off stays off', async () => {
@@ -372,28 +370,4 @@ test('the demo is made once, with one key, and what an operator switched off sta
   expect((await records.listServers()).find((row) => row.key === 'memory')?.transport).toMatchObject({
     args: ['/moved/memory.js'],
   });
-});
-
-test('the official servers are found where they are installed, and nothing where they are not', () => {
-  expect(findInstalledBin('@modelcontextprotocol/server-everything')).toMatch(/server-everything\/dist\/index\.js$/);
-  expect(findInstalledBin('@modelcontextprotocol/server-nothing')).toBeUndefined();
-});
-
-test.each(['/health', '/health/', '/health?a=b'])('%s says it is healthy and names nothing [S4.9]', async (url) => {
-  const response = await app.inject({ url });
-  expect(response.statusCode).toBe(200);
-  expect(response.json()).toEqual({ status: 'healthy', timestamp: expect.any(String), servers: {} });
-  expect(new Date(response.json().timestamp).toISOString()).toBe(response.json().timestamp);
-});
-
-test('the welcome page says that setup is complete, without script [S0.11] [H1]', async () => {
-  const response = await app.inject({ url: '/welcome' });
-  expect(response.statusCode).toBe(200);
-  expect(response.headers['content-type']).toBe('text/html; charset=utf-8');
-  expect(response.body.toLowerCase()).toContain('setup complete');
-  expect(response.body).not.toContain('<script');
-  const policy = String(response.headers['content-security-policy']);
-  expect(policy).toContain("default-src 'none'");
-  expect(policy).not.toContain('unsafe');
-  expect((await app.inject({ url: '/ready' })).json()).toEqual({ status: 'ready' });
 });

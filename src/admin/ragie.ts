@@ -2,13 +2,33 @@
 import type { Secret } from '#core/secret.ts';
 import type { HttpTransport } from '#core/transport.ts';
 import type { Wanted } from './apply.ts';
-import type { Enforced } from './records.ts';
+import { canonical } from './canonical.ts';
+import type { AdminRecords, Enforced, ServerRow } from './records.ts';
 
 export const ragieServer = 'ragie';
 
 /** The trailing slash is the upstream's own. */
 export function ragieTransport(baseUrl: string): HttpTransport {
   return { kind: 'http', url: `${baseUrl.replace(/\/+$/, '')}/mcp/{partition}/` };
+}
+
+/**
+ * The server `ragie` where RAGIE_BASE_URL says it is; undefined where there is none and none is needed. One that
+ * gatehouse.yaml defines is left to it.
+ */
+export async function ensureRagieServer(
+  records: AdminRecords,
+  baseUrl: string,
+  isNeeded: boolean,
+): Promise<ServerRow | undefined> {
+  const found = (await records.listServers()).find((row) => row.key === ragieServer);
+  const transport = ragieTransport(baseUrl);
+  const values = { key: ragieServer, title: 'Ragie', transport, trusted: false, managedBy: 'api' } as const;
+  if (!found) return isNeeded ? records.insertServer(values) : undefined;
+  if (found.managedBy === 'api' && canonical(found.transport) !== canonical(transport)) {
+    await records.updateServer(found.id, { ...values, title: found.title, trusted: found.trusted });
+  }
+  return found;
 }
 
 /** `org_123` is an identity provider's id: the slug is made of it, and both name the organization. */
@@ -33,11 +53,10 @@ interface MappedCollection {
   readonly allowedRoles: readonly string[] | '*';
 }
 
-/** MAPPING_FILE as configuration (S0.24). */
-export function mappingWanted(
-  mapping: Readonly<Record<string, Readonly<Record<string, MappedCollection>>>>,
-  baseUrl: string,
-): Wanted {
+export type MappedOrganizations = Readonly<Record<string, Readonly<Record<string, MappedCollection>>>>;
+
+/** MAPPING_FILE as configuration (S0.24). Its server is `ensureRagieServer`'s, for all collections of this kind share it. */
+export function mappingWanted(mapping: MappedOrganizations): Wanted {
   const organizations = Object.keys(mapping).map((ref) => ({ ...organizationOf(ref), name: ref }));
   const collections = Object.entries(mapping).flatMap(([organization, named]) =>
     Object.entries(named).map(([name, { partition, apiKey, allowedRoles }]) => ({
@@ -47,6 +66,5 @@ export function mappingWanted(
       bindings: [{ server: ragieServer, partition, credential: apiKey }],
     })),
   );
-  const server = { key: ragieServer, title: 'Ragie', transport: ragieTransport(baseUrl), trusted: false };
-  return { organizations, servers: collections.length > 0 ? [server] : [], collections, enablements: [] };
+  return { organizations, servers: [], collections, enablements: [] };
 }

@@ -1,5 +1,5 @@
-import { enforcedFilters, organizationOf, ragieServer, ragieTransport } from '#admin/ragie.ts';
-import type { AdminRecords, OrganizationRow, ServerRow } from '#admin/records.ts';
+import { enforcedFilters, ensureRagieServer, organizationOf } from '#admin/ragie.ts';
+import type { AdminRecords, OrganizationRow } from '#admin/records.ts';
 import { checkName } from '#admin/routes/servers.ts';
 import { checkEncryptionKey } from '#config/check.ts';
 import type { Config } from '#config/load.ts';
@@ -45,7 +45,8 @@ async function create(records: AdminRecords, wanted: RagieCollection, baseUrl: s
   const { ragieApiKey, ...shown } = wanted;
   const { name, partition, allowedRoles, filters, organizationId } = shown;
   const organization = await ensureOrganization(records, organizationId);
-  const server = await ensureServer(records, baseUrl);
+  const server = await ensureRagieServer(records, baseUrl, true);
+  if (!server) throw new GatehouseError('internal');
   if (!(await records.findEnablement(organization.id, server.id))) {
     await records.putEnablement(organization.id, server.id, { enabled: true, allMembers: false, allowedRoles: [] });
   }
@@ -63,11 +64,4 @@ async function create(records: AdminRecords, wanted: RagieCollection, baseUrl: s
 async function ensureOrganization(records: AdminRecords, ref: string): Promise<OrganizationRow> {
   const found = await records.findOrganization(ref);
   return found ?? (await records.insertOrganization({ ...organizationOf(ref), name: ref }));
-}
-
-async function ensureServer(records: AdminRecords, baseUrl: string): Promise<ServerRow> {
-  const found = (await records.listServers()).find((row) => row.key === ragieServer);
-  if (found) return found;
-  const transport = ragieTransport(baseUrl);
-  return records.insertServer({ key: ragieServer, title: 'Ragie', transport, trusted: false, managedBy: 'api' });
 }

@@ -11,7 +11,7 @@ import type { Closers } from './closers.ts';
 
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
 export function openConfiguredEgress({ egress, identity }: Config, closers: Closers): Egress {
-  const urls = identity.flatMap((entry) => Object.values(entry)).filter((value) => typeof value === 'string');
+  const urls = identity.flatMap((entry) => textsOf(entry.read()));
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
     proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },
@@ -20,12 +20,20 @@ export function openConfiguredEgress({ egress, identity }: Config, closers: Clos
   return opened;
 }
 
+/** Every text in a value, however deep: further issuers are in a list. */
+function textsOf(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
+}
+
 export async function openConfiguredIdentities(
   config: Config,
   deps: { readonly egress: Egress; readonly clock: Clock; readonly log: RootLog; readonly closers: Closers },
 ): Promise<Identities> {
   const { egress, clock, log, closers } = deps;
-  const opening = config.identity.map((entry) => identityAdapters.open(entry, { fetch: egress.fetch, clock, log }));
+  const opening = config.identity.map((entry) =>
+    identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log }),
+  );
   const identities = openIdentities(await Promise.all(opening));
   closers.add('identity providers', () => identities.close());
   return identities;

@@ -1,4 +1,5 @@
 /** What a person sees on a terminal: each step of the start with its time, then everything needed to use the gateway. */
+import { type Clock, systemClock } from '#core/clock.ts';
 import type { Io } from './io.ts';
 
 export interface Banner {
@@ -20,16 +21,23 @@ export interface Places {
   readonly command: string;
 }
 
+interface About {
+  readonly version: string;
+  readonly demo: boolean;
+  readonly clock?: Pick<Clock, 'monotonic'>;
+}
+
 type BannerIo = Pick<Io, 'out' | 'err' | 'env'>;
 
-export function openBanner(io: BannerIo, about: { readonly version: string; readonly demo: boolean }): Banner {
+export function openBanner(io: BannerIo, about: About): Banner {
+  const { monotonic } = about.clock ?? systemClock;
   const style = styles(io.env.NO_COLOR === undefined || io.env.NO_COLOR === '');
-  const openedAt = performance.now();
+  const openedAt = monotonic();
   let current: { readonly what: string; readonly startedAt: number } | undefined;
 
   const done = () => {
     if (!current) return;
-    const ms = performance.now() - current.startedAt;
+    const ms = monotonic() - current.startedAt;
     io.err(`\r\u001b[K  ${style.green('✓')} ${current.what} ${style.dim(seconds(ms))}\n`);
     current = undefined;
   };
@@ -37,13 +45,13 @@ export function openBanner(io: BannerIo, about: { readonly version: string; read
     step(what) {
       if (current) done();
       else io.err(`\n  ${style.bold('Gatehouse')} ${about.version}${about.demo ? style.dim(' (demo)') : ''}\n\n`);
-      current = { what, startedAt: performance.now() };
+      current = { what, startedAt: monotonic() };
       // The cursor goes back: a log line that comes in between is longer and covers it.
       io.err(`  ${style.dim(`${what.slice(0, 22)} …`)}\r`);
     },
     done,
     welcome(places) {
-      const ready = `Ready in ${seconds(performance.now() - openedAt)}`;
+      const ready = `Ready in ${seconds(monotonic() - openedAt)}`;
       io.out(`\n${[`  ${style.bold(ready)}`, '', ...lines(places, style)].join('\n')}\n\n`);
     },
   };

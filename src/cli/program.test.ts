@@ -5,6 +5,7 @@ import { listenOnLoopback } from '#kit/listen.ts';
 import { cli } from '#kit/run-cli.ts';
 import { openBanner } from './banner.ts';
 import { printable } from './output.ts';
+import { openProgress } from './progress.ts';
 
 let server: ConformanceServer;
 beforeAll(async () => {
@@ -111,10 +112,24 @@ test('a tool that fails prints what it says and exits 1', async () => {
   expect(out).not.toBe('');
 });
 
-test('a call that takes its time shows progress on a terminal and cleans up', async () => {
-  const { code, err } = await cli(['call', server.url, 'test_tool_with_progress'], { terminal: true });
+test('a long call shows its progress on a terminal and cleans up after itself', () => {
+  const text: string[] = [];
+  let now = 0;
+  const io = { err: (part: string) => void text.push(part), errIsTerminal: true };
+  const progress = openProgress(io, 'import', { monotonic: () => now });
+  progress.report({ progress: 1, total: 10 });
+  expect(text).toEqual([]);
+  now = 2500;
+  progress.report({ progress: 3, total: 10, message: 'reading\u001b[2J' });
+  progress.close();
+  expect(text[0]).toContain('import 3/10 reading\ufffd[2J 2.5 s');
+  expect(text.at(-1)).toBe('\r\u001b[K');
+});
+
+test('progress of the server reaches the command and never standard output', async () => {
+  const { code, out } = await cli(['call', server.url, 'test_tool_with_progress', '{}', '--json'], { terminal: true });
   expect(code).toBe(0);
-  if (err !== '') expect(err.endsWith('\r\u001b[K')).toBe(true);
+  expect(JSON.parse(out)).toMatchObject({ content: expect.any(Array) });
 });
 
 test('what a stranger says does not steer the terminal', () => {

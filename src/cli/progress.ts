@@ -1,4 +1,5 @@
 /** One line on a terminal's standard error while a call takes long: what the server reports, or that time goes by. */
+import { type Clock, systemClock } from '#core/clock.ts';
 import type { Io } from './io.ts';
 import { printable } from './output.ts';
 
@@ -10,14 +11,18 @@ export interface Progress {
 const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 const firstAfterMs = 400;
 
-export function openProgress(io: Io, title: string): Progress {
+export function openProgress(
+  io: Pick<Io, 'err' | 'errIsTerminal'>,
+  title: string,
+  clock: Pick<Clock, 'monotonic'> = systemClock,
+): Progress {
   if (!io.errIsTerminal) return { report: () => undefined, close: () => undefined };
-  const startedAt = performance.now();
+  const startedAt = clock.monotonic();
   let said = '';
   let frame = 0;
   let shown = false;
   const draw = () => {
-    const ms = performance.now() - startedAt;
+    const ms = clock.monotonic() - startedAt;
     if (ms < firstAfterMs) return;
     shown = true;
     io.err(`\r\u001b[K${frames[frame++ % frames.length]} ${printable(title)} ${said}${(ms / 1000).toFixed(1)} s`);

@@ -22,7 +22,8 @@ export function explain(error: z.ZodError, value: unknown, env: Env, file: YamlF
 
 /** The schema's own words never quote the value: it may be a secret. */
 export function said(issue: z.core.$ZodIssue): string {
-  return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
+  const words = issue.message.replace(/^Invalid (input|option|discriminator value)[:.] */, '');
+  return words.charAt(0).toLowerCase() + words.slice(1);
 }
 
 function valueAt(value: unknown, path: Path): unknown {

@@ -243,6 +243,13 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
     'identity: [{kind: oidc, issuer: https://a.example}]',
     'identity[0].audiences',
   ],
+  ['a list instead of a map', '- a', 'gatehouse.yaml:1:1: the file must be a map'],
+  ['a wrong type', 'limits: {principal: {requestsPerMinute: lots}}', 'requestsPerMinute is wrong: expected number'],
+  [
+    'a transport of no known kind',
+    'servers: [{key: s, transport: {kind: sse}}]',
+    "expected 'http' | 'stdio' | 'builtin'",
+  ],
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
@@ -285,7 +292,7 @@ test('proxy variables are read in both cases', () => {
   expect(egress).toMatchObject({ httpsProxy: 'http://proxy.example:3128', noProxy: ['a.example', '.b.example'] });
 });
 
-test('the configuration is frozen and prints no secret [I3]', () => {
+test('the configuration is frozen and prints no secret', () => {
   const config = load({
     ENCRYPTION_KEY: key,
     DATABASE_URL: database,

@@ -114,6 +114,9 @@ function readConfigFile(env: Env, cwd: string, readFile: LoadOptions['readFile']
     }
     return interpolate(value, place, env, readReference);
   });
+  if (typeof yaml.value !== 'object' || yaml.value === null || Array.isArray(yaml.value)) {
+    throw broken(`${yaml.locate([])}: the file must be a map of settings, such as "http:" with "port: 3000" below it`);
+  }
   return { path, yaml };
 }
 

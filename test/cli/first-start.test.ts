@@ -26,6 +26,12 @@ test('the first start prints one key, a second start prints none and knows the f
     expect(JSON.stringify(await first.cli('server', 'list'))).toContain('everything');
     const made = await first.cli('key', 'create', '--name', 'mine', '--endpoints', 'time');
     expect(made).toMatchObject({ org: 'demo', endpoints: ['time'], key: expect.stringMatching(/^gw_test_/) });
+    for (const server of ['echo-stateful', 'echo-stateless', 'everything']) {
+      const result = await first.cli('call', `demo/${server}`, 'echo', '{"message":"hello"}');
+      expect(JSON.stringify(result)).toContain('hello');
+    }
+    const left = JSON.stringify(await first.cli('key', 'list'));
+    expect(left.match(/"revokedAt":"/g)).toHaveLength(3);
     await expect(startGateway({ configYaml: '', dataDir })).rejects.toThrow(/data directory|in use|process/);
   } finally {
     expect(await first.stop()).toBe(0);

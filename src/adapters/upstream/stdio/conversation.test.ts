@@ -76,6 +76,15 @@ describe('from the child to the client', () => {
     expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
   });
 
+  test('a call that timed out still counts as in flight on a shared child: the child may be at it [C6]', async () => {
+    const { upstream } = open({ transport: { state: 'stateless' } });
+    const alice = await openSession(upstream);
+    const other = await openSession(upstream, bob);
+    const timeouts = { headersMs: 0, idleMs: 0, totalMs: 20 };
+    expect((await other.send({ ...toolCall(1, 'hang'), timeouts }).done).error?.code).toBe('upstream_timeout');
+    expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
+  });
+
   test('only subscribers of a shared child hear of a resource [C11]', async () => {
     const { upstream } = open({ transport: { state: 'stateless' } });
     const alice = await openSession(upstream);

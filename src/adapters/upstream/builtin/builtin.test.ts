@@ -354,7 +354,8 @@ describe('fetch', () => {
       longest = Math.max(longest, performance.now() - before);
     }
     expect(await over).toContain('too complex');
-    expect(longest).toBeLessThan(1000);
+    // In this thread it would take a minute.
+    expect(longest).toBeLessThan(5000);
   });
 
   test('a page without end is cut at a megabyte', async () => {

@@ -24,7 +24,7 @@ const client = {
   },
 };
 
-test('a session id is short, printable, never the same twice, and carries the parameters digit for digit [C7]', () => {
+test('a session id is short, printable, never the same twice, and carries the parameters digit for digit', () => {
   const odd =
     '{ "capabilities":{"x":9007199254740993}, "protocolVersion":"2025-06-18","clientInfo":{"name":"é"},"_meta":{"a":1}}';
   for (const params of [JSON.stringify(client), odd]) {

@@ -84,7 +84,7 @@ async function gone(pids: readonly number[], withinMs: number): Promise<void> {
   expect(pids.filter(alive)).toEqual([]);
 }
 
-test('a child gets exactly the allow-list and what it was given, nothing else of ours [G3] [G4] [X1.5]', async () => {
+test('a child gets exactly the allow-list and what it was given, nothing else of ours [G3] [X1.5]', async () => {
   const env = { PATH: process.env.PATH, HOME: '/nowhere', ENCRYPTION_KEY: 'ours', NODE_OPTIONS: '--no-warnings' };
   const { line, exited, child } = run(
     runnerWith({ env }),
@@ -148,7 +148,7 @@ test('no child outlives a gateway that is killed with SIGKILL [G9]', async () =>
   expect(pids).toHaveLength(3);
   expect(pids.every(alive)).toBe(true);
   gateway.kill('SIGKILL');
-  await gone(process.platform === 'linux' ? pids : pids.slice(0, 2), 4000);
+  await gone(process.platform === 'linux' ? pids : pids.slice(0, 2), 2000);
 });
 
 test.runIf(process.platform === 'linux')('a killed watchdog is replaced and knows the children [G9]', async () => {
@@ -161,7 +161,7 @@ test.runIf(process.platform === 'linux')('a killed watchdog is replaced and know
   process.kill(first ?? 0, 'SIGKILL');
   await vi.waitUntil(() => watchdogs().some((pid) => pid !== first), { timeout: 5000, interval: 20 });
   gateway.kill('SIGKILL');
-  await gone(pids, 4000);
+  await gone(pids, 2000);
 });
 
 test('a child that floods stdout without a line end is killed, and memory stays small [G10] [R13]', async () => {
@@ -169,7 +169,7 @@ test('a child that floods stdout without a line end is killed, and memory stays 
   const { exited } = run(runnerWith(), node('noisy', ['flood']));
   const exit = await exited;
   expect(exit.reason).toBe('flood');
-  expect(process.memoryUsage().rss - before).toBeLessThan(60 * 1024 * 1024);
+  expect(process.memoryUsage().rss - before).toBeLessThan(30 * 1024 * 1024);
 });
 
 test('a burst on stderr blocks nobody, is capped in the log and shows no secret [G11] [R13] [X1.5]', async () => {
@@ -198,7 +198,7 @@ test('a line of megabytes goes in and comes out whole, and a full pipe says so',
   expect(await line()).toBe('ä');
 });
 
-test('twenty starts and stops leave no child, no zombie and no descriptor [G9]', async () => {
+test('a hundred starts and stops leave no child, no zombie and no descriptor [G9]', async () => {
   const runner = runnerWith();
   const descriptors = () => (process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0);
   const cycle = async () => {
@@ -209,7 +209,7 @@ test('twenty starts and stops leave no child, no zombie and no descriptor [G9]',
   await cycle();
   const before = descriptors();
   const pids: number[] = [];
-  for (let i = 0; i < 20; i++) pids.push(await cycle());
+  for (let i = 0; i < 100; i++) pids.push(await cycle());
   expect(pids.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
   expect(runner.size).toBe(0);
   expect(descriptors()).toBeLessThanOrEqual(before + 1);

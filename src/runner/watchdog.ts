@@ -38,7 +38,7 @@ while read -r verb group mark; do
   esac
 done
 for group in $groups; do kill -TERM -- "-$group" 2>/dev/null; left=1; done
-[ -z "$left" ] || sleep 1
+[ -z "$left" ] || sleep 0.5 2>/dev/null || sleep 1
 for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 sweep "$1"
 `;

@@ -17,6 +17,8 @@ export interface StdioSubject {
   readonly runner: Runner;
   /** How many children were started so far. */
   spawned(): number;
+  /** When, in monotonic milliseconds. */
+  readonly spawnedAt: readonly number[];
   close(): Promise<void>;
 }
 
@@ -32,7 +34,7 @@ export function openStdioSubject({ flags = [], transport, options, limits }: Std
   const log = silentLog;
   const graces = { closeGraceMs: 500, termGraceMs: 500 };
   const runner = openRunner({ clock: systemClock, log, env: process.env, limits: { ...graces, ...limits } });
-  let spawned = 0;
+  const spawnedAt: number[] = [];
   const upstream = openStdioUpstream(
     {
       id: asServerId('00000000-0000-7000-8000-0000000000aa'),
@@ -52,7 +54,7 @@ export function openStdioSubject({ flags = [], transport, options, limits }: Std
       log,
       runner: {
         spawn(spec, events) {
-          spawned++;
+          spawnedAt.push(systemClock.monotonic());
           return runner.spawn(spec, events);
         },
         makeRoom: (owner) => runner.makeRoom(owner),
@@ -64,7 +66,7 @@ export function openStdioSubject({ flags = [], transport, options, limits }: Std
     await upstream.close();
     await runner.close();
   };
-  return { upstream, runner, close, spawned: () => spawned };
+  return { upstream, runner, close, spawnedAt, spawned: () => spawnedAt.length };
 }
 
 /** Another caller of the same organization, and one of another. */

@@ -177,7 +177,7 @@ describe('echo', () => {
     expect(await call(client, 'whoIStheGOAT')).toContain('Ada');
   });
 
-  test('the environment shown has no variable of the process [S1.36] [G4]', async () => {
+  test('the environment shown has no variable of the process [S1.36]', async () => {
     process.env.BUILTIN_TEST_SECRET = 'do-not-show';
     const shown = await call(await connectOld('echo-stateless'), 'environmentDump');
     delete process.env.BUILTIN_TEST_SECRET;
@@ -354,7 +354,8 @@ describe('fetch', () => {
       longest = Math.max(longest, performance.now() - before);
     }
     expect(await over).toContain('too complex');
-    expect(longest).toBeLessThan(1000);
+    // In this thread it would take a minute.
+    expect(longest).toBeLessThan(5000);
   });
 
   test('a page without end is cut at a megabyte', async () => {

@@ -150,7 +150,7 @@ async function listen(server: Server): Promise<{ socketPath: string; remove: () 
     await listening(server, socketPath);
     return { socketPath, remove: () => Promise.resolve() };
   }
-  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-'));
+  const folder = await mkdtemp(join(tmpdir(), 'gatehouse-builtin-'));
   await chmod(folder, 0o700);
   const socketPath = join(folder, 'builtin.sock');
   await listening(server, socketPath);

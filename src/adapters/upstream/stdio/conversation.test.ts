@@ -29,7 +29,7 @@ describe('from the child to the client', () => {
     expect(textOf(await driven.done)).toBe('{"model":"m"}');
   });
 
-  test('an answer from another session reaches nobody [C7]', async () => {
+  test('an answer from another session reaches nobody', async () => {
     const { upstream } = open();
     const { send } = await openSession(upstream);
     const stranger = await openSession(upstream);
@@ -63,7 +63,7 @@ describe('from the child to the client', () => {
     stream.exchange.abort();
   });
 
-  test('callers who share a child never get its question while both have calls in flight [C6] [C11]', async () => {
+  test('callers who share a child never get its question while both have calls in flight [C11]', async () => {
     const { upstream } = open({ transport: { state: 'stateless' } });
     const alice = await openSession(upstream);
     const other = await openSession(upstream, bob);
@@ -73,6 +73,15 @@ describe('from the child to the client', () => {
     expect(textOf(outcome)).toContain('-32601');
     // Also when the bystander has left: the child may still be working for it.
     bystander.exchange.abort();
+    expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
+  });
+
+  test('a call that timed out still counts as in flight on a shared child: the child may be at it', async () => {
+    const { upstream } = open({ transport: { state: 'stateless' } });
+    const alice = await openSession(upstream);
+    const other = await openSession(upstream, bob);
+    const timeouts = { headersMs: 0, idleMs: 0, totalMs: 20 };
+    expect((await other.send({ ...toolCall(1, 'hang'), timeouts }).done).error?.code).toBe('upstream_timeout');
     expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
   });
 
@@ -95,7 +104,7 @@ describe('from the child to the client', () => {
     for (const stream of streams) stream.exchange.abort();
   });
 
-  test('progress reaches only the call whose token it was, whatever token another chose [C6]', async () => {
+  test('progress reaches only the call whose token it was, whatever token another chose', async () => {
     const { upstream } = open({ transport: { state: 'stateless' } });
     const alice = await openSession(upstream);
     const other = await openSession(upstream, bob);

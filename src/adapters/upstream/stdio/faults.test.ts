@@ -35,16 +35,17 @@ describe('faults', () => {
     expect(JSON.parse(outcome.messages[1] ?? '')).toMatchObject({ id: 'c', error: { code: -32603 } });
   });
 
-  test('a crash loop starts at most six children a minute and refuses at once [G12] [R13]', async () => {
-    const { upstream, spawned } = open({ flags: ['die'], options: { backoffMs: 100, patienceMs: 10 } });
+  test('a crash loop waits twice as long each time: at most six children a minute; callers are refused at once [G12] [R13]', async () => {
+    const backoffMs = 60;
+    const { upstream, spawned, spawnedAt } = open({ flags: ['die'], options: { backoffMs, patienceMs: 0 } });
     const codes: (string | undefined)[] = [];
-    const end = Date.now() + 600;
-    while (Date.now() < end) {
+    while (spawned() < 5) {
       codes.push((await openSession(upstream)).opened.error?.code);
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    // At a tenth of the real pace: 0, 100, 300, (700) ms.
-    expect(spawned()).toBeLessThanOrEqual(3);
+    const gaps = spawnedAt.slice(1).map((at, i) => at - (spawnedAt[i] ?? 0));
+    // With the real second: starts at 0, 1, 3, 7, 15 and 31 s.
+    for (const [i, gap] of gaps.entries()) expect(gap).toBeGreaterThanOrEqual(backoffMs * 2 ** i - 1);
     expect(codes).toContain('upstream_busy');
     expect(codes[0]).toBe('upstream_unreachable');
   });

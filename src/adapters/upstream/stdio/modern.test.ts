@@ -38,7 +38,7 @@ describe('the modern era', () => {
     expect(JSON.parse(textOf(heard)).cancelled).toHaveLength(1);
   });
 
-  test('a subscription carries the id of the client that opened it [C6]', async () => {
+  test('a subscription carries the id of the client that opened it', async () => {
     const { upstream } = open({ flags: ['modern'] });
     const outcome = await drive(upstream, modernCall('sub', 'subscriptions/listen', { notifications: {} })).done;
     const ids = outcome.messages.map((message) => {

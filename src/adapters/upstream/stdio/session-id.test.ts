@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseLine } from './line.ts';
@@ -23,7 +24,7 @@ const client = {
   },
 };
 
-test('a session id is short, printable, never the same twice, and carries the parameters digit for digit [C7]', () => {
+test('a session id is short, printable, never the same twice, and carries the parameters digit for digit', () => {
   const odd =
     '{ "capabilities":{"x":9007199254740993}, "protocolVersion":"2025-06-18","clientInfo":{"name":"é"},"_meta":{"a":1}}';
   for (const params of [JSON.stringify(client), odd]) {
@@ -49,6 +50,14 @@ test('clients share a child only with the same version and equal capabilities', 
 test('parameters that do not fit are refused', () => {
   const noise = Array.from({ length: 4000 }, (_, i) => ((i * 2654435761) >>> 7).toString(36)).join('');
   expect(() => mintSessionId(initialize(JSON.stringify({ ...client, capabilities: { noise } })))).toThrow(/too large/);
+  // Small when packed, but not when opened.
+  const bomb = initialize(JSON.stringify({ ...client, capabilities: { pad: 'a'.repeat(100_000) } }));
+  expect(() => mintSessionId(bomb)).toThrow(/too large/);
+  const packed = deflateRawSync(bomb.bytes).toString('base64url');
+  expect(packed.length).toBeLessThan(2000);
+  expect(openSessionId(`${'A'.repeat(22)}.${packed}`)).toBeUndefined();
+  const small = deflateRawSync(Buffer.from('{"protocolVersion":"v","capabilities":{}}')).toString('base64url');
+  expect(openSessionId(`${'A'.repeat(22)}.${small}`)).toBeDefined();
   expect(() => initialize('{"capabilities":{}}')).toThrow(/protocolVersion/);
 });
 

@@ -55,7 +55,7 @@ function canonical(value: unknown): string {
 export function mintSessionId(params: InitializeParams): string {
   const packed = deflateRawSync(params.bytes, { level: 9, dictionary });
   const id = `${randomBytes(16).toString('base64url')}.${packed.toString('base64url')}`;
-  if (id.length > MAX_LENGTH) {
+  if (id.length > MAX_LENGTH || params.bytes.length > MAX_PARAMS) {
     throw new GatehouseError('invalid_params', { message: 'The capabilities and clientInfo are too large' });
   }
   return id;

@@ -161,7 +161,7 @@ describe('children', () => {
     await until(() => runner.size === 0);
   });
 
-  test('a limit on children is met by stopping the longest idle one, else the call is refused [G12]', async () => {
+  test('a limit on children is met by stopping the longest idle one, else the call is refused', async () => {
     const { upstream, runner } = open({ limits: { maxChildrenPerOwner: 2 } });
     const people = ['p', 'q', 'r'].map((name) => ({ principal: principalKey('test', name) }));
     const sessions = [];

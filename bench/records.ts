@@ -139,6 +139,7 @@ async function seals(): Promise<void> {
     listDataKeys: async () => rows,
     insertDataKey: async (key) => rows.push(key) > 0,
     updateDataKey: async () => undefined,
+    removeDataKeys: async () => undefined,
   };
   const vault = openVault({ kms, store, clock: systemClock });
   const [org, place] = [asOrgId('org'), { table: 'credentials', column: 'sealed', rowId: '1' }];

@@ -1,7 +1,4 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
-import type { FastifyPluginAsync } from 'fastify';
-import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import { identityAdapters } from '#adapters/identity/index.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
 import { ensureDemo } from '#admin/demo.ts';
@@ -12,20 +9,20 @@ import { publicPlugin } from '#admin/public.ts';
 import { mappingWanted } from '#admin/ragie.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
-import { openDataPlane, receiveOptions } from '#app/data-plane.ts';
+import { openDataPlane } from '#app/data-plane.ts';
 import { openFront } from '#app/front.ts';
+import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
+import { discovery, openConfiguredEgress, openConfiguredIdentities } from '#app/identities.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
 import { productRoot } from '#app/version.ts';
-import { type Config, isLoopback } from '#config/load.ts';
+import type { Config } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { openMetrics } from '#gateway/metrics.ts';
-import { allowEntry } from '#http/address-guard.ts';
-import { type Egress, openEgress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
-import { openListener } from '#http/server.ts';
+import { type Handler, type Listener, openListener } from '#http/server.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 
 export interface AppDeps {
@@ -52,7 +49,8 @@ export interface App {
 /** Throws GatehouseError `setting` with one sentence for the operator; whatever was opened until then is closed again. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
-  const log = openLog({ level: config.telemetry.logLevel, format: config.telemetry.logFormat, destination: 1 });
+  const { logLevel: level, logFormat: format } = config.telemetry;
+  const log = openLog({ level, format, destination: 1 });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {
@@ -65,81 +63,30 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
 type OpenDeps = AppDeps & { readonly log: RootLog; readonly clock: Clock; readonly closers: Closers };
 
 async function open(config: Config, deps: OpenDeps): Promise<App> {
-  const { log, clock, closers, onStep = () => undefined } = deps;
+  const { log, closers, onStep = () => undefined } = deps;
   for (const warning of config.warnings) log.warn({}, warning);
   onStep('Opening the database');
-  const storage = await openStorage(config, { clock, log, closers });
+  const storage = await openStorage(config, deps);
   onStep('Applying the configuration');
-  const demo = await prepareRecords(config, storage);
-  const egress = openEgress(egressOptions(config));
-  closers.add('egress', () => egress.close());
-  const identities = await openConfiguredIdentities(config, { ...deps, egress });
+  await applyConfig(storage.records, mappingWanted(config.mapping, config.ragieBaseUrl));
+  await applyConfig(storage.records, config);
+  const places = { root: productRoot, dataDir: config.dataDir };
+  const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
-  const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
-  const metrics = openMetrics();
-  let handle: ReturnType<typeof openFront> | undefined;
-  let ready = false;
-  const listener = await openListener(listenerOptions(config), (req, res) => {
-    if (handle) handle(req, res);
-    else res.writeHead(503, { 'Retry-After': '1' }).end();
-  });
-  const loopback = isLoopback(config.http.host);
-  const url = `http://${loopback ? listenHost(config.http.host) : 'localhost'}:${listener.port}`;
+  const { listener, serve } = await listen(config);
+  const url = localUrl(config, listener.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listener.port}`;
-  const receive = receiveOptions(config, baseUrl, loopback || !config.baseUrlGiven);
-  const authorizationServers = identities.providers.flatMap(({ authorizationServer: server }) =>
-    server === undefined ? [] : [server],
-  );
-  const oauth = authorizationServers.length > 0;
-  const plane = await openDataPlane(config, {
-    storage,
-    identities,
-    openUpstream,
-    metrics,
-    clock,
-    log,
-    closers,
-    oauth,
-    receive,
-    baseUrl,
-  });
-  const token = await writeAdminToken(config.dataDir);
+  const state = { ready: false };
+  const { handle, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
-  const run = openAdmin({
-    records: storage.records,
-    clock,
-    status: () => ({ status: 'healthy', version: deps.version, url, demo: config.demo }),
-    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
-  });
-  const plugins: FastifyPluginAsync[] = [
-    publicPlugin({ clock, ready: () => ready, baseUrl: () => baseUrl, version: deps.version, demo: config.demo }),
-    adminPlugin({
-      run,
-      token,
-      verifyKey: plane.keys.verify,
-      looksLikeApiKey,
-      log,
-      maxBodyBytes: config.limits.request.adminBytes,
-      version: deps.version,
-    }),
-  ];
-  const control = await openControlPlane({
-    log,
-    readAddress: receive.readAddress,
-    plugins,
-    metadata: { baseUrl, authorizationServers, authorizationServerMetadata: relayedMetadata(identities), log },
-    metrics: config.telemetry.metrics ? metrics : undefined,
-    maxBodyBytes: config.limits.request.adminBytes,
-  });
-  closers.add('control plane', () => control.close());
   closers.add('listener', () => {
-    ready = false;
-    plane.heartbeat.close();
+    state.ready = false;
+    stopStreams();
     return listener.close(config.http.timeouts.drainMs);
   });
-  handle = openFront({ mcp: plane.handle, other: control.handle, receive });
-  ready = true;
+  serve(handle);
+  state.ready = true;
   log.info({ url, baseUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
@@ -154,53 +101,55 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
 }
 
-/** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
-function egressOptions({ egress, identity }: Config) {
-  const urls = identity
-    .flatMap((entry) => Object.values(entry.read()))
-    .filter((value) => typeof value === 'string' && /^https?:/.test(value));
+/** Listens before the rest is open: a taken port is said at once, and port 0 becomes a number. */
+async function listen(config: Config): Promise<{ listener: Listener; serve: (handler: Handler) => void }> {
+  let handler: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
+  const listener = await openListener(listenerOptions(config), (req, res) => handler(req, res));
   return {
-    allow: [...egress.allow, ...urls.map((value) => allowEntry(String(value)))],
-    proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },
+    listener,
+    serve(next) {
+      handler = next;
+    },
   };
 }
 
-async function prepareRecords(config: Config, { records }: Storage) {
-  await applyConfig(records, mappingWanted(config.mapping, config.ragieBaseUrl));
-  await applyConfig(records, config);
-  return config.demo ? ensureDemo(records, { root: productRoot, dataDir: config.dataDir }) : undefined;
+interface PlaneDeps extends OpenDeps {
+  readonly storage: Storage;
+  readonly url: string;
+  readonly baseUrl: string;
+  readonly state: { readonly ready: boolean };
 }
 
-async function openConfiguredIdentities(
-  config: Config,
-  deps: OpenDeps & { readonly egress: Egress },
-): Promise<Identities> {
-  const { clock, log, egress, closers } = deps;
-  const providers = await Promise.all(
-    config.identity.map((entry) => identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log })),
-  );
-  const identities = openIdentities(providers);
-  closers.add('identity providers', () => identities.close());
-  return identities;
+async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Handler; stopStreams: () => void }> {
+  const { storage, url, baseUrl, state, log, clock, closers, version } = deps;
+  const egress = openConfiguredEgress(config, closers);
+  const identities = await openConfiguredIdentities(config, { ...deps, egress });
+  const found = discovery(identities);
+  const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
+  const metrics = openMetrics();
+  const receive = receiveOptions(config, baseUrl);
+  const oauth = found.authorizationServers.length > 0;
+  const plane = await openDataPlane(config, { ...deps, identities, openUpstream, metrics, oauth, receive });
+  const token = await writeAdminToken(config.dataDir);
+  const run = openAdmin({
+    records: storage.records,
+    clock,
+    status: () => ({ status: 'healthy', version, url, demo: config.demo }),
+    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+  });
+  const maxBodyBytes = config.limits.request.adminBytes;
+  const control = await openControlPlane({
+    log,
+    readAddress: receive.readAddress,
+    plugins: [
+      publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
+      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
+    ],
+    metadata: { ...found, baseUrl, log },
+    metrics: config.telemetry.metrics ? metrics : undefined,
+    maxBodyBytes,
+  });
+  closers.add('control plane', () => control.close());
+  const handle = openFront({ mcp: plane.handle, other: control.handle, receive });
+  return { handle, stopStreams: plane.heartbeat.close };
 }
-
-/** Only where there is exactly one authorization server to speak for (DESIGN ruling 15). */
-function relayedMetadata({ providers }: Identities): (() => Promise<Readonly<Record<string, unknown>>>) | undefined {
-  const able = providers.flatMap(({ metadata }) => (metadata ? [metadata] : []));
-  return able.length === 1 ? able[0] : undefined;
-}
-
-function listenerOptions({ http, limits }: Config) {
-  const { timeouts } = http;
-  return {
-    host: http.host,
-    port: http.port,
-    headersTimeoutMs: timeouts.headersMs,
-    requestTimeoutMs: timeouts.bodyMs,
-    keepAliveTimeoutMs: timeouts.keepAliveMs,
-    maxHeaderBytes: limits.request.headerBytes,
-    maxConnections: limits.replica.sockets,
-  };
-}
-
-const listenHost = (host: string): string => (host.includes(':') && !host.startsWith('[') ? `[${host}]` : host);

@@ -1,4 +1,5 @@
 /** argv → one command. */
+import { basename, relative, sep } from 'node:path';
 import { readVersion } from '#app/version.ts';
 import type { Io } from '#cli/io.ts';
 import { runCli } from '#cli/program.ts';
@@ -13,6 +14,7 @@ const io: Io = {
   input: process.stdin,
   env: process.env,
   cwd: process.cwd(),
+  command: commandOf(process.argv[1] ?? ''),
   readFile: readTextFile,
   fetch: globalThis.fetch,
   exit: (code) => process.exit(code),
@@ -20,5 +22,13 @@ const io: Io = {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
   },
 };
+
+/** In the package the launcher is below node_modules, and npx finds it by the package's name. */
+function commandOf(script: string): string {
+  if (script.includes(`${sep}node_modules${sep}`)) return 'npx mcp-gatehouse';
+  return script.endsWith('.mjs') || script.endsWith('.ts')
+    ? `node ${relative(process.cwd(), script)}`
+    : basename(script);
+}
 
 process.exitCode = await runCli(process.argv.slice(2), io, readVersion());

@@ -249,6 +249,14 @@ test('a collection is published with a sealed credential that no answer and no r
   expect(enabled).toEqual([{ enabled: true, all_members: false }]);
 });
 
+test('a server definition with a secret in its environment is refused [I1]', async () => {
+  const transport = { kind: 'stdio', command: 'x', env: { API_KEY: 'canary' } };
+  const { status, json } = await send('POST /servers', { body: { key: 'leaky', transport } });
+  expect(status).toBe(400);
+  expect(json.detail).toContain('credentialEnv');
+  expect(JSON.stringify(json)).not.toContain('canary');
+});
+
 test("an organization's key binds only what the platform enabled for it", async () => {
   await org('binder');
   await send('POST /servers', { body: { key: 'not-enabled', transport: { kind: 'builtin', name: 'time' } } });
@@ -351,7 +359,7 @@ test('the demo is made once, with one key, and what an operator switched off sta
   };
   const first = await ensureDemo(records, options);
   expect(looksLikeApiKey(first.firstKey?.reveal() ?? '')).toBe(true);
-  expect(first.servers).toEqual(['echo-stateful', 'echo-stateless', 'time', 'fetch', 'memory']);
+  expect(first.servers).toEqual(['time', 'fetch', 'echo-stateful', 'echo-stateless', 'memory']);
   const time = (await records.listServers()).find((row) => row.key === 'time');
   if (!time) throw new Error('the demo has no server "time"');
   await records.putEnablement(first.organization.id, time.id, { enabled: false, allMembers: false, allowedRoles: [] });

@@ -2,7 +2,7 @@
  * The demo: one organization, the builtin servers and the official ones that are installed, all enabled for every member,
  * and one API key, shown once. Runs at every start of a demo and changes nothing that is there.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -61,10 +61,10 @@ async function ensureKey(records: AdminRecords, { id }: OrganizationRow): Promis
 }
 
 const builtins: readonly (readonly [key: string, title: string])[] = [
-  ['echo-stateful', 'Echo, one session per client'],
-  ['echo-stateless', 'Echo, no sessions'],
   ['time', 'Time and time zones'],
   ['fetch', 'Web pages as text'],
+  ['echo-stateful', 'Echo, one session per client'],
+  ['echo-stateless', 'Echo, no sessions'],
 ];
 
 function demoServers({ root, dataDir, findBin = findInstalledBin }: DemoOptions): readonly NewServer[] {
@@ -78,10 +78,19 @@ function demoServers({ root, dataDir, findBin = findInstalledBin }: DemoOptions)
   return [
     ...builtins.map(([key, title]) => define(key, title, { kind: 'builtin', name: key })),
     ...official('everything', 'Everything of the protocol'),
-    ...official('filesystem', 'Files of examples/files', { args: [join(root, 'examples', 'files')] }),
+    ...official('filesystem', 'Files of examples/files', { args: [filesFolder(root, dataDir)] }),
     ...official('memory', 'Knowledge graph', { env: { MEMORY_FILE_PATH: join(dataDir, 'memory.jsonl') } }),
     ...official('sequential-thinking', 'Thinking step by step'),
   ];
+}
+
+/** The examples of a clone; in the package, which has none, a folder of the data directory. */
+function filesFolder(root: string, dataDir: string): string {
+  const examples = join(root, 'examples', 'files');
+  if (existsSync(examples)) return examples;
+  const own = join(dataDir, 'files');
+  mkdirSync(own, { recursive: true });
+  return own;
 }
 
 function define(key: string, title: string, transport: ServerTransport): NewServer {

@@ -13,6 +13,15 @@ const roles = z.array(text).max(100);
 export const rolesOrAll = z.union([z.literal('*'), roles], { error: 'must be "*" or a list of roles' });
 export const enforced = z.record(text, z.record(text, z.record(z.string(), z.unknown())));
 
+/** Names of variables that hold secrets: a definition is stored in the clear and must not have them. */
+export const secretName = /(secret|password|passwd|token|credential|api[-_]?key|private[-_]?key|(^|_)key)$/i;
+
+const environment = z
+  .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'), z.string())
+  .refine((values) => !Object.keys(values).some((name) => secretName.test(name)), {
+    error: 'would store a secret in the clear: use credentialEnv and give the binding a credential',
+  });
+
 export const transport = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('http'),
@@ -24,7 +33,7 @@ export const transport = z.discriminatedUnion('kind', [
     kind: z.literal('stdio'),
     command: text,
     args: z.array(z.string()).default([]),
-    env: z.record(z.string(), z.string()).default({}),
+    env: environment.default({}),
     credentialEnv: text.optional(),
     cwd: text.optional(),
     state: z.enum(['stateful', 'stateless']).default('stateful'),

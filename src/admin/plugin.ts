@@ -44,10 +44,12 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
       });
     });
     const document = openApi(deps.version);
-    app.get('/admin/api/openapi.json', async (request) => {
-      await identify(request, deps);
-      return document;
-    });
+    for (const url of ['/admin/api/openapi.json', `${adminBase}/openapi.json`]) {
+      app.get(url, async (request) => {
+        await identify(request, deps);
+        return document;
+      });
+    }
     for (const name of routeNames) addRoute(app, name, deps);
   };
 }
@@ -68,7 +70,7 @@ function inputOf({ params, body, query, method }: FastifyRequest): unknown {
   if (given !== undefined && given !== null && (typeof given !== 'object' || Array.isArray(given))) {
     throw new GatehouseError('bad_request', { message: 'The body must be a JSON object' });
   }
-  return { ...given, ...(params as object) };
+  return { ...given, ...(typeof params === 'object' ? params : {}) };
 }
 
 async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {

@@ -48,7 +48,7 @@ export function welcomePage({ baseUrl, version, demo }: Welcome): {
   readonly headers: typeof headers;
 } {
   const base = escapeHtml(baseUrl);
-  const endpoint = demo ? `${base}/demo/mcp/everything` : `${base}/{organization}/mcp/{collection}`;
+  const endpoint = demo ? `${base}/demo/mcp/time` : `${base}/{organization}/mcp/{collection}`;
   const html = `<!doctype html>
 <html lang="en">
 <head>

@@ -1,7 +1,5 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
-import { type Builtins, openBuiltins } from '#adapters/upstream/builtin/builtin.ts';
-import { openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
-import { openStdioUpstream } from '#adapters/upstream/stdio/stdio.ts';
+import { openBuiltins, openHttpUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -27,7 +25,7 @@ export async function openUpstreamOpener(
   const { clock, log, egress, closers } = deps;
   const runner = openRunner({ clock, log, env: deps.env });
   closers.add('runner', () => runner.close());
-  const builtins: Builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
+  const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
   closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
   const http = {
@@ -46,8 +44,8 @@ export async function openUpstreamOpener(
       return openHttpUpstream({ ...http, transport, ...(target.org === undefined ? {} : { connect }) });
     }
     if (transport.kind === 'builtin') {
-      const socketPath = builtins.socketPathFor(transport.name);
-      return openHttpUpstream({ ...http, transport: { kind: 'http', url: 'http://builtin.invalid/mcp' }, socketPath });
+      const { url, socketPath } = builtins.addressOf(transport.name);
+      return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });
     }
     if (config.runner.sandbox === 'auto' && !config.demo) {
       throw new GatehouseError('upstream_unreachable', {

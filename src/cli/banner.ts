@@ -16,6 +16,8 @@ export interface Places {
   readonly endpoints: readonly string[];
   /** Of a first start only: it is shown here and never again. */
   readonly key: string | undefined;
+  /** How this command line was called. */
+  readonly command: string;
 }
 
 type BannerIo = Pick<Io, 'out' | 'err' | 'env'>;
@@ -36,7 +38,8 @@ export function openBanner(io: BannerIo, about: { readonly version: string; read
       if (current) done();
       else io.err(`\n  ${style.bold('Gatehouse')} ${about.version}${about.demo ? style.dim(' (demo)') : ''}\n\n`);
       current = { what, startedAt: performance.now() };
-      io.err(`  ${style.dim('…')} ${what}`);
+      // The cursor goes back: a log line that comes in between is longer and covers it.
+      io.err(`  ${style.dim(`${what.slice(0, 22)} …`)}\r`);
     },
     done,
     welcome(places) {
@@ -57,7 +60,7 @@ function styles(colour: boolean) {
   return { bold: wrap(1), dim: wrap(2), green: wrap(32), cyan: wrap(36) };
 }
 
-function lines({ url, endpoints, key }: Places, style: Style): readonly string[] {
+function lines({ url, endpoints, key, command }: Places, style: Style): readonly string[] {
   const urls = endpoints.map((path) => `${url}${path}`);
   const row = (label: string, text: string) => `  ${style.dim(label.padEnd(9))}${text}`;
   const [first] = urls;
@@ -65,9 +68,9 @@ function lines({ url, endpoints, key }: Places, style: Style): readonly string[]
     row('Welcome', style.cyan(`${url}/welcome`)),
     ...urls.map((mcp, index) => row(index === 0 ? 'MCP' : '', style.cyan(mcp))),
     ...(key === undefined ? [] : ['', row('Key', style.bold(key)), row('', style.dim('shown once: keep it now'))]),
-    ...(first === undefined ? [] : ['', ...recipes({ url: first, path: endpoints[0] ?? '', key }, style)]),
+    ...(first === undefined ? [] : ['', ...recipes({ url: first, path: endpoints[0] ?? '', key, command }, style)]),
     '',
-    `  ${style.dim('Ctrl+C stops. `gatehouse key create` makes another key, `gatehouse --help` lists the rest.')}`,
+    `  ${style.dim(`Ctrl+C stops. "${command} key create" makes another key, "${command} --help" lists the rest.`)}`,
   ];
 }
 
@@ -75,10 +78,11 @@ interface Recipe {
   readonly url: string;
   readonly path: string;
   readonly key: string | undefined;
+  readonly command: string;
 }
 
 /** Ready to paste (ECOSYSTEM.md 1.3). Without a key at hand the examples read it from the environment. */
-function recipes({ url, path, key }: Recipe, style: Style): readonly string[] {
+function recipes({ url, path, key, command }: Recipe, style: Style): readonly string[] {
   const shown = key ?? '$GATEHOUSE_KEY';
   const header = `Authorization: Bearer ${shown}`;
   const code = {
@@ -87,7 +91,9 @@ function recipes({ url, path, key }: Recipe, style: Style): readonly string[] {
     url,
     headers: { Authorization: `Bearer ${key ?? `\${env:GATEHOUSE_KEY}`}` },
   };
-  const message = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}';
+  const clientInfo = { name: 'curl', version: '1' };
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
+  const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
   const named = path.replace(/^\//, '').replace('/mcp/', '/');
   const block = (title: string, command: string) => [`  ${style.dim(title)}`, `  ${command}`];
   return [
@@ -97,6 +103,6 @@ function recipes({ url, path, key }: Recipe, style: Style): readonly string[] {
       'curl',
       `curl -s ${url} -H "${header}" -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${message}'`,
     ),
-    ...block('Here', `npx mcp-gatehouse tools ${named}`),
+    ...block('Here', `${command} tools ${named}`),
   ];
 }

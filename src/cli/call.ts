@@ -7,6 +7,7 @@ import {
   type Tool,
   UnauthorizedError,
 } from '@modelcontextprotocol/client';
+import { loadConfig } from '#config/load.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
@@ -130,16 +131,22 @@ interface Target {
 }
 
 async function openTarget(io: Io, endpoint: string, options: CallOptions): Promise<Target> {
+  const { remote } = loadConfig({ ...io, purpose: 'database' });
   const close = async () => undefined;
-  if (/^https?:\/\//.test(endpoint)) return { url: new URL(endpoint), key: options.key ?? io.env.GATEHOUSE_KEY, close };
+  const gateway = options.url ?? remote.url;
+  if (/^https?:\/\//.test(endpoint)) {
+    const url = new URL(endpoint);
+    // A key kept for the gateway is not for whoever else is asked.
+    const isOurs = gateway !== undefined && new URL(gateway).origin === url.origin;
+    return { url, key: options.key ?? (isOurs ? remote.key?.reveal() : undefined), close };
+  }
   const [first = '', second, ...more] = endpoint.split('/');
   if (more.length > 0 || first === '' || second === '') {
     throw new UsageError('Write the endpoint as ORGANIZATION/NAME, NAME, or a URL');
   }
-  const given = options.url ?? io.env.GATEHOUSE_URL;
-  if (given !== undefined) {
+  if (gateway !== undefined) {
     const path = second === undefined ? `mcp/${first}` : `${first}/mcp/${second}`;
-    return { url: new URL(`${given.replace(/\/+$/, '')}/${path}`), key: options.key ?? io.env.GATEHOUSE_KEY, close };
+    return { url: new URL(`${gateway.replace(/\/+$/, '')}/${path}`), key: options.key ?? remote.key?.reveal(), close };
   }
   const connection = await connect(io, options);
   const organization = second === undefined ? await chooseOrganization(connection, undefined) : first;

@@ -29,18 +29,28 @@ export interface ConnectOptions {
 }
 
 export async function connect(io: Io, options: ConnectOptions): Promise<Connection> {
-  const config = loadConfig(io);
-  const url = options.url ?? config.remote.url;
+  // What a gateway requires is its own business: a command that talks to one needs to know only where it is.
+  const { remote, dataDir } = loadConfig({ ...io, purpose: 'database' });
+  const url = options.url ?? remote.url;
   if (url !== undefined) {
-    const key = options.key ?? config.remote.key?.reveal();
+    const key = options.key ?? remote.key?.reveal();
     if (key === undefined)
       throw new UsageError('--url needs --key (or GATEHOUSE_KEY): give an API key with an admin:* role');
     return remoteConnection(io, url, key);
   }
-  const running = await findRunning(config.dataDir);
-  if (running) return remoteConnection(io, running.url, running.token);
+  const running = await findRunning(dataDir);
+  if (running && (await isAnswering(io, running.url))) return remoteConnection(io, running.url, running.token);
   const { openLocal } = await import('./local.ts');
-  return openLocal(config);
+  return openLocal(loadConfig(io));
+}
+
+/** A process id may have been given away again since a crash: only an answer proves that a gateway is there. */
+async function isAnswering(io: Io, url: string): Promise<boolean> {
+  try {
+    return (await io.fetch(`${url}/health`, { signal: AbortSignal.timeout(2000) })).ok;
+  } catch {
+    return false;
+  }
 }
 
 function remoteConnection(io: Io, url: string, secret: string): Connection {

@@ -10,6 +10,8 @@ export interface Io {
   readonly input: NodeJS.ReadableStream;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** How people call this command line: `node bin/gatehouse.mjs` in a clone. */
+  readonly command: string;
   /** Text of a file; undefined if there is none. */
   readonly readFile: (path: string) => string | undefined;
   readonly fetch: typeof globalThis.fetch;

@@ -86,6 +86,25 @@ test('tools and call reach any MCP server', async () => {
   expect(JSON.parse(json.out)).toMatchObject({ content: [{ type: 'text' }] });
 });
 
+test('a key kept for the gateway goes to no other host', async () => {
+  const seen: (string | undefined)[] = [];
+  const foreign = createServer((req, res) => {
+    seen.push(req.headers.authorization);
+    res.writeHead(401).end();
+  });
+  const listening = await listenOnLoopback(foreign);
+  const url = `http://127.0.0.1:${listening.port}`;
+  try {
+    const GATEHOUSE_KEY = 'canary';
+    await cli(['tools', `${url}/mcp`], { env: { GATEHOUSE_URL: 'http://127.0.0.1:1', GATEHOUSE_KEY } });
+    expect(new Set(seen)).toEqual(new Set([undefined]));
+    await cli(['tools', `${url}/mcp`], { env: { GATEHOUSE_URL: url, GATEHOUSE_KEY } });
+    expect(seen).toContain('Bearer canary');
+  } finally {
+    await listening.close();
+  }
+});
+
 test('a tool that fails prints what it says and exits 1', async () => {
   const { code, out } = await cli(['call', server.url, 'test_error_handling']);
   expect(code).toBe(1);
@@ -120,6 +139,7 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
     url: 'http://localhost:3000',
     endpoints: ['/demo/mcp/everything', '/demo/mcp/time'],
     key: 'gw_test_KEY',
+    command: 'gatehouse',
   });
   const url = 'http://localhost:3000/demo/mcp/everything';
   expect(text()).toMatch(/✓ Open \d/);
@@ -135,7 +155,7 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
 
 test('a later start shows no key', () => {
   const { banner: shown, text } = banner({});
-  shown.welcome({ url: 'http://localhost:3000', endpoints: ['/demo/mcp/time'], key: undefined });
+  shown.welcome({ url: 'http://localhost:3000', endpoints: ['/demo/mcp/time'], key: undefined, command: 'gatehouse' });
   expect(text()).not.toContain('shown once');
   expect(text()).toContain('$GATEHOUSE_KEY');
 });

@@ -10,6 +10,7 @@ export function checkConfig(config: Config): readonly string[] {
   checkKey(config, warnings);
   checkBaseUrl(config);
   checkReferences(config);
+  warnings.push(...withoutEffect(config));
   return warnings;
 }
 
@@ -47,6 +48,19 @@ function checkBaseUrl({ http, production }: Config): void {
   if (production && url.protocol === 'http:' && !local && !http.allowInsecureHttp) {
     throw broken('BASE_URL is plain HTTP in production: use https://, or set ALLOW_INSECURE_HTTP=true');
   }
+}
+
+/** Accepted, for what deploys them is written already; said, for nothing here acts on them yet. */
+function withoutEffect({ http, redis }: Config): readonly string[] {
+  const given = {
+    REDIS_URL: redis.url,
+    BASE_DOMAIN: http.baseDomain,
+    KEYS_HOST: http.keysHost,
+    KEYS_PORT: http.keysPort,
+  };
+  return Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name} has no effect in this version`],
+  );
 }
 
 /** Servers named in the file must not be defined twice. Names it doesn't define may be in the database already. */

@@ -14,13 +14,12 @@ export function count(fallback: number, bounds: { readonly min?: number; readonl
   return z.preprocess(numeric, z.int().min(min).max(max)).default(fallback);
 }
 
-const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-type Unit = keyof typeof unitMs;
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** `30s`, `500ms`, `5m` in milliseconds; undefined without a unit. */
 export function parseDuration(text: string): number | undefined {
   const match = /^(\d+)(ms|s|m|h|d)$/.exec(text.trim());
-  return match ? Number(match[1]) * unitMs[match[2] as Unit] : undefined;
+  return match ? Number(match[1]) * (unitMs[match[2] ?? ''] ?? 1) : undefined;
 }
 
 /** Milliseconds, or text with a unit. */

@@ -6,7 +6,8 @@ import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { openEncryptionKey } from './demo-keys.ts';
 import { parseDotenv } from './dotenv.ts';
-import { type Env, loadConfig } from './load.ts';
+import type { Env } from './environment.ts';
+import { loadConfig } from './load.ts';
 import { settings } from './settings.ts';
 
 const key = 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB';
@@ -75,6 +76,8 @@ const refused: readonly (readonly [string, Env, string])[] = [
   ['a log level that is none', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL is wrong'],
   ['a base URL that is none', { BASE_URL: 'gw.example' }, 'BASE_URL is wrong'],
   ['an unknown variable of ours', { GATEHOUSE_PORT: '1' }, 'GATEHOUSE_PORT is not a setting'],
+  ['a trusted proxy that is no address', { TRUSTED_PROXIES: '10.0.0.0/8, proxy' }, 'TRUSTED_PROXIES is wrong'],
+  ['an origin with a path', { ALLOWED_ORIGINS: 'https://a.example/x' }, 'ALLOWED_ORIGINS is wrong'],
   ['SESSION_TIMEOUT without a unit', { SESSION_TIMEOUT: '3600' }, 'SESSION_TIMEOUT needs a unit'],
   ['a missing configuration file', { GATEHOUSE_CONFIG: 'x.yaml' }, 'x.yaml does not exist'],
   [
@@ -117,6 +120,10 @@ test('session time is seconds of ours or any unit of theirs', () => {
   expect(load({ MCP_SESSION_TTL_SECONDS: '60', SESSION_TIMEOUT: '3600s' }).limits.sessionTtlSeconds).toBe(60);
 });
 
+test('what has no effect yet is said', () => {
+  expect(load({ REDIS_URL: 'redis://localhost' }).warnings).toEqual(['REDIS_URL has no effect in this version']);
+});
+
 test('an empty variable is an unset one', () => {
   expect(load({ DATABASE_URL: '', PORT: '' }).http.port).toBe(3000);
 });
@@ -157,6 +164,23 @@ test('.env knows quotes, comments, references and what only looks like one', () 
     J: 'say "hi" $HOME',
     K: 'a b',
   });
+});
+
+test('.env.example works as .env as it stands [S0.20] [S0.21]', async () => {
+  const source = await readFile(join(import.meta.dirname, '../../.env.example'), 'utf8');
+  const config = load({}, { '.env': source });
+  expect(config.database.url?.reveal()).toBe(database);
+  expect(config.identity[0]?.read()).toMatchObject({ authorizationServerUrl: 'https://api.workos.com/auth/v1' });
+  expect(config.telemetry).toMatchObject({ logLevel: 'info', logFormat: 'pretty' });
+  expect(() => load({ NODE_ENV: 'production' }, { '.env': source })).toThrow('placeholder');
+});
+
+test('the example configuration is accepted as it stands', async () => {
+  const source = await readFile(join(import.meta.dirname, '../../examples/gatehouse.yaml'), 'utf8');
+  const config = yaml(source);
+  expect(config.demo).toBe(true);
+  expect(config.http.port).toBe(3000);
+  expect(config.collections[0]?.bindings[0]?.enforced).toEqual({ retrieve: { filter: { department: 'people' } } });
 });
 
 test('environment over file over default', () => {
@@ -257,7 +281,7 @@ test('MAPPING_FILE is read strictly [S0.24]', () => {
 });
 
 test('proxy variables are read in both cases', () => {
-  const { egress } = load({ https_proxy: 'http://proxy.example:3128', NO_PROXY: 'a.example, .b.example' });
+  const { egress } = load({ https_proxy: 'proxy.example:3128', NO_PROXY: 'a.example, .b.example' });
   expect(egress).toMatchObject({ httpsProxy: 'http://proxy.example:3128', noProxy: ['a.example', '.b.example'] });
 });
 

@@ -3,18 +3,15 @@
  * whatever is wrong is one GatehouseError `setting` with one sentence that says what to do next.
  */
 import { isAbsolute, resolve } from 'node:path';
-import type { z } from 'zod';
 import { GatehouseError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
-import { parseDotenv } from './dotenv.ts';
-import { parseDuration } from './limits.ts';
-import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping, mappingSchema } from './schema.ts';
-import { type Setting, settings } from './settings.ts';
+import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
+import { dotted, explain } from './explain.ts';
+import { readMapping } from './mapping.ts';
+import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { isPlaceholder } from './weak.ts';
-import { type Path, parseYaml, type YamlFile } from './yaml.ts';
-
-export type Env = Readonly<Record<string, string | undefined>>;
+import { parseYaml, type YamlFile } from './yaml.ts';
 
 /** Settings of one identity provider, some of them secret: behind a function, where no printer looks. */
 export interface IdentitySettings {
@@ -80,44 +77,15 @@ export function loadConfig(options: LoadOptions): Config {
     baseUrlGiven: parsed.data.http.baseUrl !== undefined || parsed.data.http.baseDomain !== undefined,
     dataDir,
     file: file?.path,
-    ragieBaseUrl: urlSetting(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
+    ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping: readMapping(env, cwd, readFile),
     remote: {
-      url: urlSetting(env, 'GATEHOUSE_URL'),
+      url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,
     },
     warnings: [],
   };
   return deepFreeze({ ...config, warnings: options.purpose === 'database' ? [] : checkConfig(config) });
-}
-
-/** Empty counts as unset: compose files pass `NAME=${NAME:-}`. Aliases are renamed here. */
-function mergeEnv({ env, cwd, readFile }: LoadOptions): Env {
-  const set = (values: Env) =>
-    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ''));
-  const own = set(env);
-  const dotenv = readFile(resolve(cwd, '.env'));
-  const merged: Record<string, string | undefined> = {
-    ...set(dotenv === undefined ? {} : parseDotenv(dotenv, own)),
-    ...own,
-  };
-  for (const { name, aliases = [] } of settings) {
-    merged[name] ??= aliases.map((alias) => merged[alias]).find((value) => value !== undefined);
-  }
-  const timeout = merged.SESSION_TIMEOUT;
-  if (timeout !== undefined && merged.MCP_SESSION_TTL_SECONDS === undefined) {
-    const ms = parseDuration(timeout);
-    if (!ms)
-      throw broken('SESSION_TIMEOUT needs a unit, as in 3600s or 900000ms: add it, or set MCP_SESSION_TTL_SECONDS');
-    merged.MCP_SESSION_TTL_SECONDS = String(Math.max(1, Math.round(ms / 1000)));
-  }
-  return merged;
-}
-
-function checkNames(env: Env): void {
-  const known = settings.map((setting) => setting.name).filter((name) => name.startsWith('GATEHOUSE_'));
-  const unknown = Object.keys(env).find((name) => name.startsWith('GATEHOUSE_') && !known.includes(name));
-  if (unknown) throw broken(`${unknown} is not a setting of Gatehouse: remove it (known are ${known.join(', ')})`);
 }
 
 interface ConfigFile {
@@ -171,56 +139,6 @@ function interpolate(
     .replaceAll('$${', '${');
 }
 
-/** The file's value with every variable that has a place in it put there. */
-function withEnv(value: unknown, env: Env): unknown {
-  let result = value;
-  for (const { name, path } of settings) {
-    const text = env[name];
-    if (path && text !== undefined) result = put(result, path, text);
-  }
-  return result;
-}
-
-function put(target: unknown, [step, ...rest]: readonly string[], value: string): unknown {
-  if (step === undefined) return value;
-  if (target !== null && target !== undefined && (typeof target !== 'object' || Array.isArray(target))) return target;
-  const object = (target ?? {}) as Readonly<Record<string, unknown>>;
-  return { ...object, [step]: put(object[step], rest, value) };
-}
-
-function explain(error: z.ZodError, value: unknown, env: Env, file: YamlFile | undefined): string {
-  const [issue] = error.issues;
-  if (!issue) return 'A setting is wrong';
-  const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const path: Path = [
-    ...issue.path.filter((step) => typeof step !== 'symbol'),
-    ...(unknown === undefined ? [] : [unknown]),
-  ];
-  const setting = settings.find((s) => s.path?.join('.') === path.slice(0, s.path?.length).join('.') && env[s.name]);
-  const more = error.issues.length > 1 ? ` (and ${error.issues.length - 1} more)` : '';
-  if (setting) return `${setting.name} is wrong: ${said(issue)}: correct it in the environment or .env${more}`;
-  const place = file ? `${file.locate(path)}: ` : '';
-  if (unknown !== undefined) return `${place}${dotted(path)} is not a setting: remove it or correct its name${more}`;
-  return `${place}${dotted(path)} is wrong: ${said(issue)}${valueAt(value, path) === undefined ? ': add it' : ''}${more}`;
-}
-
-/** The schema's own words never quote the value: it may be a secret. */
-function said(issue: z.core.$ZodIssue): string {
-  return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
-}
-
-function valueAt(value: unknown, path: Path): unknown {
-  return path.reduce<unknown>(
-    (node, step) =>
-      typeof node === 'object' && node !== null ? (node as Record<string | number, unknown>)[step] : undefined,
-    value,
-  );
-}
-
-function dotted(path: Path): string {
-  return path.map((step, index) => (typeof step === 'number' ? `[${step}]` : index ? `.${step}` : step)).join('');
-}
-
 function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
   if (baseUrl !== undefined) return baseUrl.replace(/\/+$/, '');
   return baseDomain === undefined ? `http://localhost:${port}` : `https://auth.${baseDomain}`;
@@ -248,7 +166,7 @@ function workos(env: Env): readonly object[] {
   if (env.NODE_ENV === 'production' && isPlaceholder(apiKey)) {
     throw broken('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
   }
-  const authorizationServerUrl = urlSetting(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
+  const authorizationServerUrl = findUrl(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
   return [{ kind: 'workos', apiKey, clientId: env.WORKOS_CLIENT_ID ?? '', authorizationServerUrl }];
 }
 
@@ -261,35 +179,6 @@ export function isLoopback(host: string): boolean {
 function isDemo(file: FileConfig, env: Env): boolean {
   const hasIdentity = file.identity.length > 0 || workosNames.some((name) => env[name] !== undefined);
   return file.database.url === undefined && !hasIdentity && isLoopback(file.http.host) && env.NODE_ENV !== 'production';
-}
-
-function urlSetting(env: Env, name: Setting['name']): string | undefined {
-  const value = env[name];
-  if (value === undefined) return undefined;
-  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
-  throw broken(
-    `${name} is wrong: must be a URL that starts with http:// or https://: correct it in the environment or .env`,
-  );
-}
-
-function readMapping(env: Env, cwd: string, readFile: LoadOptions['readFile']): Mapping {
-  const name = env.MAPPING_FILE;
-  if (name === undefined) return {};
-  const source = readFile(resolve(cwd, name));
-  if (source === undefined) throw broken(`The MAPPING_FILE ${name} does not exist: create it or correct the variable`);
-  let value: unknown;
-  try {
-    value = JSON.parse(source);
-  } catch (cause) {
-    throw new GatehouseError('setting', { message: `The MAPPING_FILE ${name} must be valid JSON: correct it`, cause });
-  }
-  const parsed = mappingSchema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const path = issue?.path.filter((step) => typeof step !== 'symbol') ?? [];
-  throw broken(
-    `The MAPPING_FILE ${name} is wrong at ${dotted(path) || 'its root'}: ${issue ? said(issue) : 'correct it'}`,
-  );
 }
 
 function deepFreeze<T>(value: T): T {

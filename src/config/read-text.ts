@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { GatehouseError } from '#core/error.ts';
 
 /** undefined: there is no such file. */
 export function readTextFile(path: string): string | undefined {
@@ -7,6 +8,6 @@ export function readTextFile(path: string): string | undefined {
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
       return undefined;
-    throw error;
+    throw new GatehouseError('setting', { message: `${path} cannot be read: correct its owner or mode`, cause: error });
   }
 }

@@ -1,9 +1,20 @@
 /**
  * The only schema of gatehouse.yaml and, because every variable has a path in it, of the environment. Unknown keys are
- * refused. What is secret becomes a `Secret`; `secretPaths` says where the file may hold references only.
+ * refused. What is secret becomes a `Secret`; `isSecretPath` says where the file may hold references only.
  */
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
+import {
+  bindingInput,
+  collectionName,
+  organizationRef,
+  rolesOrAll,
+  secretName,
+  slug,
+  text,
+  transport,
+} from '#admin/nouns.ts';
 import { Secret } from '#core/secret.ts';
 import {
   auditLimits,
@@ -16,15 +27,6 @@ import {
   section,
 } from './limits.ts';
 
-const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
-/** Collections of older systems may also use `.`, `_` and capitals. */
-const collectionName = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be letters, digits, ".", "_" and "-", at most 63 characters');
-const organizationRef = z
-  .string()
-  .regex(/^[A-Za-z0-9_-]{1,128}$/, 'must be the slug or external id of an organization');
-const text = z.string().trim().min(1).max(512);
 const secret = z
   .string()
   .min(1)
@@ -53,41 +55,29 @@ const list = z
     z.array(text),
   )
   .default([]);
-const roles = z.union([z.literal('*'), z.array(text)], { error: 'must be "*" or a list of roles' });
-const upstreamUrl = z
-  .string()
-  .refine((value) => URL.canParse(value.replaceAll('{partition}', 'p')) && /^https?:\/\//.test(value), {
-    error: 'must be a URL that starts with http:// or https://',
-  });
+/** An address or a CIDR block. */
+function isAddress(value: string): boolean {
+  const [address = '', bits, ...more] = value.split('/');
+  const family = isIP(address);
+  if (family === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
 
-const transport = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('http'), url: upstreamUrl }),
-  z.strictObject({
-    kind: z.literal('stdio'),
-    command: text,
-    args: z.array(z.string()).default([]),
-    env: z
-      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'), z.string())
-      .default({}),
-    credentialEnv: text.optional(),
-    cwd: text.optional(),
-    state: z.enum(['stateful', 'stateless']).default('stateful'),
-  }),
-  z.strictObject({ kind: z.literal('builtin'), name: text }),
-]);
-
-const binding = z.strictObject({
-  server: name,
-  partition: text.optional(),
-  credential: secret.optional(),
-  header: z
-    .strictObject({
-      name: z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/, 'must be the name of a header'),
-      template: z.string().includes('{}', { error: 'must contain {} where the credential goes' }),
-    })
-    .optional(),
-  enforced: z.record(text, z.record(text, z.record(z.string(), z.unknown()))).default({}),
-});
+const addresses = list.refine(
+  (values) => values.every(isAddress),
+  'must be addresses or CIDR blocks such as 10.0.0.0/8',
+);
+const origins = list.refine(
+  (values) => values.every((value) => URL.canParse(value) && new URL(value).origin === value),
+  'must be origins such as https://app.example: scheme, host and port only',
+);
+/** `proxy:3128` is what many machines are set up with. */
+const proxyUrl = z.preprocess(
+  (value) => (typeof value === 'string' && /^[\w.-]+:\d+\/?$/.test(value) ? `http://${value}` : value),
+  httpUrl,
+);
+/** As the API has it, but what is secret never lies about in the open. */
+const binding = bindingInput.extend({ credential: secret.optional() });
 
 const unsupported = (what: string) =>
   z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
@@ -103,8 +93,8 @@ export const configSchema = z.strictObject({
       .optional(),
     keysHost: text.optional(),
     keysPort: port.optional(),
-    trustedProxies: list,
-    allowedOrigins: list,
+    trustedProxies: addresses,
+    allowedOrigins: origins,
     /** Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks. */
     allowedHosts: list,
     allowInsecureHttp: flag,
@@ -129,16 +119,14 @@ export const configSchema = z.strictObject({
   }),
   secrets: section({ encryptionKey: secret.optional() }),
   identity: z.array(identityAdapters.config).default([]),
-  organizations: z
-    .array(z.strictObject({ slug: name, name: text, externalId: organizationRef.optional() }))
-    .default([]),
-  servers: z.array(z.strictObject({ key: name, title: text.optional(), transport, trusted: flag })).default([]),
+  organizations: z.array(z.strictObject({ slug, name: text, externalId: organizationRef.optional() })).default([]),
+  servers: z.array(z.strictObject({ key: slug, title: text.optional(), transport, trusted: flag })).default([]),
   collections: z
     .array(
       z.strictObject({
         organization: organizationRef,
         name: collectionName,
-        allowedRoles: roles,
+        allowedRoles: rolesOrAll,
         bindings: z.array(binding).min(1),
       }),
     )
@@ -148,7 +136,7 @@ export const configSchema = z.strictObject({
       z
         .strictObject({
           organization: organizationRef,
-          server: name,
+          server: slug,
           allMembers: z.literal(true).optional(),
           allowedRoles: z.array(text).optional(),
         })
@@ -164,8 +152,8 @@ export const configSchema = z.strictObject({
   egress: section({
     /** CIDR blocks and host names that the gateway may reach although they are private. */
     allow: list,
-    httpProxy: httpUrl.optional(),
-    httpsProxy: httpUrl.optional(),
+    httpProxy: proxyUrl.optional(),
+    httpsProxy: proxyUrl.optional(),
     noProxy: list,
   }),
   runner: section({ sandbox: z.enum(['auto', 'none']).default('auto'), ...runnerLimits }),
@@ -184,7 +172,7 @@ export type FileInput = z.input<typeof configSchema>;
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
 export const mappingSchema = z.record(
   organizationRef,
-  z.record(collectionName, z.strictObject({ partition: text, apiKey: secret, allowedRoles: roles.default('*') })),
+  z.record(collectionName, z.strictObject({ partition: text, apiKey: secret, allowedRoles: rolesOrAll.default('*') })),
 );
 export type Mapping = z.output<typeof mappingSchema>;
 
@@ -200,8 +188,6 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }
-
-const secretName = /(secret|password|passwd|token|credential|api[-_]?key|private[-_]?key|(^|_)key)$/i;
 
 /** Text that can only be a secret, wherever it stands: well-known prefixes, JWTs, passwords inside URLs. */
 export function looksSecret(value: string): boolean {

@@ -1,5 +1,5 @@
 /** gatehouse.yaml as a value whose every place is known by line and column. No aliases, no tags, no prototype keys. */
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
 import { GatehouseError } from '#core/error.ts';
 
 const maxBytes = 1024 * 1024;
@@ -35,7 +35,7 @@ export function parseYaml(source: string, file: string, visit: Visit): YamlFile 
       return typeof node.value === 'string' ? visit(node.value, path, place(node.range?.[0] ?? 0)) : node.value;
     }
     if (node === null || node === undefined) return null;
-    const at = place((node as Node).range?.[0] ?? 0);
+    const at = place(startOf(node) ?? 0);
     throw broken(`${at}: aliases (*name) are not accepted: write the value out`);
   };
   const entry = ({ key, value }: Pair, path: Path): readonly [string, unknown] => {
@@ -57,6 +57,10 @@ export function parseYaml(source: string, file: string, visit: Visit): YamlFile 
   };
 }
 
+function startOf(node: unknown): number | undefined {
+  return isNode(node) ? node.range?.[0] : undefined;
+}
+
 /** Of a key inside a map (where an unknown one is to be removed), of an item inside a list. */
 function offsetOf(root: unknown, path: Path): number | undefined {
   let node: unknown = root;
@@ -69,7 +73,7 @@ function offsetOf(root: unknown, path: Path): number | undefined {
       node = pair.value;
     } else if (isSeq(node) && typeof step === 'number') {
       node = node.items[step];
-      offset = (node as Node | undefined)?.range?.[0];
+      offset = startOf(node);
     } else return undefined;
   }
   return offset;

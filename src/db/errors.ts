@@ -34,7 +34,7 @@ function gatehouseCode(error: unknown): ErrorCode | undefined {
 }
 
 /** SQLSTATE or socket code; an AggregateError (all addresses of a host failed) speaks through its first error. */
-export function codeOf(error: unknown): string {
+function codeOf(error: unknown): string {
   if (typeof error !== 'object' || error === null) return '';
   if ('code' in error && typeof error.code === 'string') return error.code;
   return error instanceof AggregateError ? codeOf(error.errors[0]) : '';

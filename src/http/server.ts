@@ -42,7 +42,9 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
     handler(req, res);
   });
   server.on('clientError', refuseBrokenRequest);
-  server.on('connect', (_req, socket: Socket) => answerAndClose(socket, '405 Method Not Allowed', 'Method not allowed'));
+  server.on('connect', (_req, socket: Socket) =>
+    answerAndClose(socket, '405 Method Not Allowed', 'Method not allowed'),
+  );
   server.on('upgrade', (_req, socket: Socket) =>
     answerAndClose(socket, '400 Bad Request', 'Upgrade is not supported here'),
   );

@@ -48,18 +48,17 @@ function checkEnvelope(
   envelope: { readonly version: string; readonly hasCapabilities: boolean },
   headers: McpHeaders,
 ): void {
-  if (!modernVersions.includes(envelope.version)) throw unsupported(envelope.version);
   if (headers.protocolVersion !== envelope.version) {
     throw mismatch('MCP-Protocol-Version', headers.protocolVersion === undefined);
   }
+  if (!modernVersions.includes(envelope.version)) throw unsupported(envelope.version);
   if (!envelope.hasCapabilities && message.kind === 'request') {
     throw new GatehouseError('invalid_params', { message: '_meta lacks io.modelcontextprotocol/clientCapabilities' });
   }
   if (message.method === 'initialize') throw new GatehouseError('unknown_method');
   if (message.kind !== 'request') return;
   if (headers.method !== message.method) throw mismatch('Mcp-Method', headers.method === undefined);
-  const named = message.name !== undefined && message.method !== 'resources/subscribe';
-  if (!named) return;
+  if (message.name === undefined) return;
   if (headers.name === undefined) throw mismatch('Mcp-Name', true);
   if (decodeHeaderValue(headers.name) !== message.name) throw mismatch('Mcp-Name', false);
 }

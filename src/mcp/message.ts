@@ -102,12 +102,9 @@ const nameKeys: Readonly<Record<string, string>> = {
   'tools/call': 'name',
   'prompts/get': 'name',
   'resources/read': 'uri',
-  'resources/subscribe': 'uri',
-  'resources/unsubscribe': 'uri',
   'tasks/get': 'taskId',
   'tasks/update': 'taskId',
   'tasks/cancel': 'taskId',
-  'tasks/result': 'taskId',
 };
 
 function nameOf(bytes: Buffer, method: string, params: readonly Member[] | undefined): string | undefined {

@@ -14,9 +14,9 @@ import { openSnapshotLoader } from './snapshot-loader.ts';
 const encryptionKey = 'an encryption key of 32 characters';
 
 /** As the older gateway writes it (S0.26). */
-function sealLegacy(plain: string): string {
+function sealLegacy(plain: string, secret = encryptionKey): string {
   const iv = randomBytes(12);
-  const key = pbkdf2Sync(encryptionKey, 'mcp-gateway-salt', 100_000, 32, 'sha256');
+  const key = pbkdf2Sync(secret, 'mcp-gateway-salt', 100_000, 32, 'sha256');
   const cipher = createCipheriv('aes-256-gcm', key, iv);
   return Buffer.concat([iv, cipher.update(plain), cipher.final(), cipher.getAuthTag()]).toString('base64');
 }
@@ -85,6 +85,20 @@ describe('public.collections in psql', () => {
     expect(row?.sealed.startsWith('s0.')).toBe(true);
     expect(openLegacyCiphertext(encryptionKey, row?.sealed ?? '')).toBe('tnt_secret');
     expect(() => openLegacyCiphertext('another key of 32 characters....', row?.sealed ?? '')).toThrow();
+  });
+
+  test('derives the key of old ciphertexts once, not for every call [X0.4]', () => {
+    const text = sealLegacy('tnt_secret');
+    const other = 'yet another key of 32 characters';
+    const foreign = sealLegacy('tnt_secret', other);
+    const start = performance.now();
+    openLegacyCiphertext(other, foreign);
+    const first = performance.now() - start;
+    openLegacyCiphertext(encryptionKey, text);
+    const again = performance.now();
+    for (let n = 0; n < 100; n++) openLegacyCiphertext(encryptionKey, text);
+    // A hundred derivations would take a hundred times as long as the first.
+    expect(performance.now() - again).toBeLessThan(Math.max(first, 20) * 10);
   });
 
   test('takes updates: roles, partition, filters and key', async () => {

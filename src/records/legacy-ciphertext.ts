@@ -5,7 +5,7 @@
 import { createDecipheriv, pbkdf2Sync } from 'node:crypto';
 
 /** Before a sealed text: what follows is of the S0 format. */
-export const legacyPrefix = 's0.';
+const legacyPrefix = 's0.';
 
 const keys = new Map<string, Buffer>();
 

@@ -44,6 +44,8 @@ describe('organizations', () => {
       { slug: 'one', name: 'x' },
       { slug: 'fresh', externalId: 'two', name: 'x' },
       { slug: 'fresh', externalId: 'org_one', name: 'x' },
+      { slug: one, name: 'x' },
+      { slug: 'fresh', externalId: one.toUpperCase(), name: 'x' },
     ]) {
       const work = withPlatform(t.db, (scope) => insertOrganization(scope, taken));
       await expect(work).rejects.toMatchObject({ code: 'conflict' });

@@ -60,8 +60,7 @@ class CachedSnapshots implements SnapshotStore {
   }
 
   find(organization: string): OrganizationSnapshot | undefined {
-    const id = this.#ids.get(organization) ?? asOrgId(organization.toLowerCase());
-    return this.#snapshots.get(id);
+    return this.#snapshots.get(this.#ids.get(organization) ?? asOrgId(organization.toLowerCase()));
   }
 
   load(organization: string): Promise<OrganizationSnapshot | undefined> {

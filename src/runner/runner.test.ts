@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 function runnerWith(deps: Partial<RunnerDeps> = {}): Runner {
-  open = openRunner({ clock: systemClock, log: recordingLog().log, ...deps });
+  open = openRunner({ clock: systemClock, log: recordingLog().log, env: process.env, ...deps });
   return open;
 }
 
@@ -74,6 +74,10 @@ const alive = (pid: number): boolean => {
   }
 };
 
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
 async function gone(pids: readonly number[], withinMs: number): Promise<void> {
   const until = Date.now() + withinMs;
   while (pids.some(alive) && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -87,7 +91,7 @@ test('a child gets exactly the allow-list and what it was given, nothing else of
     node('report', ['a b', '$(touch x)', ';'], { env: { TOKEN: new Secret('t') }, cwd: '/' }),
   );
   const report = JSON.parse(await line());
-  expect(Object.keys(report.env).sort()).toEqual(['GATEHOUSE_CHILD', 'HOME', 'PATH', 'TOKEN']);
+  expect(Object.keys(report.env).sort()).toEqual(['CHILD_OF_GATEHOUSE', 'HOME', 'PATH', 'TOKEN']);
   expect(report.env.TOKEN).toBe('t');
   expect(report.argv).toEqual(['a b', '$(touch x)', ';']);
   expect(report.cwd).toBe('/');
@@ -97,7 +101,17 @@ test('a child gets exactly the allow-list and what it was given, nothing else of
 
 test.each([
   ...['NODE_OPTIONS', 'LD_PRELOAD', 'DYLD_INSERT_LIBRARIES', 'PATH', 'PYTHONPATH', 'BASH_ENV', 'GIT_SSH_COMMAND'],
-  ...['NPM_CONFIG_REGISTRY', 'npm_config_registry', 'lower', '1A', 'A-B', 'A=B', '', 'A'.repeat(65), 'GATEHOUSE_CHILD'],
+  ...[
+    'NPM_CONFIG_REGISTRY',
+    'npm_config_registry',
+    'lower',
+    '1A',
+    'A-B',
+    'A=B',
+    '',
+    'A'.repeat(65),
+    'CHILD_OF_GATEHOUSE',
+  ],
 ])('the variable %j is refused before anything starts [G3]', (name) => {
   const runner = runnerWith();
   expect(() => run(runner, node('report', [], { env: { [name]: 'x' } }))).toThrow(/environment variable/);
@@ -135,6 +149,19 @@ test('no child outlives a gateway that is killed with SIGKILL [G9]', async () =>
   expect(pids.every(alive)).toBe(true);
   gateway.kill('SIGKILL');
   await gone(process.platform === 'linux' ? pids : pids.slice(0, 2), 4000);
+});
+
+test.runIf(process.platform === 'linux')('a killed watchdog is replaced and knows the children [G9]', async () => {
+  const gateway = spawn(process.execPath, [kit('gateway')], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [output] = await once(gateway.stdout, 'data');
+  const pids: number[] = JSON.parse(String(output));
+  const watchdogs = () => childrenOf(gateway.pid ?? 0).filter((pid) => commandOf(pid).includes('gatehouse-watchdog'));
+  const [first] = watchdogs();
+  expect(first).toBeDefined();
+  process.kill(first ?? 0, 'SIGKILL');
+  await vi.waitUntil(() => watchdogs().some((pid) => pid !== first), { timeout: 5000, interval: 20 });
+  gateway.kill('SIGKILL');
+  await gone(pids, 4000);
 });
 
 test('a child that floods stdout without a line end is killed, and memory stays small [G10] [R13]', async () => {

@@ -17,7 +17,7 @@ export interface RunnerDeps {
   readonly clock: Clock;
   readonly log: Log;
   /** This process's environment, of which an allow-list passes. */
-  readonly env?: NodeJS.ProcessEnv;
+  readonly env: NodeJS.ProcessEnv;
   /** The seam for a sandbox: what is started instead. */
   readonly wrap?: (command: string, args: readonly string[]) => Program;
   readonly limits?: Partial<RunnerLimits>;
@@ -48,6 +48,15 @@ export interface ChildSpec extends Program {
   readonly label?: string;
   /** Whose share of the children it counts against. */
   readonly owner?: string;
+  /** How to end it for the sake of others while nobody uses it. */
+  readonly idle?: Idle;
+}
+
+export interface Idle {
+  /** Monotonic milliseconds; undefined: in use. */
+  since(): number | undefined;
+  /** Resolves when the child is gone. */
+  end(): Promise<void>;
 }
 
 export interface Runner {
@@ -56,6 +65,8 @@ export interface Runner {
    * Throws GatehouseError `bad_request` (refused variable, NUL), `upstream_busy` (too many children), `shutting_down`.
    */
   spawn(spec: ChildSpec, events: ChildEvents): Child;
+  /** Ends the longest idle child that stands in the way of another one of `owner`; false: there is none. */
+  makeRoom(owner: string): Promise<boolean>;
   readonly size: number;
   /** Stops every child, each with its graces, and waits for them. */
   close(): Promise<void>;
@@ -74,15 +85,15 @@ const defaults: RunnerLimits = {
 export function openRunner(deps: RunnerDeps): Runner {
   const limits = { ...defaults, ...deps.limits };
   const prefix = `${randomBytes(9).toString('hex')}.`;
-  const watchdog = process.platform === 'win32' ? noWatchdog : openWatchdog(prefix, deps.log);
-  const children = new Map<Child, string | undefined>();
+  const watchdog = process.platform === 'win32' ? noWatchdog : openWatchdog(prefix, deps);
+  const children = new Map<Child, ChildSpec>();
   let count = 0;
   let closing = false;
 
   function isGreedy(owner: string | undefined): boolean {
     if (owner === undefined) return false;
     let share = 0;
-    for (const other of children.values()) if (other === owner) share++;
+    for (const other of children.values()) if (other.owner === owner) share++;
     return share >= limits.maxChildrenPerOwner;
   }
 
@@ -92,7 +103,7 @@ export function openRunner(deps: RunnerDeps): Runner {
       if (children.size >= limits.maxChildren || isGreedy(spec.owner)) throw new GatehouseError('upstream_busy');
       const mark = `${prefix}${++count}.`;
       const program = spec.command.includes('\0') ? refuse() : (deps.wrap?.(spec.command, spec.args) ?? spec);
-      const environment = buildEnvironment(deps.env ?? process.env, spec.env);
+      const environment = buildEnvironment(deps.env, spec.env);
       const process_ = start(program, { ...environment, [MARK_VARIABLE]: mark }, spec.cwd);
       const log = { server: spec.label, pid: process_.pid };
       const stderr = openStderr({
@@ -115,9 +126,16 @@ export function openRunner(deps: RunnerDeps): Runner {
         events,
         onGone,
       });
-      children.set(child, spec.owner);
+      children.set(child, spec);
       if (process_.pid !== undefined) watchdog.add(process_.pid, mark);
       return child;
+    },
+    async makeRoom(owner) {
+      const others = [...children.values()].filter((spec) => !isGreedy(owner) || spec.owner === owner);
+      const idle = others.filter((spec) => spec.idle?.since() !== undefined);
+      const longest = idle.sort((a, b) => (a.idle?.since() ?? 0) - (b.idle?.since() ?? 0))[0]?.idle;
+      await longest?.end();
+      return longest !== undefined;
     },
     get size() {
       return children.size;

@@ -7,7 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Log } from '#core/log.ts';
 
-export const MARK_VARIABLE = 'GATEHOUSE_CHILD';
+export const MARK_VARIABLE = 'CHILD_OF_GATEHOUSE';
 
 export interface Watchdog {
   add(group: number, mark: string): void;
@@ -43,14 +43,19 @@ for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
 sweep "$1"
 `;
 
-export function openWatchdog(prefix: string, log: Log): Watchdog {
+export interface WatchdogDeps {
+  readonly env: NodeJS.ProcessEnv;
+  readonly log: Log;
+}
+
+export function openWatchdog(prefix: string, { env, log }: WatchdogDeps): Watchdog {
   const groups = new Map<number, string>();
   let process_: ChildProcess | undefined;
   let closed = false;
 
   function start(): ChildProcess {
     const child = spawn('/bin/sh', ['-c', script, 'gatehouse-watchdog', prefix], {
-      env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
+      env: { PATH: env.PATH ?? '/usr/bin:/bin' },
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true,
       cwd: '/',

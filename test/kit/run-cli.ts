@@ -32,6 +32,7 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
     input: Readable.from(input.map((line) => `${line}\n`)),
     env,
     cwd,
+    command: 'gatehouse',
     readFile: readTextFile,
     fetch: globalThis.fetch,
     exit: () => undefined,

@@ -76,6 +76,8 @@ export const isolation: readonly string[] = [
   'grant select on gateway.usage to gatehouse_app',
   'grant select, insert, update, delete on gateway.session_revocations, gateway.settings to gatehouse_platform',
   'grant select on all tables in schema gateway to gatehouse_operator',
+  // A login that may only take these roles must see that there is nothing left to migrate.
+  'grant select on gateway.migration to gatehouse_app',
   `create function gateway.keep_closed() returns trigger language plpgsql set search_path = pg_catalog as $$ begin
      if not old.open then raise exception 'a closed record of the audit trail is final' using errcode = '42501'; end if;
      return new;
@@ -95,13 +97,14 @@ export const isolation: readonly string[] = [
      for each row execute function gateway.check_server_owner()`,
   `create trigger check_server_owner before insert or update on gateway.enablements
      for each row execute function gateway.check_server_owner()`,
-  // A slug and an external id name in one space: each is looked up in a URL's first segment.
+  // Slugs, external ids and ids name in one space: each is looked up in a URL's first segment.
   `create function gateway.check_names() returns trigger language plpgsql security definer
      set search_path = pg_catalog as $$ begin
      perform pg_advisory_xact_lock(hashtext('gateway.organization_names'));
      if exists (
        select from gateway.organizations o
-       where o.id <> new.id and (o.slug in (new.slug, new.external_id) or o.external_id in (new.slug, new.external_id))
+       where o.id <> new.id and (o.slug in (new.slug, new.external_id) or o.external_id in (new.slug, new.external_id)
+         or o.id::text in (new.slug, lower(new.external_id)))
      ) then
        raise exception 'the name belongs to another organization' using errcode = '23505';
      end if;

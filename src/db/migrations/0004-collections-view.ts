@@ -3,7 +3,7 @@
  * reader's role may see, writing goes through one definer function that only operators and the owner may reach.
  * A ciphertext written here is kept as it is, marked `s0.`, and sealed anew when next written through us.
  */
-export const collectionColumns =
+const collectionColumns =
   'id, name, organization_id, partition, ragie_api_key, allowed_roles, filters, created_at, updated_at';
 
 const view = `create view public.collections with (security_invoker = true) as

@@ -3,7 +3,7 @@ import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import { openRunner } from '#runner/runner.ts';
 
-const runner = openRunner({ clock: systemClock, log: silentLog });
+const runner = openRunner({ clock: systemClock, log: silentLog, env: process.env });
 const script = new URL('./stubborn.ts', import.meta.url).pathname;
 runner.spawn(
   { command: process.execPath, args: [script, '--family'], env: {} },

@@ -64,6 +64,10 @@ const tools: Record<string, (args: Record<string, unknown>, message: Message) =>
   heard: (_args, { id }) => text(id, { heard, cancelled }),
   hang: () => {},
   crash: () => process.exit(7),
+  progressAndCrash(_args, { params }) {
+    send({ method: 'notifications/progress', params: { progressToken: params?._meta?.progressToken, progress: 1 } });
+    setTimeout(() => process.exit(7), 50);
+  },
   garbage(args, { id }) {
     for (let i = 0; i < Number(args.lines); i++) raw(`not json ${i}`);
     text(id, 'after garbage');

@@ -66,10 +66,8 @@ class ReconnectingListener {
 
   #beat(): void {
     const client = this.#client;
-    client?.query('select 1').catch(() => {
-      client.end().catch(() => undefined);
-      this.#lost(client);
-    });
+    // Destroyed, not ended: what fell silent doesn't say goodbye.
+    client?.query('select 1').catch(() => client.connection.stream.destroy());
   }
 
   #lost(client: pg.Client): void {

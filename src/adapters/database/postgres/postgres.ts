@@ -3,7 +3,7 @@
  * hangs for ever. A broken connection costs the query that was on it; the pool replaces it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CompiledQuery, PostgresDialect } from 'kysely';
+import { PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { z } from 'zod';
 import type { Adapter } from '#core/adapter.ts';
@@ -13,7 +13,7 @@ import { applicationRole, type Database, type DatabaseDeps, isConnectionLost } f
 import { openListener } from './listener.ts';
 
 const config = z.strictObject({
-  url: z.string().regex(/^postgres(ql)?:\/\//, 'must start with postgresql://'),
+  url: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a URL that starts with postgresql://' }),
   /** Connections of this replica; all replicas together stay below the server's max_connections less 10. */
   poolSize: z.int().min(1).max(200).default(10),
   connectTimeoutMs: z.int().min(1).default(1_000),
@@ -36,12 +36,7 @@ async function open(settings: PostgresConfig, deps: DatabaseDeps): Promise<Datab
   await waitForServer(settings, deps);
   await runMigrations(settings, deps);
   const pool = openPool(settings, deps.log);
-  const dialect = new PostgresDialect({
-    pool,
-    onCreateConnection: async (connection) => {
-      await connection.executeQuery(CompiledQuery.raw(`set role ${applicationRole}`));
-    },
-  });
+  const dialect = new PostgresDialect({ pool });
   const listeners = new Set<() => Promise<void>>();
   let closing: Promise<void> | undefined;
   return {
@@ -80,8 +75,22 @@ function clientConfig(settings: PostgresConfig): pg.ClientConfig {
 }
 
 function openPool(settings: PostgresConfig, log: Log): pg.Pool {
-  const pool = new pg.Pool({ ...clientConfig(settings), max: settings.poolSize, idleTimeoutMillis: 30_000 });
+  const connectionString = asApplication(settings.url);
+  const pool = new pg.Pool({
+    ...clientConfig(settings),
+    connectionString,
+    max: settings.poolSize,
+    idleTimeoutMillis: 30_000,
+  });
   return surviveErrors(pool, log);
+}
+
+/** The role comes with the connection itself: there is no moment, and no failed statement, that leaves it without. */
+function asApplication(url: string): string {
+  const changed = new URL(url);
+  const given = changed.searchParams.get('options');
+  changed.searchParams.set('options', `${given ? `${given} ` : ''}-c role=${applicationRole}`);
+  return changed.href;
 }
 
 /**
@@ -92,8 +101,25 @@ function surviveErrors(pool: pg.Pool, log: Log): pg.Pool {
   pool.on('error', (error) => log.warn({ err: error }, 'an idle database connection broke'));
   pool.on('connect', (client) => {
     client.on('error', (error) => log.debug({ err: error }, 'a database connection broke'));
+    endWhenSilent(client);
   });
   return pool;
+}
+
+/** After its query timeout `pg` would put a connection that no longer answers back into the pool, for all who come. */
+function endWhenSilent(client: pg.PoolClient): void {
+  const query = client.query.bind(client);
+  Object.assign(client, {
+    query: (...given: Parameters<typeof query>) => {
+      const answer: unknown = query(...given);
+      if (answer instanceof Promise) {
+        answer.catch((error: unknown) => {
+          if (error instanceof Error && error.message === 'Query read timeout') client.connection.stream.destroy();
+        });
+      }
+      return answer;
+    },
+  });
 }
 
 async function endPool(pool: pg.Pool): Promise<void> {

@@ -80,7 +80,6 @@ function registerServerTools(server: McpServer, clock: Clock, session: EchoSessi
       platform: process.platform,
       arch: process.arch,
       timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      mode: process.env.NODE_ENV === 'production' ? 'production' : 'development',
     }),
   );
   server.registerTool('healthProbe', { description: 'Whether this server is well' }, () =>

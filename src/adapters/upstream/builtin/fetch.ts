@@ -4,9 +4,9 @@
  */
 import { McpServer, type McpServerFactory } from '@modelcontextprotocol/server';
 import { LRUCache } from 'lru-cache';
-import TurndownService from 'turndown';
 import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
+import { type MarkdownConverter, openMarkdownConverter } from './markdown.ts';
 import { allowAll, denyAll, parseRobots, type RobotsRules } from './robots.ts';
 
 export type GuardedFetch = (
@@ -43,6 +43,7 @@ export function openFetchServer(deps: FetchDeps): McpServerFactory {
     ttl: ROBOTS_TTL_MS,
     perf: { now: () => deps.clock.monotonic() },
   });
+  const markdown = openMarkdownConverter();
   return () => {
     const server = new McpServer({ name: 'fetch', version: '1.0.0' });
     server.registerTool(
@@ -59,7 +60,7 @@ export function openFetchServer(deps: FetchDeps): McpServerFactory {
       async ({ url, max_length, start_index, raw }) => {
         try {
           const page = await getPage(deps, robots, parseUrl(url));
-          return text(cut(page, render(page, raw), start_index, max_length));
+          return text(cut(page, await render(page, raw, markdown), start_index, max_length));
         } catch (thrown) {
           const message = thrown instanceof FetchProblem ? thrown.message : 'The page cannot be reached';
           return { ...text(message), isError: true };
@@ -178,27 +179,12 @@ function decode(bytes: Buffer, charset: string): string {
   }
 }
 
-function render({ type, body }: Page, raw: boolean): string {
+async function render({ type, body }: Page, raw: boolean, markdown: MarkdownConverter): Promise<string> {
   const isHtml = type.includes('html') || (type === '' && /^\s*<(?:!doctype html|html)/i.test(body));
   if (raw || !isHtml) return body;
-  const turndown = new TurndownService({ headingStyle: 'atx', codeBlockStyle: 'fenced', bulletListMarker: '-' });
-  turndown.remove([
-    'script',
-    'style',
-    'noscript',
-    'iframe',
-    'template',
-    'form',
-    'button',
-    'nav',
-    'footer',
-    'head',
-    'title',
-  ]);
-  return turndown
-    .turndown(body)
-    .replace(/\n{3,}/g, '\n\n')
-    .trim();
+  const converted = await markdown.convert(body);
+  if (converted === undefined) throw new FetchProblem('The page is too complex to be converted: ask for it raw');
+  return converted;
 }
 
 function cut(page: Page, content: string, start: number, length: number): string {

@@ -21,7 +21,7 @@ let runner: Runner;
 let upstream: Upstream | undefined;
 beforeAll(async () => {
   folder = await realpath(await mkdtemp(join(tmpdir(), 'stdio-')));
-  runner = openRunner({ clock: systemClock, log: silentLog });
+  runner = openRunner({ clock: systemClock, log: silentLog, env: process.env });
 });
 afterEach(async () => {
   await upstream?.close();

@@ -27,8 +27,11 @@ export interface ProcessSpec {
   readonly label: string;
   /** Whose share of the children it counts against. */
   readonly owner: string;
+  readonly idle: { since(): number | undefined; end(): Promise<void> };
 }
 
 export interface ProcessRunner {
   spawn(spec: ProcessSpec, events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }): ProcessChild;
+  /** Ends an idle child, of whatever server, that stands in the way of another one of `owner`; false: there is none. */
+  makeRoom(owner: string): Promise<boolean>;
 }

@@ -62,6 +62,11 @@ export class Router {
     const session = this.#sessions.get(id);
     session?.stream?.end();
     this.#sessions.delete(id);
+    for (const [key, question] of this.#questions) {
+      if (!session || question.session !== session) continue;
+      this.#questions.delete(key);
+      refuse(question.connection, question.childId);
+    }
   }
 
   get hasStreams(): boolean {
@@ -93,9 +98,11 @@ export class Router {
 
   /** A call is on its way: whoever waits to ask something can ask on it. */
   onCall(line: Line, session: Session): void {
-    if (line.method === 'resources/subscribe') {
-      const uri = memberString(line.bytes, findMember(line.params, 'uri'));
-      if (uri !== undefined && session.subscriptions.size < MAX_SUBSCRIPTIONS) session.subscriptions.add(uri);
+    if (line.method?.startsWith('resources/')) {
+      const uri = memberString(line.bytes, findMember(line.params, 'uri')) ?? '';
+      if (line.method === 'resources/unsubscribe') session.subscriptions.delete(uri);
+      const isRoom = session.subscriptions.size < MAX_SUBSCRIPTIONS;
+      if (line.method === 'resources/subscribe' && isRoom) session.subscriptions.add(uri);
     }
     if (this.#questions.size > 0) this.#askAgain();
   }
@@ -171,13 +178,16 @@ export class Router {
     for (const [key, question] of this.#questions) if (!question.session) this.#ask(key, question);
   }
 
-  /** The newest call in flight; of a shared child only where all calls in flight are of one session. */
+  /**
+   * The newest call in flight, if possible one that can carry a message. Of a shared child only where all calls in flight,
+   * abandoned ones included, are of one session.
+   */
   #concerned(connection: Connection): StdioCall | undefined {
     let newest: StdioCall | undefined;
     for (const call of connection.calls()) {
       const foreign = newest && (newest.set !== call.set || !connection.initialize);
       if (this.#shared && foreign) return undefined;
-      newest = call;
+      if (!newest || call.answer.canStream || !newest.answer.canStream) newest = call;
     }
     return newest;
   }

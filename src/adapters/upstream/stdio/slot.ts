@@ -31,7 +31,7 @@ export interface SlotOptions {
 }
 
 export interface SlotParts {
-  readonly spec: ProcessSpec;
+  readonly spec: Omit<ProcessSpec, 'idle'>;
   readonly shared: boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -39,8 +39,6 @@ export interface SlotParts {
   readonly options: SlotOptions;
   /** Makes the fresh child ready; throws to give it up. */
   readonly prepare: (connection: Connection) => Promise<void>;
-  /** Called once when no more children may be started for now; true: one is being stopped, try again. */
-  readonly makeRoom: () => Promise<boolean>;
 }
 
 export class Slot {
@@ -57,14 +55,6 @@ export class Slot {
   constructor(parts: SlotParts) {
     this.#parts = parts;
     this.router = new Router({ shared: parts.shared, log: parts.log, patienceMs: parts.options.questionMs });
-  }
-
-  get owner(): string {
-    return this.#parts.spec.owner;
-  }
-
-  get lastUsedAt(): number {
-    return this.#current?.lastUsedAt ?? 0;
   }
 
   /** A running child without calls: it may be stopped for the sake of others. */
@@ -162,14 +152,19 @@ export class Slot {
       return this.#connect();
     } catch (thrown) {
       const error = asGatehouseError(thrown);
-      if (error.code !== 'upstream_busy' || !(await this.#parts.makeRoom())) throw error;
+      const { runner, spec } = this.#parts;
+      if (error.code !== 'upstream_busy' || !(await runner.makeRoom(spec.owner))) throw error;
       return this.#connect();
     }
   }
 
   #connect(): Connection {
     const { runner, spec, clock, log, options } = this.#parts;
-    return new Connection((events) => runner.spawn(spec, events), {
+    const idle = {
+      since: () => (this.evictable ? this.#current?.lastUsedAt : undefined),
+      end: () => this.stop(),
+    };
+    return new Connection((events) => runner.spawn({ ...spec, idle }, events), {
       clock,
       log,
       maxGarbagePerMinute: options.maxGarbagePerMinute,

@@ -239,7 +239,6 @@ class StdioUpstream implements Upstream {
       },
       ...{ shared, clock, log, runner, options: this.#options },
       prepare: (connection) => (init ? this.#initialize(connection, init) : this.#era.check(connection)),
-      makeRoom: () => this.#makeRoom(call.org),
     });
     this.#slots.set(key, slot);
     return slot;
@@ -249,17 +248,6 @@ class StdioUpstream implements Upstream {
     const line = await connection.ask('initialize', init.bytes, this.#options.startMs);
     if (!resultOf(line)) throw new InitializeRefused(line);
     connection.initialize = line;
-  }
-
-  /** Stops the longest unused child of the organization that nobody is waiting for. */
-  async #makeRoom(org: string): Promise<boolean> {
-    let oldest: Slot | undefined;
-    for (const slot of this.#slots.values()) {
-      if (slot.owner !== org || !slot.evictable) continue;
-      if (!oldest || slot.lastUsedAt < oldest.lastUsedAt) oldest = slot;
-    }
-    await oldest?.stop();
-    return oldest !== undefined;
   }
 
   #sweep(): void {

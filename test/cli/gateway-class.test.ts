@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { Configuration, Gateway } from '#index.ts';
 import { createTestDatabase } from '#kit/postgres.ts';
-import { Configuration, Gateway } from './index.ts';
 
 test('starting twice warns, stopping a stopped gateway does nothing, events tell of both [S0.43] [S0.44]', async () => {
   const database = await createTestDatabase();

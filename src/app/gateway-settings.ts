@@ -1,0 +1,70 @@
+/** The configuration in the words of the rooms. */
+import { type Config, isLoopback } from '#config/load.ts';
+import type { CallLimits } from '#gateway/limits.ts';
+import type { ReceiveOptions } from '#gateway/receive.ts';
+import type { TimeoutSettings } from '#gateway/transform.ts';
+import { addressReader } from '#http/client-address.ts';
+import type { ListenerOptions } from '#http/server.ts';
+import type { JsonLimits } from '#mcp/json-scan.ts';
+
+export function callLimits({ limits }: Config): CallLimits {
+  return {
+    perPrincipalPerMinute: limits.principal.requestsPerMinute,
+    perOrganizationPerMinute: limits.organization.requestsPerMinute,
+    perStrangerPerMinute: limits.address.requestsPerMinute,
+    concurrentPerPrincipal: limits.principal.concurrentCalls,
+    concurrentPerOrganization: limits.organization.concurrentCalls,
+    streamsPerPrincipal: limits.principal.streams,
+    streamsPerOrganization: limits.organization.streams,
+  };
+}
+
+export function timeoutSettings({ limits: { timeouts } }: Config): TimeoutSettings {
+  return {
+    callHeadersMs: timeouts.toolCallHeadersMs,
+    callTotalMs: timeouts.toolCallMs,
+    listTotalMs: timeouts.listMs,
+    initializeTotalMs: timeouts.initializeMs,
+    idleMs: timeouts.idleMs,
+  };
+}
+
+export function jsonLimits({ limits: { request } }: Config): JsonLimits {
+  return {
+    depth: request.jsonDepth,
+    keys: request.jsonKeys,
+    tokens: request.jsonTokens,
+    stringBytes: request.stringBytes,
+  };
+}
+
+export function listenerOptions({ http, limits }: Config): ListenerOptions {
+  const { timeouts } = http;
+  return {
+    host: http.host,
+    port: http.port,
+    headersTimeoutMs: timeouts.headersMs,
+    requestTimeoutMs: timeouts.bodyMs,
+    keepAliveTimeoutMs: timeouts.keepAliveMs,
+    maxHeaderBytes: limits.request.headerBytes,
+    maxConnections: limits.replica.sockets,
+  };
+}
+
+/** Hosts and origins that are ours: the base URL's, what the operator adds, and on a loopback listener the machine itself. */
+export function receiveOptions({ http, limits, baseUrlGiven }: Config, baseUrl: string): ReceiveOptions {
+  const base = new URL(baseUrl);
+  return {
+    maxTargetBytes: limits.request.urlBytes,
+    readAddress: addressReader(http.trustedProxies),
+    hosts: new Set([base.host.toLowerCase(), ...http.allowedHosts.map((host) => host.toLowerCase())]),
+    origins: new Set([base.origin, ...http.allowedOrigins]),
+    loopback: isLoopback(http.host) || !baseUrlGiven,
+  };
+}
+
+/** Where this machine reaches the listener. */
+export function localUrl({ http: { host } }: Config, port: number): string {
+  const name = isLoopback(host) ? host : 'localhost';
+  return `http://${name.includes(':') && !name.startsWith('[') ? `[${name}]` : name}:${port}`;
+}

@@ -1,0 +1,56 @@
+/** What is kept in memory of the records, and renewed when the change feed says so. */
+import type { Clock } from '#core/clock.ts';
+import { openChangeFeed } from '#db/notified-change-feed.ts';
+import { openRevocations } from '#gateway/revocations.ts';
+import type { Revocations } from '#gateway/session.ts';
+import type { RootLog } from '#http/log.ts';
+import { openCredentialOpener } from '#records/credential-opener.ts';
+import { findSealedCredential } from '#records/credentials.ts';
+import { type KeyVerifier, openKeyVerifier } from '#records/key-verifier.ts';
+import { findKey, touchKeys } from '#records/keys.ts';
+import { insertSessionRevocation, listSessionRevocations } from '#records/session-revocations.ts';
+import type { CredentialOpener, SnapshotStore } from '#records/snapshot.ts';
+import { openSnapshotStore } from '#records/snapshot-store.ts';
+import type { Closers } from './closers.ts';
+import type { Storage } from './storage.ts';
+
+export interface LiveRecords {
+  readonly snapshots: SnapshotStore;
+  readonly keys: KeyVerifier;
+  readonly credentials: CredentialOpener;
+  readonly revocations: Revocations;
+}
+
+export async function openLiveRecords(deps: {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly closers: Closers;
+}): Promise<LiveRecords> {
+  const { storage, clock, log, closers } = deps;
+  const { db, database, vault, apiKeys } = storage;
+  const feed = await openChangeFeed({ db, notifications: database, log });
+  closers.add('change feed', () => feed.close());
+  const snapshots = openSnapshotStore({ db, feed, clock, log });
+  closers.add('snapshots', () => snapshots.close());
+  const keys = openKeyVerifier({
+    keys: apiKeys,
+    findKey: (id) => findKey(db, id),
+    clock,
+    feed,
+    touch: (ids, atMs) => touchKeys(db, ids, atMs),
+  });
+  closers.add('key verifier', () => keys.close());
+  const revocations = await openRevocations({
+    store: {
+      list: () => listSessionRevocations(db, clock.now()),
+      insert: (digest, expiresAt) => insertSessionRevocation(db, { digest, expiresAt }),
+    },
+    feed,
+    clock,
+    onError: (error) => log.error({ err: error }, 'ended sessions could not be read'),
+  });
+  closers.add('session revocations', () => revocations.close());
+  const credentials = openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock });
+  return { snapshots, keys, credentials, revocations };
+}

@@ -122,6 +122,7 @@ async function openGateway(
   const gateway = await startGateway({
     configYaml: gatewayYaml(upstreamPort),
     env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream', ...env },
+    quiet: true,
   });
   const key = await createKey(gateway, 'bench', '--roles', 'caller');
   return {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createKey, startGateway } from '#kit/gateway.ts';
 import { send } from '#kit/http-client.ts';
+import { startPostgres } from '#kit/postgres-server.ts';
 import { descendants } from '#kit/process.ts';
 
 export interface Variant {
@@ -33,7 +34,9 @@ export const openers: Readonly<Record<string, Opener>> = {
   }),
   nginx: openNginx,
   relay: openRelay,
-  gatehouse: openGateway,
+  gatehouse: openGatewayOnPostgres,
+  'gatehouse-embedded': (port) =>
+    openGateway(port, { name: 'Gatehouse, embedded', does: 'the same with the embedded database in the same process' }),
   supergateway: (port) => openSupergateway(port),
   'mcp-proxy': (port) => openMcpProxy(port),
 };
@@ -112,19 +115,39 @@ http {
 `;
 
 /** Everything on: key, role, enforced filter, credential, counted, audited. Only the limits are raised. */
-async function openGateway(upstreamPort: number): Promise<Variant> {
+async function openGateway(
+  upstreamPort: number,
+  { name, does, env }: Pick<Variant, 'name' | 'does'> & { readonly env?: Readonly<Record<string, string>> },
+): Promise<Variant> {
   const gateway = await startGateway({
     configYaml: gatewayYaml(upstreamPort),
-    env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream' },
+    env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream', ...env },
+    quiet: true,
   });
   const key = await createKey(gateway, 'bench', '--roles', 'caller');
   return {
-    name: 'Gatehouse',
-    does: 'key, role, enforced filter, credential, metrics, audit (embedded database in the same process)',
+    name,
+    does,
     url: `${gateway.url}/bench/mcp/bench`,
     headers: { authorization: `Bearer ${key}` },
     pids: [gateway.pid],
     close: async () => void (await gateway.stop()),
+  };
+}
+
+async function openGatewayOnPostgres(upstreamPort: number): Promise<Variant> {
+  const postgres = await startPostgres();
+  const gateway = await openGateway(upstreamPort, {
+    name: 'Gatehouse',
+    does: 'key, role, enforced filter, credential, metrics, audit into PostgreSQL (a process of its own, not counted)',
+    env: { DATABASE_URL: postgres.url('postgres'), ENCRYPTION_KEY: 'a-root-secret-of-the-benchmark-only' },
+  });
+  return {
+    ...gateway,
+    async close() {
+      await gateway.close();
+      await postgres.stop();
+    },
   };
 }
 

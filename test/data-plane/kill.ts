@@ -42,7 +42,7 @@ export async function killUnderLoad(options: KillOptions): Promise<KillOutcome> 
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-kill-'));
   const upstream: RecordingUpstream = await startRecordingUpstream();
   const env = { DATABASE_URL: options.databaseUrl, ENCRYPTION_KEY: 'a-root-secret-for-the-kill-test-only' };
-  const start = () => startGateway({ configYaml: configYaml(upstream.url), dataDir, env });
+  const start = () => startGateway({ configYaml: configYaml(upstream.url), dataDir, env, quiet: true });
   const answered = new Set<string>();
   let gateway: RunningGateway = await start();
   const auth = bearer(await createKey(gateway));

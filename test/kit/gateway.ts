@@ -15,6 +15,8 @@ export interface GatewayOptions {
   readonly args?: readonly string[];
   /** Milliseconds; embedded database on a cold disk. */
   readonly startTimeoutMs?: number;
+  /** Throw away what the process prints once it listens: for load, where reading it would cost the tester time. */
+  readonly quiet?: boolean;
 }
 
 export type LogLine = Readonly<Record<string, unknown>>;
@@ -66,7 +68,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   });
   const stopWithParent = () => child.kill('SIGKILL');
   process.once('exit', stopWithParent);
-  const output = collectOutput(child);
+  const output = collectOutput(child, options.quiet === true);
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
   const cleaned = exited.then((code) => {
     process.off('exit', stopWithParent);
@@ -118,7 +120,8 @@ export async function createKey(gateway: RunningGateway, organization = 'demo', 
   throw new Error(`key create printed ${JSON.stringify(made)}`);
 }
 
-function collectOutput(child: ChildProcess) {
+function collectOutput(child: ChildProcess, quiet: boolean) {
+  let listens = false;
   const lines: LogLine[] = [];
   let all = '';
   let found: (url: string) => void = () => {};
@@ -128,6 +131,7 @@ function collectOutput(child: ChildProcess) {
   for (const stream of [child.stdout, child.stderr]) {
     let rest = '';
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      if (quiet && listens) return;
       all += chunk;
       const parts = (rest + chunk).split('\n');
       rest = parts.pop() ?? '';
@@ -135,7 +139,9 @@ function collectOutput(child: ChildProcess) {
         const line = parseLine(part);
         if (!line) continue;
         lines.push(line);
-        if (line.msg === 'listening' && typeof line.url === 'string') found(line.url.replace(/\/$/, ''));
+        if (line.msg !== 'listening' || typeof line.url !== 'string') continue;
+        listens = true;
+        found(line.url.replace(/\/$/, ''));
       }
     });
   }

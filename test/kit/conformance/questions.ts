@@ -37,14 +37,18 @@ const sample = (question: string) =>
     maxTokens: 64,
   });
 
+/** On the stream of the call itself: `elicitInput` of the library would use the GET stream, which may not be open yet. */
+const askOnCall = (ctx: ServerContext, params: ElicitRequestFormParams) =>
+  ctx.mcpReq.send({ method: 'elicitation/create', params });
+
 export function registerLegacyQuestions(server: McpServer): void {
   server.registerTool(
     'test_sampling',
     { description: 'Asks the client for a completion', inputSchema: z.object({ prompt: z.string() }) },
     async ({ prompt }, ctx) => {
-      const answer = await ctx.mcpReq.requestSampling({
-        messages: [{ role: 'user', content: { type: 'text', text: prompt } }],
-        maxTokens: 100,
+      const answer = await ctx.mcpReq.send({
+        method: 'sampling/createMessage',
+        params: { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 },
       });
       const block = Array.isArray(answer.content) ? answer.content[0] : answer.content;
       return text(`LLM response: ${block?.type === 'text' ? block.text : 'none'}`);
@@ -54,7 +58,7 @@ export function registerLegacyQuestions(server: McpServer): void {
     'test_elicitation',
     { description: 'Asks the user for a name and an address', inputSchema: z.object({ message: z.string() }) },
     async ({ message }, ctx) => {
-      const answer = await ctx.mcpReq.elicitInput({
+      const answer = await askOnCall(ctx, {
         message,
         requestedSchema: {
           type: 'object',
@@ -99,7 +103,7 @@ function registerForm(
   properties: ElicitRequestFormParams['requestedSchema']['properties'],
 ): void {
   server.registerTool(name, { description: 'Asks by a form', inputSchema: noArguments }, async (_args, ctx) => {
-    const answer = await ctx.mcpReq.elicitInput({
+    const answer = await askOnCall(ctx, {
       message: 'Please fill in the form',
       requestedSchema: { type: 'object', properties },
     });

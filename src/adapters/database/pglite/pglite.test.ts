@@ -5,6 +5,8 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeDatabase } from '#adapters/database/database.contract.ts';
+import type { Database } from '#adapters/database/database.ts';
 import { systemClock } from '#core/clock.ts';
 import { uuidv7 } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
@@ -19,8 +21,6 @@ import { insertCallRecords } from '#records/call-rows.ts';
 import { insertOrganization, listOrganizations } from '#records/organizations.ts';
 import { createCollection } from '#records/ragie-collections.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
-import { describeDatabase } from '../database.contract.ts';
-import type { Database } from '../database.ts';
 import { lockDirectory } from './lock.ts';
 import { pglite } from './pglite.ts';
 

@@ -1,13 +1,13 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describeDatabase } from '#adapters/database/database.contract.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import { migrations } from '#db/migrate.ts';
 import { openDb } from '#db/open.ts';
 import { withPlatform } from '#db/scope.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
-import { describeDatabase } from '../database.contract.ts';
 import { postgres } from './postgres.ts';
 
 let t: TestDatabase;

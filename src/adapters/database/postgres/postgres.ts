@@ -6,10 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PostgresDialect } from 'kysely';
 import pg from 'pg';
 import { z } from 'zod';
+import { applicationRole, type Database, type DatabaseDeps, isConnectionLost } from '#adapters/database/database.ts';
 import type { Adapter } from '#core/adapter.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
-import { applicationRole, type Database, type DatabaseDeps, isConnectionLost } from '../database.ts';
 import { openListener } from './listener.ts';
 
 const config = z.strictObject({

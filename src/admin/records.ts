@@ -88,6 +88,8 @@ export interface AdminRecords {
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;
   insertOrganization(values: Omit<OrganizationRow, 'id'>): Promise<OrganizationRow>;
+  /** By slug, external id or UUID; an unknown one is made, with a slug of its own. Throws `not_found` for a removed one. */
+  ensureOrganization(ref: string): Promise<OrgId>;
   updateOrganization(id: OrgId, values: Omit<OrganizationRow, 'id' | 'slug'>): Promise<void>;
 
   /** Of the platform. */

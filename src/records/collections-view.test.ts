@@ -1,6 +1,6 @@
 import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asOrgId } from '#core/ids.ts';
+import { asOrgId, asServerId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { openDb } from '#db/open.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
@@ -8,7 +8,7 @@ import { createEmptyDatabase, createTestDatabase, openTestDatabase, sqlOf, type 
 import { findCredential } from './credentials.ts';
 import { findOrganization, insertOrganization, removeOrganization } from './organizations.ts';
 import { s0Opener } from './s0-ciphertext.ts';
-import { ensureRagieServer } from './servers.ts';
+import { findServer, updateServer } from './servers.ts';
 import { openSnapshotLoader } from './snapshot-loader.ts';
 
 const encryptionKey = 'an encryption key of 32 characters';
@@ -179,17 +179,15 @@ describe('public.collections in psql', () => {
     await expect(removing).rejects.toMatchObject({ code: '42501' });
   });
 
-  test('follows the configured base URL', async () => {
-    await withPlatform(t.db, (scope) => ensureRagieServer(scope, 'http://127.0.0.1:9/base'));
-    const endpoint = await endpointOf('org_123', 'soc2');
-    expect(endpoint?.bindings[0]?.server.transport).toEqual({
-      kind: 'http',
-      url: 'http://127.0.0.1:9/base/mcp/{partition}/',
+  test('leaves the server ragie where the gateway was told it is', async () => {
+    const url = 'http://127.0.0.1:9/base/mcp/{partition}/';
+    await withPlatform(t.db, async (scope) => {
+      const ragie = await findServer(scope, 'ragie');
+      await updateServer(scope, ragie?.id ?? asServerId(''), { transport: { kind: 'http', url } });
     });
-    await withPlatform(t.db, (scope) => ensureRagieServer(scope));
-    expect((await endpointOf('org_123', 'soc2'))?.bindings[0]?.server.transport).toMatchObject({
-      url: 'http://127.0.0.1:9/base/mcp/{partition}/',
-    });
+    await insertSoc2('elsewhere');
+    const endpoint = await endpointOf('org_123', 'elsewhere');
+    expect(endpoint?.bindings[0]?.server.transport).toEqual({ kind: 'http', url });
   });
 
   test('finds an organization made elsewhere under its slug', async () => {

@@ -9,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeDatabase } from '#adapters/database/database.contract.ts';
 import type { Database } from '#adapters/database/database.ts';
 import { systemClock } from '#core/clock.ts';
-import { uuidv7 } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import type { Change } from '#db/change-feed.ts';
 import { migrations } from '#db/migrate.ts';
@@ -17,7 +16,7 @@ import { openChangeFeed } from '#db/notified-change-feed.ts';
 import { openDb } from '#db/open.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
-import type { CallRecord } from '#records/call-record.ts';
+import { callRecord } from '#kit/call-records.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import { insertOrganization, listOrganizations } from '#records/organizations.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
@@ -88,10 +87,7 @@ describe('the gateway on PGlite', () => {
       tx.withSchema('public').selectFrom('collections').select('name').orderBy('name').execute(),
     );
     expect(seen).toEqual([{ name: 'docs' }, { name: 'more' }]);
-    await insertCallRecords(db, [
-      { ...call, org: first.id },
-      { ...call, id: uuidv7(1_800_000_000_001) },
-    ]);
+    await insertCallRecords(db, [callRecord({ org: first.id }), callRecord({ org: null })]);
     const rows = await withOrganization(db, first.id, ({ tx }) => tx.selectFrom('audit').select('open').execute());
     expect(rows).toEqual([{ open: false }]);
     await store.close();
@@ -149,33 +145,6 @@ const writerScript = `
     await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'w' + round + '-' + n, name: 'x' }));
     console.log(n);
   }`;
-
-const call: CallRecord = {
-  id: uuidv7(1_800_000_000_000),
-  at: 1_800_000_000_000,
-  requestId: 'r',
-  org: null,
-  principalKind: null,
-  issuer: null,
-  subject: null,
-  email: null,
-  clientAddress: '::1',
-  userAgent: null,
-  httpMethod: 'POST',
-  path: '/mcp',
-  endpoint: null,
-  server: null,
-  rpcMethod: null,
-  name: null,
-  decision: 'allow',
-  reason: null,
-  status: 200,
-  open: false,
-  durationMs: 1,
-  upstreamMs: null,
-  bytesIn: 0,
-  bytesOut: 0,
-};
 
 describe('the lock', () => {
   const holderScript = `

@@ -19,8 +19,8 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
-/** Carry files of their own (wasm, workers) that a bundle would lose: they stay real dependencies. */
-export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'pg-native'];
+/** Carry files of their own (wasm, workers) or are read by a worker, which a bundle would lose: they stay real dependencies. */
+export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'turndown', 'pg-native'];
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;

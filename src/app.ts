@@ -49,8 +49,8 @@ export interface App {
 /** Throws GatehouseError `setting` with one sentence for the operator; whatever was opened until then is closed again. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
-  const { logLevel: level, logFormat: format } = config.telemetry;
-  const log = openLog({ level, format, destination: 1 });
+  const { logLevel: level, logFormat: format, color } = config.telemetry;
+  const log = openLog({ level, format, color, destination: 1 });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {

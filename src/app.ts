@@ -143,7 +143,6 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
-    readAddress: receive.readAddress,
     plugins: [
       publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
       adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),

@@ -19,7 +19,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
-/** Carry files of their own (wasm, workers) or are read by a worker, which a bundle would lose: they stay real dependencies. */
+/** Carry files of their own (wasm, workers) or are read by a worker: a bundle would lose them, they stay dependencies. */
 export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'turndown', 'pg-native'];
 
 interface Manifest {

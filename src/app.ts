@@ -77,13 +77,15 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
   const { listener, serve } = await listen(config);
+  // For a start that fails from here on; a graceful stop closes it first of all, below.
+  closers.add('listener', () => listener.close(0));
   const url = localUrl(config, listener.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listener.port}`;
   const state = { ready: false };
   const { handle, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
-  closers.add('listener', () => {
+  closers.add('calls in flight', () => {
     state.ready = false;
     stopStreams();
     return listener.close(config.http.timeouts.drainMs);
@@ -143,7 +145,6 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
-    readAddress: receive.readAddress,
     plugins: [
       publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
       adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),

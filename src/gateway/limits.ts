@@ -15,8 +15,10 @@ export interface CallLimits {
 }
 
 export interface Limits {
-  /** Takes from both windows. Throws or rejects `rate_limited`. */
-  take(principal: string, org: string): void | Promise<void>;
+  /** Before anything is looked up for the caller, refused calls included. Throws or rejects `rate_limited`. */
+  takePrincipal(principal: string): void | Promise<void>;
+  /** Once it is known to be the caller's. Throws or rejects `rate_limited`. */
+  takeOrganization(org: string): void | Promise<void>;
   /** Counts a failed sign-in. Throws or rejects `rate_limited` once there were too many. */
   takeStranger(address: string): void | Promise<void>;
   /** A place among the concurrent calls or streams; the answer gives it back. Throws `too_many_calls`. */
@@ -35,11 +37,8 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    take(principal, org) {
-      const first = takeOne(`p:${principal}`, limits.perPrincipalPerMinute);
-      const second = takeOne(`o:${org}`, limits.perOrganizationPerMinute);
-      return first || second ? Promise.all([first, second]).then(() => undefined) : undefined;
-    },
+    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute),
+    takeOrganization: (org) => takeOne(`o:${org}`, limits.perOrganizationPerMinute),
     takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
     enter(kind, principal, org) {
       const ofPrincipal = kind === 'call' ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal;

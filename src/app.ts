@@ -32,6 +32,8 @@ export interface AppDeps {
   readonly clock?: Clock;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
+  /** Hears every SQL statement of the gateway: tests count them. */
+  readonly onStatement?: (sql: string) => void;
 }
 
 export interface App {

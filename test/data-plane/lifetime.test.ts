@@ -4,8 +4,8 @@ import { createKey, startGateway } from '#kit/gateway.ts';
 import { bearer, call, initialize, send } from '#kit/http-client.ts';
 import { commandLine, descendants, isAlive } from '#kit/process.ts';
 import { answerMcp } from '#kit/recording-upstream.ts';
+import { startWorld } from '#kit/world.ts';
 import { startLoad } from './load.ts';
-import { startWorld } from './world.ts';
 
 const generous =
   'limits: { principal: { requestsPerMinute: 1000000, concurrentCalls: 1000 }, organization: { requestsPerMinute: 1000000 } }\n';

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { call, type EventStream, initialize, openStream, send } from '#kit/http-client.ts';
 import { answerMcp, event, openSse, type Script } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const upstreamSession = 'upstream-session-0001';
 

@@ -52,7 +52,8 @@ export async function sendRaw(
       closed = true;
       finish();
     });
-    socket.on('error', () => finish());
+    // A reset closes too: 'close' follows it.
+    socket.on('error', () => undefined);
   });
   await writeAll(socket, Array.isArray(bytes) ? bytes : [bytes]);
   if (halfClose) socket.end();

@@ -147,7 +147,15 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
     log,
     plugins: [
       publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
-      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
+      adminPlugin({
+        run,
+        token,
+        verifyKey: (key) => plane.keys.verify(key),
+        looksLikeApiKey,
+        log,
+        maxBodyBytes,
+        version,
+      }),
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

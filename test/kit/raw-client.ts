@@ -52,8 +52,10 @@ export async function sendRaw(
       closed = true;
       finish();
     });
-    // A reset closes too: 'close' follows it.
-    socket.on('error', () => undefined);
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      closed ||= code === 'ECONNRESET' || code === 'EPIPE';
+      finish();
+    });
   });
   await writeAll(socket, Array.isArray(bytes) ? bytes : [bytes]);
   if (halfClose) socket.end();

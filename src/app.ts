@@ -32,6 +32,8 @@ export interface AppDeps {
   readonly clock?: Clock;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
+  /** Hears every SQL statement of the gateway: tests count them. */
+  readonly onStatement?: (sql: string) => void;
 }
 
 export interface App {
@@ -49,8 +51,8 @@ export interface App {
 /** Throws GatehouseError `setting` with one sentence for the operator; whatever was opened until then is closed again. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
-  const { logLevel: level, logFormat: format } = config.telemetry;
-  const log = openLog({ level, format, destination: 1 });
+  const { logLevel: level, logFormat: format, color } = config.telemetry;
+  const log = openLog({ level, format, color, destination: 1 });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {
@@ -75,13 +77,15 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
   const { listener, serve } = await listen(config);
+  // For a start that fails from here on; a graceful stop closes it first of all, below.
+  closers.add('listener', () => listener.close(0));
   const url = localUrl(config, listener.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listener.port}`;
   const state = { ready: false };
   const { handle, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
-  closers.add('listener', () => {
+  closers.add('calls in flight', () => {
     state.ready = false;
     stopStreams();
     return listener.close(config.http.timeouts.drainMs);

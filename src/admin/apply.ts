@@ -5,8 +5,9 @@
 import { GatehouseError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { EnforcedInput } from '#records/bindings.ts';
 import { canonical } from './canonical.ts';
-import type { AdminRecords, Enforced, NewBinding, OrganizationRow, ServerRow } from './records.ts';
+import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
 import { checkName } from './routes/servers.ts';
 
@@ -15,7 +16,7 @@ export interface WantedBinding {
   readonly partition?: string | undefined;
   readonly credential?: Secret | undefined;
   readonly header?: { readonly name: string; readonly template: string } | undefined;
-  readonly enforced?: Enforced;
+  readonly enforced?: EnforcedInput;
 }
 
 export interface Wanted {

@@ -110,5 +110,4 @@ export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
 export type ApiKey = z.output<typeof apiKey>;
-export type NewApiKey = z.output<typeof newApiKey>;
 export type Status = z.output<typeof status>;

@@ -23,7 +23,11 @@ export interface IdentitySettings {
 export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identity'> {
   readonly identity: readonly IdentitySettings[];
   readonly http: FileConfig['http'] & { readonly baseUrl: string };
-  readonly telemetry: FileConfig['telemetry'] & { readonly logFormat: 'json' | 'pretty' };
+  readonly telemetry: FileConfig['telemetry'] & {
+    readonly logFormat: 'json' | 'pretty';
+    /** Unless NO_COLOR is set (no-color.org). */
+    readonly color: boolean;
+  };
   readonly nodeEnv: string;
   readonly production: boolean;
   /** No DATABASE_URL, no identity provider, loopback HOST, not production (DESIGN.md 2). */
@@ -69,6 +73,7 @@ export function loadConfig(options: LoadOptions): Config {
     telemetry: {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
+      color: env.NO_COLOR === undefined,
     },
     identity: parsed.data.identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
     nodeEnv: env.NODE_ENV ?? '',

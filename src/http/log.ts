@@ -14,6 +14,8 @@ export interface LogOptions {
   readonly format: 'json' | 'pretty';
   /** A file descriptor (1: standard output), the path of a file, or anything with `write`. */
   readonly destination: number | string | DestinationStream;
+  /** The pretty format may be coloured where the destination is a terminal. */
+  readonly color?: boolean;
   /**
    * true: JSON lines are written in blocks of 4 KiB or once a second (`close` writes the rest), so that a slow
    * reader does not hold up the event loop line by line; a kill loses the last ones.
@@ -48,7 +50,7 @@ export function openLog(options: LogOptions): RootLog {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (value: unknown) => value },
     },
-    format === 'pretty' ? prettified(stream, options.destination) : stream,
+    format === 'pretty' ? prettified(stream, options) : stream,
   );
   const write = (severity: 'debug' | 'info' | 'warn' | 'error') => (fields: object, message: string) => {
     if (!logger.isLevelEnabled(severity)) return;
@@ -110,8 +112,8 @@ function openFile(path: string): number {
 }
 
 /** In this process and at once: for people at a terminal, not for load. */
-function prettified(stream: Destination, destination: LogOptions['destination']): DestinationStream {
-  const colorize = typeof destination === 'number' && isatty(destination) && !process.env.NO_COLOR;
+function prettified(stream: Destination, { destination, color = false }: LogOptions): DestinationStream {
+  const colorize = color && typeof destination === 'number' && isatty(destination);
   const prettify = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l' });
   return { write: (line) => stream.write(prettify(line) ?? '') };
 }

@@ -57,7 +57,7 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
     port: address.port,
     close(deadlineMs) {
       closing = true;
-      return closeServer(server, deadlineMs);
+      return server.listening ? closeServer(server, deadlineMs) : Promise.resolve();
     },
   };
 }

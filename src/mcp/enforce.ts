@@ -8,7 +8,7 @@ import { defaultJsonLimits, foldKey, isNullAt, isObjectAt, JsonScanner, type Mem
 import { findMember, type Message } from './message.ts';
 
 /** argument name → object merged over the caller's. */
-export type Enforced = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+export type EnforcedArguments = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
 interface Edit {
   readonly start: number;
@@ -17,7 +17,7 @@ interface Edit {
 }
 
 /** The bytes of a `tools/call` with `enforced` applied. Throws GatehouseError `enforcement_failed` (-32602). */
-export function enforceArguments(message: Message, enforced: Enforced): Buffer {
+export function enforceArguments(message: Message, enforced: EnforcedArguments): Buffer {
   const { bytes } = message;
   const params = message.params;
   if (!params) throw new GatehouseError('enforcement_failed');
@@ -56,7 +56,7 @@ function membersAt(bytes: Buffer, member: Member): Member[] {
   return new JsonScanner(bytes, defaultJsonLimits).membersAt(member.valueStart);
 }
 
-function wholeObject(enforced: Enforced): string {
+function wholeObject(enforced: EnforcedArguments): string {
   return JSON.stringify(Object.fromEntries(enforced));
 }
 
@@ -103,7 +103,7 @@ function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
  * What is enforced on this tool. A name that is only nearly that of a filtered tool is refused: an upstream that
  * trims, cuts or folds names would run the tool unfiltered.
  */
-export function findEnforced(name: string, all: ReadonlyMap<string, Enforced>): Enforced | undefined {
+export function findEnforced(name: string, all: ReadonlyMap<string, EnforcedArguments>): EnforcedArguments | undefined {
   const exact = all.get(name);
   if (exact || all.size === 0) return exact;
   const end = name.indexOf('\0');

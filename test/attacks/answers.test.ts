@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { call, send } from '#kit/http-client.ts';
 import { sendRaw } from '#kit/raw-client.ts';
 import { event, json, openSse, rawBytes, type Script } from '#kit/recording-upstream.ts';
-import { startWorld, upstreamSecret, type World } from '../data-plane/world.ts';
+import { startWorld, upstreamSecret, type World } from '#kit/world.ts';
 
 const extraYaml = `
 limits:

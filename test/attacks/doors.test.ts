@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createKey } from '#kit/gateway.ts';
 import { bearer, call, send } from '#kit/http-client.ts';
 import { sendRaw } from '#kit/raw-client.ts';
-import { startWorld, type World } from '../data-plane/world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const extraYaml = `
 limits: { principal: { requestsPerMinute: 60 }, address: { requestsPerMinute: 100000, authPerMinute: 100000 } }

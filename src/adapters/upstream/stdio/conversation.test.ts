@@ -1,18 +1,9 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { notification, openSession, rpc, textOf, toolCall } from '#kit/drive.ts';
-import { bob, openStdioSubject, type StdioSubjectOptions } from '#kit/stdio-upstream.ts';
+import { bob, openStdioSubjects } from '#kit/stdio-upstream.ts';
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-function open(options: StdioSubjectOptions = {}) {
-  const subject = openStdioSubject(options);
-  closers.push(subject.close);
-  return subject;
-}
+const open = openStdioSubjects();
 
 describe('from the child to the client', () => {
   const answerTo = (question: string, result: object): Partial<UpstreamCall> => ({

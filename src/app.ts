@@ -151,7 +151,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
-        takeStranger: plane.takeStranger,
+        takeStranger: (address, forwardedFor) => plane.takeStranger(receive.readAddress(address, forwardedFor)),
         looksLikeApiKey,
         log,
         maxBodyBytes,

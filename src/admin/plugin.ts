@@ -18,8 +18,8 @@ export interface AdminPluginDeps {
   readonly token: Secret;
   /** Throws `invalid_token`. */
   readonly verifyKey: (presented: string) => Promise<ApiKeyPrincipal>;
-  /** Counts a failed sign-in of an address. Throws or rejects `rate_limited` once there were too many. */
-  readonly takeStranger?: (address: string) => void | Promise<void>;
+  /** Counts a failed sign-in of an address (the socket's, and what X-Forwarded-For says). Throws or rejects `rate_limited` once there were too many. */
+  readonly takeStranger?: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
   readonly looksLikeApiKey: (presented: string) => boolean;
   readonly log: Log;
   /** SECURITY.md 3.3: 256 KiB unless told. */
@@ -79,7 +79,10 @@ async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise
   try {
     return await identifyActor(request, deps);
   } catch (thrown) {
-    if (asGatehouseError(thrown).row.http === 401) await deps.takeStranger?.(request.raw.socket.remoteAddress ?? '');
+    if (asGatehouseError(thrown).row.http === 401) {
+      const forwardedFor = request.headers['x-forwarded-for']?.toString();
+      await deps.takeStranger?.(request.raw.socket.remoteAddress ?? '', forwardedFor);
+    }
     throw thrown;
   }
 }

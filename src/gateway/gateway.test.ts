@@ -1,5 +1,7 @@
 /** The rooms around an upstream and a recorder whose every moment the test chooses. */
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { createParser } from 'eventsource-parser';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
@@ -147,7 +149,7 @@ describe('a call through the rooms', () => {
       req.on('error', reject);
       req.on('response', (res: IncomingMessage) => {
         let all = '';
-        res.on('data', (chunk) => {
+        res.setEncoding('utf8').on('data', (chunk) => {
           all += chunk;
         });
         res.on('end', () => resolve({ status: res.statusCode ?? 0, text: all }));
@@ -272,6 +274,44 @@ describe('a call through the rooms', () => {
       });
     await expect(post().answer).rejects.toThrow();
     expect(errors).toHaveLength(1);
+    nothingIsHeld();
+  });
+
+  test('a heartbeat never stands inside an event, however lines end and chunks are cut', async () => {
+    const eol = fc.constantFrom('\n', '\r\n', '\r');
+    const streams = fc.array(fc.tuple(fc.constantFrom('a', 'b\u00e9', '{"x":1}'), eol, fc.nat({ max: 2 })), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    await fc.assert(
+      fc.asyncProperty(streams, fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1 }), async (events, cuts) => {
+        started = [];
+        const text = events
+          .map(([data, end, more]) => `event: message${end}${`data: ${data}${end}`.repeat(more + 1)}${end}`)
+          .join('');
+        const { answer } = post();
+        const { sink } = await begun();
+        sink.onHead(200, sse);
+        await expect.poll(() => heartbeat.streams.size, { interval: 1 }).toBe(1);
+        const bytes = Buffer.from(text);
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const size = cuts[i % cuts.length] ?? 1;
+          sink.onData(bytes.subarray(at, at + size));
+          at += size;
+          for (const relay of heartbeat.streams) relay.beat();
+        }
+        sink.onEnd();
+        const read = (stream: string) => {
+          const messages: string[] = [];
+          const parser = createParser({ onEvent: ({ data }) => void messages.push(data) });
+          parser.feed(stream);
+          parser.reset({ consume: true });
+          return messages;
+        };
+        expect(read((await answer).text)).toEqual(read(text));
+      }),
+      { numRuns: 20 },
+    );
     nothingIsHeld();
   });
 

@@ -18,6 +18,17 @@ function enforce(args: string | undefined, name = 'retrieve'): string {
 const sentArguments = (args: string | undefined): unknown => JSON.parse(enforce(args)).params.arguments;
 
 describe('enforced arguments', () => {
+  test('no name takes long to be looked at: a megabyte of combining marks is refused [D15] [R29]', () => {
+    const marks = `a${'\u0315\u0300'.repeat(200_000)}`;
+    const before = performance.now();
+    expect(() => findEnforced(marks, new Map([['retrieve', enforced]]))).toThrow(GatehouseError);
+    expect(() => enforce(`{"filter":{"${marks}":1}}`)).toThrow(GatehouseError);
+    expect(() => enforce(`{"${marks}":1}`)).toThrow(GatehouseError);
+    const many = Array.from({ length: 2000 }, (_, i) => `"${'\u0315\u0300'.repeat(50)}${i}":0`);
+    enforce(`{${many.join(',')}}`);
+    expect(performance.now() - before).toBeLessThan(1000);
+  });
+
   test.each([
     ['no arguments at all', undefined],
     ['null arguments', 'null'],

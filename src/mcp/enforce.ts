@@ -83,8 +83,17 @@ function refuseLookalikes(members: readonly Member[], keys: readonly string[]): 
   }
 }
 
-/** What a careless reader might take a name for: case, compatibility forms, white space, controls and invisible characters gone. */
+/** Normalising takes time that grows with the square of the length: a megabyte of combining marks takes minutes. */
+const MAX_NORMALIZED = 128;
+const printableAscii = /^[\x21-\x7e]*$/;
+
+/**
+ * What a careless reader might take a name for: case, compatibility forms, white space, controls and invisible
+ * characters gone. Throws `enforcement_failed` for names that are too long to be looked at.
+ */
 function looseName(name: string): string {
+  if (printableAscii.test(name)) return name.toLowerCase();
+  if (name.length > MAX_NORMALIZED) refuse(`A name is longer than ${MAX_NORMALIZED} characters`);
   return foldKey(name.normalize('NFKC').replace(/[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]+/gu, ''));
 }
 

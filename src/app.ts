@@ -52,7 +52,7 @@ export interface App {
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
   const { logLevel: level, logFormat: format, color } = config.telemetry;
-  const log = openLog({ level, format, color, destination: 1 });
+  const log = openLog({ level, format, color, destination: 1, buffered: true });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createKey } from '#kit/gateway.ts';
 import { bearer, call, send } from '#kit/http-client.ts';
-import { startWorld, type World } from '../data-plane/world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const version = '2026-07-28';
 const envelope = {

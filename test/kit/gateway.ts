@@ -154,4 +154,3 @@ function parseLine(line: string): LogLine | undefined {
     return undefined;
   }
 }
-

@@ -30,6 +30,8 @@ export interface AppDeps {
   /** Of this process: children get an allow-list of it. */
   readonly env?: NodeJS.ProcessEnv;
   readonly clock?: Clock;
+  /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
+  readonly quiet?: boolean;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
 }
@@ -88,7 +90,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   });
   serve(handle);
   state.ready = true;
-  log.info({ url, baseUrl, demo: config.demo }, 'listening');
+  log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
     url: baseUrl,
@@ -143,7 +145,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
     log,
     readAddress: receive.readAddress,
     plugins: [
-      publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
+      publicPlugin({
+        clock,
+        ready: () => state.ready,
+        baseUrl: () => baseUrl,
+        version,
+        demo: config.demo,
+        signIn: oauth,
+      }),
       adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
     ],
     metadata: { ...found, baseUrl, log },

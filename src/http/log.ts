@@ -112,7 +112,7 @@ function openFile(path: string): number {
 /** In this process and at once: for people at a terminal, not for load. */
 function prettified(stream: Destination, destination: LogOptions['destination']): DestinationStream {
   const colorize = typeof destination === 'number' && isatty(destination) && !process.env.NO_COLOR;
-  const prettify = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l' });
+  const prettify = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss', singleLine: true });
   return { write: (line) => stream.write(prettify(line) ?? '') };
 }
 

@@ -30,6 +30,8 @@ export interface AppDeps {
   /** Of this process: children get an allow-list of it. */
   readonly env?: NodeJS.ProcessEnv;
   readonly clock?: Clock;
+  /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
+  readonly quiet?: boolean;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
   /** Hears every SQL statement of the gateway: tests count them. */
@@ -92,7 +94,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   });
   serve(handle);
   state.ready = true;
-  log.info({ url, baseUrl, demo: config.demo }, 'listening');
+  log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
     url: baseUrl,
@@ -146,6 +148,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const control = await openControlPlane({
     log,
     plugins: [
+<<<<<<< HEAD
       publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
       adminPlugin({
         run,
@@ -156,6 +159,17 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         maxBodyBytes,
         version,
       }),
+=======
+      publicPlugin({
+        clock,
+        ready: () => state.ready,
+        baseUrl: () => baseUrl,
+        version,
+        demo: config.demo,
+        signIn: oauth,
+      }),
+      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
+>>>>>>> newcomer
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

@@ -179,7 +179,8 @@ function workos(env: Env): readonly object[] {
     throw settingError('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
   }
   const authorizationServerUrl = findUrl(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
-  return [{ kind: 'workos', apiKey, clientId: env.WORKOS_CLIENT_ID ?? '', authorizationServerUrl }];
+  const apiBaseUrl = findUrl(env, 'WORKOS_API_BASE_URL');
+  return [{ kind: 'workos', apiKey, clientId: env.WORKOS_CLIENT_ID ?? '', authorizationServerUrl, apiBaseUrl }];
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;

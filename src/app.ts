@@ -148,8 +148,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const control = await openControlPlane({
     log,
     plugins: [
-<<<<<<< HEAD
-      publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
+      publicPlugin({
+        clock,
+        ready: () => state.ready,
+        baseUrl: () => baseUrl,
+        version,
+        demo: config.demo,
+        signIn: oauth,
+      }),
       adminPlugin({
         run,
         token,
@@ -159,17 +165,6 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         maxBodyBytes,
         version,
       }),
-=======
-      publicPlugin({
-        clock,
-        ready: () => state.ready,
-        baseUrl: () => baseUrl,
-        version,
-        demo: config.demo,
-        signIn: oauth,
-      }),
-      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
->>>>>>> newcomer
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

@@ -160,6 +160,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        takeStranger: plane.takeStranger,
         looksLikeApiKey,
         log,
         maxBodyBytes,

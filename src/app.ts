@@ -148,18 +148,6 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const control = await openControlPlane({
     log,
     plugins: [
-<<<<<<< HEAD
-      publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
-      adminPlugin({
-        run,
-        token,
-        verifyKey: (key) => plane.keys.verify(key),
-        looksLikeApiKey,
-        log,
-        maxBodyBytes,
-        version,
-      }),
-=======
       publicPlugin({
         clock,
         ready: () => state.ready,
@@ -168,8 +156,16 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         demo: config.demo,
         signIn: oauth,
       }),
-      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
->>>>>>> newcomer
+      adminPlugin({
+        run,
+        token,
+        verifyKey: (key) => plane.keys.verify(key),
+        takeStranger: plane.takeStranger,
+        looksLikeApiKey,
+        log,
+        maxBodyBytes,
+        version,
+      }),
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

@@ -21,7 +21,12 @@ export function openFront({ mcp, other, receive }: FrontDeps): (req: IncomingMes
     const hosts = hostsOf(req);
     const [host = ''] = hosts;
     if (hosts.length > 1) refuse(res, 400, 'The header host is sent more than once');
-    else if (anyHost.has(req.url ?? '') || isLocalName(host) || receive.hosts.has(host) || receive.hosts.has('*'))
+    else if (
+      anyHost.has((req.url ?? '').replace(/\/?(?:\?.*)?$/, '')) ||
+      isLocalName(host) ||
+      receive.hosts.has(host) ||
+      receive.hosts.has('*')
+    )
       other(req, res);
     else refuse(res, 421, 'Host not served here');
   }

@@ -26,7 +26,7 @@ import type { McpPath } from './path.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
-import type { Session, Sessions } from './session.ts';
+import type { Session, SessionOwner, Sessions } from './session.ts';
 import { soleBinding, type TimeoutSettings, transform } from './transform.ts';
 
 export interface GatewayDeps {
@@ -148,10 +148,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     deps.sessions.end(session).catch((error) => deps.log.error({ err: error }, 'the end of a session was not stored'));
   }
 
-  function findSession(call: Received, { principal }: Caller, { organization, endpoint }: Access): Session | undefined {
+  function findSession(call: Received, owner: SessionOwner): Session | undefined {
     const id = call.headers.sessionId;
     if (id === undefined || call.era === 'modern' || call.message?.method === 'initialize') return undefined;
-    const owner = { principal: principal.key, org: organization.id, endpoint: endpoint.id };
     const session = deps.sessions.find(id, owner);
     if (!session) throw new GatehouseError('session_unknown');
     return session;
@@ -172,7 +171,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     }
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     enter(call, caller, access);
-    const session = findSession(call, caller, access);
+    const owner: SessionOwner = {
+      principal: caller.principal.key,
+      org: organization.id,
+      endpoint: endpoint.id,
+      server: binding.server.id,
+    };
+    const session = findSession(call, owner);
     then(
       openCredential(binding),
       (credential) => {
@@ -186,7 +191,6 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
-        const owner = { principal: caller.principal.key, org: organization.id, endpoint: endpoint.id };
         const relay = new Relay(call, {
           account,
           refuse,

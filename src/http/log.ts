@@ -139,15 +139,9 @@ function openFile(path: string): number {
 }
 
 /** In this process and at once: for people at a terminal, not for load. */
-<<<<<<< HEAD
 function prettified(stream: Destination, { destination, color = false }: LogOptions): DestinationStream {
   const colorize = color && typeof destination === 'number' && isatty(destination);
-  const prettify = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss.l' });
-=======
-function prettified(stream: Destination, destination: LogOptions['destination']): DestinationStream {
-  const colorize = typeof destination === 'number' && isatty(destination) && !process.env.NO_COLOR;
   const prettify = prettyFactory({ colorize, translateTime: 'SYS:HH:MM:ss', singleLine: true });
->>>>>>> newcomer
   return { write: (line) => stream.write(prettify(line) ?? '') };
 }
 

@@ -45,6 +45,13 @@ describe('answers of a hostile upstream', () => {
     expect(Number(answer.headers['content-length'])).toBe(answer.bytes.length);
   });
 
+  test('the secret is found in an error in Base64 too', async () => {
+    const text = `{"error":"${upstreamSecret} ${Buffer.from(upstreamSecret).toString('base64url')}"}`;
+    world.upstream.script(json(text, 400));
+    const answer = await callOn('filtered', call('other', {}, 'c-1'));
+    expect(answer.text).toBe('{"error":"[redacted] [redacted]"}');
+  });
+
   test('a coding that nobody asked for is refused: nothing could be redacted in it and no event told apart', async () => {
     const packed = gzipSync(JSON.stringify({ jsonrpc: '2.0', id: 'c-1', error: { code: 1, message: upstreamSecret } }));
     for (const status of [200, 400]) {

@@ -104,6 +104,18 @@ describe('doors beside MCP', () => {
     expect((await admin('/status')).status).toBe(200);
   });
 
+  test('guessing at the admin API is counted per address, and ends in 429 [H5]', async () => {
+    const world = await startWorld({ extraYaml: 'limits: { address: { requestsPerMinute: 5 } }\n' });
+    const statuses: number[] = [];
+    for (let i = 0; i < 8; i++) {
+      const headers = bearer(i % 2 === 0 ? `gw_guess${i}` : `guess${i}`);
+      statuses.push((await send(`${world.gateway.url}/admin/api/v1/status`, { method: 'GET', headers })).status);
+    }
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429, 429, 429]);
+    await world.gateway.cli('org', 'list');
+    await world.close();
+  });
+
   test('an organization cannot send its credential as an identity or framing header [E3]', async () => {
     const key = await createKey(world.gateway, 'demo', '--roles', 'admin:*');
     for (const name of [

@@ -67,6 +67,16 @@ describe('from the child to the client', () => {
     expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
   });
 
+  test('what a shared child asks after its answer to one caller is not asked of the next [C11] [D18]', async () => {
+    const { upstream } = open({ transport: { state: 'stateless' } });
+    const alice = await openSession(upstream);
+    const other = await openSession(upstream, bob);
+    await alice.send(toolCall(1, 'later', { ms: 50 })).done;
+    const next = other.send(toolCall(1, 'echo', { message: 'x', delayMs: 400 }));
+    expect((await next.done).messages).toHaveLength(1);
+    expect(JSON.parse(textOf(await other.send(toolCall(2, 'heard')).done)).heard.at(-1)).toContain('-32601');
+  });
+
   test('a call that timed out still counts as in flight on a shared child: the child may be at it', async () => {
     const { upstream } = open({ transport: { state: 'stateless' } });
     const alice = await openSession(upstream);

@@ -30,6 +30,8 @@ export interface AppDeps {
   /** Of this process: children get an allow-list of it. */
   readonly env?: NodeJS.ProcessEnv;
   readonly clock?: Clock;
+  /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
+  readonly quiet?: boolean;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
   /** Hears every SQL statement of the gateway: tests count them. */
@@ -52,7 +54,7 @@ export interface App {
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
   const { logLevel: level, logFormat: format, color } = config.telemetry;
-  const log = openLog({ level, format, color, destination: 1 });
+  const log = openLog({ level, format, color, destination: 1, buffered: true });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {
@@ -92,7 +94,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   });
   serve(handle);
   state.ready = true;
-  log.info({ url, baseUrl, demo: config.demo }, 'listening');
+  log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
     url: baseUrl,
@@ -146,7 +148,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const control = await openControlPlane({
     log,
     plugins: [
-      publicPlugin({ clock, ready: () => state.ready, baseUrl: () => baseUrl, version, demo: config.demo }),
+      publicPlugin({
+        clock,
+        ready: () => state.ready,
+        baseUrl: () => baseUrl,
+        version,
+        demo: config.demo,
+        signIn: oauth,
+      }),
       adminPlugin({
         run,
         token,

@@ -9,7 +9,9 @@ const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
 
 beforeAll(async () => {
   const baseUrl = () => 'http://gw.example';
-  await app.register(publicPlugin({ clock: systemClock, ready: () => ready, baseUrl, version: '1.2.3', demo: true }));
+  await app.register(
+    publicPlugin({ clock: systemClock, ready: () => ready, baseUrl, version: '1.2.3', demo: true, signIn: false }),
+  );
   await app.ready();
 });
 afterAll(() => app.close());

@@ -10,6 +10,8 @@ export interface PublicDeps {
   readonly baseUrl: () => string;
   readonly version: string;
   readonly demo: boolean;
+  /** Identity providers are configured. */
+  readonly signIn: boolean;
 }
 
 export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
@@ -22,7 +24,8 @@ export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
       return plain(reply.code(ready ? 200 : 503)).send({ status: ready ? 'ready' : 'not ready' });
     });
     app.get('/welcome', async (_request, reply) => {
-      const { html, headers } = welcomePage({ baseUrl: deps.baseUrl(), version: deps.version, demo: deps.demo });
+      const { version, demo, signIn } = deps;
+      const { html, headers } = welcomePage({ baseUrl: deps.baseUrl(), version, demo, signIn });
       return reply.headers(headers).type('text/html; charset=utf-8').send(html);
     });
   };

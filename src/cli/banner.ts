@@ -112,5 +112,6 @@ function recipes({ url, path, key, command }: Recipe, style: Style): readonly st
       `curl -s ${url} -H "${header}" -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${message}'`,
     ),
     ...block('Here', `${command} tools ${named}`),
+    ...(named.endsWith('/time') ? [`  ${command} call ${named} get_current_time '{"timezone":"UTC"}'`] : []),
   ];
 }

@@ -9,7 +9,7 @@ import {
 } from '@modelcontextprotocol/client';
 import { loadConfig } from '#config/load.ts';
 import { GatehouseError } from '#core/error.ts';
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type Connection, type ConnectOptions, connect, parseUrl } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
 import { printable, printJson, printTable } from './output.ts';
@@ -135,9 +135,9 @@ async function openTarget(io: Io, endpoint: string, options: CallOptions): Promi
   const close = async () => undefined;
   const gateway = options.url ?? remote.url;
   if (/^https?:\/\//.test(endpoint)) {
-    const url = new URL(endpoint);
+    const url = parseUrl(endpoint, 'endpoint');
     // A key kept for the gateway is not for whoever else is asked.
-    const isOurs = gateway !== undefined && new URL(gateway).origin === url.origin;
+    const isOurs = gateway !== undefined && parseUrl(gateway, '--url').origin === url.origin;
     return { url, key: options.key ?? (isOurs ? remote.key?.reveal() : undefined), close };
   }
   const [first = '', second, ...more] = endpoint.split('/');
@@ -146,7 +146,11 @@ async function openTarget(io: Io, endpoint: string, options: CallOptions): Promi
   }
   if (gateway !== undefined) {
     const path = second === undefined ? `mcp/${first}` : `${first}/mcp/${second}`;
-    return { url: new URL(`${gateway.replace(/\/+$/, '')}/${path}`), key: options.key ?? remote.key?.reveal(), close };
+    return {
+      url: parseUrl(`${gateway.replace(/\/+$/, '')}/${path}`, '--url'),
+      key: options.key ?? remote.key?.reveal(),
+      close,
+    };
   }
   const connection = await connect(io, options);
   const organization = second === undefined ? await chooseOrganization(connection, undefined) : first;
@@ -208,8 +212,28 @@ function explain(thrown: unknown, url: URL): unknown {
       message: `There is nothing at ${url.pathname}: look with \`gatehouse server list\` and \`gatehouse collection list\``,
       cause: thrown,
     });
+  if (isNoAnswer(thrown))
+    return new GatehouseError('upstream_unreachable', {
+      message: `Nothing answers at ${url.origin}: start the gateway with \`gatehouse serve\`, or correct the address`,
+      cause: thrown,
+    });
+  if (/^Tool .* not found$|^Unknown tool\b/i.test(message))
+    return new GatehouseError('invalid_params', {
+      message: `${message}: list what there is with \`gatehouse tools\``,
+      cause: thrown,
+    });
   return new GatehouseError('upstream_broken', {
     message: `${url.host} could not do that (${message}): look into its log`,
     cause: thrown,
   });
+}
+
+/** Nobody took the connection: Node's `fetch` says so as the innermost cause, the SDK wraps it. */
+function isNoAnswer(thrown: unknown): boolean {
+  for (let error = thrown; error instanceof Error; error = error.cause) {
+    if (error.message === 'fetch failed') return true;
+    if ('code' in error && /^E(CONNREFUSED|CONNRESET|NOTFOUND|HOSTUNREACH|TIMEDOUT)$/.test(String(error.code)))
+      return true;
+  }
+  return thrown instanceof Error && thrown.message.endsWith(': fetch failed');
 }

@@ -53,8 +53,14 @@ async function isAnswering(io: Io, url: string): Promise<boolean> {
   }
 }
 
+/** Throws UsageError. */
+export function parseUrl(value: string, name: string): URL {
+  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return new URL(value);
+  throw new UsageError(`The ${name} must be a URL that starts with http:// or https://`);
+}
+
 function remoteConnection(io: Io, url: string, secret: string): Connection {
-  const base = url.replace(/\/+$/, '');
+  const base = parseUrl(url, '--url') && url.replace(/\/+$/, '');
   return {
     url: base,
     async call(name, input) {
@@ -117,6 +123,9 @@ function refusal(status: number, answer: unknown, base: string): GatehouseError 
     return new GatehouseError(known, {
       message: 'The key may not do this: use one with an admin:* role of this organization',
     });
+  }
+  if (known === 'internal') {
+    return new GatehouseError('upstream_broken', { message: `${base} answered ${status}: look into its log` });
   }
   return new GatehouseError(known, { message: detail ?? `${base} answered ${status}: look into its log` });
 }

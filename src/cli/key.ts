@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type ConnectOptions, connect } from './connection.ts';
 import type { Io } from './io.ts';
 import { chooseOrganization } from './organization.ts';
@@ -9,7 +10,7 @@ interface KeyOptions extends ConnectOptions {
 }
 
 interface CreateKeyOptions extends KeyOptions {
-  readonly name: string;
+  readonly name?: string;
   readonly roles: readonly string[];
   readonly endpoints?: readonly string[];
   /** Seconds. */
@@ -23,7 +24,8 @@ export async function createKey(io: Io, options: CreateKeyOptions): Promise<void
     const organization = await chooseOrganization(connection, options.org);
     const created = await connection.call('createKey', {
       organization,
-      name: options.name,
+      // Names are unique among the good keys of an organization.
+      name: options.name ?? `command line ${randomUUID().slice(0, 8)}`,
       roles: [...options.roles],
       ...(options.endpoints && { endpoints: [...options.endpoints] }),
       ...(options.expires !== undefined && { expiresInSeconds: options.expires }),

@@ -3,7 +3,10 @@ import { UsageError } from './io.ts';
 
 /** The one named, else the demo, else the only one there is. */
 export async function chooseOrganization(connection: Connection, named: string | undefined): Promise<string> {
-  if (named !== undefined) return named;
+  if (named !== undefined) {
+    if (/^[A-Za-z0-9_-]{1,128}$/.test(named)) return named;
+    throw new UsageError('--org must be a slug or an id: list them with `gatehouse org list`');
+  }
   const { items } = await connection.call('listOrganizations', {});
   const [first] = items;
   if (!first) throw new UsageError('There is no organization yet: make one with `gatehouse org create SLUG`');

@@ -1,7 +1,7 @@
 /** The command line as commander knows it. Actions are imported when they run: `--help` loads none of them. */
 import { Command } from 'commander';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
-import type { Io } from './io.ts';
+import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
@@ -55,7 +55,12 @@ function addServe(program: Command, io: Io, version: string): void {
     .option('--data-dir <folder>', 'data directory (DATA_DIR)')
     .option('--config <file>', 'configuration file (GATEHOUSE_CONFIG)')
     .option('--json', 'log as JSON lines, no banner')
-    .action(async (options) => (await import('./serve.ts')).serve(io, options, version));
+    // As the default command it is also what a mistyped one arrives at.
+    .allowExcessArguments()
+    .action(async (options, { args: [extra] }: Command) => {
+      if (extra !== undefined) throw new UsageError(`There is no command "${extra}": see \`gatehouse --help\``);
+      await (await import('./serve.ts')).serve(io, options, version);
+    });
 }
 
 function addKeys(program: Command, io: Io): void {
@@ -63,7 +68,7 @@ function addKeys(program: Command, io: Io): void {
   remote(key.command('create'))
     .description('make an API key and print it, once')
     .option('--org <organization>', 'slug or id')
-    .option('--name <name>', 'what it is for', 'command line')
+    .option('--name <name>', 'what it is for (default: "command line" and a number)')
     .option('--roles <roles>', 'comma list', commaList, [])
     .option('--endpoints <names>', 'only these collections and servers, comma list', commaList)
     .option('--expires <duration>', 'such as 30d or 12h (default: until revoked)', durationSeconds)

@@ -19,7 +19,7 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   const isShown = io.outIsTerminal && config.telemetry.logFormat === 'pretty';
   const banner = openBanner(isShown ? io : { ...io, err: () => undefined }, { version, demo: config.demo });
   const { openApp } = await import('#app.ts');
-  const app = await openApp(config, { version, env: io.env, onStep: banner.step });
+  const app = await openApp(config, { version, env: io.env, onStep: banner.step, quiet: isShown });
   banner.done();
   const places = { url: app.url, endpoints: app.endpoints, key: app.firstKey?.reveal(), command: io.command };
   if (isShown) banner.welcome(places);

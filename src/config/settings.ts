@@ -114,6 +114,11 @@ export const settings: readonly Setting[] = [
   { name: 'WORKOS_AUTHORIZATION_SERVER_URL', default: '', meaning: 'Issuer of the tokens, with its path.' },
   { name: 'WORKOS_CLIENT_ID', default: '', meaning: 'WorkOS client id: the audience where no resource is named.' },
   {
+    name: 'WORKOS_API_BASE_URL',
+    default: 'https://api.workos.com',
+    meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
+  },
+  {
     name: 'HTTP_PROXY',
     aliases: ['http_proxy'],
     path: ['egress', 'httpProxy'],

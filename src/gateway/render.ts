@@ -1,6 +1,7 @@
 /** One error type inside, one body per surface (DESIGN ruling 1). This is the MCP surface. */
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
+import { isBrowser, signInPage } from './browser-page.ts';
 import type { Call } from './call.ts';
 import { formatMcpPath } from './path.ts';
 
@@ -46,9 +47,11 @@ export function renderError(
   call: Call,
   { error, options }: { readonly error: GatehouseError; readonly options: RenderOptions },
 ): number {
-  const body = errorBody(error, call);
+  const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
+  const body = page?.html ?? errorBody(error, call);
   const headers: Record<string, string | number> = {
-    'Content-Type': 'application/json; charset=utf-8',
+    ...page?.headers,
+    'Content-Type': page ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',

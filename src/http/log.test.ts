@@ -82,7 +82,7 @@ describe('the log', () => {
     const { log, output } = setUp({ format: 'pretty' });
     log.request({ method: 'GET', path: '/health', status: 200, durationMs: 1 }, { org: 'acme' });
     expect(output()).toMatch(/INFO.*GET \/health 200 1ms/);
-    expect(output()).toContain('org: "acme"');
+    expect(output()).toContain('"org":"acme"');
   });
 
   test('the query of a path is never written [I3]', () => {

@@ -78,8 +78,7 @@ const retrieve = () =>
 
 /** What runs by the clock, however many calls there are: batches of the spool, marks of use, the change counter. */
 const byTheClock = [
-  /^insert into gateway\.audit /,
-  /^insert into gateway\.usage /,
+  /insert into gateway\.(audit|usage) as kept/,
   /^update "gateway"\."api_keys" set "last_used_at"/,
   /^select "value" from "gateway"\."change_counter"$/,
 ];

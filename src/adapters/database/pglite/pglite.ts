@@ -3,7 +3,7 @@
  * connection only; application queries run as a role without superuser rights so that row-level security holds.
  */
 
-import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
@@ -38,7 +38,7 @@ export const pglite: Adapter<'pglite', typeof config, DatabaseDeps, Database> = 
 };
 
 async function open(settings: PgliteConfig, deps: DatabaseDeps): Promise<Database> {
-  await mkdir(settings.directory, { recursive: true, mode: 0o700 });
+  await makeDirectory(settings.directory);
   const release = await lockDirectory(settings.directory);
   try {
     const engine = await openEngine(settings, deps);
@@ -46,6 +46,20 @@ async function open(settings: PgliteConfig, deps: DatabaseDeps): Promise<Databas
   } catch (error) {
     await release();
     throw error;
+  }
+}
+
+/** Also tried to write to: the lock file must be able to appear. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await access(directory, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason';
+    throw new GatehouseError('setting', {
+      message: `The data directory ${directory} cannot be written to (${reason}): correct its owner or mode, or set DATA_DIR`,
+      cause,
+    });
   }
 }
 

@@ -146,7 +146,7 @@ async function waitForServer(settings: PostgresConfig, { clock, log }: DatabaseD
       return await tryServer(settings);
     } catch (error) {
       if (!isNotYetThere(error)) throw startError(error);
-      if (clock.monotonic() + waitMs > deadline) throw new GatehouseError('storage_unavailable', { cause: error });
+      if (clock.monotonic() + waitMs > deadline) throw notThere(settings.url, error);
       log.warn({ err: error, waitMs }, 'the database cannot be reached yet');
       await sleep(waitMs * (0.5 + Math.random()));
     }
@@ -168,6 +168,16 @@ function isNotYetThere(error: unknown): boolean {
   // 53300: too many clients; `timeout expired`: pg's connection timeout.
   const { code, message } = { code: '', message: '', ...(error instanceof Error ? errorParts(error) : {}) };
   return isConnectionLost(error) || code === '53300' || message === 'timeout expired';
+}
+
+/** Host and port only: the rest of the URL may be secret. */
+function notThere(url: string, cause: unknown): GatehouseError {
+  const { host } = new URL(url);
+  const reason = cause instanceof Error && cause.message ? ` (${cause.message})` : '';
+  return new GatehouseError('storage_unavailable', {
+    message: `The database at ${host || 'DATABASE_URL'} cannot be reached${reason}: start it, or correct DATABASE_URL`,
+    cause,
+  });
 }
 
 function errorParts(error: Error): { code: string; message: string } {

@@ -12,8 +12,11 @@ export interface FrontDeps {
   readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts'>;
 }
 
-/** Asked by address: load balancers and container runtimes know no host name. They say nothing of what is here. */
-const anyHost: ReadonlySet<string> = new Set(['/health', '/ready']);
+/**
+ * Asked by address: load balancers and container runtimes know no host name. Public, the same under every name, and they
+ * say nothing of what is here.
+ */
+const anyHost = /^\/(?:health|ready|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
 
 export function openFront({ mcp, other, receive }: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
   /** A page that a browser was led to by a name of its own (DNS rebinding) reads nothing here either. */
@@ -21,12 +24,7 @@ export function openFront({ mcp, other, receive }: FrontDeps): (req: IncomingMes
     const hosts = hostsOf(req);
     const [host = ''] = hosts;
     if (hosts.length > 1) refuse(res, 400, 'The header host is sent more than once');
-    else if (
-      anyHost.has((req.url ?? '').replace(/\/?(?:\?.*)?$/, '')) ||
-      isLocalName(host) ||
-      receive.hosts.has(host) ||
-      receive.hosts.has('*')
-    )
+    else if (anyHost.test(req.url ?? '') || isLocalName(host) || receive.hosts.has(host) || receive.hosts.has('*'))
       other(req, res);
     else refuse(res, 421, 'Host not served here');
   }

@@ -28,7 +28,7 @@ describe('doors beside MCP', () => {
     send(`${world.gateway.url}/admin/api/v1${path}`, { method: 'GET', headers: { ...bearer(token), ...headers } });
 
   test('a name that is not ours reaches neither pages nor metrics nor the admin API; probes by address do [E13] [C14]', async () => {
-    for (const path of ['/metrics', '/welcome', '/admin/api/v1/status', '/.well-known/oauth-protected-resource', '/']) {
+    for (const path of ['/metrics', '/welcome', '/admin/api/v1/status', '/']) {
       const answer = await raw(
         `GET ${path} HTTP/1.1\r\nHost: evil.example:${world.port}\r\nAuthorization: Bearer ${token}`,
       );

@@ -66,7 +66,8 @@ async function caches(): Promise<void> {
   const keys = openApiKeys(new Secret('a root secret of thirty-two characters or more'));
   const { id, text, digest } = keys.mint('live', Date.now());
   const presented = text.reveal();
-  const row = { id, digest, org: asOrgId('org'), name: 'bench', roles: ['member'] };
+  const unbounded = { endpoints: undefined, expiresAt: undefined, revokedAt: undefined };
+  const row = { id, digest, org: asOrgId('org'), name: 'bench', roles: ['member'], ...unbounded };
   const verifier = openKeyVerifier({
     keys,
     clock: systemClock,

@@ -19,8 +19,8 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 
-/** Carry files of their own (wasm, workers) that a bundle would lose: they stay real dependencies. */
-export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'pg-native'];
+/** Carry files of their own (wasm, workers) or are read by a worker: a bundle would lose them, they stay dependencies. */
+export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'turndown', 'pg-native'];
 
 interface Manifest {
   readonly dependencies: Readonly<Record<string, string>>;
@@ -46,7 +46,7 @@ export function publishManifest(manifest: Manifest): Record<string, unknown> {
 async function bundle(root: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/main.ts', 'src/index.ts'].filter((file) => existsSync(join(root, file))),
+    entryPoints: ['src/main.ts', 'src/index.ts'],
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[hash]',
@@ -96,7 +96,6 @@ function assemblePackage(root: string): void {
  */
 function makeSeed(root: string): void {
   const library = join(root, 'dist', 'package', 'dist', 'index.mjs');
-  if (!existsSync(library)) return;
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-seed-'));
   const env = { PORT: '0', DATA_DIR: join(folder, 'data') };
   const start = `const { Configuration, Gateway } = await import(${JSON.stringify(pathToFileURL(library).href)});
@@ -111,7 +110,6 @@ function makeSeed(root: string): void {
 }
 
 export async function buildAll(root: string): Promise<void> {
-  if (!existsSync(join(root, 'src', 'main.ts'))) throw new Error('src/main.ts is missing: nothing to build');
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   await bundle(root);
   copyAssets(root);

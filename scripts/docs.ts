@@ -1,7 +1,8 @@
 /** Regenerates docs/reference/ from the code. A test fails when a page and the code differ. */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { adminBase, contract } from '#admin/contract.ts';
+import { type Setting, settings } from '#config/settings.ts';
 import { errorTable } from '#core/error.ts';
 
 interface Page {
@@ -46,18 +47,9 @@ ${table(head, rows)}
   return { file: 'errors.md', text: `${made('src/core/error.ts')}\n${text}` };
 }
 
-interface Setting {
-  readonly name: string;
-  readonly aliases?: readonly string[];
-  readonly path?: readonly string[];
-  readonly default: string;
-  readonly meaning: string;
-  readonly secret?: true;
-}
-
-export function configPage(settings: readonly Setting[]): Page {
+export function configPage(shown: readonly Setting[]): Page {
   const code = (words: readonly string[] | undefined) => (words ?? []).map((word) => `\`${word}\``).join(', ');
-  const rows = settings.map((setting) => [
+  const rows = shown.map((setting) => [
     `\`${setting.name}\``,
     setting.default,
     setting.path === undefined ? '' : `\`${setting.path.join('.')}\``,
@@ -74,52 +66,32 @@ ${table(['variable', 'default', 'in gatehouse.yaml', 'meaning', 'also accepted a
   return { file: 'config.md', text: `${made('src/config/settings.ts')}\n${text}` };
 }
 
-interface AdminRoute {
-  readonly method: string;
-  readonly path: string;
-  readonly summary?: string;
-  readonly permission?: unknown;
-  readonly audit?: unknown;
-}
-
-export function adminPage(contract: Readonly<Record<string, AdminRoute>>, base: string): Page {
-  const shown = (value: unknown) => (typeof value === 'string' ? `\`${value}\`` : '');
+function adminPage(): Page {
   const rows = Object.entries(contract).map(([name, route]) => [
-    `\`${route.method.toUpperCase()} ${base}${route.path}\``,
+    `\`${route.method} ${adminBase}${route.path}\``,
     route.summary,
     `\`${name}\``,
-    shown(route.permission),
-    shown(route.audit),
+    `\`${route.permission}\``,
+    `\`${route.audit}\``,
   ]);
   const text = `# Admin API
 
 JSON in, JSON out, errors as problem details (RFC 9457). The gateway serves the OpenAPI document with every schema at
-\`${base}/openapi.json\`.
+\`${adminBase}/openapi.json\`.
 
 ${table(['route', 'what it does', 'operation', 'permission', 'audited as'], rows)}
 `;
   return { file: 'admin-api.md', text: `${made('src/admin/contract.ts')}\n${text}` };
 }
 
-/** All pages that the code at hand has something to say for. */
-export async function renderPages(root: string): Promise<readonly Page[]> {
-  const pages = [errorsPage()];
-  const load = async (file: string) => import(pathToFileURL(join(root, file)).href);
-  const present = (file: string) => existsSync(join(root, file));
-  if (present('src/config/settings.ts')) pages.push(configPage((await load('src/config/settings.ts')).settings));
-  if (present('src/admin/contract.ts')) {
-    const { contract, adminBase } = await load('src/admin/contract.ts');
-    pages.push(adminPage(contract, adminBase));
-  }
-  return pages;
-}
+export const renderPages = (): readonly Page[] => [errorsPage(), configPage(settings), adminPage()];
 
 export const referenceFolder = (root: string): string => join(root, 'docs', 'reference');
 
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   mkdirSync(referenceFolder(root), { recursive: true });
-  for (const { file, text } of await renderPages(root)) {
+  for (const { file, text } of renderPages()) {
     writeFileSync(join(referenceFolder(root), file), text);
     process.stdout.write(`docs/reference/${file}\n`);
   }

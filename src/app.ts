@@ -34,6 +34,8 @@ export interface AppDeps {
   readonly quiet?: boolean;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
+  /** Hears every SQL statement of the gateway: tests count them. */
+  readonly onStatement?: (sql: string) => void;
 }
 
 export interface App {
@@ -51,8 +53,8 @@ export interface App {
 /** Throws GatehouseError `setting` with one sentence for the operator; whatever was opened until then is closed again. */
 export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const closers = openClosers();
-  const { logLevel: level, logFormat: format } = config.telemetry;
-  const log = openLog({ level, format, destination: 1 });
+  const { logLevel: level, logFormat: format, color } = config.telemetry;
+  const log = openLog({ level, format, color, destination: 1, buffered: true });
   try {
     return await open(config, { ...deps, log, clock: deps.clock ?? systemClock, closers });
   } catch (error) {
@@ -77,13 +79,15 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
   const { listener, serve } = await listen(config);
+  // For a start that fails from here on; a graceful stop closes it first of all, below.
+  closers.add('listener', () => listener.close(0));
   const url = localUrl(config, listener.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listener.port}`;
   const state = { ready: false };
   const { handle, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
-  closers.add('listener', () => {
+  closers.add('calls in flight', () => {
     state.ready = false;
     stopStreams();
     return listener.close(config.http.timeouts.drainMs);
@@ -143,7 +147,6 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
-    readAddress: receive.readAddress,
     plugins: [
       publicPlugin({
         clock,
@@ -153,7 +156,16 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         demo: config.demo,
         signIn: oauth,
       }),
-      adminPlugin({ run, token, verifyKey: plane.keys.verify, looksLikeApiKey, log, maxBodyBytes, version }),
+      adminPlugin({
+        run,
+        token,
+        verifyKey: (key) => plane.keys.verify(key),
+        takeStranger: plane.takeStranger,
+        looksLikeApiKey,
+        log,
+        maxBodyBytes,
+        version,
+      }),
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

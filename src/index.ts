@@ -46,7 +46,7 @@ export class Gateway extends EventEmitter<GatewayEvents> {
         (this.#log ?? this.#app.log).warn({}, 'the gateway runs already: start does nothing');
         return;
       }
-      this.#app = await openApp(this.#config, { version: readVersion() });
+      this.#app = await openApp(this.#config, { version: readVersion(), env: process.env });
       this.emit('started', this.#app.url);
     });
   }

@@ -22,11 +22,13 @@ export function isAdminToken(presented: string, token: Secret): boolean {
   return timingSafeEqual(digest(presented), digest(token.reveal()));
 }
 
+const marksOfProxies = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via'];
+
 /** The peer's own address: forwarding headers are the mark of a proxy, and what a proxy sends is not from this machine. */
 export function isLocalRequest(
   address: string | undefined,
   headers: Readonly<Record<string, string | string[] | undefined>>,
 ): boolean {
-  if (['forwarded', 'x-forwarded-for', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined)) return false;
+  if (marksOfProxies.some((name) => headers[name] !== undefined)) return false;
   return address === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(address ?? '');
 }

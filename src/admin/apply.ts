@@ -2,11 +2,12 @@
  * What gatehouse.yaml says becomes rows: inserted where missing, replaced where different, marked `managed_by: file`.
  * Nothing that the file doesn't name is touched; a name that the API made is the API's, and a clash is refused.
  */
-import { GatehouseError } from '#core/error.ts';
+import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { EnforcedInput } from '#records/bindings.ts';
 import { canonical } from './canonical.ts';
-import type { AdminRecords, Enforced, NewBinding, OrganizationRow, ServerRow } from './records.ts';
+import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
 import { checkName } from './routes/servers.ts';
 
@@ -15,7 +16,7 @@ export interface WantedBinding {
   readonly partition?: string | undefined;
   readonly credential?: Secret | undefined;
   readonly header?: { readonly name: string; readonly template: string } | undefined;
-  readonly enforced?: Enforced;
+  readonly enforced?: EnforcedInput;
 }
 
 export interface Wanted {
@@ -145,26 +146,24 @@ function newBinding(binding: WantedBinding, servers: ReadonlyMap<string, ServerR
 async function getOrganization(records: AdminRecords, ref: string): Promise<OrganizationRow> {
   const found = await records.findOrganization(ref);
   if (found) return found;
-  throw setting(`There is no organization "${ref}": add it under organizations in gatehouse.yaml`);
+  throw settingError(`There is no organization "${ref}": add it under organizations in gatehouse.yaml`);
 }
 
 function getServer(servers: ReadonlyMap<string, ServerRow>, key: string): ServerRow {
   const found = servers.get(key);
   if (found) return found;
-  throw setting(`There is no server "${key}": add it under servers in gatehouse.yaml`);
+  throw settingError(`There is no server "${key}": add it under servers in gatehouse.yaml`);
 }
 
 const madeByApi = (what: string) =>
-  setting(
+  settingError(
     `The ${what} of gatehouse.yaml was made by the API or command line: remove it there, or rename it in the file`,
   );
-
-const setting = (message: string) => new GatehouseError('setting', { message });
 
 function translate(check: () => void): void {
   try {
     check();
   } catch (cause) {
-    throw cause instanceof GatehouseError ? setting(`gatehouse.yaml: ${cause.message}`) : cause;
+    throw cause instanceof GatehouseError ? settingError(`gatehouse.yaml: ${cause.message}`) : cause;
   }
 }

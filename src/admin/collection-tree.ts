@@ -1,7 +1,13 @@
 /** A collection with its bindings and credentials, written and read as one. */
 import { asCollectionId, type CredentialId, type OrgId } from '#core/ids.ts';
 import { type OrganizationScope, withOrganization } from '#db/scope.ts';
-import { type BindingRecord, insertBinding, listBindings, removeBinding } from '#records/bindings.ts';
+import {
+  type BindingRecord,
+  type EnforcedInput,
+  insertBinding,
+  listBindings,
+  removeBinding,
+} from '#records/bindings.ts';
 import { type Collection, insertCollection, listCollections, updateCollection } from '#records/collections.ts';
 import {
   credentialPlace,
@@ -12,7 +18,7 @@ import {
 } from '#records/credentials.ts';
 import { listServers } from '#records/servers.ts';
 import { canonical } from './canonical.ts';
-import type { CollectionRow, Enforced, NewBinding, NewCollection } from './records.ts';
+import type { CollectionRow, NewBinding, NewCollection } from './records.ts';
 import { type AdminRecordsDeps, managedByOf } from './storage.ts';
 
 type TreeDeps = Pick<AdminRecordsDeps, 'db' | 'vault' | 'clock'>;
@@ -108,7 +114,7 @@ async function readTree(scope: OrganizationScope, collection: Collection): Promi
   };
 }
 
-function plainEnforced({ enforced }: Pick<BindingRecord, 'enforced'>): Enforced {
+function plainEnforced({ enforced }: Pick<BindingRecord, 'enforced'>): EnforcedInput {
   return Object.fromEntries([...enforced].map(([tool, byArgument]) => [tool, Object.fromEntries(byArgument)]));
 }
 

@@ -1,5 +1,6 @@
 /** What the admin API says of each noun: shapes on the wire, never a secret among them. */
 import { z } from 'zod';
+import { isReservedHeader } from '#core/reserved.ts';
 
 export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
 export const collectionName = z
@@ -63,7 +64,13 @@ export const bindingInput = z.strictObject({
   partition: text.optional(),
   credential: z.string().min(1).max(16_384).optional(),
   header: z
-    .strictObject({ name: z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/), template: z.string().includes('{}') })
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/)
+        .refine((name) => !isReservedHeader(name), { error: 'is a header that the gateway sets itself' }),
+      template: z.string().includes('{}'),
+    })
     .optional(),
   enforced: enforced.default({}),
 });
@@ -103,5 +110,4 @@ export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
 export type ApiKey = z.output<typeof apiKey>;
-export type NewApiKey = z.output<typeof newApiKey>;
 export type Status = z.output<typeof status>;

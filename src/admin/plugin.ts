@@ -18,6 +18,8 @@ export interface AdminPluginDeps {
   readonly token: Secret;
   /** Throws `invalid_token`. */
   readonly verifyKey: (presented: string) => Promise<ApiKeyPrincipal>;
+  /** Counts a failed sign-in of an address. Throws or rejects `rate_limited` once there were too many. */
+  readonly takeStranger?: (address: string) => void | Promise<void>;
   readonly looksLikeApiKey: (presented: string) => boolean;
   readonly log: Log;
   /** SECURITY.md 3.3: 256 KiB unless told. */
@@ -74,6 +76,15 @@ function inputOf({ params, body, query, method }: FastifyRequest): unknown {
 }
 
 async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {
+  try {
+    return await identifyActor(request, deps);
+  } catch (thrown) {
+    if (asGatehouseError(thrown).row.http === 401) await deps.takeStranger?.(request.raw.socket.remoteAddress ?? '');
+    throw thrown;
+  }
+}
+
+async function identifyActor(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {
   const [, presented] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
   if (presented === undefined) throw new GatehouseError('no_token');
   if (deps.looksLikeApiKey(presented)) return { kind: 'key', principal: await deps.verifyKey(presented) };

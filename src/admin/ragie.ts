@@ -1,9 +1,10 @@
 /** The collections of the older system: every one is a partition of the one server `ragie` (REQUIREMENTS.md S0.7, S0.17). */
 import type { Secret } from '#core/secret.ts';
 import type { HttpTransport } from '#core/transport.ts';
+import type { EnforcedInput } from '#records/bindings.ts';
 import type { Wanted } from './apply.ts';
 import { canonical } from './canonical.ts';
-import type { AdminRecords, Enforced, ServerRow } from './records.ts';
+import type { AdminRecords, ServerRow } from './records.ts';
 
 export const ragieServer = 'ragie';
 
@@ -43,7 +44,7 @@ export function organizationOf(ref: string): { readonly slug: string; readonly e
 }
 
 /** Filters of a collection are enforced on `retrieve`, in its argument `filter` (S0.8). */
-export function enforcedFilters(filters: Readonly<Record<string, unknown>> | undefined): Enforced {
+export function enforcedFilters(filters: Readonly<Record<string, unknown>> | undefined): EnforcedInput {
   return filters === undefined ? {} : { retrieve: { filter: filters } };
 }
 

@@ -2,6 +2,7 @@
 import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { EnforcedInput } from '#records/bindings.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -36,15 +37,13 @@ export interface EnablementRow {
   readonly allowedRoles: readonly string[];
 }
 
-export type Enforced = Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, unknown>>>>>>;
-
 export interface NewBinding {
   readonly server: ServerId;
   readonly partition: string | undefined;
   readonly credential: Secret | undefined;
   /** Default: `authorization`, `Bearer {}`. */
   readonly header: { readonly name: string; readonly template: string } | undefined;
-  readonly enforced: Enforced;
+  readonly enforced: EnforcedInput;
 }
 
 export interface NewCollection {
@@ -63,7 +62,7 @@ export interface CollectionRow {
     readonly server: string;
     readonly partition: string | undefined;
     readonly hasCredential: boolean;
-    readonly enforced: Enforced;
+    readonly enforced: EnforcedInput;
   }[];
 }
 
@@ -88,6 +87,8 @@ export interface AdminRecords {
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;
   insertOrganization(values: Omit<OrganizationRow, 'id'>): Promise<OrganizationRow>;
+  /** By slug, external id or UUID; an unknown one is made, with a slug of its own. Throws `not_found` for a removed one. */
+  ensureOrganization(ref: string): Promise<OrgId>;
   updateOrganization(id: OrgId, values: Omit<OrganizationRow, 'id' | 'slug'>): Promise<void>;
 
   /** Of the platform. */

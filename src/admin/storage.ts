@@ -7,7 +7,13 @@ import { type OrganizationScope, withOrganization, withPlatform } from '#db/scop
 import type { ApiKeys } from '#records/api-key.ts';
 import { listEnablements, putEnablement } from '#records/enablements.ts';
 import { insertKey, type KeySummary, listKeys, revokeKey } from '#records/keys.ts';
-import { findOrganization, insertOrganization, listOrganizations, updateOrganization } from '#records/organizations.ts';
+import {
+  ensureOrganization,
+  findOrganization,
+  insertOrganization,
+  listOrganizations,
+  updateOrganization,
+} from '#records/organizations.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import type { Vault } from '#records/vault.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
@@ -31,6 +37,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
       taken(`An organization "${values.slug}" exists already`, () =>
         withPlatform(db, (scope) => insertOrganization(scope, values)),
       ),
+    ensureOrganization: (ref) => withPlatform(db, (scope) => ensureOrganization(scope, ref)),
     updateOrganization: async (id, values) => {
       await withPlatform(db, (scope) => updateOrganization(scope, id, values));
     },

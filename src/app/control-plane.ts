@@ -1,14 +1,13 @@
 /** Everything that is not the MCP data plane, behind Fastify: admin API, health, metrics, discovery, pages. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyPluginAsync } from 'fastify';
+import { isLocalRequest } from '#admin/admin-token.ts';
 import { asGatehouseError } from '#core/error.ts';
-import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { type MetadataDeps, metadataPlugin } from '#oauth/resource-metadata.ts';
 
 export interface ControlPlaneDeps {
   readonly log: RootLog;
-  readonly readAddress: AddressReader;
   readonly plugins: readonly FastifyPluginAsync[];
   readonly metadata: MetadataDeps;
   readonly metrics: { text(): Promise<string>; readonly contentType: string } | undefined;
@@ -42,11 +41,9 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   const { metrics } = deps;
   if (metrics) {
     app.get('/metrics', async (request, reply) => {
-      const address = deps.readAddress(
-        request.raw.socket.remoteAddress ?? '',
-        request.headers['x-forwarded-for']?.toString(),
-      );
-      if (!isLocal(address)) return reply.code(403).send({ error: 'Access denied' });
+      // Not only trusted proxies: whatever another one sends is not from this machine.
+      if (!isLocalRequest(request.raw.socket.remoteAddress, request.headers))
+        return reply.code(403).send({ error: 'Access denied' });
       return reply
         .type(metrics.contentType)
         .header('Cache-Control', 'no-store')
@@ -55,10 +52,6 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   }
   await app.ready();
   return { handle: (req, res) => app.routing(req, res), close: () => app.close() };
-}
-
-function isLocal(address: string): boolean {
-  return address === '::1' || address.startsWith('127.');
 }
 
 /** What Fastify itself refuses (a broken body, a wrong content type) carries its status. */

@@ -1,5 +1,5 @@
-import { enforcedFilters, ensureRagieServer, organizationOf } from '#admin/ragie.ts';
-import type { AdminRecords, OrganizationRow } from '#admin/records.ts';
+import { enforcedFilters, ensureRagieServer } from '#admin/ragie.ts';
+import type { AdminRecords } from '#admin/records.ts';
 import { checkName } from '#admin/routes/servers.ts';
 import { checkEncryptionKey } from '#config/check.ts';
 import type { Config } from '#config/load.ts';
@@ -44,24 +44,19 @@ export async function createRagieCollection(config: Config, wanted: RagieCollect
 async function create(records: AdminRecords, wanted: RagieCollection, baseUrl: string): Promise<CreatedCollection> {
   const { ragieApiKey, ...shown } = wanted;
   const { name, partition, allowedRoles, filters, organizationId } = shown;
-  const organization = await ensureOrganization(records, organizationId);
+  const org = await records.ensureOrganization(organizationId);
   const server = await ensureRagieServer(records, baseUrl, true);
   if (!server) throw new GatehouseError('internal');
-  if (!(await records.findEnablement(organization.id, server.id))) {
-    await records.putEnablement(organization.id, server.id, { enabled: true, allMembers: false, allowedRoles: [] });
+  if (!(await records.findEnablement(org, server.id))) {
+    await records.putEnablement(org, server.id, { enabled: true, allMembers: false, allowedRoles: [] });
   }
   const credential = new Secret(ragieApiKey);
   const binding = { server: server.id, partition, credential, header: undefined, enforced: enforcedFilters(filters) };
-  const { id } = await records.insertCollection(organization.id, {
+  const { id } = await records.insertCollection(org, {
     name,
     allowedRoles,
     bindings: [binding],
     managedBy: 'api',
   });
   return { ...shown, id, endpoint: `POST /${organizationId}/mcp/${name}` };
-}
-
-async function ensureOrganization(records: AdminRecords, ref: string): Promise<OrganizationRow> {
-  const found = await records.findOrganization(ref);
-  return found ?? (await records.insertOrganization({ ...organizationOf(ref), name: ref }));
 }

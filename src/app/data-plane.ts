@@ -13,6 +13,7 @@ import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
+import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
@@ -41,6 +42,8 @@ export interface DataPlane {
   readonly handle: McpHandler;
   readonly keys: KeyVerifier;
   readonly heartbeat: Heartbeat;
+  /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
+  readonly takeStranger: (address: string) => void | Promise<void>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -79,7 +82,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
   });
-  return { handle, keys: live.keys, heartbeat };
+  const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
+  return { handle, keys: live.keys, heartbeat, takeStranger };
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

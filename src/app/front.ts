@@ -3,27 +3,52 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
 import { parseMcpPath } from '#gateway/path.ts';
-import { checkOrigin, type ReceiveOptions } from '#gateway/receive.ts';
+import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
 import { answerPreflight } from '#http/cors.ts';
 
 export interface FrontDeps {
   readonly mcp: McpHandler;
   readonly other: (req: IncomingMessage, res: ServerResponse) => void;
-  readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback'>;
+  readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts'>;
 }
 
+/** Asked by address: load balancers and container runtimes know no host name. They say nothing of what is here. */
+const anyHost: ReadonlySet<string> = new Set(['/health', '/ready']);
+
 export function openFront({ mcp, other, receive }: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
+  /** A page that a browser was led to by a name of its own (DNS rebinding) reads nothing here either. */
+  function toOther(req: IncomingMessage, res: ServerResponse): void {
+    const hosts = hostsOf(req);
+    const [host = ''] = hosts;
+    if (hosts.length > 1) refuse(res, 400, 'The header host is sent more than once');
+    else if (
+      anyHost.has((req.url ?? '').replace(/\/?(?:\?.*)?$/, '')) ||
+      isLocalName(host) ||
+      receive.hosts.has(host) ||
+      receive.hosts.has('*')
+    )
+      other(req, res);
+    else refuse(res, 421, 'Host not served here');
+  }
+
   return (req, res) => {
     const path = parseMcpPath(req.url ?? '');
     if (!path) {
       // Fastify's router would decode what the grammar of our paths refuses.
-      if (isPlain(req.url ?? '')) other(req, res);
+      if (isPlain(req.url ?? '')) toOther(req, res);
       else refuse(res, 400, 'The request target has characters that are not accepted here');
       return;
     }
     if (req.method === 'OPTIONS') preflight(req, res, receive);
     else mcp(req, res, path);
   };
+}
+
+/** Every copy: Node's own parser keeps the first and says nothing of others. */
+function hostsOf({ rawHeaders }: IncomingMessage): string[] {
+  return rawHeaders.flatMap((name, i) =>
+    i % 2 === 0 && name.toLowerCase() === 'host' ? [(rawHeaders[i + 1] ?? '').toLowerCase()] : [],
+  );
 }
 
 function isPlain(target: string): boolean {

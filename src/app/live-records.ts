@@ -8,7 +8,11 @@ import { openCredentialOpener } from '#records/credential-opener.ts';
 import { findSealedCredential } from '#records/credentials.ts';
 import { type KeyVerifier, openKeyVerifier } from '#records/key-verifier.ts';
 import { findKey, touchKeys } from '#records/keys.ts';
-import { insertSessionRevocation, listSessionRevocations } from '#records/session-revocations.ts';
+import {
+  insertSessionRevocation,
+  listSessionRevocations,
+  removeExpiredSessionRevocations,
+} from '#records/session-revocations.ts';
 import type { CredentialOpener, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
@@ -45,10 +49,11 @@ export async function openLiveRecords(deps: {
     store: {
       list: () => listSessionRevocations(db, clock.now()),
       insert: (digest, expiresAt) => insertSessionRevocation(db, { digest, expiresAt }),
+      removeExpired: () => removeExpiredSessionRevocations(db, clock.now()),
     },
     feed,
     clock,
-    onError: (error) => log.error({ err: error }, 'ended sessions could not be read'),
+    onError: (error) => log.error({ err: error }, 'the list of ended sessions could not be kept'),
   });
   closers.add('session revocations', () => revocations.close());
   const credentials = openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock });

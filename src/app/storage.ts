@@ -34,6 +34,7 @@ export interface StorageDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly closers: Closers;
+  readonly onStatement?: (sql: string) => void;
 }
 
 /** Throws GatehouseError `setting` or `storage_unavailable`. */
@@ -41,7 +42,7 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   const { clock, log, closers } = deps;
   const database = await databaseAdapters.open(databaseSettings(config), { migrations, clock, log });
   closers.add('database', () => database.close());
-  const db = openDb(database.dialect);
+  const db = openDb(database.dialect, deps.onStatement);
   closers.add('query builder', () => db.destroy());
   await checkIsolation(db);
   const rootSecret = await openEncryptionKey(config);

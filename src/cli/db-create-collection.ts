@@ -1,7 +1,7 @@
 /** `db create-collection` (REQUIREMENTS.md S0.31 to S0.34): one Ragie partition published as a collection. */
 import { checkEncryptionKey } from '#config/check.ts';
 import { type Config, loadConfig } from '#config/load.ts';
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 import { roleList } from './flags.ts';
 import type { Io } from './io.ts';
 import { printJson } from './output.ts';
@@ -40,8 +40,8 @@ export async function createRagieCollection(io: Io, options: CreateRagieOptions)
 /** Only what the work needs: the identity provider's variables aren't asked for. */
 function loadDatabaseConfig(io: Io): Config {
   const config = loadConfig({ ...io, purpose: 'database' });
-  if (config.database.url === undefined) throw setting('DATABASE_URL environment variable is required');
-  if (config.secrets.encryptionKey === undefined) throw setting('ENCRYPTION_KEY environment variable is required');
+  if (config.database.url === undefined) throw settingError('DATABASE_URL environment variable is required');
+  if (config.secrets.encryptionKey === undefined) throw settingError('ENCRYPTION_KEY environment variable is required');
   checkEncryptionKey(config.secrets.encryptionKey.reveal());
   return config;
 }
@@ -62,7 +62,7 @@ function readFlags(options: CreateRagieOptions) {
   const flag = (field: (typeof required)[number][0]): string => {
     const value = options[field]?.trim();
     if (value) return value;
-    throw setting(`Give all of the required flags: ${required.map(([, name]) => name).join(', ')}`);
+    throw settingError(`Give all of the required flags: ${required.map(([, name]) => name).join(', ')}`);
   };
   return {
     name: flag('name'),
@@ -93,7 +93,7 @@ async function ask(io: Io) {
 function parseRoles(text: string): '*' | readonly string[] {
   const roles = roleList(text);
   if (roles === '*' || roles.length > 0) return roles;
-  throw setting('--allowed-roles must be "*" or a comma-separated list of roles');
+  throw settingError('--allowed-roles must be "*" or a comma-separated list of roles');
 }
 
 function parseFilters(text: string, what: string): Readonly<Record<string, unknown>> {
@@ -101,9 +101,7 @@ function parseFilters(text: string, what: string): Readonly<Record<string, unkno
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch {
-    throw setting(`${what} must be valid JSON, such as {"department":"legal"}`);
+    throw settingError(`${what} must be valid JSON, such as {"department":"legal"}`);
   }
-  throw setting(`${what} must be valid JSON: one object, such as {"department":"legal"}`);
+  throw settingError(`${what} must be valid JSON: one object, such as {"department":"legal"}`);
 }
-
-const setting = (message: string) => new GatehouseError('setting', { message });

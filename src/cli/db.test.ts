@@ -74,7 +74,24 @@ test('db create-collection prints JSON and admits everybody with "*"', async () 
   });
 });
 
-test('a name that is taken or reserved is refused with one sentence', async () => {
+test('a name that another organization has is free [X0.4]', async () => {
+  await cli(flags('shared'), { env: env() });
+  const args = flags('shared').map((arg) => (arg === 'org_123' ? 'org_other' : arg));
+  expect(await cli(args, { env: env() })).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('/org_other/mcp/shared'),
+  });
+});
+
+test('an organization whose slug another one has gets a slug of its own', async () => {
+  const args = flags('docs').map((arg) => (arg === 'org_123' ? 'ORG-123' : arg));
+  expect(await cli(args, { env: env() })).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('/ORG-123/mcp/docs'),
+  });
+});
+
+test('a name that is taken or reserved is refused with one sentence [X0.4]', async () => {
   await cli(flags('twice'), { env: env() });
   expect(await cli(flags('twice'), { env: env() })).toMatchObject({
     code: 1,

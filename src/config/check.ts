@@ -1,5 +1,5 @@
 /** What must hold between settings (DESIGN.md rulings 13, 14, 19): one throw per broken rule, in the order people meet them. */
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 import type { Config } from './load.ts';
 import { isWeakKey } from './weak.ts';
 
@@ -15,14 +15,15 @@ export function checkConfig(config: Config): readonly string[] {
 }
 
 function checkRequired({ production, database, secrets, demo }: Config): void {
-  if (production && database.url === undefined) throw broken('DATABASE_URL environment variable is required');
-  if (!demo && secrets.encryptionKey === undefined) throw broken('ENCRYPTION_KEY environment variable is required');
+  if (production && database.url === undefined) throw settingError('DATABASE_URL environment variable is required');
+  if (!demo && secrets.encryptionKey === undefined)
+    throw settingError('ENCRYPTION_KEY environment variable is required');
 }
 
 /** Also for the scripts that need only the key (S0.34). */
 export function checkEncryptionKey(value: string): void {
   if (value.length < 32) {
-    throw broken('ENCRYPTION_KEY must be at least 32 characters: make one with `openssl rand -base64 32`');
+    throw settingError('ENCRYPTION_KEY must be at least 32 characters: make one with `openssl rand -base64 32`');
   }
 }
 
@@ -32,7 +33,7 @@ function checkKey({ secrets, nodeEnv }: Config, warnings: string[]): void {
   checkEncryptionKey(key);
   if (!isWeakKey(key)) return;
   if (nodeEnv !== 'development' && nodeEnv !== 'test') {
-    throw broken('ENCRYPTION_KEY is a placeholder or too regular: make one with `openssl rand -base64 32`');
+    throw settingError('ENCRYPTION_KEY is a placeholder or too regular: make one with `openssl rand -base64 32`');
   }
   warnings.push(
     'ENCRYPTION_KEY is a placeholder or too regular: accepted only because NODE_ENV is development or test',
@@ -42,11 +43,11 @@ function checkKey({ secrets, nodeEnv }: Config, warnings: string[]): void {
 function checkBaseUrl({ http, production }: Config): void {
   const url = new URL(http.baseUrl);
   if (url.search || url.hash || url.username || url.password) {
-    throw broken('BASE_URL must not have a query, a fragment or a user: remove it');
+    throw settingError('BASE_URL must not have a query, a fragment or a user: remove it');
   }
   const local = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
   if (production && url.protocol === 'http:' && !local && !http.allowInsecureHttp) {
-    throw broken('BASE_URL is plain HTTP in production: use https://, or set ALLOW_INSECURE_HTTP=true');
+    throw settingError('BASE_URL is plain HTTP in production: use https://, or set ALLOW_INSECURE_HTTP=true');
   }
 }
 
@@ -66,11 +67,10 @@ function withoutEffect({ http, redis }: Config): readonly string[] {
 /** Servers named in the file must not be defined twice. Names it doesn't define may be in the database already. */
 function checkReferences({ servers, organizations }: Config): void {
   const twice = firstTwice(servers.map(({ key }) => key)) ?? firstTwice(organizations.map(({ slug }) => slug));
-  if (twice !== undefined) throw broken(`"${twice}" is defined twice in the configuration file: remove one of them`);
+  if (twice !== undefined)
+    throw settingError(`"${twice}" is defined twice in the configuration file: remove one of them`);
 }
 
 function firstTwice(names: readonly string[]): string | undefined {
   return names.find((name, index) => names.indexOf(name) !== index);
 }
-
-const broken = (message: string) => new GatehouseError('setting', { message });

@@ -1,6 +1,6 @@
 /** Variables: `.env` below the environment, aliases under their own names, each put where it belongs in the file's value. */
 import { resolve } from 'node:path';
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 import { parseDotenv } from './dotenv.ts';
 import { parseDuration } from './limits.ts';
 import { settings } from './settings.ts';
@@ -30,7 +30,9 @@ export function mergeEnv({ env, cwd, readFile }: Sources): Env {
   if (timeout !== undefined && merged.MCP_SESSION_TTL_SECONDS === undefined) {
     const ms = parseDuration(timeout);
     if (!ms)
-      throw broken('SESSION_TIMEOUT needs a unit, as in 3600s or 900000ms: add it, or set MCP_SESSION_TTL_SECONDS');
+      throw settingError(
+        'SESSION_TIMEOUT needs a unit, as in 3600s or 900000ms: add it, or set MCP_SESSION_TTL_SECONDS',
+      );
     merged.MCP_SESSION_TTL_SECONDS = String(Math.max(1, Math.round(ms / 1000)));
   }
   return merged;
@@ -39,7 +41,8 @@ export function mergeEnv({ env, cwd, readFile }: Sources): Env {
 export function checkNames(env: Env): void {
   const known = settings.map((setting) => setting.name).filter((name) => name.startsWith('GATEHOUSE_'));
   const unknown = Object.keys(env).find((name) => name.startsWith('GATEHOUSE_') && !known.includes(name));
-  if (unknown) throw broken(`${unknown} is not a setting of Gatehouse: remove it (known are ${known.join(', ')})`);
+  if (unknown)
+    throw settingError(`${unknown} is not a setting of Gatehouse: remove it (known are ${known.join(', ')})`);
 }
 
 /** The file's value with every variable that has a place in it put there. */
@@ -64,9 +67,7 @@ export function findUrl(env: Env, name: string): string | undefined {
   const value = env[name];
   if (value === undefined) return undefined;
   if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return value;
-  throw broken(
+  throw settingError(
     `${name} is wrong: must be a URL that starts with http:// or https://: correct it in the environment or .env`,
   );
 }
-
-const broken = (message: string) => new GatehouseError('setting', { message });

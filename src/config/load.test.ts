@@ -278,12 +278,18 @@ test('secrets come from files beside the configuration', () => {
   expect(config.secrets.encryptionKey?.reveal()).toBe(key);
 });
 
+test('NO_COLOR takes the colours out, an empty one does not', () => {
+  expect(load({ NO_COLOR: '1' }).telemetry.color).toBe(false);
+  expect(load({ NO_COLOR: '' }).telemetry.color).toBe(true);
+});
+
 test('MAPPING_FILE is read strictly [S0.24]', () => {
   const good = { 'm.json': '{"org_1":{"docs":{"partition":"p","apiKey":"tnt_9","allowedRoles":["admin"]}}}' };
   expect(load({ MAPPING_FILE: 'm.json' }, good).mapping.org_1?.docs?.apiKey.reveal()).toBe('tnt_9');
-  expect(() => load({ MAPPING_FILE: 'm.json' }, { 'm.json': '{"org_1":{"docs":{"partition":"p","key":1}}}' })).toThrow(
-    'm.json is wrong',
-  );
+  for (const wrong of ['"partition":"p","apiKey":"x"', '"partition":"p","apiKey":"x","allowedRoles":"*","extra":1']) {
+    const bad = { 'm.json': `{"org_1":{"docs":{${wrong}}}}` };
+    expect(() => load({ MAPPING_FILE: 'm.json' }, bad)).toThrow('m.json is wrong');
+  }
   expect(() => load({ MAPPING_FILE: 'm.json' }, { 'm.json': '{' })).toThrow('must be valid JSON');
 });
 

@@ -3,7 +3,7 @@
  * whatever is wrong is one GatehouseError `setting` with one sentence that says what to do next.
  */
 import { isAbsolute, resolve } from 'node:path';
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
@@ -23,7 +23,11 @@ export interface IdentitySettings {
 export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identity'> {
   readonly identity: readonly IdentitySettings[];
   readonly http: FileConfig['http'] & { readonly baseUrl: string };
-  readonly telemetry: FileConfig['telemetry'] & { readonly logFormat: 'json' | 'pretty' };
+  readonly telemetry: FileConfig['telemetry'] & {
+    readonly logFormat: 'json' | 'pretty';
+    /** Unless NO_COLOR is set (no-color.org). */
+    readonly color: boolean;
+  };
   readonly nodeEnv: string;
   readonly production: boolean;
   /** No DATABASE_URL, no identity provider, loopback HOST, not production (DESIGN.md 2). */
@@ -61,7 +65,7 @@ export function loadConfig(options: LoadOptions): Config {
   const file = readConfigFile(env, cwd, readFile);
   const value = withWorkos(withEnv(file?.yaml.value ?? {}, env), options, env);
   const parsed = configSchema.safeParse(value);
-  if (!parsed.success) throw broken(explain(parsed.error, value, env, file?.yaml));
+  if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
   const config: Config = {
     ...parsed.data,
@@ -69,6 +73,7 @@ export function loadConfig(options: LoadOptions): Config {
     telemetry: {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
+      color: env.NO_COLOR === undefined,
     },
     identity: parsed.data.identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
     nodeEnv: env.NODE_ENV ?? '',
@@ -99,23 +104,27 @@ function readConfigFile(env: Env, cwd: string, readFile: LoadOptions['readFile']
   const source = readFile(path);
   if (source === undefined) {
     if (env.GATEHOUSE_CONFIG === undefined) return undefined;
-    throw broken(`The configuration file ${shown} does not exist: create it or correct GATEHOUSE_CONFIG`);
+    throw settingError(`The configuration file ${shown} does not exist: create it or correct GATEHOUSE_CONFIG`);
   }
   const readReference = (name: string) => readFile(isAbsolute(name) ? name : resolve(path, '..', name));
   const yaml = parseYaml(source, shown, (value, at, place) => {
     const secretPath = isSecretPath(at);
     if (secretPath && at[0] === 'servers') {
-      throw broken(
+      throw settingError(
         `${place}: ${dotted(at)} would be stored in the clear: use credentialEnv and a binding's credential`,
       );
     }
     if (secretPath ? value.replace(reference, '').trim() !== '' : looksSecret(value)) {
-      throw broken(`${place}: ${dotted(at)} is a secret: write a reference, \${NAME} or \${file:/path}, in its place`);
+      throw settingError(
+        `${place}: ${dotted(at)} is a secret: write a reference, \${NAME} or \${file:/path}, in its place`,
+      );
     }
     return interpolate(value, place, env, readReference);
   });
   if (typeof yaml.value !== 'object' || yaml.value === null || Array.isArray(yaml.value)) {
-    throw broken(`${yaml.locate([])}: the file must be a map of settings, such as "http:" with "port: 3000" below it`);
+    throw settingError(
+      `${yaml.locate([])}: the file must be a map of settings, such as "http:" with "port: 3000" below it`,
+    );
   }
   return { path, yaml };
 }
@@ -133,7 +142,7 @@ function interpolate(
     .replace(reference, (whole, file: string | undefined, name: string | undefined, fallback: string | undefined) => {
       const found = file === undefined ? (env[name ?? ''] ?? fallback) : readReference(file)?.trimEnd();
       if (found !== undefined) return found;
-      throw broken(
+      throw settingError(
         file === undefined
           ? `${place}: ${whole} is not set: set ${name} or write \${${name}:-default}`
           : `${place}: the file ${file} does not exist: create it or correct the reference`,
@@ -164,10 +173,10 @@ function withWorkos(value: unknown, { purpose }: LoadOptions, env: Env): unknown
 function workos(env: Env): readonly object[] {
   if (workosNames.every((name) => env[name] === undefined)) return [];
   const missing = workosNames.find((name) => env[name] === undefined);
-  if (missing) throw broken(`${missing} environment variable is required`);
+  if (missing) throw settingError(`${missing} environment variable is required`);
   const apiKey = env.WORKOS_API_KEY ?? '';
   if (env.NODE_ENV === 'production' && isPlaceholder(apiKey)) {
-    throw broken('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
+    throw settingError('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
   }
   const authorizationServerUrl = findUrl(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
   const apiBaseUrl = findUrl(env, 'WORKOS_API_BASE_URL');
@@ -192,5 +201,3 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
-
-const broken = (message: string) => new GatehouseError('setting', { message });

@@ -1,6 +1,6 @@
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24). */
 import { resolve } from 'node:path';
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 import type { Env } from './environment.ts';
 import { dotted, said } from './explain.ts';
 import { type Mapping, mappingSchema } from './schema.ts';
@@ -10,20 +10,19 @@ export function readMapping(env: Env, cwd: string, readFile: (path: string) => s
   const name = env.MAPPING_FILE;
   if (name === undefined) return {};
   const source = readFile(resolve(cwd, name));
-  if (source === undefined) throw broken(`The MAPPING_FILE ${name} does not exist: create it or correct the variable`);
+  if (source === undefined)
+    throw settingError(`The MAPPING_FILE ${name} does not exist: create it or correct the variable`);
   let value: unknown;
   try {
     value = JSON.parse(source);
   } catch (cause) {
-    throw new GatehouseError('setting', { message: `The MAPPING_FILE ${name} must be valid JSON: correct it`, cause });
+    throw settingError(`The MAPPING_FILE ${name} must be valid JSON: correct it`, cause);
   }
   const parsed = mappingSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const path = issue?.path.filter((step) => typeof step !== 'symbol') ?? [];
-  throw broken(
+  throw settingError(
     `The MAPPING_FILE ${name} is wrong at ${dotted(path) || 'its root'}: ${issue ? said(issue) : 'correct it'}`,
   );
 }
-
-const broken = (message: string) => new GatehouseError('setting', { message });

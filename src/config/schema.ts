@@ -167,12 +167,11 @@ export const configSchema = z.strictObject({
 });
 
 export type FileConfig = z.output<typeof configSchema>;
-export type FileInput = z.input<typeof configSchema>;
 
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
 export const mappingSchema = z.record(
   organizationRef,
-  z.record(collectionName, z.strictObject({ partition: text, apiKey: secret, allowedRoles: rolesOrAll.default('*') })),
+  z.record(collectionName, z.strictObject({ partition: text, apiKey: secret, allowedRoles: rolesOrAll })),
 );
 export type Mapping = z.output<typeof mappingSchema>;
 

@@ -1,6 +1,6 @@
 /** gatehouse.yaml as a value whose every place is known by line and column. No aliases, no tags, no prototype keys. */
 import { isMap, isNode, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml';
-import { GatehouseError } from '#core/error.ts';
+import { settingError } from '#core/error.ts';
 
 const maxBytes = 1024 * 1024;
 const maxDepth = 64;
@@ -17,7 +17,7 @@ export interface YamlFile {
 export type Visit = (value: string, path: Path, place: string) => string;
 
 export function parseYaml(source: string, file: string, visit: Visit): YamlFile {
-  if (source.length > maxBytes) throw broken(`${file} is larger than 1 MiB: split it`);
+  if (source.length > maxBytes) throw settingError(`${file} is larger than 1 MiB: split it`);
   const lines = new LineCounter();
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset);
@@ -25,10 +25,11 @@ export function parseYaml(source: string, file: string, visit: Visit): YamlFile 
   };
   const document = parseDocument(source, { lineCounter: lines, schema: 'core', uniqueKeys: true, prettyErrors: false });
   const problem = document.errors[0];
-  if (problem) throw broken(`${place(problem.pos[0])}: ${problem.message.replace(/\s+/g, ' ')}: correct the YAML here`);
+  if (problem)
+    throw settingError(`${place(problem.pos[0])}: ${problem.message.replace(/\s+/g, ' ')}: correct the YAML here`);
 
   const walk = (node: unknown, path: Path): unknown => {
-    if (path.length > maxDepth) throw broken(`${file} is nested deeper than ${maxDepth} levels: flatten it`);
+    if (path.length > maxDepth) throw settingError(`${file} is nested deeper than ${maxDepth} levels: flatten it`);
     if (isMap(node)) return Object.fromEntries(node.items.map((pair) => entry(pair, path)));
     if (isSeq(node)) return node.items.map((item, index) => walk(item, [...path, index]));
     if (isScalar(node)) {
@@ -36,12 +37,12 @@ export function parseYaml(source: string, file: string, visit: Visit): YamlFile 
     }
     if (node === null || node === undefined) return null;
     const at = place(startOf(node) ?? 0);
-    throw broken(`${at}: aliases (*name) are not accepted: write the value out`);
+    throw settingError(`${at}: aliases (*name) are not accepted: write the value out`);
   };
   const entry = ({ key, value }: Pair, path: Path): readonly [string, unknown] => {
     const name = isScalar(key) ? String(key.value) : '';
     if (['', '__proto__', 'constructor', 'prototype'].includes(name)) {
-      throw broken(`${place(isScalar(key) ? (key.range?.[0] ?? 0) : 0)}: this key is not accepted: remove it`);
+      throw settingError(`${place(isScalar(key) ? (key.range?.[0] ?? 0) : 0)}: this key is not accepted: remove it`);
     }
     return [name, walk(value, [...path, name])];
   };
@@ -78,5 +79,3 @@ function offsetOf(root: unknown, path: Path): number | undefined {
   }
   return offset;
 }
-
-const broken = (message: string) => new GatehouseError('setting', { message });

@@ -122,6 +122,11 @@ export class GatehouseError extends Error {
   }
 }
 
+/** One sentence for the operator: what is wrong with a setting, and what to do next. */
+export function settingError(message: string, cause?: unknown): GatehouseError {
+  return new GatehouseError('setting', { message, cause });
+}
+
 /** Whatever was thrown, as ours: strangers become `internal` with the stranger as cause. */
 export function asGatehouseError(thrown: unknown): GatehouseError {
   return thrown instanceof GatehouseError ? thrown : new GatehouseError('internal', { cause: thrown });

@@ -71,3 +71,12 @@ export const reservedNames: ReadonlySet<string> = new Set([
   'admin',
   'auth',
 ]);
+
+/**
+ * Header names that a credential never goes upstream under: they frame the message, are the protocol's, or are how a
+ * trusted server hears from the gateway who calls (DESIGN ruling 7).
+ */
+const reservedHeader =
+  /^(?:host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-.*|accept.*|user-agent|traceparent|forwarded|via|last-event-id|mcp-.*|x-user-.*|x-gateway-.*|x-forwarded-.*|x-real-ip|x-organization-id|x-request-id)$/i;
+
+export const isReservedHeader = (name: string): boolean => reservedHeader.test(name);

@@ -26,11 +26,16 @@ export class Secret {
   }
 }
 
-/** `body` with every spelling of the secret (as it is, base64, URL-encoded) replaced. The same buffer when there is none. */
+/** `body` with every spelling of the secret (as it is, in JSON, base64, URL-encoded) replaced. The same buffer when there is none. */
 export function redactSecret(body: Buffer, secret: Secret): Buffer {
   const value = secret.reveal();
   if (value.length < 8) return body;
-  const spellings = [value, Buffer.from(value).toString('base64'), encodeURIComponent(value)];
+  const quoted = JSON.stringify(value).slice(1, -1);
+  const spellings = [
+    ...[value, quoted, quoted.replaceAll('/', '\\/')],
+    ...[Buffer.from(value).toString('base64'), Buffer.from(value).toString('base64url')],
+    encodeURIComponent(value),
+  ];
   if (!spellings.some((spelling) => body.includes(spelling))) return body;
   let text = body.toString('latin1');
   for (const spelling of spellings) text = text.replaceAll(Buffer.from(spelling).toString('latin1'), '[redacted]');

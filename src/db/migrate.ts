@@ -35,22 +35,6 @@ export const migrations = {
 };
 
 /**
- * `db:init`: opens the database (which migrates it), closes it, says what was applied.
- * `initDatabase((migrations) => databaseAdapters.open(config, { migrations, clock, log }))`
- */
-export async function initDatabase(
-  open: (given: typeof migrations) => Promise<{ close(): Promise<void> }>,
-): Promise<MigrationReport> {
-  const applied: string[] = [];
-  const run = async (dialect: Dialect) => {
-    applied.push(...(await migrate(dialect)).applied);
-  };
-  const database = await open({ fingerprint: migrationFingerprint, run });
-  await database.close();
-  return { applied };
-}
-
-/**
  * Applies what is missing. Idempotent, safe beside other replicas doing the same. A schema newer than this version is
  * left alone. Throws `setting` when the server is too old or the user may not do what a migration needs.
  */

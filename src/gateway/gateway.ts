@@ -26,7 +26,7 @@ import type { McpPath } from './path.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
-import type { Session, Sessions } from './session.ts';
+import type { Session, SessionOwner, Sessions } from './session.ts';
 import { soleBinding, type TimeoutSettings, transform } from './transform.ts';
 
 export interface GatewayDeps {
@@ -74,7 +74,15 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       deps.observe(record);
       deps.logRequest(record, logFields(record, outcome.error));
     }
-    deps.recorder.record(record, done);
+    deps.recorder.record(record, () => {
+      try {
+        done();
+      } catch (thrown) {
+        // Whatever could not be answered must not look as if an answer were still to come.
+        deps.log.error({ err: thrown, requestId: call.id }, 'an answer could not be written');
+        call.res.destroy();
+      }
+    });
   }
 
   function refuse(call: Call, thrown: unknown): void {
@@ -82,8 +90,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (call.accounted) return;
     account(call, { status: error.row.http, open: false, error }, () => {
       // The listener may have answered a broken request itself.
-      const open = !call.res.headersSent && call.res.socket?.writableEnded === false;
-      if (open) renderError(call.res, call, { error, options: deps.render });
+      if (!call.res.headersSent && call.res.socket?.writableEnded === false)
+        renderError(call.res, call, { error, options: deps.render });
     });
   }
 
@@ -135,10 +143,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
   }
 
-  function findSession(call: Received, { principal }: Caller, { organization, endpoint }: Access): Session | undefined {
+  /** An ended session is ended here whatever the database says; other replicas must hear of it. */
+  function endSession(session: Session): void {
+    deps.sessions.end(session).catch((error) => deps.log.error({ err: error }, 'the end of a session was not stored'));
+  }
+
+  function findSession(call: Received, owner: SessionOwner): Session | undefined {
     const id = call.headers.sessionId;
     if (id === undefined || call.era === 'modern' || call.message?.method === 'initialize') return undefined;
-    const owner = { principal: principal.key, org: organization.id, endpoint: endpoint.id };
     const session = deps.sessions.find(id, owner);
     if (!session) throw new GatehouseError('session_unknown');
     return session;
@@ -159,7 +171,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     }
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     enter(call, caller, access);
-    const session = findSession(call, caller, access);
+    const owner: SessionOwner = {
+      principal: caller.principal.key,
+      org: organization.id,
+      endpoint: endpoint.id,
+      server: binding.server.id,
+    };
+    const session = findSession(call, owner);
     then(
       openCredential(binding),
       (credential) => {
@@ -173,18 +191,33 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
-        const owner = { principal: caller.principal.key, org: organization.id, endpoint: endpoint.id };
         const relay = new Relay(call, {
           account,
           refuse,
           sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId),
-          endSession:
-            session && call.req.method === 'DELETE' ? () => void deps.sessions.end(session).catch(fail) : undefined,
+          endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           monotonic: clock.monotonic,
           redact: (body) => (credential ? redactSecret(body, credential) : body),
         });
         relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
+      },
+      fail,
+    );
+  }
+
+  function admit(call: Received, caller: Caller, fail: (thrown: unknown) => void): void {
+    const access = authorize(caller, {
+      path: call.path,
+      selector: call.headers.organization,
+      snapshots: deps.snapshots,
+    });
+    then(
+      access,
+      (admitted) => {
+        call.org = admitted.organization.id;
+        call.endpoint = admitted.endpoint;
+        then(deps.limits.takeOrganization(admitted.organization.id), () => forward(call, caller, admitted, fail), fail);
       },
       fail,
     );
@@ -196,28 +229,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       received,
       (caller) => {
         call.principal = caller.principal;
-        readMessage(
-          received,
-          () => {
-            const access = authorize(caller, {
-              path: call.path,
-              selector: received.headers.organization,
-              snapshots: deps.snapshots,
-            });
-            then(
-              access,
-              (admitted) => {
-                call.org = admitted.organization.id;
-                call.endpoint = admitted.endpoint;
-                then(
-                  deps.limits.take(caller.principal.key, admitted.organization.id),
-                  () => forward(received, caller, admitted, fail),
-                  fail,
-                );
-              },
-              fail,
-            );
-          },
+        then(
+          deps.limits.takePrincipal(caller.principal.key),
+          () => readMessage(received, () => admit(received, caller, fail), fail),
           fail,
         );
       },

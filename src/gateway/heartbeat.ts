@@ -13,6 +13,7 @@ export interface Heartbeat {
 
 export function openHeartbeat(clock: Clock): Heartbeat {
   const streams = new Set<Relay>();
+  let closed = false;
   const timer = setInterval(() => {
     const due = clock.monotonic() - IDLE_MS;
     for (const relay of streams) if (relay.lastWriteAt < due) relay.beat();
@@ -22,9 +23,12 @@ export function openHeartbeat(clock: Clock): Heartbeat {
     streams,
     watch(relay) {
       streams.add(relay);
+      // One that opens on a kept connection while the gateway stops would hold the stop up.
+      if (closed) queueMicrotask(() => relay.stop());
       return () => streams.delete(relay);
     },
     close() {
+      closed = true;
       clearInterval(timer);
       for (const relay of streams) relay.stop();
     },

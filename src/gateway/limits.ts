@@ -1,5 +1,6 @@
 /** How much one caller, one organization and one stranger's address may ask: rates through the limiter port, concurrency counted here. */
 import type { Limiter } from '#adapters/limiter/limiter.ts';
+import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
 
 export interface CallLimits {
@@ -14,8 +15,10 @@ export interface CallLimits {
 }
 
 export interface Limits {
-  /** Takes from both windows. Throws or rejects `rate_limited`. */
-  take(principal: string, org: string): void | Promise<void>;
+  /** Before anything is looked up for the caller, refused calls included. Throws or rejects `rate_limited`. */
+  takePrincipal(principal: string): void | Promise<void>;
+  /** Once it is known to be the caller's. Throws or rejects `rate_limited`. */
+  takeOrganization(org: string): void | Promise<void>;
   /** Counts a failed sign-in. Throws or rejects `rate_limited` once there were too many. */
   takeStranger(address: string): void | Promise<void>;
   /** A place among the concurrent calls or streams; the answer gives it back. Throws `too_many_calls`. */
@@ -24,7 +27,7 @@ export interface Limits {
 }
 
 export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
-  const counts = new Map<string, number>();
+  const slots = openConcurrency();
   const active = { calls: 0, streams: 0 };
 
   function takeOne(key: string, points: number): void | Promise<void> {
@@ -34,32 +37,24 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    take(principal, org) {
-      const first = takeOne(`p:${principal}`, limits.perPrincipalPerMinute);
-      const second = takeOne(`o:${org}`, limits.perOrganizationPerMinute);
-      return first || second ? Promise.all([first, second]).then(() => undefined) : undefined;
-    },
+    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute),
+    takeOrganization: (org) => takeOne(`o:${org}`, limits.perOrganizationPerMinute),
     takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
     enter(kind, principal, org) {
-      const keys = [`${kind}:p:${principal}`, `${kind}:o:${org}`] as const;
-      const max =
-        kind === 'call'
-          ? [limits.concurrentPerPrincipal, limits.concurrentPerOrganization]
-          : [limits.streamsPerPrincipal, limits.streamsPerOrganization];
-      keys.forEach((key, i) => {
-        if ((counts.get(key) ?? 0) >= (max[i] ?? 0))
-          throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
-      });
-      for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+      const ofPrincipal = kind === 'call' ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal;
+      const ofOrganization = kind === 'call' ? limits.concurrentPerOrganization : limits.streamsPerOrganization;
+      const leavePrincipal = slots.acquire(`${kind}:p:${principal}`, ofPrincipal);
+      const leaveOrganization = leavePrincipal && slots.acquire(`${kind}:o:${org}`, ofOrganization);
+      if (!leaveOrganization) {
+        leavePrincipal?.();
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+      }
       const gauge = kind === 'call' ? 'calls' : 'streams';
       active[gauge]++;
       return () => {
         active[gauge]--;
-        for (const key of keys) {
-          const left = (counts.get(key) ?? 1) - 1;
-          if (left > 0) counts.set(key, left);
-          else counts.delete(key);
-        }
+        leavePrincipal();
+        leaveOrganization();
       };
     },
   };

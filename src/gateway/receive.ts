@@ -20,6 +20,9 @@ const loopbackOrigin = /^https?:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5
 const loopbackHost = /^(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
 const json = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
 
+/** Of this machine, as no page from elsewhere can have in its address. */
+export const isLocalName = (host: string): boolean => loopbackHost.test(host);
+
 /** Throws GatehouseError `bad_request`, `uri_too_long`, `invalid_host`, `invalid_origin`, `method_not_allowed`, `media_type`. */
 export function receive(call: Call, options: ReceiveOptions): Received {
   const { req } = call;
@@ -49,7 +52,7 @@ export function receive(call: Call, options: ReceiveOptions): Received {
 function checkHost(host: string | undefined, { hosts, loopback }: ReceiveOptions): void {
   if (host === undefined) throw new GatehouseError('bad_request', { message: 'The Host header is missing' });
   const name = host.toLowerCase();
-  if (hosts.has(name) || hosts.has('*') || (loopback && loopbackHost.test(name))) return;
+  if (hosts.has(name) || hosts.has('*') || (loopback && isLocalName(name))) return;
   throw new GatehouseError('invalid_host');
 }
 

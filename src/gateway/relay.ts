@@ -14,7 +14,7 @@ export interface RelayDeps {
   readonly refuse: (call: Call, error: GatehouseError) => void;
   /** Seals an upstream session id that came with an answer. */
   readonly sealSession: (upstreamId: string) => string;
-  /** After an answered DELETE. */
+  /** After a DELETE that the upstream carried out, or whose session it does not know. */
   readonly endSession: (() => void) | undefined;
   /** Live streams, for heartbeats; the answer removes it. */
   readonly watch: (relay: Relay) => () => void;
@@ -37,12 +37,17 @@ export interface Outcome {
 const passed = [
   'content-type',
   'content-length',
-  'content-encoding',
   'cache-control',
   'retry-after',
   'allow',
   'mcp-protocol-version',
 ] as const;
+
+/** Visible ASCII (MCP 2025-11-25, transports), and short enough that our own, sealed id fits into a request's head. */
+const sessionId = /^[\x21-\x7e]{1,4096}$/;
+
+const isEventStream = (type: string) => /^text\/event-stream\b/i.test(type);
+const isJson = (type: string) => /^application\/json\b/i.test(type);
 
 type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -67,7 +72,9 @@ export class Relay implements UpstreamSink {
     this.#call = call;
     this.#res = call.res;
     this.#deps = deps;
-    this.#res.on('drain', () => this.#exchange?.resume());
+    this.#res.on('drain', () => {
+      if (!this.#over) this.#exchange?.resume();
+    });
     this.#res.on('close', () => this.#clientGone());
   }
 
@@ -86,11 +93,11 @@ export class Relay implements UpstreamSink {
     this.#status = status;
     this.#head = this.#headFrom(headers);
     const type = this.#head['content-type'] ?? '';
-    this.#stream = type.startsWith('text/event-stream');
-    if (this.#isNoAnswer(type)) {
-      this.#fail(
-        new GatehouseError('upstream_broken', { cause: new Error(`status ${status}, content type "${type}"`) }),
-      );
+    // An error that comes as a stream is held and redacted like any other.
+    this.#stream = status < 400 && isEventStream(type);
+    const wrong = this.#wrongWith(headers, type);
+    if (wrong !== undefined) {
+      this.#fail(new GatehouseError('upstream_broken', { cause: new Error(`status ${status}, ${wrong}`) }));
       return;
     }
     if (this.#stream) this.#openStream();
@@ -121,7 +128,7 @@ export class Relay implements UpstreamSink {
   onEnd(): void {
     this.#ended = true;
     if (this.#opening || this.#over) return;
-    this.#deps.endSession?.();
+    if (this.#status < 300 || this.#status === 404) this.#deps.endSession?.();
     this.#settle({ status: this.#status, open: false, error: undefined }, () => this.#finish());
   }
 
@@ -135,9 +142,10 @@ export class Relay implements UpstreamSink {
       this.#write(Buffer.from(':\n\n'));
   }
 
-  /** The gateway is stopping: streams end cleanly, the client comes back to another replica. */
+  /** The gateway is stopping: streams that only wait end cleanly, the client comes back to another replica. A call goes on. */
   stop(): void {
-    if (this.#over || !this.#stream) return;
+    const { message } = this.#call;
+    if (this.#over || !this.#stream || (message && message.method !== 'subscriptions/listen')) return;
     this.#exchange?.abort();
     this.onEnd();
   }
@@ -150,16 +158,12 @@ export class Relay implements UpstreamSink {
     }
     const retryAfter = Number(head['retry-after']);
     if (retryAfter > MAX_RETRY_AFTER_SECONDS) head['retry-after'] = String(MAX_RETRY_AFTER_SECONDS);
-    const session = headers['mcp-session-id'];
-    if (
-      this.#call.era === 'legacy' &&
-      this.#call.message?.method === 'initialize' &&
-      typeof session === 'string' &&
-      this.#status < 300
-    ) {
+    const session = this.#opensSession ? headers['mcp-session-id'] : undefined;
+    if (typeof session === 'string' && sessionId.test(session))
       head['Mcp-Session-Id'] = this.#deps.sealSession(session);
-    }
-    if (head['content-type']?.startsWith('text/event-stream')) {
+    // These have no body (RFC 9110 6.4.1), whatever the upstream says.
+    if (this.#status === 204 || this.#status === 205) delete head['content-length'];
+    if (isEventStream(head['content-type'] ?? '')) {
       head['cache-control'] = 'no-cache, no-transform';
       head['X-Accel-Buffering'] = 'no';
       delete head['content-length'];
@@ -167,10 +171,21 @@ export class Relay implements UpstreamSink {
     return head;
   }
 
-  /** A request is answered in JSON or as a stream. A page of some proxy in between must not look like an answer. */
-  #isNoAnswer(type: string): boolean {
-    if (this.#call.message?.kind !== 'request' || this.#stream || type.startsWith('application/json')) return false;
-    return this.#status < 400 || this.#status >= 500;
+  get #opensSession(): boolean {
+    return this.#call.era === 'legacy' && this.#call.message?.method === 'initialize' && this.#status < 300;
+  }
+
+  /** Undefined: an answer that may go to the caller. */
+  #wrongWith(headers: UpstreamHeaders, type: string): string | undefined {
+    // Nobody asked for a coding: events could not be told apart in it, nor secrets found.
+    const coding = headers['content-encoding'];
+    if (coding !== undefined && coding !== 'identity') return `content encoding "${String(coding)}"`;
+    const session = headers['mcp-session-id'];
+    if (this.#opensSession && session !== undefined && this.#head['Mcp-Session-Id'] === undefined)
+      return 'a session id that is none';
+    // A request is answered in JSON or as a stream. A page of some proxy in between must not look like an answer.
+    if (this.#call.message?.kind !== 'request' || this.#stream || isJson(type)) return undefined;
+    return this.#status < 400 || this.#status >= 500 ? `content type "${type}"` : undefined;
   }
 
   #openStream(): void {
@@ -222,7 +237,7 @@ export class Relay implements UpstreamSink {
   #fail(error: GatehouseError): void {
     if (this.#over) return;
     this.#exchange?.abort();
-    if (!this.#res.headersSent && !this.#opening) {
+    if (!this.#res.headersSent) {
       this.#over = true;
       this.#deps.refuse(this.#call, error);
       return;

@@ -7,7 +7,10 @@ export interface RevocationStore {
   /** Not yet expired ones. */
   list(): Promise<readonly { readonly digest: string; readonly expiresAt: number }[]>;
   insert(digest: string, expiresAt: number): Promise<void>;
+  removeExpired(): Promise<void>;
 }
+
+const SWEEP_MS = 600_000;
 
 export async function openRevocations(deps: {
   readonly store: RevocationStore;
@@ -28,7 +31,8 @@ export async function openRevocations(deps: {
   const sweep = setInterval(() => {
     const now = clock.now();
     for (const [digest, expiresAt] of ended) if (expiresAt <= now) ended.delete(digest);
-  }, 60_000);
+    store.removeExpired().catch(deps.onError);
+  }, SWEEP_MS);
   sweep.unref();
   return {
     has: (digest) => ended.has(digest),

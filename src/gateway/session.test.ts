@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openSessions } from './session.ts';
 
-const owner = { principal: '4:kcarol', org: 'org-a', endpoint: 'endpoint-a' };
+const owner = { principal: '4:kcarol', org: 'org-a', endpoint: 'endpoint-a', server: 'server-a' };
 
 function kit() {
   let now = 1_000_000;
@@ -37,6 +37,7 @@ test('any replica with the same key finds what another one sealed', () => {
 test.each([
   ['another principal', { ...owner, principal: '4:kdave' }],
   ['another organization', { ...owner, org: 'org-b' }],
+  ['another server', { ...owner, server: 'server-b' }],
   ['another endpoint', { ...owner, endpoint: 'endpoint-b' }],
 ])('a session is unknown to %s, also when it is warm, and still works for its owner [C7]', (_name, other) => {
   const sessions = kit().open(randomBytes(32));

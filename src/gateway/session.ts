@@ -1,6 +1,6 @@
 /**
  * Sessions of the legacy protocol era, sealed in their id: any replica with the same key serves any call. The id holds
- * the upstream's own session id and an expiry, encrypted; principal, organization and endpoint are additional data, so an
+ * the upstream's own session id and an expiry, encrypted; principal, organization, endpoint and server are additional data, so an
  * id is worthless to anybody else: to a stranger it is simply unknown.
  */
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
@@ -11,6 +11,8 @@ export interface SessionOwner {
   readonly principal: string;
   readonly org: string;
   readonly endpoint: string;
+  /** Whose session it is upstream: another server that takes this one's place must not see its id. */
+  readonly server: string;
 }
 
 export interface Session {
@@ -80,9 +82,9 @@ export function openSessions(deps: {
   };
 }
 
-/** Injective: the principal's key carries its own length, the other two are UUIDs. */
-function ownerData({ principal, org, endpoint }: SessionOwner): string {
-  return `${org}\n${endpoint}\n${principal}`;
+/** Injective: the principal's key carries its own length, the other three are UUIDs. */
+function ownerData({ principal, org, endpoint, server }: SessionOwner): string {
+  return `${org}\n${endpoint}\n${server}\n${principal}`;
 }
 
 function unseal(key: Buffer, id: string, data: string): Session | undefined {

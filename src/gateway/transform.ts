@@ -32,10 +32,11 @@ export interface TimeoutSettings {
 export function transform(input: TransformInput): UpstreamCall {
   const { call, principal, organization, binding, message, credential } = input;
   const method = call.req.method === 'GET' ? 'GET' : call.req.method === 'DELETE' ? 'DELETE' : 'POST';
+  const body = message ? outgoingBody(message, binding) : undefined;
   return {
     method,
-    headers: outgoingHeaders(input, method),
-    body: message ? outgoingBody(message, binding) : undefined,
+    headers: outgoingHeaders(input, { method, isChanged: body !== message?.bytes }),
+    body,
     rpcMethod: message?.method,
     era: call.era,
     sessionId: input.upstreamSessionId,
@@ -56,7 +57,10 @@ function outgoingBody(message: Message, { enforced }: Binding): Buffer {
 
 const traceparent = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/;
 
-function outgoingHeaders(input: TransformInput, method: 'POST' | 'GET' | 'DELETE'): Record<string, string> {
+function outgoingHeaders(
+  input: TransformInput,
+  { method, isChanged }: { readonly method: 'POST' | 'GET' | 'DELETE'; readonly isChanged: boolean },
+): Record<string, string> {
   const { call, binding, credential } = input;
   const from = call.headers;
   const headers: Record<string, string> = {
@@ -68,9 +72,7 @@ function outgoingHeaders(input: TransformInput, method: 'POST' | 'GET' | 'DELETE
   if (method === 'POST') headers['content-type'] = 'application/json';
   if (from.protocolVersion !== undefined) headers['mcp-protocol-version'] = from.protocolVersion;
   if (call.era === 'modern') {
-    if (from.mcpMethod !== undefined) headers['mcp-method'] = from.mcpMethod;
-    if (from.mcpName !== undefined) headers['mcp-name'] = from.mcpName;
-    for (const [name, value] of from.params) headers[name] = value;
+    addMirrors(headers, input, isChanged);
   } else {
     if (input.upstreamSessionId !== undefined) headers['mcp-session-id'] = input.upstreamSessionId;
     if (from.lastEventId !== undefined) headers['last-event-id'] = from.lastEventId;
@@ -85,9 +87,21 @@ function outgoingHeaders(input: TransformInput, method: 'POST' | 'GET' | 'DELETE
   return headers;
 }
 
+/**
+ * Headers that mirror the body (SEP-2243): only where the body has what they say, and never what the caller wrote in them
+ * where we changed the arguments.
+ */
+function addMirrors(headers: Record<string, string>, { call, message }: TransformInput, isChanged: boolean): void {
+  if (message?.method === undefined) return;
+  const { mcpMethod, mcpName, params } = call.headers;
+  if (mcpMethod === message.method) headers['mcp-method'] = mcpMethod;
+  if (mcpName !== undefined && message.name !== undefined) headers['mcp-name'] = mcpName;
+  if (!isChanged) for (const [name, value] of params) headers[name] = value;
+}
+
 /** Header values are Latin-1 on the wire: what isn't printable ASCII goes percent-encoded, CR and LF never. */
 function headerText(text: string): string {
-  return text.replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
+  return text.toWellFormed().replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
 }
 
 function addIdentity(headers: Record<string, string>, { principal, organization }: TransformInput): void {

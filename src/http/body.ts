@@ -7,6 +7,11 @@ export function readBody(
   limit: number,
   { done, fail }: { readonly done: (body: Buffer) => void; readonly fail: (error: GatehouseError) => void },
 ): void {
+  // Who hung up while the caller was identified is not heard of again.
+  if (req.destroyed && !req.readableEnded) {
+    fail(new GatehouseError('bad_request', { message: 'The request body broke off' }));
+    return;
+  }
   let first: Buffer | undefined;
   let more: Buffer[] | undefined;
   let length = 0;

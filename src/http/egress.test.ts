@@ -1,10 +1,11 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import { type AddressInfo, connect as connectSocket, createServer as createTcpServer, type Socket } from 'node:net';
+import { connect as connectSocket, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { GatehouseError } from '#core/error.ts';
 import { createSelfSigned } from '#kit/identity/self-signed.ts';
+import { listenOnLoopback } from '#kit/listen.ts';
 import { type EgressOptions, openEgress } from './egress.ts';
 import { discard, readBytes, readJson } from './egress-body.ts';
 
@@ -19,15 +20,10 @@ function open(options: EgressOptions = { allow: ['127.0.0.1'] }) {
   return egress;
 }
 
-async function listening(server: Server | ReturnType<typeof createTcpServer>): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const sockets = new Set<Socket>();
-  server.on('connection', (socket: Socket) => sockets.add(socket));
-  opened.push(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+async function listening(server: Parameters<typeof listenOnLoopback>[0]): Promise<string> {
+  const { port, close } = await listenOnLoopback(server);
+  opened.push(close);
+  return `127.0.0.1:${port}`;
 }
 
 /** An HTTP server that remembers what reached it. */
@@ -45,6 +41,13 @@ const codeOf = (work: Promise<unknown>) =>
   work.then(
     () => 'resolved',
     (error: GatehouseError) => error.code,
+  );
+
+const codeOfReading = (url: string, read: (response: Response, maxBytes: number) => Promise<unknown>) =>
+  codeOf(
+    open()
+      .fetch(url)
+      .then((response) => read(response, 1000)),
   );
 
 describe('addresses', () => {
@@ -166,13 +169,7 @@ describe('bodies', () => {
     const target = await sink((_request, response) => {
       response.writeHead(200, { 'content-length': 5_000_000 }).write('x');
     });
-    expect(
-      await codeOf(
-        open()
-          .fetch(target.url)
-          .then((r) => readBytes(r, 1000)),
-      ),
-    ).toBe('upstream_broken');
+    expect(await codeOfReading(target.url, readBytes)).toBe('upstream_broken');
   });
 
   test('a compressed answer, which was not asked for, is refused', async () => {
@@ -204,24 +201,12 @@ describe('bodies', () => {
       response.writeHead(200, { 'content-length': 100 });
       response.write('{"a":1}', () => response.destroy());
     });
-    expect(
-      await codeOf(
-        open()
-          .fetch(target.url)
-          .then((r) => readJson(r, 1000)),
-      ),
-    ).toBe('upstream_broken');
+    expect(await codeOfReading(target.url, readJson)).toBe('upstream_broken');
   });
 
   test('what is no JSON in UTF-8 is broken', async () => {
     const target = await sink((_request, response) => response.end(Buffer.from([0x22, 0xff, 0x22])));
-    expect(
-      await codeOf(
-        open()
-          .fetch(target.url)
-          .then((r) => readJson(r, 1000)),
-      ),
-    ).toBe('upstream_broken');
+    expect(await codeOfReading(target.url, readJson)).toBe('upstream_broken');
   });
 });
 

@@ -1,8 +1,8 @@
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { Agent, request } from 'undici';
 import { afterEach, expect, test } from 'vitest';
 import { createSelfSigned } from '#kit/identity/self-signed.ts';
+import { listenOnLoopback } from '#kit/listen.ts';
 import { type AddressGuardOptions, addressGuard } from './address-guard.ts';
 import { guardedConnect } from './guarded-connect.ts';
 
@@ -18,12 +18,9 @@ async function startSecure(names: readonly string[]) {
   const server = createServer(own, (_request, response) => response.end('hello'));
   server.on('connection', () => connections++);
   server.on('secureConnection', (socket) => greeted.push(socket.servername));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  opened.push(
-    () => server.close(),
-    () => server.closeAllConnections(),
-  );
-  return { port: (server.address() as AddressInfo).port, ca: own.cert, greeted, connections: () => connections };
+  const { port, close } = await listenOnLoopback(server);
+  opened.push(close);
+  return { port, ca: own.cert, greeted, connections: () => connections };
 }
 
 function agentFor(options: AddressGuardOptions, ca?: string) {

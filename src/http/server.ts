@@ -39,7 +39,9 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
   let closing = false;
   server.on('request', (req, res) => {
     if (closing) res.shouldKeepAlive = false;
-    handler(req, res);
+    // A pipelined request has no connection to answer on until those before it are answered, and would hear of no hang-up.
+    if (res.socket) handler(req, res);
+    else res.once('socket', () => handler(req, res));
   });
   server.on('clientError', refuseBrokenRequest);
   server.on('connect', (_req, socket: Socket) =>
@@ -55,7 +57,7 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
     port: address.port,
     close(deadlineMs) {
       closing = true;
-      return closeServer(server, deadlineMs);
+      return server.listening ? closeServer(server, deadlineMs) : Promise.resolve();
     },
   };
 }
@@ -99,8 +101,16 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   else answerAndClose(socket, '400 Bad Request', 'The request is not valid HTTP/1.1');
 }
 
+/** How long a refused caller has to read why. Node no longer watches over such a connection. */
+const LINGER_MS = 1000;
+
 function answerAndClose(socket: Socket, status: string, message: string): void {
   const body = JSON.stringify({ error: message });
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
+  // Node takes its own listener away before an upgrade: without one, a reset would end the process.
+  socket.on('error', () => socket.destroy());
+  socket.resume();
   socket.end(
     `HTTP/1.1 ${status}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );

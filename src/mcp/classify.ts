@@ -56,7 +56,10 @@ function checkEnvelope(
     throw new GatehouseError('invalid_params', { message: '_meta lacks io.modelcontextprotocol/clientCapabilities' });
   }
   if (message.method === 'initialize') throw new GatehouseError('unknown_method');
-  if (message.kind !== 'request') return;
+  if (message.kind !== 'request') {
+    if (headers.method !== undefined && headers.method !== message.method) throw mismatch('Mcp-Method', false);
+    return;
+  }
   if (headers.method !== message.method) throw mismatch('Mcp-Method', headers.method === undefined);
   if (message.name === undefined) return;
   if (headers.name === undefined) throw mismatch('Mcp-Name', true);

@@ -8,7 +8,7 @@ import { defaultJsonLimits, foldKey, isNullAt, isObjectAt, JsonScanner, type Mem
 import { findMember, type Message } from './message.ts';
 
 /** argument name → object merged over the caller's. */
-export type Enforced = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+export type EnforcedArguments = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
 interface Edit {
   readonly start: number;
@@ -17,7 +17,7 @@ interface Edit {
 }
 
 /** The bytes of a `tools/call` with `enforced` applied. Throws GatehouseError `enforcement_failed` (-32602). */
-export function enforceArguments(message: Message, enforced: Enforced): Buffer {
+export function enforceArguments(message: Message, enforced: EnforcedArguments): Buffer {
   const { bytes } = message;
   const params = message.params;
   if (!params) throw new GatehouseError('enforcement_failed');
@@ -56,7 +56,7 @@ function membersAt(bytes: Buffer, member: Member): Member[] {
   return new JsonScanner(bytes, defaultJsonLimits).membersAt(member.valueStart);
 }
 
-function wholeObject(enforced: Enforced): string {
+function wholeObject(enforced: EnforcedArguments): string {
   return JSON.stringify(Object.fromEntries(enforced));
 }
 
@@ -75,12 +75,17 @@ function mergedObject(bytes: Buffer, member: Member, value: Readonly<Record<stri
 
 /** A key that a careless parser upstream would take for an enforced one could widen it. */
 function refuseLookalikes(members: readonly Member[], keys: readonly string[]): void {
-  const folded = new Map(keys.map((key) => [foldKey(key.normalize('NFKC')), key]));
+  const folded = new Map(keys.map((key) => [looseName(key), key]));
   for (const { key } of members) {
-    const meant = folded.get(foldKey(key.normalize('NFKC')));
+    const meant = folded.get(looseName(key));
     if (meant !== undefined && meant !== key)
       refuse(`${JSON.stringify(key.slice(0, 32))} is too like the enforced "${meant}"`);
   }
+}
+
+/** What a careless reader might take a name for: case, compatibility forms, white space, controls and invisible characters gone. */
+function looseName(name: string): string {
+  return foldKey(name.normalize('NFKC').replace(/[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]+/gu, ''));
 }
 
 function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
@@ -96,14 +101,17 @@ function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
 
 /**
  * What is enforced on this tool. A name that is only nearly that of a filtered tool is refused: an upstream that
- * trims or folds names would run the tool unfiltered.
+ * trims, cuts or folds names would run the tool unfiltered.
  */
-export function findEnforced(name: string, all: ReadonlyMap<string, Enforced>): Enforced | undefined {
+export function findEnforced(name: string, all: ReadonlyMap<string, EnforcedArguments>): EnforcedArguments | undefined {
   const exact = all.get(name);
   if (exact || all.size === 0) return exact;
-  const folded = foldKey(name.normalize('NFKC')).trim();
+  const end = name.indexOf('\0');
+  const [whole, cut] = [looseName(name), end < 0 ? undefined : looseName(name.slice(0, end))];
   for (const tool of all.keys()) {
-    if (foldKey(tool) === folded) throw new GatehouseError('enforcement_failed', { message: 'Unknown tool name' });
+    const filtered = looseName(tool);
+    if (filtered === whole || filtered === cut)
+      throw new GatehouseError('enforcement_failed', { message: 'Unknown tool name' });
   }
   return undefined;
 }

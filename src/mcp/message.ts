@@ -122,15 +122,20 @@ export interface Envelope {
 }
 
 export const VERSION_KEY = 'io.modelcontextprotocol/protocolVersion';
+/** A key may be spelt with escapes. */
+const BACKSLASH = 0x5c;
 const CAPABILITIES_KEY = 'io.modelcontextprotocol/clientCapabilities';
 
 export function findEnvelope(message: Message): Envelope | undefined {
   const meta = findMember(message.params, '_meta');
   if (!meta || !isObjectAt(message.bytes, meta)) return undefined;
   // Most legacy calls carry at most a progress token: don't walk their _meta.
-  if (message.bytes.subarray(meta.valueStart, meta.valueEnd).indexOf('modelcontextprotocol') < 0) return undefined;
+  const raw = message.bytes.subarray(meta.valueStart, meta.valueEnd);
+  if (raw.indexOf('modelcontextprotocol') < 0 && !raw.includes(BACKSLASH)) return undefined;
   const members = new JsonScanner(message.bytes, defaultJsonLimits).membersAt(meta.valueStart);
-  const version = memberString(message.bytes, findMember(members, VERSION_KEY));
-  if (version === undefined) return undefined;
+  const member = findMember(members, VERSION_KEY);
+  if (!member) return undefined;
+  const version = memberString(message.bytes, member);
+  if (version === undefined) throw new GatehouseError('invalid_params', { message: `${VERSION_KEY} must be a string` });
   return { version, hasCapabilities: isObjectAt(message.bytes, findMember(members, CAPABILITIES_KEY)) };
 }

@@ -22,9 +22,3 @@ export function decodeHeaderValue(value: string): string {
   }
   return text;
 }
-
-/** A value as it must stand in `Mcp-Name`. */
-export function encodeHeaderValue(value: string): string {
-  const safe = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/.test(value) && !sentinel.test(value);
-  return safe ? value : `=?base64?${Buffer.from(value, 'utf8').toString('base64')}?=`;
-}

@@ -12,8 +12,8 @@ import {
 } from '#core/ids.ts';
 import type { BindingsTable } from '#db/schema.ts';
 import type { OrganizationScope } from '#db/scope.ts';
+import type { EnforcedArguments } from '#mcp/enforce.ts';
 import { parseEnforced } from './columns.ts';
-import type { EnforcedArguments } from './snapshot.ts';
 
 export interface BindingRecord {
   readonly id: BindingId;

@@ -1,108 +1,115 @@
 /**
- * Batches of call records as rows of the audit trail and of usage: one statement per table and batch, idempotent by id.
- * A record that is written while its stream is open is completed by the closed record of the same id, never the other
- * way round. The batch travels as one JSON parameter, so its size meets no limit on parameters.
+ * Batches of call records as rows of the audit trail and of usage: one statement a batch, idempotent by id. A record that
+ * is written while its stream is open is completed by the closed record of the same id, never the other way round. The
+ * batch travels as one JSON parameter, so its size meets no limit on parameters and costs one stringify.
  */
-import { type RawBuilder, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { Db } from '#db/schema.ts';
-import { type PlatformScope, withPlatform } from '#db/scope.ts';
+import { withPlatform } from '#db/scope.ts';
 import type { CallRecord } from './call-record.ts';
 
-type Value = string | number | boolean | null;
+/** The record as PostgreSQL reads it from JSON. */
+const fields: Readonly<Record<keyof CallRecord, string>> = {
+  id: 'uuid',
+  at: 'double precision',
+  requestId: 'text',
+  org: 'uuid',
+  principalKind: 'text',
+  issuer: 'text',
+  subject: 'text',
+  email: 'text',
+  clientAddress: 'text',
+  userAgent: 'text',
+  httpMethod: 'text',
+  path: 'text',
+  endpoint: 'text',
+  server: 'text',
+  rpcMethod: 'text',
+  name: 'text',
+  decision: 'text',
+  reason: 'text',
+  status: 'integer',
+  open: 'boolean',
+  durationMs: 'double precision',
+  upstreamMs: 'double precision',
+  bytesIn: 'bigint',
+  bytesOut: 'bigint',
+};
 
-interface Column {
-  readonly type: 'uuid' | 'text' | 'timestamptz' | 'integer' | 'bigint' | 'double precision' | 'boolean';
-  readonly of: (record: CallRecord) => Value;
-}
-
-type Columns = Readonly<Record<string, Column>>;
+type Columns = Readonly<Record<string, keyof CallRecord>>;
 
 const auditColumns: Columns = {
-  id: { type: 'uuid', of: (call) => call.id },
-  org_id: { type: 'uuid', of: (call) => call.org },
-  at: { type: 'timestamptz', of: (call) => timeOf(call.at) },
-  request_id: { type: 'text', of: (call) => call.requestId },
-  principal_kind: { type: 'text', of: (call) => call.principalKind },
-  issuer: { type: 'text', of: (call) => call.issuer },
-  subject: { type: 'text', of: (call) => call.subject },
-  email: { type: 'text', of: (call) => call.email },
-  client_address: { type: 'text', of: (call) => call.clientAddress },
-  user_agent: { type: 'text', of: (call) => call.userAgent },
-  http_method: { type: 'text', of: (call) => call.httpMethod },
-  path: { type: 'text', of: (call) => call.path },
-  endpoint: { type: 'text', of: (call) => call.endpoint },
-  server: { type: 'text', of: (call) => call.server },
-  rpc_method: { type: 'text', of: (call) => call.rpcMethod },
-  name: { type: 'text', of: (call) => call.name },
-  decision: { type: 'text', of: (call) => call.decision },
-  reason: { type: 'text', of: (call) => call.reason },
-  status: { type: 'integer', of: (call) => call.status },
-  open: { type: 'boolean', of: (call) => call.open },
-  duration_ms: { type: 'double precision', of: (call) => call.durationMs },
-  upstream_ms: { type: 'double precision', of: (call) => call.upstreamMs },
-  bytes_in: { type: 'bigint', of: (call) => call.bytesIn },
-  bytes_out: { type: 'bigint', of: (call) => call.bytesOut },
+  id: 'id',
+  org_id: 'org',
+  at: 'at',
+  request_id: 'requestId',
+  principal_kind: 'principalKind',
+  issuer: 'issuer',
+  subject: 'subject',
+  email: 'email',
+  client_address: 'clientAddress',
+  user_agent: 'userAgent',
+  http_method: 'httpMethod',
+  path: 'path',
+  endpoint: 'endpoint',
+  server: 'server',
+  rpc_method: 'rpcMethod',
+  name: 'name',
+  decision: 'decision',
+  reason: 'reason',
+  status: 'status',
+  open: 'open',
+  duration_ms: 'durationMs',
+  upstream_ms: 'upstreamMs',
+  bytes_in: 'bytesIn',
+  bytes_out: 'bytesOut',
 };
 
 const usageColumns: Columns = {
-  id: { type: 'uuid', of: (call) => call.id },
-  org_id: { type: 'uuid', of: (call) => call.org },
-  timestamp: { type: 'timestamptz', of: (call) => timeOf(call.at) },
-  user_email: { type: 'text', of: (call) => call.email },
-  principal_kind: { type: 'text', of: (call) => call.principalKind },
-  issuer: { type: 'text', of: (call) => call.issuer },
-  subject: { type: 'text', of: (call) => call.subject },
-  method: { type: 'text', of: (call) => call.httpMethod },
-  endpoint: { type: 'text', of: (call) => call.path },
-  endpoint_name: { type: 'text', of: (call) => call.endpoint },
-  server: { type: 'text', of: (call) => call.server },
-  rpc_method: { type: 'text', of: (call) => call.rpcMethod },
-  tool: { type: 'text', of: (call) => call.name },
-  status_code: { type: 'integer', of: (call) => call.status },
-  response_time_ms: { type: 'double precision', of: (call) => call.durationMs },
-  upstream_ms: { type: 'double precision', of: (call) => call.upstreamMs },
-  bytes_in: { type: 'bigint', of: (call) => call.bytesIn },
-  bytes_out: { type: 'bigint', of: (call) => call.bytesOut },
-  user_agent: { type: 'text', of: (call) => call.userAgent },
-  client_ip: { type: 'text', of: (call) => call.clientAddress },
-  open: { type: 'boolean', of: (call) => call.open },
+  id: 'id',
+  org_id: 'org',
+  timestamp: 'at',
+  user_email: 'email',
+  principal_kind: 'principalKind',
+  issuer: 'issuer',
+  subject: 'subject',
+  method: 'httpMethod',
+  endpoint: 'path',
+  endpoint_name: 'endpoint',
+  server: 'server',
+  rpc_method: 'rpcMethod',
+  tool: 'name',
+  status_code: 'status',
+  response_time_ms: 'durationMs',
+  upstream_ms: 'upstreamMs',
+  bytes_in: 'bytesIn',
+  bytes_out: 'bytesOut',
+  user_agent: 'userAgent',
+  client_ip: 'clientAddress',
+  open: 'open',
 };
 
-/** Both tables in one transaction. Throws `storage_unavailable`, or the database's error when it refuses a value. */
+const recordset = Object.entries(fields)
+  .map(([name, type]) => `"${name}" ${type}`)
+  .join(', ');
+const beforeBatch = sql.raw('with batch as materialized (select * from jsonb_to_recordset(');
+const afterBatch = sql.raw(`::text::jsonb) as batch(${recordset})),
+  audited as (${insertInto('audit', auditColumns)})
+  ${insertInto('usage', usageColumns)}`);
+
+function insertInto(table: string, columns: Columns): string {
+  const names = Object.keys(columns);
+  const values = Object.values(columns).map((field) => (field === 'at' ? 'to_timestamp("at" / 1000.0)' : `"${field}"`));
+  const taken = names.filter((name) => name !== 'id').map((name) => `${name} = excluded.${name}`);
+  return `insert into gateway.${table} as kept (${names.join(', ')}) select ${values.join(', ')} from batch
+    on conflict (id) do update set ${taken.join(', ')} where kept.open and not excluded.open`;
+}
+
+/** Both tables at once. Throws `storage_unavailable`, or the database's error when it refuses a value. */
 export async function insertCallRecords(db: Db, records: readonly CallRecord[]): Promise<void> {
   if (records.length === 0) return;
-  await withPlatform(db, async (scope) => {
-    await insertAuditRows(scope, records);
-    await insertUsageRows(scope, records);
-  });
-}
-
-export async function insertAuditRows(scope: PlatformScope, records: readonly CallRecord[]): Promise<void> {
-  if (records.length > 0) await auditStatement(records).execute(scope.tx);
-}
-
-export async function insertUsageRows(scope: PlatformScope, records: readonly CallRecord[]): Promise<void> {
-  if (records.length > 0) await usageStatement(records).execute(scope.tx);
-}
-
-const auditStatement = statementFor('audit', auditColumns);
-const usageStatement = statementFor('usage', usageColumns);
-
-function statementFor(table: string, columns: Columns): (records: readonly CallRecord[]) => RawBuilder<unknown> {
-  const names = Object.keys(columns);
-  const list = names.join(', ');
-  const typed = names.map((name) => `${name} ${columns[name]?.type}`).join(', ');
-  const taken = names
-    .filter((name) => name !== 'id')
-    .map((name) => `${name} = excluded.${name}`)
-    .join(', ');
-  const head = sql.raw(`insert into gateway.${table} as kept (${list}) select ${list} from jsonb_to_recordset(`);
-  const tail = sql.raw(`::jsonb) as batch(${typed}) on conflict (id) do update set ${taken}
-    where kept.open and not excluded.open`);
-  return (records) => {
-    const rows = finalOfEach(records).map((record) => names.map((name) => [name, clean(columns[name]?.of(record))]));
-    return sql`${head}${JSON.stringify(rows.map((row) => Object.fromEntries(row)))}::text${tail}`;
-  };
+  const batch = asJson(finalOfEach(records));
+  await withPlatform(db, ({ tx }) => sql`${beforeBatch}${batch}${afterBatch}`.execute(tx));
 }
 
 /** A statement cannot write one row twice: of each id the closed record stands, else the last. */
@@ -115,9 +122,11 @@ function finalOfEach(records: readonly CallRecord[]): readonly CallRecord[] {
 }
 
 /** PostgreSQL's text holds neither NUL nor half a surrogate pair; a stranger's header must not spoil the batch. */
-function clean(value: Value | undefined): Value {
-  if (typeof value === 'string') return value.toWellFormed().replaceAll('\0', '\uFFFD');
-  return value ?? null;
+function asJson(records: readonly CallRecord[]): string {
+  const text = JSON.stringify(records);
+  return /\\u(?:0000|d[89a-f])/i.test(text) ? JSON.stringify(records, cleaned) : text;
 }
 
-const timeOf = (atMs: number): string => new Date(atMs).toISOString();
+function cleaned(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed().replaceAll('\0', '\uFFFD') : value;
+}

@@ -1,14 +1,14 @@
 import { createCipheriv, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asOrgId } from '#core/ids.ts';
+import { asOrgId, asServerId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { openDb } from '#db/open.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import { createEmptyDatabase, createTestDatabase, openTestDatabase, sqlOf, type TestDatabase } from '#kit/postgres.ts';
 import { findCredential } from './credentials.ts';
-import { openLegacyCiphertext } from './legacy-ciphertext.ts';
 import { findOrganization, insertOrganization, removeOrganization } from './organizations.ts';
-import { ensureRagieServer } from './servers.ts';
+import { s0Opener } from './s0-ciphertext.ts';
+import { findServer, updateServer } from './servers.ts';
 import { openSnapshotLoader } from './snapshot-loader.ts';
 
 const encryptionKey = 'an encryption key of 32 characters';
@@ -82,21 +82,20 @@ describe('public.collections in psql', () => {
     const credential = endpoint?.bindings[0]?.credential;
     if (!credential) throw new Error('no credential');
     const row = await withOrganization(t.db, credential.org, (scope) => findCredential(scope, credential.id));
-    expect(row?.sealed.startsWith('s0.')).toBe(true);
-    expect(openLegacyCiphertext(encryptionKey, row?.sealed ?? '')).toBe('tnt_secret');
-    expect(() => openLegacyCiphertext('another key of 32 characters....', row?.sealed ?? '')).toThrow();
+    const [format, text = ''] = row?.sealed.split('.') ?? [];
+    expect(format).toBe('s0');
+    expect(await s0Opener(encryptionKey)(text)).toBe('tnt_secret');
+    await expect(s0Opener('another key of 32 characters....')(text)).rejects.toThrow();
   });
 
-  test('derives the key of old ciphertexts once, not for every call [X0.4]', () => {
+  test('derives the key of old ciphertexts once, not for every call [X0.4]', async () => {
     const text = sealLegacy('tnt_secret');
-    const other = 'yet another key of 32 characters';
-    const foreign = sealLegacy('tnt_secret', other);
+    const open = s0Opener(encryptionKey);
     const start = performance.now();
-    openLegacyCiphertext(other, foreign);
+    await open(text);
     const first = performance.now() - start;
-    openLegacyCiphertext(encryptionKey, text);
     const again = performance.now();
-    for (let n = 0; n < 100; n++) openLegacyCiphertext(encryptionKey, text);
+    for (let n = 0; n < 100; n++) await open(text);
     // A hundred derivations would take a hundred times as long as the first.
     expect(performance.now() - again).toBeLessThan(Math.max(first, 20) * 10);
   });
@@ -180,17 +179,15 @@ describe('public.collections in psql', () => {
     await expect(removing).rejects.toMatchObject({ code: '42501' });
   });
 
-  test('follows the configured base URL', async () => {
-    await withPlatform(t.db, (scope) => ensureRagieServer(scope, 'http://127.0.0.1:9/base'));
-    const endpoint = await endpointOf('org_123', 'soc2');
-    expect(endpoint?.bindings[0]?.server.transport).toEqual({
-      kind: 'http',
-      url: 'http://127.0.0.1:9/base/mcp/{partition}/',
+  test('leaves the server ragie where the gateway was told it is', async () => {
+    const url = 'http://127.0.0.1:9/base/mcp/{partition}/';
+    await withPlatform(t.db, async (scope) => {
+      const ragie = await findServer(scope, 'ragie');
+      await updateServer(scope, ragie?.id ?? asServerId(''), { transport: { kind: 'http', url } });
     });
-    await withPlatform(t.db, (scope) => ensureRagieServer(scope));
-    expect((await endpointOf('org_123', 'soc2'))?.bindings[0]?.server.transport).toMatchObject({
-      url: 'http://127.0.0.1:9/base/mcp/{partition}/',
-    });
+    await insertSoc2('elsewhere');
+    const endpoint = await endpointOf('org_123', 'elsewhere');
+    expect(endpoint?.bindings[0]?.server.transport).toEqual({ kind: 'http', url });
   });
 
   test('finds an organization made elsewhere under its slug', async () => {

@@ -1,7 +1,7 @@
 /** The JSON columns of our tables, parsed where they are read: operators write them in psql too. */
 import { z } from 'zod';
 import type { ServerTransport } from '#core/transport.ts';
-import type { EnforcedArguments } from './snapshot.ts';
+import type { EnforcedArguments } from '#mcp/enforce.ts';
 
 const roles = z.array(z.string());
 const allowedRoles = z.union([z.literal('*'), roles]);

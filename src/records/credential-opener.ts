@@ -3,17 +3,11 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
+import type { SealedCredential } from './credentials.ts';
 import type { CredentialOpener, CredentialRef } from './snapshot.ts';
-import type { Place, Vault } from './vault.ts';
+import type { Vault } from './vault.ts';
 
 const lifeMs = 60_000;
-
-export interface SealedCredential {
-  readonly sealed: string;
-  readonly place: Place;
-  /** Of the row as it is now. */
-  readonly version: number;
-}
 
 export interface CredentialOpenerOptions {
   readonly vault: Pick<Vault, 'open'>;

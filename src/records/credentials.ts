@@ -1,14 +1,15 @@
-/** Rows of sealed secrets: sealed text in, sealed text out. Sealing and opening is the vault's (vault-port.ts). */
+/** Rows of sealed secrets: sealed text in, sealed text out. Sealing and opening is the vault's (vault.ts). */
 import { GatehouseError } from '#core/error.ts';
 import { asCredentialId, type CredentialId, uuidv7 } from '#core/ids.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization } from '#db/scope.ts';
 import type { CredentialRef } from './snapshot.ts';
-import type { SealedPlace } from './vault-port.ts';
+import type { Place } from './vault.ts';
 
 export interface SealedCredential {
   readonly sealed: string;
-  readonly place: SealedPlace;
+  readonly place: Place;
+  /** Of the row as it is now. */
   readonly version: number;
 }
 
@@ -22,7 +23,7 @@ export interface NewCredential {
 export const newCredentialId = (nowMs: number): CredentialId => asCredentialId(uuidv7(nowMs));
 
 /** What a credential's sealed text is bound to, beside its organization. */
-export const credentialPlace = (id: CredentialId): SealedPlace => ({
+export const credentialPlace = (id: CredentialId): Place => ({
   table: 'credentials',
   column: 'sealed',
   rowId: id,

@@ -5,6 +5,7 @@ import type { Db, Tx } from '#db/schema.ts';
 import { withOrganization } from '#db/scope.ts';
 
 export interface DataKey {
+  /** UUIDv7. */
   readonly dekId: string;
   readonly org: OrgId;
   readonly kekId: string;

@@ -3,34 +3,10 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { type OrgId, uuidv7 } from '#core/ids.ts';
+import type { DataKey, DataKeyStore } from './data-keys.ts';
 
 const keyLifeMs = 5 * 60_000;
 const maxKeys = 20_000;
-
-export interface DataKey {
-  /** UUIDv7. */
-  readonly dekId: string;
-  readonly org: OrgId;
-  readonly kekId: string;
-  readonly wrapped: string;
-  /** At most one of an organization is active: it seals; the others only open. */
-  readonly state: 'active' | 'retired';
-}
-
-export interface DataKeyStore {
-  listDataKeys(org: OrgId): Promise<readonly DataKey[]>;
-  /**
-   * In one transaction: retires `replaces` and inserts `key` as the active one. False, and nothing written, if the active
-   * key is no longer `replaces` (undefined: there is none yet), i.e. another replica came first.
-   */
-  insertDataKey(key: DataKey, replaces: string | undefined): Promise<boolean>;
-  /** After a change of the key-encryption key. */
-  updateDataKey(
-    org: OrgId,
-    dekId: string,
-    wrapping: { readonly kekId: string; readonly wrapped: string },
-  ): Promise<void>;
-}
 
 /** What the vault needs of the key-management port (adapters/kms). */
 export interface KeyWrapper {

@@ -3,7 +3,8 @@ import { asOrgId, type KeyId } from '#core/ids.ts';
 import { Secret } from '#core/secret.ts';
 import type { Change } from '#db/change-feed.ts';
 import { openApiKeys } from './api-key.ts';
-import { type KeyRow, openKeyVerifier } from './key-verifier.ts';
+import { openKeyVerifier } from './key-verifier.ts';
+import type { KeyRow } from './keys.ts';
 
 const keys = openApiKeys(new Secret('a root secret of thirty-two characters or more'));
 const refusal = { code: 'invalid_token', message: 'Invalid bearer token.' };
@@ -34,9 +35,10 @@ function setUp(limits: { maxKeys?: number; maxRefused?: number } = {}) {
     },
     ...limits,
   });
+  const unbounded = { endpoints: undefined, expiresAt: undefined, revokedAt: undefined };
   const issue = (row: Partial<KeyRow> = {}): { id: KeyId; text: string } => {
     const { id, text, digest } = keys.mint('live', nowMs);
-    rows.set(id, { id, digest, org: asOrgId('org'), name: 'ci', roles: ['member'], ...row });
+    rows.set(id, { id, digest, org: asOrgId('org'), name: 'ci', roles: ['member'], ...unbounded, ...row });
     return { id, text: text.reveal() };
   };
   const announce = (change: Change): void => {

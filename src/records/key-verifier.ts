@@ -3,10 +3,11 @@ import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { KeyId, OrgId } from '#core/ids.ts';
+import type { KeyId } from '#core/ids.ts';
 import { type ApiKeyPrincipal, principalKey } from '#core/principal.ts';
 import type { Change, ChangeFeed } from '#db/change-feed.ts';
 import { type ApiKeys, parseApiKey } from './api-key.ts';
+import type { KeyRow } from './keys.ts';
 
 const refusedLifeMs = 30_000;
 const touchEveryMs = 60_000;
@@ -14,18 +15,6 @@ const flushEveryMs = 10_000;
 
 /** The `issuer` half of an API key's principal key; no identity provider can have it. */
 export const apiKeyIssuer = 'gatehouse:api-key';
-
-export interface KeyRow {
-  readonly id: KeyId;
-  readonly org: OrgId;
-  readonly name: string;
-  readonly digest: Uint8Array;
-  readonly roles: readonly string[];
-  readonly endpoints?: readonly string[] | undefined;
-  /** Unix milliseconds. */
-  readonly expiresAt?: number | undefined;
-  readonly revokedAt?: number | undefined;
-}
 
 export interface KeyVerifierOptions {
   readonly keys: Pick<ApiKeys, 'check'>;

@@ -1,5 +1,5 @@
 /** Definitions of upstream servers: an organization's own, or the platform's, which every organization may enable. */
-import { type Selectable, sql } from 'kysely';
+import type { Selectable } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { ServerTransport } from '#core/transport.ts';
@@ -93,22 +93,6 @@ export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
     .where('org_id', 'is not distinct from', ownerOf(scope))
     .executeTakeFirst();
   if (numDeletedRows === 0n) throw new GatehouseError('not_found');
-}
-
-/**
- * The platform server `ragie` behind collections of the S0 format, at `<ragieBaseUrl>mcp/{partition}/`. Called at start
- * with the configured base URL; writes nothing when it stands already.
- */
-export async function ensureRagieServer(scope: PlatformScope, ragieBaseUrl?: string): Promise<ServerId> {
-  await sql`select gateway.ragie_server()`.execute(scope.tx);
-  const server = await findServer(scope, 'ragie');
-  if (!server) throw new GatehouseError('internal');
-  if (ragieBaseUrl === undefined) return server.id;
-  const base = ragieBaseUrl.endsWith('/') ? ragieBaseUrl : `${ragieBaseUrl}/`;
-  const transport: ServerTransport = { kind: 'http', url: `${base}mcp/{partition}/` };
-  const stands = server.transport.kind === 'http' && server.transport.url === transport.url;
-  if (!stands) await updateServer(scope, server.id, { transport });
-  return server.id;
 }
 
 function ownerOf(scope: Scope): OrgId | null {

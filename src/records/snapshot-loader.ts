@@ -2,6 +2,7 @@
 import { type Selectable, sql } from 'kysely';
 import { asBindingId, asCredentialId, asOrgId, asServerId, type OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
+import { isReservedHeader } from '#core/reserved.ts';
 import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
 import { parseAllowedRoles, parseEnforced, parseRoles, parseTransport } from './columns.ts';
@@ -219,6 +220,7 @@ function asCredentialRef({ credential_id, version, org_id, header_name, header_t
   if (credential_id === null) return undefined;
   if (version === null || header_name === null || header_template === null)
     throw new Error('its credential is missing');
+  if (isReservedHeader(header_name)) throw new Error(`a credential cannot go out as ${header_name}`);
   return {
     id: asCredentialId(credential_id),
     org: asOrgId(org_id),

@@ -5,6 +5,7 @@
 import type { BindingId, CredentialId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { EnforcedArguments } from '#mcp/enforce.ts';
 
 export interface OrganizationSnapshot {
   readonly id: OrgId;
@@ -35,9 +36,6 @@ export interface Binding {
   /** By real tool name: what is merged over the caller's arguments, the collection's value winning. */
   readonly enforced: ReadonlyMap<string, EnforcedArguments>;
 }
-
-/** argument name → object shallow-merged over the object the caller sent there. */
-export type EnforcedArguments = ReadonlyMap<string, Readonly<Record<string, unknown>>>;
 
 export interface ServerDefinition {
   readonly id: ServerId;

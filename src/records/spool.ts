@@ -110,7 +110,7 @@ class FileSpool implements Spool {
       const empty = await within(this.#drain(), Math.max(left, 0));
       if (empty && this.#waiting.length === 0) return;
       if (clock.monotonic() >= until) return;
-      await after(Math.min(100, until - clock.monotonic()));
+      await after(Math.min(100, Math.max(1, until - clock.monotonic())));
     }
   }
 

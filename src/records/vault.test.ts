@@ -7,7 +7,7 @@ import { GatehouseError } from '#core/error.ts';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
-import type { DataKey, DataKeyStore } from './key-ring.ts';
+import type { DataKey, DataKeyStore } from './data-keys.ts';
 import { s0Opener } from './s0-ciphertext.ts';
 import { openVault, type Place } from './vault.ts';
 
@@ -36,6 +36,9 @@ function memoryStore(): DataKeyStore & { rows: DataKey[]; lists: number } {
     },
     async updateDataKey(org, dekId, wrapping) {
       this.rows = this.rows.map((row) => (row.org === org && row.dekId === dekId ? { ...row, ...wrapping } : row));
+    },
+    async removeDataKeys(org) {
+      this.rows = this.rows.filter((row) => row.org !== org);
     },
   };
 }
@@ -149,7 +152,7 @@ describe('the vault', () => {
 
   test('after the keys of an organization are removed its texts are lost and others are not', async () => {
     const [a, b] = [await vault.seal(orgA, place, 'a'), await vault.seal(orgB, place, 'b')];
-    store.rows = store.rows.filter((row) => row.org !== orgA);
+    await store.removeDataKeys(orgA);
     vault.forget(orgA);
     expect((await failure(vault.open(orgA, place, a))).code).toBe('credential_unavailable');
     expect((await vault.open(orgB, place, b)).reveal()).toBe('b');

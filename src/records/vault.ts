@@ -10,7 +10,8 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import { Secret } from '#core/secret.ts';
-import { type DataKeyStore, KeyRing, type KeyWrapper } from './key-ring.ts';
+import type { DataKeyStore } from './data-keys.ts';
+import { KeyRing, type KeyWrapper } from './key-ring.ts';
 
 const ivBytes = 12;
 const tagBytes = 16;
@@ -25,7 +26,7 @@ export interface Place {
 }
 
 export interface Vault {
-  /** Throws `credential_unavailable`. */
+  /** Throws `credential_unavailable`. Not inside a scope: it reads the organization's key in one of its own. */
   seal(org: OrgId, place: Place, plain: string): Promise<string>;
   /** Throws `credential_unavailable` for whatever reason: the reason is its cause, for the log only. */
   open(org: OrgId, place: Place, sealed: string): Promise<Secret>;

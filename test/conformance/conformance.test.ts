@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startConformanceServer } from '#kit/conformance-server.ts';
-import { startSubject } from './subject.ts';
+import { startSubject } from '#kit/conformance-subject.ts';
 import { failedRequired, revisions, runSuite } from './suite.ts';
 
 type Fixture = Awaited<ReturnType<typeof startConformanceServer>>;

@@ -1,6 +1,6 @@
 /** `npm run conformance`: the official suite through the gateway (`--direct`: straight at the fixture). Exit 1 on a failure. */
 import { startConformanceServer } from '#kit/conformance-server.ts';
-import { startSubject } from './subject.ts';
+import { startSubject } from '#kit/conformance-subject.ts';
 import { failedRequired, renderOutcomes, revisions, runSuite } from './suite.ts';
 
 const direct = process.argv.includes('--direct');

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createKey } from '#kit/gateway.ts';
 import { bearer, call, send } from '#kit/http-client.ts';
 import { sendRaw } from '#kit/raw-client.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 describe('who is let in', () => {
   let world: World;

@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { call, send } from '#kit/http-client.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 describe('which bodies are taken', () => {
   let world: World;
@@ -150,7 +150,8 @@ describe('which bodies are taken', () => {
     const { sendRaw } = await import('#kit/raw-client.ts');
     const head = `POST /demo/mcp/open HTTP/1.1\r\nHost: 127.0.0.1:${world.port}\r\nAuthorization: Bearer ${world.key}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n`;
     const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
-    const { answers, closed } = await sendRaw(world.port, [head, ...Array<string>(40).fill(chunk)]);
+    // Waits for a second answer, that is for the close.
+    const { answers, closed } = await sendRaw(world.port, [head, ...Array<string>(40).fill(chunk)], { answers: 2 });
     // A client that is still sending may lose the answer to the reset of the connection.
     expect(answers[0]?.status ?? 413).toBe(413);
     expect(closed || answers[0]?.headers.get('connection') === 'close').toBe(true);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { call, send } from '#kit/http-client.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 /** Enforced in the collection `filtered` on the tool `retrieve`. */
 const enforced = { team: 'red', level: 3 };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bearer, call, send } from '#kit/http-client.ts';
 import { json, result } from '#kit/recording-upstream.ts';
-import { startWorld, upstreamSecret, type World } from './world.ts';
+import { startWorld, upstreamSecret, type World } from '#kit/world.ts';
 
 describe('what goes upstream and what comes back', () => {
   let world: World;

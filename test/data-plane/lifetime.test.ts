@@ -1,11 +1,11 @@
 import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import { createKey, startGateway } from '#kit/gateway.ts';
-import { bearer, call, send } from '#kit/http-client.ts';
+import { bearer, call, initialize, send } from '#kit/http-client.ts';
 import { commandLine, descendants, isAlive } from '#kit/process.ts';
 import { answerMcp } from '#kit/recording-upstream.ts';
+import { startWorld } from '#kit/world.ts';
 import { startLoad } from './load.ts';
-import { startWorld } from './world.ts';
 
 const generous =
   'limits: { principal: { requestsPerMinute: 1000000, concurrentCalls: 1000 }, organization: { requestsPerMinute: 1000000 } }\n';
@@ -65,12 +65,7 @@ describe('the end of a gateway process', () => {
       const key = await createKey(gateway);
       const answer = await send(`${gateway.url}/demo/mcp/memory`, {
         headers: bearer(key),
-        body: {
-          jsonrpc: '2.0',
-          id: 1,
-          method: 'initialize',
-          params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 't', version: '1' } },
-        },
+        body: initialize(),
       });
       expect(answer.status).toBe(200);
       const children = descendants(gateway.pid).filter((pid) => commandLine(pid).includes('server-memory'));

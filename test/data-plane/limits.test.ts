@@ -3,7 +3,7 @@ import { createKey } from '#kit/gateway.ts';
 import { bearer, call, type EventStream, openStream, send } from '#kit/http-client.ts';
 import { sendRaw } from '#kit/raw-client.ts';
 import { answerMcp, bigResult, openSse, type Script } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const extraYaml = `
 http: { timeouts: { headersMs: 1000, bodyMs: 2000, checkIntervalMs: 200 } }

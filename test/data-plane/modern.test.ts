@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openStream, send } from '#kit/http-client.ts';
 import { answerMcp, event, openSse } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const version = '2026-07-28';
 const meta = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { call } from '#kit/http-client.ts';
 import { sendRaw } from '#kit/raw-client.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const body = JSON.stringify(call('smuggled-or-not', {}));
 

@@ -3,11 +3,11 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ConformanceServer, startConformanceServer } from '#kit/conformance-server.ts';
+import { subjectConfig } from '#kit/conformance-subject.ts';
 import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
-import { bearer, call, openStream, send } from '#kit/http-client.ts';
+import { bearer, call, initialize, openStream, send } from '#kit/http-client.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { startShim } from '#kit/shim.ts';
-import { subjectConfig } from '../conformance/subject.ts';
 
 describe('two replicas on one PostgreSQL', () => {
   let database: TestDatabase;
@@ -52,18 +52,8 @@ describe('two replicas on one PostgreSQL', () => {
     await shim.close();
   });
 
-  const initialize = {
-    jsonrpc: '2.0',
-    id: 0,
-    method: 'initialize',
-    params: {
-      protocolVersion: '2025-11-25',
-      capabilities: { elicitation: {} },
-      clientInfo: { name: 't', version: '1' },
-    },
-  };
   async function openSession(gateway: RunningGateway) {
-    const answer = await send(url(gateway), { headers: bearer(key), body: initialize });
+    const answer = await send(url(gateway), { headers: bearer(key), body: initialize({ elicitation: {} }) });
     const headers = {
       ...bearer(key),
       'mcp-session-id': String(answer.headers['mcp-session-id']),

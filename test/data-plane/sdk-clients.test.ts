@@ -4,7 +4,7 @@ import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprot
 import { ElicitRequestSchema, LoggingMessageNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ConformanceServer, startConformanceServer } from '#kit/conformance-server.ts';
-import { startSubject } from '../conformance/subject.ts';
+import { startSubject } from '#kit/conformance-subject.ts';
 
 const info = { name: 'sdk-test', version: '1.0.0' };
 const requestInit = { headers: {} };

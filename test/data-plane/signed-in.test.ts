@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { bearer, call, send } from '#kit/http-client.ts';
 import { type FakeWorkos, startFakeWorkos } from '#kit/identity/fake-workos.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const organizations = {
   org_123: { user_staff: ['staff', 'member'], user_member: ['member'], user_bare: [] },

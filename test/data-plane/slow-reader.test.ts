@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { call } from '#kit/http-client.ts';
 import { residentBytes } from '#kit/process.ts';
 import { bigResult, openSse } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const total = 100 * 1024 * 1024;
 

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { call, type EventStream, openStream, send } from '#kit/http-client.ts';
+import { call, type EventStream, initialize, openStream, send } from '#kit/http-client.ts';
 import { answerMcp, event, openSse, type Script } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 const upstreamSession = 'upstream-session-0001';
 
@@ -40,18 +40,8 @@ describe('streams and sessions of the legacy era', () => {
     world.upstream.clear();
   });
 
-  const initialize = {
-    jsonrpc: '2.0',
-    id: 0,
-    method: 'initialize',
-    params: {
-      protocolVersion: '2025-11-25',
-      capabilities: { elicitation: {}, sampling: {} },
-      clientInfo: { name: 't', version: '1' },
-    },
-  };
   async function openSession(name = 'open', headers: Record<string, string> = world.auth) {
-    const answer = await send(world.url(name), { headers, body: initialize });
+    const answer = await send(world.url(name), { headers, body: initialize({ elicitation: {}, sampling: {} }) });
     expect(answer.status).toBe(200);
     const id = answer.headers['mcp-session-id'];
     if (typeof id !== 'string') throw new Error('no session');

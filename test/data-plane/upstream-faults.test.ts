@@ -4,7 +4,7 @@ import { type Fault, type FaultProxy, startFaultProxy } from '#kit/fault-proxy.t
 import { call, openStream, send } from '#kit/http-client.ts';
 import { residentBytes } from '#kit/process.ts';
 import { event, hang, json, openSse, rawBytes, result, type Script } from '#kit/recording-upstream.ts';
-import { startWorld, type World } from './world.ts';
+import { startWorld, type World } from '#kit/world.ts';
 
 /** Milliseconds of the whole call in this file; undici's timers are coarse. */
 const totalMs = 2500;

@@ -72,6 +72,7 @@ test('the published manifest asks for what the bundle lacks and nothing else', (
     '@electric-sql/pglite': manifest.dependencies['@electric-sql/pglite'],
     pino: manifest.dependencies.pino,
     'pino-pretty': manifest.dependencies['pino-pretty'],
+    turndown: manifest.dependencies.turndown,
   });
 });
 

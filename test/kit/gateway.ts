@@ -79,14 +79,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
 
-  const url = await Promise.race([
-    output.listening,
-    cleaned.then((code) => Promise.reject(new Error(`The gateway exited with ${code}:\n${output.text()}`))),
-    afterMs(options.startTimeoutMs ?? 45_000).then(() => {
-      child.kill('SIGKILL');
-      throw new Error(`The gateway did not start:\n${output.text()}`);
-    }),
-  ]);
+  const patience = setTimeout(() => child.kill('SIGKILL'), options.startTimeoutMs ?? 45_000);
+  const failed = cleaned.then((code) => {
+    throw new Error(`The gateway did not start (exit ${code}):\n${output.text()}`);
+  });
+  const url = await Promise.race([output.listening, failed]).finally(() => clearTimeout(patience));
+  failed.catch(() => undefined);
 
   return {
     url,
@@ -156,5 +154,3 @@ function parseLine(line: string): LogLine | undefined {
     return undefined;
   }
 }
-
-const afterMs = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms).unref());

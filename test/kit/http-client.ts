@@ -133,3 +133,11 @@ export const call = (name: string, args?: unknown, id: unknown = 1) => ({
   method: 'tools/call',
   params: { name, ...(args !== undefined && { arguments: args }) },
 });
+
+/** Of a legacy client. */
+export const initialize = (capabilities: object = {}) => ({
+  jsonrpc: '2.0',
+  id: 0,
+  method: 'initialize',
+  params: { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 't', version: '1' } },
+});

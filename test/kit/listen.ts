@@ -1,5 +1,5 @@
 import type { Server as HttpServer } from 'node:http';
-import type { AddressInfo, Server, Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 
 export interface Listening {
   readonly port: number;
@@ -27,4 +27,11 @@ export async function listenOnLoopback(server: Server | HttpServer, port = 0): P
         for (const socket of sockets) socket.destroy();
       }),
   };
+}
+
+/** Free a moment ago: for programs that can't be handed a listening socket. */
+export async function freePort(): Promise<number> {
+  const { port, close } = await listenOnLoopback(createServer());
+  await close();
+  return port;
 }

@@ -52,7 +52,10 @@ export async function sendRaw(
       closed = true;
       finish();
     });
-    socket.on('error', () => finish());
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+      closed ||= code === 'ECONNRESET' || code === 'EPIPE';
+      finish();
+    });
   });
   await writeAll(socket, Array.isArray(bytes) ? bytes : [bytes]);
   if (halfClose) socket.end();

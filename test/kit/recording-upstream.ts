@@ -149,18 +149,6 @@ export const result =
   (request, res) =>
     json({ jsonrpc: '2.0', id: request.rpc.id ?? null, result: value }, 200, headers)(request, res);
 
-/** The stream's bytes as they stand, one write each, then the end. */
-export const sse =
-  (...frames: readonly string[]): Script =>
-  async (_request, res) => {
-    openSse(res);
-    for (const frame of frames) {
-      res.write(frame);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    res.end();
-  };
-
 export function openSse(res: ServerResponse, headers: Record<string, string> = {}): void {
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache', ...headers });
   res.flushHeaders();

@@ -1,5 +1,6 @@
 /** The stdio adapter over a real runner and the scripted server of test/kit/children/mcp.ts. */
 import { fileURLToPath } from 'node:url';
+import { afterEach } from 'vitest';
 import { openStdioUpstream, type StdioOptions } from '#adapters/upstream/stdio/stdio.ts';
 import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
@@ -67,6 +68,19 @@ export function openStdioSubject({ flags = [], transport, options, limits }: Std
     await runner.close();
   };
   return { upstream, runner, close, spawnedAt, spawned: () => spawnedAt.length };
+}
+
+/** Opens subjects that are closed after the test. Call it at the top of the file. */
+export function openStdioSubjects(): (options?: StdioSubjectOptions) => StdioSubject {
+  const subjects: StdioSubject[] = [];
+  afterEach(async () => {
+    for (const subject of subjects.splice(0)) await subject.close();
+  });
+  return (options) => {
+    const subject = openStdioSubject(options);
+    subjects.push(subject);
+    return subject;
+  };
 }
 
 /** Another caller of the same organization, and one of another. */

@@ -4,22 +4,21 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { describeDatabase } from '#adapters/database/database.contract.ts';
 import type { Database } from '#adapters/database/database.ts';
 import { systemClock } from '#core/clock.ts';
-import { uuidv7 } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
-import { Secret } from '#core/secret.ts';
 import type { Change } from '#db/change-feed.ts';
 import { migrations } from '#db/migrate.ts';
 import { openChangeFeed } from '#db/notified-change-feed.ts';
 import { openDb } from '#db/open.ts';
+import type { Db } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
-import type { CallRecord } from '#records/call-record.ts';
+import { callRecord } from '#kit/call-records.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import { insertOrganization, listOrganizations } from '#records/organizations.ts';
-import { createCollection } from '#records/ragie-collections.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import { lockDirectory } from './lock.ts';
 import { pglite } from './pglite.ts';
@@ -74,15 +73,13 @@ describe('the gateway on PGlite', () => {
     const db = openDb(database.dialect);
     const feed = await openChangeFeed({ db, notifications: database, log: silentLog });
     const store = openSnapshotStore({ db, feed, clock: systemClock, log: silentLog });
-    const vault = { seal: async () => 'gw1.sealed', open: async () => new Secret('') };
-    const input = { organizationId: 'org_1', partition: 'p', ragieApiKey: 'k', allowedRoles: ['admin'] };
-    await createCollection(db, { ...input, name: 'docs' }, vault);
-    await createCollection(db, { ...input, name: 'docs', organizationId: 'org_2' }, vault);
+    await publish(db, 'org_1', 'docs');
+    await publish(db, 'org_2', 'docs');
     const first = await store.load('org_1');
     expect(first?.endpoints.get('docs')?.bindings[0]?.server).toMatchObject({ key: 'ragie', enabled: true });
     const changed = Promise.withResolvers<Change>();
     feed.subscribe(changed.resolve);
-    await createCollection(db, { ...input, name: 'more' }, vault);
+    await publish(db, 'org_1', 'more');
     expect(await changed.promise).toEqual({ kind: 'organization', id: first?.id });
     await expect.poll(() => store.find('org_1')?.endpoints.has('more')).toBe(true);
     if (!first) throw new Error('no organization');
@@ -90,10 +87,7 @@ describe('the gateway on PGlite', () => {
       tx.withSchema('public').selectFrom('collections').select('name').orderBy('name').execute(),
     );
     expect(seen).toEqual([{ name: 'docs' }, { name: 'more' }]);
-    await insertCallRecords(db, [
-      { ...call, org: first.id },
-      { ...call, id: uuidv7(1_800_000_000_001) },
-    ]);
+    await insertCallRecords(db, [callRecord({ org: first.id }), callRecord({ org: null })]);
     const rows = await withOrganization(db, first.id, ({ tx }) => tx.selectFrom('audit').select('open').execute());
     expect(rows).toEqual([{ open: false }]);
     await store.close();
@@ -127,6 +121,15 @@ describe('the gateway on PGlite', () => {
   });
 });
 
+/** As an operator would, in the format of the view. */
+function publish(db: Db, org: string, name: string): Promise<void> {
+  return db.transaction().execute(async (tx) => {
+    await sql`set local role gatehouse_operator`.execute(tx);
+    await sql`insert into public.collections (name, organization_id, partition, ragie_api_key, allowed_roles)
+      values (${name}, ${org}, 'p', 'sealed', '["admin"]')`.execute(tx);
+  });
+}
+
 const writerScript = `
   import { pglite } from ${JSON.stringify(new URL('./pglite.ts', import.meta.url).href)};
   import { migrations } from '#db/migrate.ts';
@@ -142,33 +145,6 @@ const writerScript = `
     await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'w' + round + '-' + n, name: 'x' }));
     console.log(n);
   }`;
-
-const call: CallRecord = {
-  id: uuidv7(1_800_000_000_000),
-  at: 1_800_000_000_000,
-  requestId: 'r',
-  org: null,
-  principalKind: null,
-  issuer: null,
-  subject: null,
-  email: null,
-  clientAddress: '::1',
-  userAgent: null,
-  httpMethod: 'POST',
-  path: '/mcp',
-  endpoint: null,
-  server: null,
-  rpcMethod: null,
-  name: null,
-  decision: 'allow',
-  reason: null,
-  status: 200,
-  open: false,
-  durationMs: 1,
-  upstreamMs: null,
-  bytesIn: 0,
-  bytesOut: 0,
-};
 
 describe('the lock', () => {
   const holderScript = `

@@ -1,14 +1,13 @@
 /** Any issuer of signed JWTs with a published key set: Keycloak, Auth0, Okta, Google, Cognito, another gateway. */
 import { z } from 'zod';
-import { findScopes, findText, findTexts } from '#adapters/identity/claims.ts';
-import type { IdentityDeps, IdentityProvider, VerifiedToken } from '#adapters/identity/identity.ts';
+import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
 import { openRemoteKeys } from '#adapters/identity/jwks.ts';
 import { openServerMetadata } from '#adapters/identity/server-metadata.ts';
+import { asVerified } from '#adapters/identity/verified-token.ts';
 import {
   accessTokenTypes,
   asymmetricAlgorithms,
-  type CheckedToken,
   strictRules,
   type TokenRules,
   verifyToken,
@@ -77,22 +76,5 @@ function openOidc(settings: OidcConfig, deps: IdentityDeps): IdentityProvider {
     verify: async (token) => asVerified(await verifyToken(token, keys.find, { rules, clock: deps.clock }), settings),
     metadata: async () => (await metadata.get()).value,
     close: async () => undefined,
-  };
-}
-
-function asVerified({ subject, issuer = '', expiresAt, claims }: CheckedToken, settings: OidcConfig): VerifiedToken {
-  const organization = findText(claims, settings.organizationClaim);
-  const email = findText(claims, settings.emailClaim);
-  const name = findText(claims, settings.nameClaim);
-  return {
-    issuer,
-    subject,
-    expiresAt,
-    claims,
-    ...(organization !== undefined && { organization }),
-    ...(settings.rolesClaim !== undefined && { roles: findTexts(claims, settings.rolesClaim) }),
-    ...(settings.scopesClaim !== undefined && { scopes: findScopes(claims, settings.scopesClaim) }),
-    ...(email !== undefined && { email }),
-    ...(name !== undefined && { name }),
   };
 }

@@ -3,9 +3,9 @@
  * neither `iss` nor `sub`, only `id` and `exp`.
  */
 import { z } from 'zod';
-import { findText, findTexts } from '#adapters/identity/claims.ts';
-import type { IdentityDeps, IdentityProvider, VerifiedToken } from '#adapters/identity/identity.ts';
-import { accessTokenTypes, type CheckedToken, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
+import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
+import { asVerified } from '#adapters/identity/verified-token.ts';
+import { accessTokenTypes, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Adapter } from '#core/adapter.ts';
 
 /** Stands for the issuer of tokens that name none: part of their subjects' identity, so it never changes. */
@@ -52,24 +52,7 @@ function openSharedSecret(settings: SharedSecretConfig, { clock }: IdentityDeps)
   return {
     kind: 'shared-secret',
     issuers,
-    verify: async (token) => asVerified(await verifyToken(token, key, { rules, clock }), settings),
+    verify: async (token) => asVerified(await verifyToken(token, key, { rules, clock }), settings, sharedSecretIssuer),
     close: async () => undefined,
-  };
-}
-
-function asVerified(checked: CheckedToken, settings: SharedSecretConfig): VerifiedToken {
-  const { subject, issuer = sharedSecretIssuer, expiresAt, claims } = checked;
-  const organization = findText(claims, settings.organizationClaim);
-  const email = findText(claims, settings.emailClaim);
-  const name = findText(claims, settings.nameClaim);
-  return {
-    issuer,
-    subject,
-    expiresAt,
-    claims,
-    ...(organization !== undefined && { organization }),
-    ...(settings.rolesClaim !== undefined && { roles: findTexts(claims, settings.rolesClaim) }),
-    ...(email !== undefined && { email }),
-    ...(name !== undefined && { name }),
   };
 }

@@ -3,12 +3,12 @@
  * audiences. The token says who calls; whether they belong to an organization, and with which roles, is asked live.
  */
 import { z } from 'zod';
-import { findText } from '#adapters/identity/claims.ts';
-import type { IdentityDeps, IdentityProvider, VerifiedToken } from '#adapters/identity/identity.ts';
+import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { issuerSpellings, joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
 import { openRemoteKeys, type RemoteKeys } from '#adapters/identity/jwks.ts';
 import { openServerMetadata } from '#adapters/identity/server-metadata.ts';
 import { unverifiedIssuer } from '#adapters/identity/unverified-issuer.ts';
+import { asVerified } from '#adapters/identity/verified-token.ts';
 import { type CheckedToken, strictRules, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Adapter } from '#core/adapter.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -45,6 +45,9 @@ export const workosAdapter = {
   open: openWorkos,
 } as const satisfies Adapter<'workos', typeof config, IdentityDeps, IdentityProvider>;
 
+/** Roles are left out on purpose, and scopes too: WorkOS's are about its own user data, not about tools. */
+const claimNames = { organizationClaim: 'org_id', emailClaim: 'email', nameClaim: 'name' };
+
 interface Source {
   readonly keys: RemoteKeys;
   readonly rules: TokenRules;
@@ -76,7 +79,7 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
       if (!source) throw new GatehouseError('invalid_token');
       const checked = await verifyToken(token, source.keys.find, { rules: source.rules, clock: deps.clock });
       if (source.rules.audiences === 'unchecked') checkNoAudience(checked, clientId);
-      return asVerified(checked);
+      return asVerified(checked, claimNames);
     },
     memberships: (subject, organization) => members.find(subject, organization),
     forget: (subject) => members.forget(subject),
@@ -118,20 +121,4 @@ function openSources(settings: WorkosConfig, deps: IdentityDeps): ReadonlyMap<st
 function checkNoAudience({ claims }: CheckedToken, clientId: string): void {
   const audience = claims.aud ?? clientId;
   if (![audience].flat().includes(clientId)) throw new GatehouseError('invalid_token');
-}
-
-/** Roles are left out on purpose, and scopes too: WorkOS's are about its own user data, not about tools. */
-function asVerified({ subject, issuer = '', expiresAt, claims }: CheckedToken): VerifiedToken {
-  const organization = findText(claims, 'org_id');
-  const email = findText(claims, 'email');
-  const name = findText(claims, 'name');
-  return {
-    issuer,
-    subject,
-    expiresAt,
-    claims,
-    ...(organization !== undefined && { organization }),
-    ...(email !== undefined && { email }),
-    ...(name !== undefined && { name }),
-  };
 }

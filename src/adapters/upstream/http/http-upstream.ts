@@ -65,8 +65,16 @@ function parseTarget(url: string): { origin: string; path: (partition: string | 
   const [before = '', after = ''] = path.split(marker);
   return {
     origin: parsed.origin,
-    path: (partition) => before + encodeURIComponent(partition ?? '') + after,
+    path: (partition) => before + partitionSegment(partition ?? '') + after,
   };
+}
+
+/** Dots alone would be a step up in the path, encoded or not (RFC 3986 5.2.4). */
+function partitionSegment(partition: string): string {
+  if (partition === '.' || partition === '..') {
+    throw new GatehouseError('upstream_unreachable', { cause: new Error(`"${partition}" cannot be a partition`) });
+  }
+  return encodeURIComponent(partition);
 }
 
 class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
@@ -76,6 +84,8 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   #timer: NodeJS.Timeout | undefined;
   #over = false;
+  /** Takes up room: from its start until the pool has let go of it. */
+  #inPool = false;
   sent = false;
 
   constructor(call: UpstreamCall, sink: UpstreamSink, room: Room | undefined) {
@@ -93,6 +103,7 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
         return;
       }
       this.#room.used++;
+      this.#inPool = true;
     }
     if (timeouts.totalMs > 0) this.#timer = setTimeout(() => this.#timeOut(), timeouts.totalMs);
     pool.dispatch(
@@ -110,8 +121,10 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
-    if (this.#over) controller.abort(new Error('the caller is gone'));
-    else this.sent = true;
+    if (this.#over) {
+      this.#leavePool();
+      controller.abort(new Error('the caller is gone'));
+    } else this.sent = true;
   }
 
   onResponseStart(
@@ -131,6 +144,7 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#leavePool();
     if (this.#finish()) this.#sink.onError(translate(error, this.sent));
   }
 
@@ -148,13 +162,19 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
     this.#sink.onError(new GatehouseError('upstream_timeout'));
   }
 
-  /** True the first time: whoever ends the exchange releases its place. */
+  /** True the first time. What still waits in the pool's queue, with its body, keeps its place there until its turn. */
   #finish(): boolean {
     if (this.#over) return false;
     this.#over = true;
     clearTimeout(this.#timer);
-    if (this.#room) this.#room.used--;
+    if (this.#controller) this.#leavePool();
     return true;
+  }
+
+  #leavePool(): void {
+    if (!this.#inPool) return;
+    this.#inPool = false;
+    if (this.#room) this.#room.used--;
   }
 }
 

@@ -36,6 +36,9 @@ const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
 const ABANDONED_MS = 60_000;
 
+/** How long after an answer the child may still speak about that call. */
+const ECHO_MS = 5000;
+
 export class Connection {
   readonly #options: ConnectionOptions;
   readonly #child: ProcessChild;
@@ -47,6 +50,9 @@ export class Connection {
   #garbageSince = 0;
   #initialized = false;
   #ended = false;
+  /** Whose call ended last, and until when an echo of one before it, of somebody else, may come. */
+  #last: { readonly of: object; readonly at: number } | undefined;
+  #mixedUntil = Number.NEGATIVE_INFINITY;
   /** Takes no new calls: it is being stopped, or too old. */
   retired = false;
   /** The child's answer to `initialize`, kept for every later client of it. */
@@ -94,8 +100,26 @@ export class Connection {
   }
 
   forget(id: number): void {
+    const call = this.#waiting.get(id)?.call;
     this.#waiting.delete(id);
-    this.#lastUsedAt = this.#options.clock.monotonic();
+    const now = this.#options.clock.monotonic();
+    this.#lastUsedAt = now;
+    if (!call) return;
+    const of = this.#partyOf(call);
+    if (this.#last && this.#last.of !== of) this.#mixedUntil = this.#last.at + ECHO_MS;
+    this.#last = { of, at: now };
+  }
+
+  /** Nobody but this call's party had a call here so lately that the child may still speak about it. */
+  isAlone(call: StdioCall): boolean {
+    const now = this.#options.clock.monotonic();
+    const last = this.#last;
+    return now >= this.#mixedUntil && (!last || last.of === this.#partyOf(call) || now - last.at >= ECHO_MS);
+  }
+
+  /** The modern era has no sessions: there each call stands for itself. */
+  #partyOf(call: StdioCall): object {
+    return this.initialize ? call.set : call;
   }
 
   /**

@@ -1,18 +1,9 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { notification, openSession, rpc, textOf, toolCall } from '#kit/drive.ts';
-import { bob, openStdioSubject, type StdioSubjectOptions } from '#kit/stdio-upstream.ts';
+import { bob, openStdioSubjects } from '#kit/stdio-upstream.ts';
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-function open(options: StdioSubjectOptions = {}) {
-  const subject = openStdioSubject(options);
-  closers.push(subject.close);
-  return subject;
-}
+const open = openStdioSubjects();
 
 describe('from the child to the client', () => {
   const answerTo = (question: string, result: object): Partial<UpstreamCall> => ({
@@ -74,6 +65,16 @@ describe('from the child to the client', () => {
     // Also when the bystander has left: the child may still be working for it.
     bystander.exchange.abort();
     expect(textOf(await alice.send(toolCall(2, 'sample')).done)).toContain('-32601');
+  });
+
+  test('what a shared child asks after its answer to one caller is not asked of the next [C11] [D18]', async () => {
+    const { upstream } = open({ transport: { state: 'stateless' } });
+    const alice = await openSession(upstream);
+    const other = await openSession(upstream, bob);
+    await alice.send(toolCall(1, 'later', { ms: 50 })).done;
+    const next = other.send(toolCall(1, 'echo', { message: 'x', delayMs: 400 }));
+    expect((await next.done).messages).toHaveLength(1);
+    expect(JSON.parse(textOf(await other.send(toolCall(2, 'heard')).done)).heard.at(-1)).toContain('-32601');
   });
 
   test('a call that timed out still counts as in flight on a shared child: the child may be at it', async () => {

@@ -1,18 +1,9 @@
 import { existsSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { drive, openSession, textOf, toolCall } from '#kit/drive.ts';
-import { modernCall, openStdioSubject, type StdioSubjectOptions, until } from '#kit/stdio-upstream.ts';
+import { modernCall, openStdioSubjects, until } from '#kit/stdio-upstream.ts';
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-function open(options: StdioSubjectOptions = {}) {
-  const subject = openStdioSubject(options);
-  closers.push(subject.close);
-  return subject;
-}
+const open = openStdioSubjects();
 
 describe('faults', () => {
   test('a crash fails the calls in flight with -32603, and the next call gets a new child [G12] [R13]', async () => {

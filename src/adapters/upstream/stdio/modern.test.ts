@@ -1,17 +1,8 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { drive, openSession, textOf } from '#kit/drive.ts';
-import { modernCall, openStdioSubject, type StdioSubjectOptions } from '#kit/stdio-upstream.ts';
+import { modernCall, openStdioSubjects } from '#kit/stdio-upstream.ts';
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-function open(options: StdioSubjectOptions = {}) {
-  const subject = openStdioSubject(options);
-  closers.push(subject.close);
-  return subject;
-}
+const open = openStdioSubjects();
 
 describe('the modern era', () => {
   test('requests are relayed without a handshake, and the server is probed once', async () => {

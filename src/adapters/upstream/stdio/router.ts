@@ -180,7 +180,7 @@ export class Router {
 
   /**
    * The newest call in flight, if possible one that can carry a message. Of a shared child only where all calls in flight,
-   * abandoned ones included, are of one session.
+   * abandoned ones and those just answered included, are of one session.
    */
   #concerned(connection: Connection): StdioCall | undefined {
     let newest: StdioCall | undefined;
@@ -189,7 +189,7 @@ export class Router {
       if (this.#shared && foreign) return undefined;
       if (!newest || call.answer.canStream || !newest.answer.canStream) newest = call;
     }
-    return newest;
+    return this.#shared && newest && !connection.isAlone(newest) ? undefined : newest;
   }
 
   /** The newest GET stream; none of a shared child. */

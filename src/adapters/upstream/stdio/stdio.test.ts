@@ -1,21 +1,12 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { upstreamContract } from '#adapters/upstream/upstream.contract.ts';
 import type { UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { principalKey } from '#core/principal.ts';
 import { Secret } from '#core/secret.ts';
 import { drive, notification, openSession, plainCall, textOf, toolCall } from '#kit/drive.ts';
-import { bob, openStdioSubject, otherOrg, type StdioSubjectOptions, until } from '#kit/stdio-upstream.ts';
+import { bob, openStdioSubject, openStdioSubjects, otherOrg, until } from '#kit/stdio-upstream.ts';
 
-const closers: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0)) await close();
-});
-
-function open(options: StdioSubjectOptions = {}) {
-  const subject = openStdioSubject(options);
-  closers.push(subject.close);
-  return subject;
-}
+const open = openStdioSubjects();
 
 upstreamContract('the stdio adapter', async () => openStdioSubject());
 

@@ -158,7 +158,7 @@ class StdioUpstream implements Upstream {
       const { line: refusal } = thrown;
       answer.finish(refusal.id ? splice(refusal.bytes, [{ at: refusal.id, value: clientId }]) : refusal.bytes);
     };
-    slot.open().then(done, fail);
+    slot.open().then(done, fail).catch(fail);
     return exchangeOf(answer);
   }
 
@@ -182,7 +182,7 @@ class StdioUpstream implements Upstream {
     };
     const ready = slot.ready;
     if (ready) send(ready);
-    else slot.open().then(send, fail);
+    else slot.open().then(send, fail).catch(fail);
     return {
       get sent() {
         return stdioCall.sent;

@@ -1,6 +1,6 @@
 /** What the suite is run against: the gateway in front of the fixture, and a shim that brings the key the suite cannot send. */
-import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
-import { startShim } from '#kit/shim.ts';
+import { createKey, type RunningGateway, startGateway } from './gateway.ts';
+import { startShim } from './shim.ts';
 
 export interface Subject {
   readonly url: string;

@@ -1,7 +1,7 @@
 /** One gateway process in front of one recording upstream, as most black-box tests want it. */
-import { createKey, type GatewayOptions, type RunningGateway, startGateway } from '#kit/gateway.ts';
-import { bearer } from '#kit/http-client.ts';
-import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { createKey, type GatewayOptions, type RunningGateway, startGateway } from './gateway.ts';
+import { bearer } from './http-client.ts';
+import { type RecordingUpstream, startRecordingUpstream } from './recording-upstream.ts';
 
 export const upstreamSecret = 'tnt_upstream-secret-of-the-collection';
 

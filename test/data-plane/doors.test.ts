@@ -23,11 +23,16 @@ const get = (path: string, headers: Record<string, string>) => send(gateway.url 
 const challenge =
   'Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/org_123/mcp/docs"';
 
-test('health checks are answered under any name, MCP only under ours [S0.37]', async () => {
+test('health is answered under any name, the image’s own check under localhost, MCP only under ours [S0.37]', async () => {
   for (const host of ['localhost:3000', '10.1.2.3', 'mcp.example.com']) {
-    for (const path of ['/.well-known/oauth-protected-resource', '/health', '/ready']) {
+    for (const path of ['/health', '/ready']) {
       expect([host, path, (await get(path, { host })).status]).toEqual([host, path, 200]);
     }
+  }
+  for (const host of ['localhost:3000', 'mcp.example.com']) {
+    const document = await get('/.well-known/oauth-protected-resource', { host });
+    expect([host, document.status]).toEqual([host, 200]);
+    expect(document.json).toMatchObject({ resource: 'https://mcp.example.com/' });
   }
   expect((await get('/org_123/mcp/docs', { host: 'localhost:3000' })).status).toBe(421);
   expect((await get('/org_123/mcp/docs', { host: 'mcp.example.com' })).status).toBe(401);

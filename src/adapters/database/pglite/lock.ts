@@ -115,5 +115,7 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 }
 
 function lockedError(directory: string, holder: string): GatehouseError {
-  return new GatehouseError('setting', { message: `The data directory ${directory} is locked by ${holder}` });
+  return new GatehouseError('setting', {
+    message: `The data directory ${directory} is locked by ${holder}: stop it, or set DATA_DIR to another folder`,
+  });
 }

@@ -60,7 +60,7 @@ describe('the data directory', () => {
     const first = await open('held');
     await expect(open('held')).rejects.toMatchObject({
       code: 'setting',
-      message: `The data directory ${join(folder, 'held')} is locked by process ${process.pid} on ${hostname()}`,
+      message: `The data directory ${join(folder, 'held')} is locked by process ${process.pid} on ${hostname()}: stop it, or set DATA_DIR to another folder`,
     });
     await first.close();
     await (await open('held')).close();

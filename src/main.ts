@@ -18,6 +18,10 @@ const io: Io = {
   readFile: readTextFile,
   fetch: globalThis.fetch,
   exit: (code) => process.exit(code),
+  onCrash(listener) {
+    process.once('uncaughtException', listener);
+    process.once('unhandledRejection', listener);
+  },
   onSignal(listener) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
   },

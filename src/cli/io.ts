@@ -17,6 +17,8 @@ export interface Io {
   readonly fetch: typeof globalThis.fetch;
   /** Ends the process at once. */
   readonly exit: (code: number) => void;
+  /** Calls back, once, with what nobody caught. */
+  readonly onCrash: (listener: (error: unknown) => void) => void;
   /** Calls back at every such signal. */
   readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
 }

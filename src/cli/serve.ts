@@ -24,7 +24,17 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   const places = { url: app.url, endpoints: app.endpoints, key: app.firstKey?.reveal(), command: io.command };
   if (isShown) banner.welcome(places);
   else if (places.key !== undefined) io.out(`${places.key}\n`);
+  io.onCrash((error) => crash(io, app, error));
   await untilStopped(app);
+}
+
+const CRASH_MS = 5000;
+
+/** Nothing goes on after an error that nobody expected: what is known of calls is saved, then the process ends (exit 1). */
+function crash(io: Io, app: App, error: unknown): void {
+  app.log.error({ err: error }, 'an error that nobody expected: stopping');
+  setTimeout(() => io.exit(1), CRASH_MS).unref();
+  app.close().finally(() => io.exit(1));
 }
 
 /** Flags over environment over `.env` over file. */

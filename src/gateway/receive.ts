@@ -49,10 +49,11 @@ export function receive(call: Call, options: ReceiveOptions): Received {
   return call as Received;
 }
 
-function checkHost(host: string | undefined, { hosts, loopback }: ReceiveOptions): void {
+/** A page from elsewhere can't name this machine in its address: local names are no way in for DNS rebinding. */
+function checkHost(host: string | undefined, { hosts }: ReceiveOptions): void {
   if (host === undefined) throw new GatehouseError('bad_request', { message: 'The Host header is missing' });
   const name = host.toLowerCase();
-  if (hosts.has(name) || hosts.has('*') || (loopback && isLocalName(name))) return;
+  if (hosts.has(name) || hosts.has('*') || isLocalName(name)) return;
   throw new GatehouseError('invalid_host');
 }
 

@@ -36,6 +36,7 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
     readFile: readTextFile,
     fetch: globalThis.fetch,
     exit: () => undefined,
+    onCrash: () => undefined,
     onSignal: () => undefined,
   };
   const code = await runCli(args, io, '1.2.3');

@@ -34,7 +34,7 @@ const CRASH_MS = 5000;
 function crash(io: Io, app: App, error: unknown): void {
   app.log.error({ err: error }, 'an error that nobody expected: stopping');
   setTimeout(() => io.exit(1), CRASH_MS).unref();
-  app.close().finally(() => io.exit(1));
+  void app.close().finally(() => io.exit(1));
 }
 
 /** Flags over environment over `.env` over file. */

@@ -58,8 +58,8 @@ describe('the end of a gateway process', () => {
   });
 
   test('an error that nobody expected is logged, what is known of calls is saved, and the process ends with 1 [R33]', async () => {
-    const bomb = 'data:text/javascript,process.on("SIGUSR2",()=>{throw new Error("nobody expected this")})';
-    const world = await startWorld({ env: { NODE_OPTIONS: `--import=${bomb}` } });
+    const bomb = encodeURIComponent('process.on("SIGUSR2",()=>{throw new Error("nobody expected this")})');
+    const world = await startWorld({ env: { NODE_OPTIONS: `--import=data:text/javascript,${bomb}` } });
     expect((await send(world.url('open'), { headers: world.auth, body: call('echo') })).status).toBe(200);
     process.kill(world.gateway.pid, 'SIGUSR2');
     expect(await world.gateway.exited).toBe(1);

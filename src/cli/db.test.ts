@@ -139,11 +139,12 @@ test.each([
   expect(await cli(flags('x'), { env: given })).toMatchObject({ code: 1, err: expect.stringContaining(message) });
 });
 
-test('--help and -h print the flags [S0.32]', async () => {
+test('--help and -h print the flags, and what a Ragie key looks like [S0.32] [S0.35]', async () => {
   for (const flag of ['--help', '-h']) {
     const { code, out } = await cli(['db', 'create-collection', flag]);
     expect(code).toBe(0);
     expect(out).toContain('--ragie-api-key');
+    expect(out).toContain('tnt_');
   }
 });
 

@@ -23,7 +23,7 @@ const get = (path: string, headers: Record<string, string>) => send(gateway.url 
 const challenge =
   'Bearer resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/org_123/mcp/docs"';
 
-test('health is answered under any name, the image’s own check under localhost, MCP only under ours [S0.37]', async () => {
+test('health is answered under any name, the image’s own check under localhost, MCP only under ours and this machine’s [S0.37]', async () => {
   for (const host of ['localhost:3000', '10.1.2.3', 'mcp.example.com']) {
     for (const path of ['/health', '/ready']) {
       expect([host, path, (await get(path, { host })).status]).toEqual([host, path, 200]);
@@ -34,7 +34,10 @@ test('health is answered under any name, the image’s own check under localhost
     expect([host, document.status]).toEqual([host, 200]);
     expect(document.json).toMatchObject({ resource: 'https://mcp.example.com/' });
   }
-  expect((await get('/org_123/mcp/docs', { host: 'localhost:3000' })).status).toBe(421);
+  for (const host of ['10.1.2.3', 'evil.example', 'localhost.evil.example']) {
+    expect([host, (await get('/org_123/mcp/docs', { host })).status]).toEqual([host, 421]);
+  }
+  expect((await get('/org_123/mcp/docs', { host: 'localhost:3000' })).status).toBe(401);
   expect((await get('/org_123/mcp/docs', { host: 'mcp.example.com' })).status).toBe(401);
 });
 

@@ -54,6 +54,7 @@ export async function openUpstreamOpener(
         ),
       });
     }
+    log.warn({ server: target.key }, 'a stdio server runs without a sandbox, with the rights of the gateway');
     return openStdioUpstream({ ...target, transport }, { clock, log, runner, options: stdioOptions(config) });
   };
 }

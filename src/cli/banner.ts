@@ -52,7 +52,7 @@ export function openBanner(io: BannerIo, about: About): Banner {
     done,
     welcome(places) {
       const ready = `Ready in ${seconds(monotonic() - openedAt)}`;
-      io.out(`\n${[`  ${style.bold(ready)}`, '', ...lines(places, style)].join('\n')}\n\n`);
+      io.out(`\n${[`  ${style.bold(ready)}`, '', ...lines({ ...places, demo: about.demo }, style)].join('\n')}\n\n`);
     },
   };
 }
@@ -68,7 +68,10 @@ function styles(colour: boolean) {
   return { bold: wrap(1), dim: wrap(2), green: wrap(32), cyan: wrap(36) };
 }
 
-function lines({ url, endpoints, key, command }: Places, style: Style): readonly string[] {
+function lines(
+  { url, endpoints, key, command, demo }: Places & { readonly demo: boolean },
+  style: Style,
+): readonly string[] {
   const urls = endpoints.map((path) => `${url}${path}`);
   const row = (label: string, text: string) => `  ${style.dim(label.padEnd(9))}${text}`;
   const [first] = urls;
@@ -78,6 +81,9 @@ function lines({ url, endpoints, key, command }: Places, style: Style): readonly
     ...(key === undefined ? [] : ['', row('Key', style.bold(key)), row('', style.dim('shown once: keep it now'))]),
     ...(first === undefined ? [] : ['', ...recipes({ url: first, path: endpoints[0] ?? '', key, command }, style)]),
     '',
+    ...(demo
+      ? [`  ${style.dim('Servers of the demo run as plain processes, without a sandbox: on this machine only.')}`]
+      : []),
     `  ${style.dim(`Ctrl+C stops. "${command} key create" makes another key, "${command} --help" lists the rest.`)}`,
   ];
 }

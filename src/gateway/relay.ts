@@ -26,6 +26,7 @@ export interface RelayDeps {
 /** An upstream's error answer is held whole up to this many bytes, so that it can be redacted. */
 const MAX_ERROR_BYTES = 65_536;
 const MAX_RETRY_AFTER_SECONDS = 300;
+const ONE_WRITE_BYTES = 16_384;
 
 export interface Outcome {
   readonly status: number;
@@ -222,7 +223,9 @@ export class Relay implements UpstreamSink {
       } else if (held && this.#head['content-length'] === undefined) this.#head['content-length'] = String(held.length);
       this.#res.writeHead(this.#status, this.#head);
     }
-    if (held) this.#res.end(held);
+    // A short text goes out with its head in one write; a buffer would cost a vector of them.
+    if (held && held.length <= ONE_WRITE_BYTES) this.#res.end(held.toString('latin1'), 'latin1');
+    else if (held) this.#res.end(held);
     else this.#res.end();
   }
 

@@ -15,6 +15,7 @@ describe('the end of a gateway process', () => {
     const world = await startWorld();
     let release: () => void = () => {};
     world.upstream.script((request, res) => {
+      if (!request.body.includes('"last":true')) return answerMcp(request, res);
       release = () => void answerMcp(request, res);
     });
     const inFlight = send(world.url('open'), { headers: world.auth, body: call('echo', { last: true }) });
@@ -23,6 +24,7 @@ describe('the end of a gateway process', () => {
     await expect
       .poll(
         async () => await send(world.url('open'), { headers: world.auth, body: call('echo') }).catch(() => 'refused'),
+        { timeout: 10_000 },
       )
       .toSatisfy((answer) => answer === 'refused' || (answer as { status: number }).status === 503);
     release();

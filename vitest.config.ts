@@ -6,8 +6,6 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
-    // Black-box tests drive real processes on shared machines: one more try there, and the report says which needed it.
-    retry: process.env.CI ? 1 : 0,
     globalSetup: ['test/kit/postgres-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

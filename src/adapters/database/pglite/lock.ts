@@ -28,7 +28,10 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
   };
   for (let attempt = 0; attempt < 5; attempt++) {
     if (await tryCreate(path, own)) return hold(path, own);
-    await removeIfStale(path, directory);
+    const holder = await readHolder(path);
+    if (holder && (await isAlive(path, holder)))
+      throw lockedError(directory, `process ${holder.pid} on ${holder.host}`);
+    if (await replaceStale(path, holder, own)) return hold(path, own);
   }
   throw lockedError(directory, 'another process');
 }
@@ -59,19 +62,29 @@ function hold(path: string, own: Holder): () => Promise<void> {
   };
 }
 
-async function removeIfStale(path: string, directory: string): Promise<void> {
-  const holder = await readHolder(path);
-  if (holder && (await isAlive(path, holder))) throw lockedError(directory, `process ${holder.pid} on ${holder.host}`);
-  // Moved aside and looked at again: between reading and moving, another starter may have taken the lock.
-  const aside = `${path}.${randomUUID()}.stale`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
+/**
+ * Puts our lock in the place of a stale one, in one step: the place is never empty, so nobody can take it meanwhile. Only
+ * who holds the guard of that very lock may replace it, and looks again before.
+ */
+async function replaceStale(path: string, stale: Holder | undefined, own: Holder): Promise<boolean> {
+  const guard = `${path}.${stale?.token ?? 'unreadable'}.takeover`;
+  if (!(await tryCreate(guard, own))) {
+    const other = await readHolder(guard);
+    // A takeover that was itself cut short by a kill.
+    if (other && !(await isAlive(guard, other))) await rm(guard, { force: true });
+    return false;
   }
-  const moved = await readHolder(aside);
-  if (moved && moved.token !== holder?.token) await link(aside, path).catch(() => undefined);
-  await rm(aside, { force: true });
+  const draft = `${path}.${own.token}`;
+  try {
+    // In this order: a lock that appears in between has its content from the first moment.
+    if (!(await stat(path).catch(() => undefined))) return false;
+    if ((await readHolder(path))?.token !== stale?.token) return false;
+    await writeFile(draft, `${JSON.stringify(own)}\n`, { mode: 0o600 });
+    await rename(draft, path);
+    return true;
+  } finally {
+    await rm(guard, { force: true });
+  }
 }
 
 async function isAlive(path: string, holder: Holder): Promise<boolean> {

@@ -5,7 +5,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, posix, sep } from 'node:path';
 import { parseSync } from 'oxc-parser';
-import { allowed, isSharedByAdapters, isTest, kindOf, mayImportIndex, portOf } from './structure-map.ts';
+import { allowed, isSharedByAdapters, isTest, kindOf, mayImportIndex, mayUseShared, portOf } from './structure-map.ts';
 
 export interface Finding {
   readonly path: string;
@@ -90,7 +90,7 @@ function checkLayer(path: string, target: string): string | undefined {
       : 'only the composition root (src/app.ts, src/app/) and src/config/schema.ts import an adapter index';
   }
   if (to === 'adapter' || (from === 'adapter' && to === 'port')) {
-    const own = portOf(path) === portOf(target) || (from === 'app' && isSharedByAdapters(target));
+    const own = portOf(path) === portOf(target) || (mayUseShared(from) && isSharedByAdapters(target));
     return own ? undefined : `an adapter is reached through its index, from its own folder: ${target} isn't this one's`;
   }
   if (from === to || (from === 'index' && to === 'port') || allowed[from].includes(to)) return undefined;

@@ -80,7 +80,10 @@ export const portOf = (path: string): string | undefined => /^src\/adapters\/([^
 
 export const mayImportIndex = (path: string): boolean => kindOf(path) === 'app' || path === 'src/config/schema.ts';
 
-/** What a port's adapters share, such as several of them behind one door: the composition root may use it. */
+/** The composition root, and the authorization server, whose own tokens are judged by the same rules as anybody's. */
+export const mayUseShared = (kind: Kind): boolean => kind === 'app' || kind === 'oauth';
+
+/** What a port's adapters share, such as several of them behind one door. */
 export const isSharedByAdapters = (path: string): boolean => /^src\/adapters\/[^/]+\/[^/]+$/.test(path);
 
 /** Tests and the contracts that adapters' tests share. */

@@ -12,7 +12,8 @@ import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
 import { openFront } from '#app/front.ts';
 import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
-import { discovery, openConfiguredEgress, openConfiguredIdentities } from '#app/identities.ts';
+import { discovery, openConfiguredEgress } from '#app/identities.ts';
+import { openSignIn } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
 import { productRoot } from '#app/version.ts';
@@ -20,6 +21,7 @@ import type { Config } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
+import { openChangeFeed } from '#db/notified-change-feed.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener } from '#http/server.ts';
@@ -130,13 +132,23 @@ interface PlaneDeps extends OpenDeps {
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Handler; stopStreams: () => void }> {
   const { storage, url, baseUrl, state, log, clock, closers, version } = deps;
   const egress = openConfiguredEgress(config, closers);
-  const identities = await openConfiguredIdentities(config, { ...deps, egress });
+  const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
+  closers.add('change feed', () => feed.close());
+  const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
   const found = discovery(identities);
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
   const receive = receiveOptions(config, baseUrl);
   const oauth = found.authorizationServers.length > 0;
-  const plane = await openDataPlane(config, { ...deps, identities, openUpstream, metrics, oauth, receive });
+  const plane = await openDataPlane(config, {
+    ...deps,
+    feed,
+    identities,
+    openUpstream,
+    metrics,
+    oauth,
+    receive,
+  });
   const token = await writeAdminToken(config.dataDir);
   const run = openAdmin({
     records: storage.records,
@@ -166,6 +178,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         maxBodyBytes,
         version,
       }),
+      ...plugins,
     ],
     metadata: { ...found, baseUrl, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

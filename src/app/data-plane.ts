@@ -5,6 +5,7 @@ import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import type { ChangeFeed } from '#db/change-feed.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { openIdentifier } from '#gateway/identify.ts';
@@ -25,6 +26,7 @@ import { type Storage, spoolFolder } from './storage.ts';
 
 export interface DataPlaneDeps {
   readonly storage: Storage;
+  readonly feed: ChangeFeed;
   readonly identities: Identities;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;

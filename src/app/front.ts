@@ -1,8 +1,8 @@
 /** The first fork of every request: MCP paths to the data plane, everything else to the control plane. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { parseMcpPath } from '#core/mcp-path.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
-import { parseMcpPath } from '#gateway/path.ts';
 import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
 import { answerPreflight } from '#http/cors.ts';
 

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
+import { openIdentities } from '#adapters/identity/identities.ts';
 import { loadConfig } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { openLog } from '#http/log.ts';
 import { openClosers } from './closers.ts';
-import { discovery, openConfiguredEgress, openConfiguredIdentities } from './identities.ts';
+import { discovery, openConfiguredEgress, openConfiguredProviders } from './identities.ts';
 
 test('WorkOS by its three variables is an identity provider that discovery names [S0.12] [S0.20]', async () => {
   const env = {
@@ -17,7 +18,7 @@ test('WorkOS by its three variables is an identity provider that discovery names
   const closers = openClosers();
   const log = openLog({ level: 'silent', format: 'json', destination: 1 });
   const egress = openConfiguredEgress(config, closers);
-  const identities = await openConfiguredIdentities(config, { egress, clock: systemClock, log, closers });
+  const identities = openIdentities(await openConfiguredProviders(config, { egress, clock: systemClock, log }));
   expect(identities.providers.map((provider) => provider.kind)).toEqual(['workos']);
   expect(discovery(identities).authorizationServers).toEqual(['https://api.workos.com/auth/v1']);
   await closers.closeAll(log);

@@ -1,11 +1,14 @@
 /** The configured identity providers, and the way out to them. */
-import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { Identities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
+import { settingError } from '#core/error.ts';
 import { allowEntry } from '#http/address-guard.ts';
 import { type Egress, openEgress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
+import { ownKind } from '#oauth/own-tokens.ts';
 import type { MetadataDeps } from '#oauth/resource-metadata.ts';
 import type { Closers } from './closers.ts';
 
@@ -26,26 +29,34 @@ function textsOf(value: unknown): readonly string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
-export async function openConfiguredIdentities(
+export async function openConfiguredProviders(
   config: Config,
-  deps: { readonly egress: Egress; readonly clock: Clock; readonly log: RootLog; readonly closers: Closers },
-): Promise<Identities> {
-  const { egress, clock, log, closers } = deps;
+  deps: { readonly egress: Egress; readonly clock: Clock; readonly log: RootLog },
+): Promise<readonly IdentityProvider[]> {
+  const { egress, clock, log } = deps;
   const opening = config.identity.map((entry) =>
     identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log }),
   );
-  const identities = openIdentities(await Promise.all(opening));
-  closers.add('identity providers', () => identities.close());
-  return identities;
+  const providers = await Promise.all(opening);
+  const names = providers.map((provider) => provider.name);
+  const twice = names.find((name, at) => names.indexOf(name) !== at);
+  if (twice) throw settingError(`Two identity providers are named ${twice}: give one of them another name`);
+  return providers;
 }
 
-/** What discovery says of them. Relayed only where there is exactly one to speak for (DESIGN ruling 15). */
+/**
+ * What discovery says of them: the built-in authorization server where somebody signs in through it, else the identity
+ * providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
+ */
 export function discovery({
   providers,
-}: Identities): Pick<MetadataDeps, 'authorizationServers' | 'authorizationServerMetadata'> {
-  const relayed = providers.flatMap(({ metadata }) => (metadata ? [metadata] : []));
+}: Identities): Pick<MetadataDeps, 'authorizationServers' | 'authorizationServerMetadata' | 'builtIn'> {
+  const builtIn = providers.find((provider) => provider.kind === ownKind);
+  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
   return {
-    authorizationServers: providers.flatMap(({ authorizationServer: url }) => (url === undefined ? [] : [url])),
+    authorizationServers: (builtIn ? [builtIn] : direct).flatMap(({ authorizationServer: url }) => url ?? []),
     authorizationServerMetadata: relayed.length === 1 ? relayed[0] : undefined,
+    builtIn: builtIn !== undefined,
   };
 }

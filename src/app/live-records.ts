@@ -1,6 +1,6 @@
 /** What is kept in memory of the records, and renewed when the change feed says so. */
 import type { Clock } from '#core/clock.ts';
-import { openChangeFeed } from '#db/notified-change-feed.ts';
+import type { ChangeFeed } from '#db/change-feed.ts';
 import { openRevocations } from '#gateway/revocations.ts';
 import type { Revocations } from '#gateway/session.ts';
 import type { RootLog } from '#http/log.ts';
@@ -27,14 +27,13 @@ export interface LiveRecords {
 
 export async function openLiveRecords(deps: {
   readonly storage: Storage;
+  readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
 }): Promise<LiveRecords> {
-  const { storage, clock, log, closers } = deps;
-  const { db, database, vault, apiKeys } = storage;
-  const feed = await openChangeFeed({ db, notifications: database, log });
-  closers.add('change feed', () => feed.close());
+  const { storage, feed, clock, log, closers } = deps;
+  const { db, vault, apiKeys } = storage;
   const snapshots = openSnapshotStore({ db, feed, clock, log });
   closers.add('snapshots', () => snapshots.close());
   const keys = openKeyVerifier({

@@ -31,12 +31,14 @@ const secret = z
   .string()
   .min(1)
   .transform((value) => new Secret(value));
-const flag = z
-  .preprocess(
-    (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
-    z.boolean(),
-  )
-  .default(false);
+const flagOr = (fallback: boolean) =>
+  z
+    .preprocess(
+      (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+      z.boolean(),
+    )
+    .default(fallback);
+const flag = flagOr(false);
 const port = z.preprocess(
   (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
   z.int('must be a port, 0 to 65535').min(0, 'must be a port, 0 to 65535').max(65_535, 'must be a port, 0 to 65535'),
@@ -119,6 +121,32 @@ export const configSchema = z.strictObject({
   }),
   secrets: section({ encryptionKey: secret.optional() }),
   identity: z.array(identityAdapters.config).default([]),
+  oauth: section({
+    signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256'),
+    accessTokenSeconds: count(600, { min: 60, max: 86_400 }),
+    refreshTokenSeconds: count(2_592_000, { min: 300 }),
+    /** 0: for ever. */
+    clientSeconds: count(7_776_000, { min: 0 }),
+    sessionIdleSeconds: count(3600, { min: 60 }),
+    sessionMaxSeconds: count(43_200, { min: 60 }),
+    registration: section({
+      enabled: flagOr(true),
+      perAddressPerHour: count(1000),
+      pending: count(50_000),
+    }),
+    clientMetadataDocuments: flagOr(true),
+    resources: z.array(httpUrl).default([]),
+    assertionIssuers: z
+      .array(
+        z.strictObject({
+          issuer: httpUrl,
+          jwksUrl: httpUrl.optional(),
+          organization: organizationRef,
+          identityProvider: slug,
+        }),
+      )
+      .default([]),
+  }),
   organizations: z.array(z.strictObject({ slug, name: text, externalId: organizationRef.optional() })).default([]),
   servers: z.array(z.strictObject({ key: slug, title: text.optional(), transport, trusted: flag })).default([]),
   collections: z

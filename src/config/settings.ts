@@ -140,6 +140,34 @@ export const settings: readonly Setting[] = [
     meaning: 'Hosts reached without a proxy, separated by commas.',
   },
   {
+    name: 'JWT_ALGORITHM',
+    path: ['oauth', 'signingAlgorithm'],
+    default: 'RS256',
+    meaning: 'Signs access tokens: RS256 or ES256.',
+  },
+  {
+    name: 'ACCESS_TOKEN_LIFETIME',
+    aliases: ['OAUTH_ACCESS_TOKEN_LIFETIME'],
+    path: ['oauth', 'accessTokenSeconds'],
+    default: '600',
+    meaning: 'Lifetime of access tokens in seconds.',
+  },
+  {
+    name: 'REFRESH_TOKEN_LIFETIME',
+    aliases: ['OAUTH_REFRESH_TOKEN_LIFETIME'],
+    path: ['oauth', 'refreshTokenSeconds'],
+    default: '2592000',
+    meaning: 'Lifetime of refresh tokens in seconds.',
+  },
+  {
+    name: 'CLIENT_LIFETIME',
+    aliases: ['OAUTH_CLIENT_LIFETIME'],
+    path: ['oauth', 'clientSeconds'],
+    default: '7776000',
+    meaning:
+      'Lifetime of a registered client in seconds, 0 for ever. One that nobody signs in through lives for a day.',
+  },
+  {
     name: 'MCP_SESSION_TTL_SECONDS',
     path: ['limits', 'sessionTtlSeconds'],
     default: '86400',

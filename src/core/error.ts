@@ -37,6 +37,7 @@ export const errorTable = {
   not_found: { http: 404, rpc: -32000, level: 'info', message: 'Not found' },
   not_enabled: { http: 200, rpc: -32000, level: 'warn', message: 'Access Denied' },
   policy_denied: { http: 403, rpc: 403, level: 'warn', message: 'Unauthorized' },
+  sign_in_denied: { http: 403, rpc: -32000, level: 'warn', message: 'This account may not sign in here' },
   rate_limited: { http: 429, rpc: -32000, level: 'warn', message: 'Rate limit exceeded' },
   too_many_calls: { http: 429, rpc: -32000, level: 'warn', message: 'Too many concurrent calls' },
   bad_request: { http: 400, rpc: -32600, level: 'info', message: 'Bad request' },

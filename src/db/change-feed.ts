@@ -2,6 +2,12 @@
 export type Change =
   | { readonly kind: 'organization'; readonly id: string }
   | { readonly kind: 'key'; readonly id: string }
+  /** A user's rights or state: `id` is the user's. */
+  | { readonly kind: 'user'; readonly id: string }
+  /** An access token ended before its time: `id` is the digest that VerifiedToken.tokenId has. */
+  | { readonly kind: 'token'; readonly id: string }
+  /** The keys that sign our tokens: `id` is a key id. */
+  | { readonly kind: 'signing-key'; readonly id: string }
   | { readonly kind: 'session'; readonly id: string; readonly expiresAt: number }
   /** Anything may have changed (the feed was interrupted): drop all caches. */
   | { readonly kind: 'everything' };

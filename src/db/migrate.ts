@@ -7,6 +7,7 @@ import { tables } from './migrations/0001-tables.ts';
 import { isolation } from './migrations/0002-isolation.ts';
 import { changes } from './migrations/0003-changes.ts';
 import { collectionsView } from './migrations/0004-collections-view.ts';
+import { signIn } from './migrations/0005-sign-in.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -14,6 +15,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0002-isolation': isolation,
   '0003-changes': changes,
   '0004-collections-view': collectionsView,
+  '0005-sign-in': signIn,
 };
 
 const oldestVersion = 150_000;

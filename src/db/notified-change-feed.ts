@@ -39,7 +39,7 @@ export interface OpenChangeFeed extends ChangeFeed {
 }
 
 const announcement = z.object({
-  kind: z.enum(['organization', 'key', 'session', 'everything']),
+  kind: z.enum(['organization', 'key', 'user', 'token', 'signing-key', 'session', 'everything']),
   id: z.string().default(''),
   expiresAt: z.number().default(0),
   count: z.number(),

@@ -182,6 +182,99 @@ export interface ChangeCounterTable {
   value: Int8;
 }
 
+export interface UsersTable {
+  id: Generated<string>;
+  /** `sub` of the tokens issued here. */
+  subject: string;
+  email: string | null;
+  email_verified: Generated<boolean>;
+  name: string | null;
+  username: string | null;
+  deactivated_at: NullableTime;
+  last_sign_in_at: NullableTime;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface IdentitiesTable {
+  identity_provider: string;
+  subject: string;
+  user_id: string;
+  created_at: TimeDefault;
+  last_sign_in_at: NullableTime;
+}
+
+export interface MembersTable {
+  org_id: string;
+  user_id: string;
+  /** JSON list of role slugs. */
+  roles: JsonDefault;
+  /** JSON list of group names. */
+  groups: JsonDefault;
+  /** Whose word it is; null: made here. */
+  identity_provider: string | null;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface LocalAccountsTable {
+  user_id: string;
+  username: string;
+  digest: string;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+}
+
+export interface OauthClientsTable {
+  id: string;
+  metadata: Json;
+  secret_sealed: string | null;
+  registered_from: string | null;
+  created_at: TimeDefault;
+  updated_at: TimeDefault;
+  signed_in_at: NullableTime;
+  expires_at: NullableTime;
+}
+
+export interface OauthRecordsTable {
+  model: string;
+  id: string;
+  payload: Json;
+  client_id: string | null;
+  account_id: string | null;
+  grant_id: string | null;
+  uid: string | null;
+  user_code: string | null;
+  consumed_at: NullableTime;
+  expires_at: NullableTime;
+}
+
+export interface ConsentsTable {
+  user_id: string;
+  client_id: string;
+  redirect_host: string;
+  resource: string;
+  scopes: string;
+  fingerprint: string;
+  created_at: TimeDefault;
+}
+
+export interface SignInAttemptsTable {
+  digest: string;
+  sealed: string;
+  expires_at: Time;
+}
+
+export interface SigningKeysTable {
+  kid: string;
+  algorithm: string;
+  sealed: string;
+  public_jwk: Json;
+  state: string;
+  created_at: TimeDefault;
+  changed_at: TimeDefault;
+}
+
 export interface GatewaySchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
@@ -195,6 +288,15 @@ export interface GatewaySchema {
   usage: UsageTable;
   audit: AuditTable;
   settings: SettingsTable;
+  users: UsersTable;
+  identities: IdentitiesTable;
+  members: MembersTable;
+  local_accounts: LocalAccountsTable;
+  oauth_clients: OauthClientsTable;
+  oauth_records: OauthRecordsTable;
+  consents: ConsentsTable;
+  sign_in_attempts: SignInAttemptsTable;
+  signing_keys: SigningKeysTable;
   change_counter: ChangeCounterTable;
 }
 

@@ -1,9 +1,9 @@
 /** Room 8: what is known of a call becomes one record, for audit, usage and metrics alike. Runs for every call, refused ones too. */
 import type { ErrorCode, GatehouseError } from '#core/error.ts';
+import { formatMcpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { CallRecord } from '#records/call-record.ts';
 import type { Call } from './call.ts';
-import { formatMcpPath } from './path.ts';
 import type { Outcome } from './relay.ts';
 
 export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): CallRecord {

@@ -3,10 +3,10 @@
  * existence (404, so that only members learn it) → role (403) → enablement. Nothing is allowed by being empty.
  */
 import { GatehouseError } from '#core/error.ts';
+import type { McpPath } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
 import type { Caller } from './identify.ts';
-import type { McpPath } from './path.ts';
 
 export interface Access {
   readonly organization: OrganizationSnapshot;

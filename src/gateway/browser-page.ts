@@ -1,7 +1,8 @@
 /** What a person sees who opens an MCP address in a browser without a token. Says nothing of what exists. */
+
+import { formatMcpPath } from '#core/mcp-path.ts';
 import { copyable, htmlPage, pageHeaders } from '#http/page.ts';
 import type { Call } from './call.ts';
-import { formatMcpPath } from './path.ts';
 
 /** Clients that read JSON or event streams never list HTML. */
 export function isBrowser({ req }: Call): boolean {

@@ -4,12 +4,12 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OrgId } from '#core/ids.ts';
+import type { McpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
-import type { McpPath } from './path.ts';
 
 export interface Call {
   readonly id: string;

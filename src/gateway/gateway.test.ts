@@ -7,6 +7,7 @@ import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts'
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asBindingId, asKeyId, asOrgId, asServerId } from '#core/ids.ts';
+import { parseMcpPath } from '#core/mcp-path.ts';
 import { principalKey } from '#core/principal.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
@@ -16,7 +17,6 @@ import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
-import { parseMcpPath } from './path.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {

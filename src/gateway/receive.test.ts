@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { GatehouseError } from '#core/error.ts';
+import { formatMcpPath, parseMcpPath } from '#core/mcp-path.ts';
 import { addressKey, addressReader } from '#http/client-address.ts';
 import { readHeaders } from '#http/headers.ts';
-import { formatMcpPath, parseMcpPath } from './path.ts';
 
 test('both slash forms and every documented form are MCP paths; the canonical form has no trailing slash', () => {
   expect(parseMcpPath('/org_123/mcp/my-collection')).toEqual({ organization: 'org_123', name: 'my-collection' });

@@ -1,9 +1,9 @@
 /** One error type inside, one body per surface (DESIGN ruling 1). This is the MCP surface. */
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
+import { formatMcpPath } from '#core/mcp-path.ts';
 import { isBrowser, signInPage } from './browser-page.ts';
 import type { Call } from './call.ts';
-import { formatMcpPath } from './path.ts';
 
 /** Refusals about who calls and what exists: `{error}`. All else is an answer to a JSON-RPC message. */
 const plain: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -14,6 +14,8 @@ export interface MetadataDeps {
   readonly authorizationServers: readonly string[];
   /** The authorization server's own document, checked; undefined where there isn't exactly one to relay. Rejects when it can't be had. */
   readonly authorizationServerMetadata: (() => Promise<Readonly<Record<string, unknown>>>) | undefined;
+  /** The built-in authorization server answers for its own document. */
+  readonly builtIn: boolean;
   readonly log: Log;
 }
 
@@ -40,7 +42,8 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
       const rest = request.params['*'];
       return sendResource(reply, `/${rest}`);
     });
-    for (const path of ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']) {
+    const relayed = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'];
+    for (const path of deps.builtIn ? [] : relayed) {
       scope.get(path, async (_request, reply) => {
         const metadata = deps.authorizationServerMetadata;
         if (!metadata) return reply.code(404).send({ error: 'Not found' });

@@ -1,4 +1,7 @@
-/** The port to an identity provider: verify for all; memberships for those that know more than their token says. */
+/**
+ * The port to an identity provider. What each can do is optional: verify its tokens (direct), sign people in (broker),
+ * answer who belongs to which organization.
+ */
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 
@@ -13,6 +16,59 @@ export interface VerifiedToken {
   readonly name?: string;
   readonly scopes?: readonly string[];
   readonly claims: Readonly<Record<string, unknown>>;
+  /** Of tokens issued here: what the change feed names when this one ends before its time, */
+  readonly tokenId?: string;
+  /** and the row of the user, named when their rights or state change. */
+  readonly userId?: string;
+}
+
+/** A person whom the identity provider just signed in (broker mode): what it says of them. */
+export interface SignedIn {
+  /** Stable and unique at this identity provider, never an e-mail address. */
+  readonly subject: string;
+  readonly email?: string;
+  /** Only true where the identity provider says so itself. */
+  readonly emailVerified?: boolean;
+  readonly name?: string;
+  readonly username?: string;
+  /**
+   * Organizations it names (their id there, slug or UUID) with the roles in each; undefined: it knows none, and the
+   * configuration's `organization` counts with the roles below.
+   */
+  readonly organizations?: readonly { readonly id: string; readonly roles: readonly string[] }[];
+  readonly roles: readonly string[];
+  /** Names or ids of groups, as it has them. */
+  readonly groups: readonly string[];
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+export interface SignInRequest {
+  /** Our `/callback`, absolute. */
+  readonly redirectUri: string;
+  /** Opaque, unguessable; comes back unchanged. */
+  readonly state: string;
+  /** The organization whose endpoint is being signed in for, as the identity provider names it: a hint. */
+  readonly organization?: string;
+  readonly loginHint?: string;
+}
+
+/** Sign-in by redirect: `start` says where to send the browser, `finish` redeems what it came back with. */
+export interface RedirectSignIn {
+  readonly method: 'redirect';
+  /** `memory`: a small text kept sealed on our side until `finish` (PKCE verifier, nonce). Throws `identity_unavailable`. */
+  start(request: SignInRequest): Promise<{ readonly url: string; readonly memory: string }>;
+  /**
+   * `callback`: the full URL of our callback as requested, with the query the browser brought; `state` is checked already.
+   * Throws `sign_in_denied` (the person may not, or did not want to), `identity_unavailable`, `invalid_token`.
+   */
+  finish(callback: URL, request: SignInRequest & { readonly memory: string }): Promise<SignedIn>;
+}
+
+/** Sign-in on a page of ours: local accounts. */
+export interface PasswordSignIn {
+  readonly method: 'password';
+  /** undefined: no such account, or a wrong password; takes the same time for both. Throws `rate_limited`. */
+  check(username: string, password: string, address: string): Promise<SignedIn | undefined>;
 }
 
 export interface Membership {
@@ -20,8 +76,20 @@ export interface Membership {
   readonly roles: readonly string[];
 }
 
+/** `broker`: signs people in, the tokens are ours. `direct`: its own tokens are accepted. `bridge`: REQUIREMENTS S2. */
+export type IdentityMode = 'broker' | 'direct' | 'bridge';
+
 export interface IdentityProvider {
   readonly kind: string;
+  /** Names it in the database and in URLs: unique in one gateway, never reused for another. Default: its kind. */
+  readonly name: string;
+  /** For people: on the button of the sign-in page. */
+  readonly title: string;
+  readonly mode: IdentityMode;
+  /** Only in broker mode. */
+  readonly signIn?: RedirectSignIn | PasswordSignIn;
+  /** Broker mode: the organization (slug, external id or UUID) that everybody who signs in here belongs to, if it is one. */
+  readonly organization?: string;
   /** Every `iss` whose tokens this one verifies; empty: tokens without `iss` (shared secret). */
   readonly issuers: readonly string[];
   /** What RFC 9728 `authorization_servers` names for endpoints behind this identity provider. */
@@ -33,6 +101,8 @@ export interface IdentityProvider {
    * Answers at most 60 s old, one request in flight per question. Throws `identity_unavailable`.
    */
   memberships?(subject: string, organizationExternalId: string): Promise<Membership | undefined>;
+  /** What `memberships` wants an organization named by; its external id unless said. */
+  readonly namesOrganizationsBy?: 'external-id' | 'id';
   /**
    * The authorization server's own metadata document (RFC 8414), checked to be its own and cached: relayed where this
    * gateway runs no authorization server. Throws `identity_unavailable`.
@@ -44,7 +114,7 @@ export interface IdentityProvider {
 }
 
 export interface IdentityDeps {
-  /** The one egress: honours proxy variables, refuses private addresses; tests map host names in it. */
+  /** The one egress: honours proxy variables and the entry's `tls`, refuses private addresses; tests map host names in it. */
   readonly fetch: typeof globalThis.fetch;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,5 +1,6 @@
 /** Any issuer of signed JWTs with a published key set: Keycloak, Auth0, Okta, Google, Cognito, another gateway. */
 import { z } from 'zod';
+import { commonOf, commonSettings } from '#adapters/identity/common.ts';
 import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
 import { openRemoteKeys } from '#adapters/identity/jwks.ts';
@@ -18,6 +19,7 @@ const algorithms = z.enum([...asymmetricAlgorithms, 'RS384', 'RS512', 'PS384', '
 const claimPath = z.string().min(1);
 
 const config = z.strictObject({
+  ...commonSettings,
   /** Exactly as the tokens have it. */
   issuer: z.url({ protocol: /^https?$/ }),
   /** Default: what the issuer's discovery document says. */
@@ -28,9 +30,6 @@ const config = z.strictObject({
     .min(1)
     .default([...asymmetricAlgorithms]),
   /** Claims below are names or dotted paths, e.g. `realm_access.roles`. */
-  organizationClaim: claimPath.optional(),
-  /** Unset: the token says nothing of roles. Set: what it doesn't list, the caller hasn't. */
-  rolesClaim: claimPath.optional(),
   /** Unset: tokens are not limited by scope. */
   scopesClaim: claimPath.optional(),
   emailClaim: claimPath.default('email'),
@@ -70,7 +69,7 @@ function openOidc(settings: OidcConfig, deps: IdentityDeps): IdentityProvider {
     maxLifetimeSeconds: settings.maxLifetimeSeconds,
   };
   return {
-    kind: 'oidc',
+    ...commonOf(settings, { kind: 'oidc', title: 'OpenID Connect', mode: 'direct' }),
     issuers: [issuer],
     authorizationServer: issuer,
     verify: async (token) => asVerified(await verifyToken(token, keys.find, { rules, clock: deps.clock }), settings),

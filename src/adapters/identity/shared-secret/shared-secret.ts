@@ -3,6 +3,7 @@
  * neither `iss` nor `sub`, only `id` and `exp`.
  */
 import { z } from 'zod';
+import { commonOf, commonSettings } from '#adapters/identity/common.ts';
 import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { asVerified } from '#adapters/identity/verified-token.ts';
 import { accessTokenTypes, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
@@ -14,6 +15,7 @@ export const sharedSecretIssuer = 'urn:gatehouse:shared-secret';
 const claimPath = z.string().min(1);
 
 const config = z.strictObject({
+  ...commonSettings,
   secret: z.string().min(32, 'must be at least 32 characters'),
   /** Unset: the tokens carry no `iss`, and one that does is refused. */
   issuer: z.string().min(1).optional(),
@@ -21,8 +23,6 @@ const config = z.strictObject({
   audiences: z.array(z.string().min(1)).min(1).optional(),
   /** The first of these that a token has is its subject. */
   subjectClaims: z.array(claimPath).min(1).default(['sub', 'id']),
-  organizationClaim: claimPath.optional(),
-  rolesClaim: claimPath.optional(),
   emailClaim: claimPath.default('email'),
   nameClaim: claimPath.default('name'),
 });
@@ -50,7 +50,7 @@ function openSharedSecret(settings: SharedSecretConfig, { clock }: IdentityDeps)
     maxLifetimeSeconds: undefined,
   };
   return {
-    kind: 'shared-secret',
+    ...commonOf(settings, { kind: 'shared-secret', title: 'Shared secret', mode: 'direct' }),
     issuers,
     verify: async (token) => asVerified(await verifyToken(token, key, { rules, clock }), settings, sharedSecretIssuer),
     close: async () => undefined,

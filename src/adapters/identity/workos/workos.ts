@@ -3,6 +3,7 @@
  * audiences. The token says who calls; whether they belong to an organization, and with which roles, is asked live.
  */
 import { z } from 'zod';
+import { commonOf, commonSettings } from '#adapters/identity/common.ts';
 import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { issuerSpellings, joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
 import { openRemoteKeys, type RemoteKeys } from '#adapters/identity/jwks.ts';
@@ -18,6 +19,7 @@ import { openWorkosMemberships } from './memberships.ts';
 const webUrl = z.url({ protocol: /^https?$/ });
 
 const config = z.strictObject({
+  ...commonSettings,
   apiKey: z.string().min(1),
   clientId: z.string().min(1),
   /** May have a path, e.g. https://api.workos.com/auth/v1, with or without a trailing slash. */
@@ -71,7 +73,7 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
     ],
   });
   return {
-    kind: 'workos',
+    ...commonOf(settings, { kind: 'workos', title: 'WorkOS', mode: 'direct' }),
     issuers: [...sources.keys()],
     authorizationServer: authorizationServerUrl,
     async verify(token) {

@@ -1,5 +1,5 @@
 /** MCP paths (DESIGN 2). One grammar, no decoding: what is not exactly this is no MCP path and reaches nothing. */
-import { reservedSegments } from '#core/reserved.ts';
+import { reservedSegments } from './reserved.ts';
 
 export interface McpPath {
   /** As written in the URL; undefined: the caller's own organization. */

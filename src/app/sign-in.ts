@@ -1,0 +1,58 @@
+/** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
+import type { FastifyPluginAsync } from 'fastify';
+import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { Config } from '#config/load.ts';
+import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
+import { openSealer } from '#core/sealer.ts';
+import type { ChangeFeed } from '#db/change-feed.ts';
+import type { Egress } from '#http/egress.ts';
+import type { RootLog } from '#http/log.ts';
+import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import type { Closers } from './closers.ts';
+import { openConfiguredProviders } from './identities.ts';
+import type { Storage } from './storage.ts';
+
+export interface SignInDeps {
+  readonly storage: Storage;
+  readonly egress: Egress;
+  readonly feed: ChangeFeed;
+  /** As clients know the gateway, no trailing slash. */
+  readonly baseUrl: string;
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly closers: Closers;
+}
+
+export interface SignIn {
+  readonly identities: Identities;
+  readonly plugins: readonly FastifyPluginAsync[];
+}
+
+export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
+  const { storage, baseUrl, closers } = deps;
+  const configured = await openConfiguredProviders(config, deps);
+  const brokers = configured.filter((provider) => provider.mode === 'broker');
+  const server =
+    brokers.length === 0
+      ? undefined
+      : await openAuthorizationServer({
+          issuer: baseUrl,
+          settings: config.oauth,
+          db: storage.db,
+          sealer: openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal')),
+          cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
+          clock: deps.clock,
+          log: deps.log,
+          feed: deps.feed,
+          fetch: deps.egress.fetch,
+        });
+  // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
+  const accepted = configured.filter((provider) => provider.mode !== 'broker');
+  const identities = openIdentities(server ? [server.tokens, ...accepted] : accepted);
+  closers.add('identity providers', async () => {
+    await Promise.all(configured.map((provider) => provider.close()));
+  });
+  if (server) closers.add('authorization server', () => server.close());
+  return { identities, plugins: server ? [server.plugin] : [] };
+}

@@ -1,0 +1,28 @@
+/** What the authorization server is told; config/schema.ts has the defaults. */
+export interface OauthSettings {
+  readonly signingAlgorithm: 'RS256' | 'ES256';
+  readonly accessTokenSeconds: number;
+  readonly refreshTokenSeconds: number;
+  /** A registered client's lifetime after it was used for a sign-in; 0: for ever. Others live for a day. */
+  readonly clientSeconds: number;
+  /** How long a browser stays signed in here: idle, and at most. */
+  readonly sessionIdleSeconds: number;
+  readonly sessionMaxSeconds: number;
+  readonly registration: {
+    readonly enabled: boolean;
+    readonly perAddressPerHour: number;
+    /** Clients that nobody completed a sign-in through, all together: beyond it registration answers 429. */
+    readonly pending: number;
+  };
+  readonly clientMetadataDocuments: boolean;
+  /** Resources behind another proxy that asks `/verify` (RFC 8707 resource URLs, no trailing slash). */
+  readonly resources: readonly string[];
+  /** Issuers whose ID-JAGs (identity assertions) are accepted for users of one organization. */
+  readonly assertionIssuers: readonly {
+    readonly issuer: string;
+    readonly jwksUrl?: string | undefined;
+    readonly organization: string;
+    /** Of the identity provider whose subjects the assertions name. */
+    readonly identityProvider: string;
+  }[];
+}

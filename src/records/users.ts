@@ -1,0 +1,183 @@
+/** People: one row each, and the identities (identity provider, subject) that are them. E-mail addresses identify nobody. */
+import { type Selectable, sql } from 'kysely';
+import { asOrgId, type OrgId } from '#core/ids.ts';
+import type { UsersTable } from '#db/schema.ts';
+import type { PlatformScope } from '#db/scope.ts';
+import { parseRoles } from './columns.ts';
+
+export interface User {
+  readonly id: string;
+  /** `sub` of the tokens issued here. */
+  readonly subject: string;
+  readonly email: string | undefined;
+  readonly emailVerified: boolean;
+  readonly name: string | undefined;
+  readonly username: string | undefined;
+  readonly active: boolean;
+}
+
+export interface Identity {
+  /** The identity provider's name in the configuration. */
+  readonly provider: string;
+  readonly subject: string;
+}
+
+export interface SeenIdentity extends Identity {
+  readonly email?: string | undefined;
+  readonly emailVerified?: boolean | undefined;
+  readonly name?: string | undefined;
+  readonly username?: string | undefined;
+}
+
+export interface MemberRow {
+  readonly org: OrgId;
+  readonly roles: readonly string[];
+  readonly groups: readonly string[];
+}
+
+type UserRow = Selectable<UsersTable>;
+
+/**
+ * The user of this identity, made at their first sign-in; what the identity provider says of them is renewed. Their
+ * subject is the identity's own where no other user has it, else prefixed with the identity provider's name.
+ * Two first sign-ins at once make one user.
+ */
+export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, nowMs: number): Promise<User> {
+  const { tx } = scope;
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`gateway.identity ${seen.provider} ${seen.subject}`}, 0))`.execute(
+    tx,
+  );
+  const profile = {
+    email: seen.email ?? null,
+    email_verified: seen.emailVerified ?? false,
+    name: seen.name ?? null,
+    username: seen.username ?? null,
+    last_sign_in_at: new Date(nowMs),
+  };
+  const known = await tx
+    .updateTable('identities')
+    .set({ last_sign_in_at: new Date(nowMs) })
+    .where('identity_provider', '=', seen.provider)
+    .where('subject', '=', seen.subject)
+    .returning('user_id')
+    .executeTakeFirst();
+  if (known) {
+    const row = await tx
+      .updateTable('users')
+      .set({ ...profile, updated_at: new Date(nowMs) })
+      .where('id', '=', known.user_id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    return asUser(row);
+  }
+  const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
+  const subject = taken ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const row = await tx
+    .insertInto('users')
+    .values({ subject, ...profile })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await tx
+    .insertInto('identities')
+    .values({
+      identity_provider: seen.provider,
+      subject: seen.subject,
+      user_id: row.id,
+      last_sign_in_at: new Date(nowMs),
+    })
+    .execute();
+  return asUser(row);
+}
+
+export async function findUser(
+  { tx }: PlatformScope,
+  by: { readonly column: 'id' | 'subject'; readonly value: string },
+): Promise<User | undefined> {
+  const row = await tx
+    .selectFrom('users')
+    .selectAll()
+    .where(by.column === 'id' ? sql<string>`id::text` : 'subject', '=', by.value)
+    .executeTakeFirst();
+  return row && asUser(row);
+}
+
+export async function listIdentities({ tx }: PlatformScope, userId: string): Promise<readonly Identity[]> {
+  const rows = await tx
+    .selectFrom('identities')
+    .select(['identity_provider', 'subject'])
+    .where('user_id', '=', userId)
+    .execute();
+  return rows.map((row) => ({ provider: row.identity_provider, subject: row.subject }));
+}
+
+/** Memberships in organizations that still exist. */
+export async function listMemberships({ tx }: PlatformScope, userId: string): Promise<readonly MemberRow[]> {
+  const rows = await tx
+    .selectFrom('members as m')
+    .innerJoin('organizations as o', 'o.id', 'm.org_id')
+    .select(['m.org_id', 'm.roles', 'm.groups'])
+    .where('m.user_id', '=', userId)
+    .where('o.deleted_at', 'is', null)
+    .orderBy('m.org_id')
+    .execute();
+  return rows.map((row) => ({
+    org: asOrgId(row.org_id),
+    roles: parseRoles(row.roles),
+    groups: parseRoles(row.groups),
+  }));
+}
+
+/** What one identity provider says of a user's memberships, all of it: what it no longer says is removed, what others say stays. */
+export async function setMemberships(
+  { tx }: PlatformScope,
+  {
+    userId,
+    provider,
+    memberships,
+  }: { readonly userId: string; readonly provider: string; readonly memberships: readonly MemberRow[] },
+): Promise<void> {
+  const orgs = memberships.map((membership) => membership.org);
+  await tx
+    .deleteFrom('members')
+    .where('user_id', '=', userId)
+    .where('identity_provider', '=', provider)
+    .$if(orgs.length > 0, (query) => query.where('org_id', 'not in', orgs))
+    .execute();
+  for (const { org, roles, groups } of memberships) {
+    const values = { roles: JSON.stringify(roles), groups: JSON.stringify(groups) };
+    await tx
+      .insertInto('members')
+      .values({ org_id: org, user_id: userId, identity_provider: provider, ...values })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['org_id', 'user_id'])
+          .doUpdateSet({ ...values, updated_at: sql<Date>`now()` })
+          .where('members.identity_provider', '=', provider),
+      )
+      .execute();
+  }
+}
+
+/** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */
+export async function setUserActive(
+  { tx }: PlatformScope,
+  { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
+): Promise<void> {
+  await tx
+    .updateTable('users')
+    .set({ deactivated_at: active ? null : new Date(nowMs), updated_at: new Date(nowMs) })
+    .where('id', '=', userId)
+    .execute();
+}
+
+function asUser(row: UserRow): User {
+  return {
+    id: row.id,
+    subject: row.subject,
+    email: row.email ?? undefined,
+    emailVerified: row.email_verified,
+    name: row.name ?? undefined,
+    username: row.username ?? undefined,
+    active: row.deactivated_at === null,
+  };
+}

@@ -1,5 +1,6 @@
 import { adapterRegistry } from '#core/adapter.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
+import { localAdapter } from './local/local.ts';
 import { oidcAdapter } from './oidc/oidc.ts';
 import { sharedSecretAdapter } from './shared-secret/shared-secret.ts';
 import { workosAdapter } from './workos/workos.ts';
@@ -8,4 +9,5 @@ export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>(
   workosAdapter,
   oidcAdapter,
   sharedSecretAdapter,
+  localAdapter,
 ]);

@@ -1,6 +1,6 @@
 /** The configured identity providers, and the way out to them. */
 import type { Identities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { IdentityProvider, LocalAccountStore } from '#adapters/identity/identity.ts';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -31,11 +31,16 @@ function textsOf(value: unknown): readonly string[] {
 
 export async function openConfiguredProviders(
   config: Config,
-  deps: { readonly egress: Egress; readonly clock: Clock; readonly log: RootLog },
+  deps: {
+    readonly egress: Egress;
+    readonly clock: Clock;
+    readonly log: RootLog;
+    readonly accounts?: LocalAccountStore;
+  },
 ): Promise<readonly IdentityProvider[]> {
-  const { egress, clock, log } = deps;
+  const { egress, clock, log, accounts } = deps;
   const opening = config.identity.map((entry) =>
-    identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log }),
+    identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log, ...(accounts && { accounts }) }),
   );
   const providers = await Promise.all(opening);
   const names = providers.map((provider) => provider.name);

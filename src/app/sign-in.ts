@@ -6,11 +6,14 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
+import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
 
 export interface SignInDeps {
@@ -31,7 +34,9 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const sealer = openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal'));
+  const accounts = await openLocalAccounts(storage.db, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, accounts });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const server =
     brokers.length === 0
@@ -40,7 +45,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           issuer: baseUrl,
           settings: config.oauth,
           db: storage.db,
-          sealer: openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal')),
+          sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
           clock: deps.clock,
           log: deps.log,
@@ -54,5 +59,18 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server ? [server.plugin] : [] };
+  if (!server) return { identities, plugins: [] };
+  const pages = interactionPlugin({
+    provider: server.provider,
+    issuer: baseUrl,
+    providers: brokers,
+    rules: { baseUrl, external: config.oauth.resources },
+    db: storage.db,
+    sealer,
+    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
+    readAddress: addressReader(config.http.trustedProxies),
+    clock: deps.clock,
+    log: deps.log,
+  });
+  return { identities, plugins: [server.plugin, pages] };
 }

@@ -15,6 +15,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
 import { findUser } from '#records/users.ts';
+import { pageConfiguration } from './interaction/configuration.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { digestOf, openRecordStore } from './record-store.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
@@ -97,6 +98,7 @@ function configuration(
   rules: ResourceRules,
   keys: readonly { readonly jwk: object }[],
 ): Configuration {
+  const pages = pageConfiguration({ db, issuer });
   return {
     adapter: openRecordStore(db, clock),
     jwks: { keys: keys.map((key) => key.jwk) },
@@ -110,7 +112,8 @@ function configuration(
     expiresWithSession: async () => false,
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     allowOmittingSingleRegisteredRedirectUri: false,
-    cookies: { keys: [...cookieKeys] },
+    cookies: { keys: [...cookieKeys], names: pages.cookieNames },
+    renderError: pages.renderError,
     clientDefaults: {
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
@@ -165,7 +168,7 @@ function configuration(
         claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
       };
     },
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
+    interactions: pages.interactions,
   };
 }
 
@@ -186,6 +189,9 @@ const discovery = ['/.well-known/oauth-authorization-server', '/.well-known/open
 const mounted = [
   ...Object.values(paths),
   `${paths.authorization}/:uid`,
+  `${paths.code_verification}/:uid`,
+  `${paths.end_session}/confirm`,
+  `${paths.end_session}/success`,
   `${paths.registration}/:clientId`,
   ...discovery,
 ];

@@ -138,5 +138,5 @@ export interface LocalAccountStore {
     | undefined
   >;
   /** Counts an attempt. Throws `rate_limited` once there were too many under this key. */
-  takeAttempt(key: string): Promise<void>;
+  takeAttempt(kind: 'account' | 'address', key: string): Promise<void>;
 }

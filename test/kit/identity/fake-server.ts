@@ -15,6 +15,7 @@ export interface RecordedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
+  readonly body: string;
 }
 
 export interface FakeReply {
@@ -48,13 +49,15 @@ export async function startFakeServer({ port = 0, answer }: FakeServerOptions): 
   const sockets = new Set<Socket>();
 
   const server = createServer(async (incoming, response) => {
-    incoming.resume();
+    let body = '';
+    for await (const chunk of incoming.setEncoding('utf8')) body += chunk;
     const url = new URL(incoming.url ?? '/', 'http://fake');
     const request = {
       method: incoming.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
+      body,
     };
     requests.push(request);
     const fault = [...faults].find(([part]) => request.path.includes(part))?.[1];

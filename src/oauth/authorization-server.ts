@@ -34,9 +34,12 @@ export interface AuthorizationServerDeps {
   readonly feed: ChangeFeed;
   /** For client metadata documents and issuers' keys: guarded. */
   readonly fetch: typeof globalThis.fetch;
+  /** Who signs people in. */
+  readonly brokers: readonly IdentityProvider[];
 }
 
 export interface AuthorizationServer {
+  /** The one in charge now: another one after the signing keys changed, so it is not to be kept. */
   readonly provider: Provider;
   /** Our own tokens, to be accepted like any identity provider's. */
   readonly tokens: IdentityProvider;
@@ -61,12 +64,20 @@ export const paths = {
 export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
 
+/**
+ * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
+ * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
+ */
+type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
+const extensions: readonly Extension[] = [];
+
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
   const { issuer, db, clock, settings } = deps;
   const keys = await openSigningKeys(db, deps.sealer, settings.signingAlgorithm);
   const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
   const provider = new Provider(issuer, configuration(deps, rules, keys));
   provider.proxy = true;
+  for (const extend of extensions) extend(provider, deps);
   const tokens = openOwnTokens({
     issuer,
     db,
@@ -87,7 +98,14 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     shadowOf,
     isOurResource: (audience) => parseResource(audience, rules) !== undefined,
   });
-  return { provider, tokens, plugin: mount(provider, issuer), close: async () => undefined };
+  return {
+    get provider() {
+      return provider;
+    },
+    tokens,
+    plugin: mount(provider, issuer),
+    close: async () => undefined,
+  };
 }
 
 export const shadowOf = (jti: string): string => digestOf(`jwt.${jti}`);

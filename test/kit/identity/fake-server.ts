@@ -15,7 +15,21 @@ export interface RecordedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
+  /** As sent, at most 1 MiB of it. */
   readonly body: string;
+}
+
+/** Fields of a form or of a JSON object, whichever the request was sent with; values that aren't text are left out. */
+export function fieldsOf({ body, headers }: RecordedRequest): Readonly<Record<string, string>> {
+  if (!headers['content-type']?.startsWith('application/json')) return Object.fromEntries(new URLSearchParams(body));
+  const parsed: unknown = JSON.parse(body);
+  const entries = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+/** What a browser is sent on with. */
+export function redirectTo(location: string): FakeReply {
+  return { status: 302, body: {}, headers: { location } };
 }
 
 export interface FakeReply {
@@ -43,21 +57,21 @@ export interface FakeServerOptions {
   answer(request: RecordedRequest): FakeReply | undefined | Promise<FakeReply | undefined>;
 }
 
+const maxBodyBytes = 1024 * 1024;
+
 export async function startFakeServer({ port = 0, answer }: FakeServerOptions): Promise<FakeServer> {
   const requests: RecordedRequest[] = [];
   const faults = new Map<string, Fault>();
   const sockets = new Set<Socket>();
 
   const server = createServer(async (incoming, response) => {
-    let body = '';
-    for await (const chunk of incoming.setEncoding('utf8')) body += chunk;
     const url = new URL(incoming.url ?? '/', 'http://fake');
     const request = {
       method: incoming.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
-      body,
+      body: await readBody(incoming),
     };
     requests.push(request);
     const fault = [...faults].find(([part]) => request.path.includes(part))?.[1];
@@ -86,6 +100,22 @@ export async function startFakeServer({ port = 0, answer }: FakeServerOptions): 
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // A client that hangs up while sending is remembered with what had come.
+  await new Promise<void>((resolve) => {
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBodyBytes) chunks.push(chunk);
+    });
+    incoming.on('close', resolve);
+    incoming.on('end', resolve);
+    incoming.on('error', () => resolve());
+  });
+  return Buffer.concat(chunks).toString();
 }
 
 function send(response: ServerResponse, { status, body, headers }: FakeReply): void {

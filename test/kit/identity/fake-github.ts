@@ -32,6 +32,8 @@ export interface FakeGithub extends FakeServer {
   readonly baseUrl: string;
   /** What the product's environment needs, besides egress to 127.0.0.1. */
   readonly env: Readonly<Record<string, string>>;
+  /** Every token that was given out. */
+  issued(): readonly string[];
   /** From now on they are who signs in. */
   setUser(user: FakeGithubUser): void;
   /** From now on sign-in comes back with this error; undefined: approved again. */
@@ -98,6 +100,7 @@ export async function startFakeGithub(options: FakeGithubOptions = {}): Promise<
     clientSecret,
     baseUrl,
     env: { GITHUB_CLIENT_ID: clientId, GITHUB_CLIENT_SECRET: clientSecret, GITHUB_BASE_URL: baseUrl },
+    issued: () => [...state.tokens.keys()],
     setUser(user) {
       state.user = user;
     },

@@ -29,7 +29,7 @@ export interface GithubApi {
   listGroups(token: string): Promise<readonly string[]>;
 }
 
-const timeoutMs = 5000;
+const timeoutMs = 3000;
 const maxBytes = 512 * 1024;
 /** Of 100 entries. */
 const maxPages = 20;

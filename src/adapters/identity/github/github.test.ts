@@ -1,9 +1,11 @@
 import { expect, test } from 'vitest';
+import { describeRedirectSignIn } from '#adapters/identity/redirect-sign-in.contract.ts';
 import type { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { openEgress } from '#http/egress.ts';
 import { type FakeGithubOptions, startFakeGithub } from '#kit/identity/fake-github.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
+import { recordingLog } from '#kit/identity/recording-log.ts';
 import { githubAdapter } from './github.ts';
 
 const request = { redirectUri: 'https://gateway.test/callback', state: 'state-of-the-browser' };
@@ -42,6 +44,33 @@ async function open(config: object = { allowedUsers: ['*'] }, options: FakeGithu
     },
   };
 }
+
+describeRedirectSignIn('github', async () => {
+  const log = recordingLog();
+  const fake = await startFakeGithub();
+  const egress = openEgress({ allow: ['127.0.0.1'] });
+  const { baseUrl, clientId, clientSecret } = fake;
+  const settings = githubAdapter.config.parse({ baseUrl, clientId, clientSecret, allowedUsers: ['*'], groups: true });
+  const { signIn } = await githubAdapter.open(settings, { fetch: egress.fetch, clock: manualClock(), log });
+  if (signIn?.method !== 'redirect') throw new Error('no sign-in');
+  return {
+    signIn,
+    visit(url, answer) {
+      fake.deny(answer === 'deny' ? 'access_denied' : undefined);
+      return fake.visit(url);
+    },
+    expected: { subject: '583231', username: 'octocat', email: 'octocat@github.com', emailVerified: true },
+    changeEmail: (email) => fake.setUser({ ...octocat, emails: [{ email, primary: true, verified: true }] }),
+    breakTokens: (fault) => fake.break(fault, '/access_token'),
+    secrets: () => [clientSecret, ...fake.issued()],
+    logged: log.text,
+    hints: { loginHint: 'login' },
+    async close() {
+      await egress.close();
+      await fake.close();
+    },
+  };
+});
 
 const codeOf = (work: Promise<unknown>) =>
   work.then(

@@ -1,4 +1,5 @@
 import { adapterRegistry } from '#core/adapter.ts';
+import { githubAdapter } from './github/github.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
 import { localAdapter } from './local/local.ts';
 import { oidcAdapter } from './oidc/oidc.ts';
@@ -8,6 +9,7 @@ import { workosAdapter } from './workos/workos.ts';
 export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>([
   workosAdapter,
   oidcAdapter,
+  githubAdapter,
   sharedSecretAdapter,
   localAdapter,
 ]);

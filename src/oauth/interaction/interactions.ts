@@ -15,7 +15,8 @@ import { organizationHint, type ProvisionDeps, provision } from './provision.ts'
 import type { NoticeKey } from './texts.ts';
 
 export interface InteractionsDeps extends ProvisionDeps {
-  readonly provider: Provider;
+  /** Its provider is another one after each change of the signing keys. */
+  readonly server: { readonly provider: Provider };
   /** No trailing slash. */
   readonly issuer: string;
   /** Those in broker mode. */
@@ -71,7 +72,7 @@ export interface Interactions {
 }
 
 export function openInteractions(deps: InteractionsDeps): Interactions {
-  const { provider, issuer, sealer, db, log } = deps;
+  const { server, issuer, sealer, db, log } = deps;
   const attempts = openAttempts({ ...deps, secure: issuer.startsWith('https:') });
   const onwardPlace = (uid: string) => `interaction-next:${uid}`;
 
@@ -89,7 +90,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
 
   async function grant({ interaction, asked }: Loaded, user: User): Promise<string> {
     const { prompt, lastSubmission } = interaction;
-    const grantId = await saveGrant(provider, interaction, user.subject);
+    const grantId = await saveGrant(server.provider, interaction, user.subject);
     const consent = consentOf(asked, user.id);
     if (consent) await withPlatform(db, (scope) => putConsent(scope, consent));
     const { clientId } = asked.client;
@@ -110,7 +111,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       log.warn({ event: 'sign_in_refused', user: user.id }, 'sign-in: the account is deactivated');
       return deny({ interaction }, 'access_denied');
     }
-    const session = await provider.Session.get(provider.createContext(req, res));
+    const session = await server.provider.Session.get(server.provider.createContext(req, res));
     if (session.accountId !== undefined && session.accountId !== user.subject) await session.destroy();
     interaction.session = undefined;
     log.info({ event: 'sign_in', user: user.id, provider: entrant.provider.name }, 'sign-in: a person signed in');
@@ -150,9 +151,9 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
 
   return {
     async load(uid, req, res) {
-      const interaction = await provider.interactionDetails(req, res);
+      const interaction = await server.provider.interactionDetails(req, res);
       if (interaction.uid !== uid) throw new errors.SessionNotFound('another interaction');
-      const client = await provider.Client.find(String(interaction.params.client_id));
+      const client = await server.provider.Client.find(String(interaction.params.client_id));
       if (!client) throw new errors.InvalidClient('client is invalid', 'client not found');
       return { interaction, asked: askedBy(client, interaction.params) };
     },
@@ -178,7 +179,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     },
     deny,
     async signOut({ interaction }, req, res) {
-      const session = await provider.Session.get(provider.createContext(req, res));
+      const session = await server.provider.Session.get(server.provider.createContext(req, res));
       if (session.accountId !== undefined) await session.destroy();
       interaction.session = undefined;
       await interaction.persist();
@@ -201,7 +202,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       const taken = more.length === 0 && state !== '' ? await attempts.take(state, req.headers.cookie) : undefined;
       const { attempt, cookie } = taken ?? {};
       const cleared = cookie === undefined ? {} : { cookie };
-      const interaction = attempt && (await provider.Interaction.find(attempt.interaction));
+      const interaction = attempt && (await server.provider.Interaction.find(attempt.interaction));
       if (!attempt || !interaction) {
         const error = attempt ? 'expired' : 'invalid_state';
         log.warn({ event: 'callback_refused', reason: error }, 'sign-in: a callback was refused');
@@ -214,7 +215,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     sealOnward: (uid, url) => sealer.seal(onwardPlace(uid), url),
     openOnward: (uid, sealed) => sealer.open(onwardPlace(uid), sealed),
     isCode: async (text) =>
-      /^[A-Za-z0-9_-]{20,128}$/.test(text) && (await provider.AuthorizationCode.find(text))?.isValid === true,
+      /^[A-Za-z0-9_-]{20,128}$/.test(text) && (await server.provider.AuthorizationCode.find(text))?.isValid === true,
   };
 }
 

@@ -23,6 +23,8 @@ import { checkState, closedEdges } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { interactionSettings } from './interaction/configuration.ts';
+import { pageEdges } from './interaction/edges.ts';
+import { devicePages, signOutPages } from './interaction/library-pages.ts';
 import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
@@ -71,7 +73,7 @@ const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
@@ -179,7 +181,8 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
-      deviceFlow: { enabled: true },
+      deviceFlow: { enabled: true, ...devicePages },
+      rpInitiatedLogout: { enabled: true, ...signOutPages },
       introspection: { enabled: true },
       revocation: { enabled: true },
       dPoP: { enabled: true },

@@ -7,24 +7,15 @@ export interface FormGuard {
   /** Of the page's form; `cookie` is to be set where the browser has none yet. */
   issue(headers: IncomingHttpHeaders, interaction: string): { readonly csrf: string; readonly cookie?: string };
   isGood(headers: IncomingHttpHeaders, interaction: string, csrf: string | undefined): boolean;
-  /** False where the browser says that another site sent this. */
-  isFromHere(headers: IncomingHttpHeaders): boolean;
 }
 
 /** `key`: 32 bytes of their own. */
 export function openFormGuard(key: Uint8Array, issuer: string): FormGuard {
-  const { origin, protocol } = new URL(issuer);
-  const secure = protocol === 'https:';
+  const secure = issuer.startsWith('https:');
   const name = secure ? '__Host-gw_b' : 'gw_b';
   const tokenOf = (browser: string, interaction: string) =>
     createHmac('sha256', key).update(`${browser} ${interaction}`).digest();
-  function isFromHere(headers: IncomingHttpHeaders): boolean {
-    const site = headers['sec-fetch-site'];
-    if (site !== undefined && site !== 'same-origin') return false;
-    return headers.origin === undefined || headers.origin === origin;
-  }
   return {
-    isFromHere,
     issue(headers, interaction) {
       const known = readCookie(headers.cookie, name);
       const browser = known ?? randomBytes(32).toString('base64url');
@@ -33,10 +24,17 @@ export function openFormGuard(key: Uint8Array, issuer: string): FormGuard {
     },
     isGood(headers, interaction, csrf) {
       const browser = readCookie(headers.cookie, name);
-      if (browser === undefined || csrf === undefined || !isFromHere(headers)) return false;
+      if (browser === undefined || csrf === undefined || !isFromHere(headers, issuer)) return false;
       const given = Buffer.from(csrf, 'base64url');
       const expected = tokenOf(browser, interaction);
       return given.length === expected.length && timingSafeEqual(given, expected);
     },
   };
+}
+
+/** False where the browser says that another site sent this (Fetch metadata, Origin). */
+export function isFromHere(headers: IncomingHttpHeaders, issuer: string): boolean {
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined && site !== 'same-origin') return false;
+  return headers.origin === undefined || headers.origin === new URL(issuer).origin;
 }

@@ -65,16 +65,13 @@ export interface Interactions {
   ): Promise<{ readonly outcome: Outcome; readonly cookie?: string }>;
   /** After a password was right. */
   enter(loaded: Loaded, entrant: Entrant, req: IncomingMessage, res: ServerResponse): Promise<string>;
-  sealOnward(uid: string, url: string): string;
-  openOnward(uid: string, sealed: string): string | undefined;
   /** A code that was issued and not used yet. */
   isCode(text: string): Promise<boolean>;
 }
 
 export function openInteractions(deps: InteractionsDeps): Interactions {
-  const { server, issuer, sealer, db, log } = deps;
+  const { server, issuer, db, log } = deps;
   const attempts = openAttempts({ ...deps, secure: issuer.startsWith('https:') });
-  const onwardPlace = (uid: string) => `interaction-next:${uid}`;
 
   async function finishWith(interaction: Interaction, result: InteractionResults): Promise<string> {
     interaction.result = result;
@@ -212,8 +209,6 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       return { outcome: { onward }, ...cleared };
     },
     enter: (loaded, entrant, req, res) => enter(loaded, { ...entrant, approval: approvalOf(loaded.asked) }, req, res),
-    sealOnward: (uid, url) => sealer.seal(onwardPlace(uid), url),
-    openOnward: (uid, sealed) => sealer.open(onwardPlace(uid), sealed),
     isCode: async (text) =>
       /^[A-Za-z0-9_-]{20,128}$/.test(text) && (await server.provider.AuthorizationCode.find(text))?.isValid === true,
   };

@@ -12,6 +12,7 @@ import { consentPage } from './consent-page.ts';
 import { type FormGuard, openFormGuard } from './form-guard.ts';
 import { type Interactions, type InteractionsDeps, type Loaded, openInteractions } from './interactions.ts';
 import { codePage, donePage, noticePage, onwardPage } from './notice-page.ts';
+import { onwardLink, openOnward } from './onward.ts';
 import { isNoticeKey, type NoticeKey, notices, type Problem, problems } from './texts.ts';
 
 export interface InteractionPluginDeps extends InteractionsDeps {
@@ -74,11 +75,10 @@ function addConsent(app: FastifyInstance, deps: ConsentDeps): void {
     const place = `${issuer}/interaction/${uid}`;
     if (answer.problem) return redirect(reply, `${place}?problem=${answer.problem}`);
     if (answer.onward === undefined) return redirect(reply, place);
-    return redirect(reply, `${place}/next?to=${interactions.sealOnward(uid, answer.onward)}`);
+    return redirect(reply, onwardLink(deps, uid, answer.onward));
   });
   app.get<Uid>('/interaction/:uid/next', async (request, reply) => {
-    const { to } = request.query;
-    const url = typeof to === 'string' ? interactions.openOnward(request.params.uid, to) : undefined;
+    const url = openOnward(deps.sealer, request.params.uid, request.query.to);
     return url === undefined ? sendNotice(reply, 'invalid_request') : send(reply, 200, onwardPage(url));
   });
 }

@@ -75,6 +75,12 @@ export function openOwnTokens(deps: OwnTokensDeps): IdentityProvider {
         return found && { roles: found.roles };
       });
     },
+    async organizations(subject) {
+      return withPlatform(db, async (scope) => {
+        const user = await findUser(scope, { column: 'subject', value: subject });
+        return user?.active ? (await listMemberships(scope, user.id)).map(({ org }) => org) : [];
+      });
+    },
     close: async () => undefined,
   };
 }

@@ -136,6 +136,12 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
   return provider;
 }
 
+const claimsByScope = {
+  openid: ['sub'],
+  profile: ['name', 'preferred_username'],
+  email: ['email', 'email_verified'],
+} as const;
+
 interface Parts {
   readonly rules: ResourceRules;
   readonly members: Members;
@@ -152,11 +158,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
     routes: paths,
     responseTypes: ['code'],
     scopes,
-    claims: {
-      openid: ['sub'],
-      profile: ['name', 'preferred_username'],
-      email: ['email', 'email_verified'],
-    },
+    claims: claimsByScope,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     pkce: { required: () => true },
     rotateRefreshToken: true,

@@ -136,10 +136,10 @@ function passwordForm(page: ConsentPage, { name, title }: SignInChoice): string 
     `<label for="${id}">${label}</label>\n<input id="${id}" name="${id}" required maxlength="256"${invalid} ${rest}>`;
   return form(
     page,
-    `<fieldset aria-label="${escapeHtml(title)}">
+    `<div role="group" aria-label="${escapeHtml(title)}">
 ${field('username', 'Username', 'autocomplete="username" autocapitalize="none" spellcheck="false"')}
 ${field('password', 'Password', 'type="password" autocomplete="current-password"')}
 <button class="main" type="submit" name="with" value="${escapeHtml(name)}">Sign in and allow</button>
-</fieldset>`,
+</div>`,
   );
 }

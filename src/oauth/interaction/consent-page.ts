@@ -49,7 +49,7 @@ function facts({ asked, rules }: ConsentPage): string {
   const may = describeScopes(asked.scopes);
   const from = clientHost(asked.client.clientId);
   const rows: readonly (readonly [string, string])[] = [
-    ['Your answer goes to', `<bdi>${escapeHtml(destination(asked))}</bdi>`],
+    ['Access goes to', `<bdi>${escapeHtml(destination(asked))}</bdi>`],
     ...(from === undefined ? [] : [['Described at', `<bdi>${escapeHtml(from)}</bdi>`] as const]),
     ['It would reach', reaches.map((line) => `<bdi>${escapeHtml(line)}</bdi>`).join('<br>')],
     ...(may.length === 0 ? [] : [['It could', list(may)] as const]),

@@ -7,16 +7,19 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
 import type { JWTPayload } from 'jose';
 import Provider, { type AccessToken, type ClientCredentials, type Configuration, errors } from 'oidc-provider';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
 import { findUser } from '#records/users.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { digestOf, openRecordStore } from './record-store.ts';
+import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys } from './signing-keys.ts';
@@ -34,6 +37,8 @@ export interface AuthorizationServerDeps {
   readonly feed: ChangeFeed;
   /** For client metadata documents and issuers' keys: guarded. */
   readonly fetch: typeof globalThis.fetch;
+  readonly limiter: Limiter;
+  readonly readAddress: AddressReader;
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
 }
@@ -63,6 +68,7 @@ export const paths = {
 
 export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
+const scopes = [...identityScopes, ...mcpScopes];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
@@ -75,8 +81,15 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
   const { issuer, db, clock, settings } = deps;
   const keys = await openSigningKeys(db, deps.sealer, settings.signingAlgorithm);
   const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
-  const provider = new Provider(issuer, configuration(deps, rules, keys));
+  const clients = openClients({
+    ...deps,
+    scopes: new Set(scopes),
+    path: paths.registration,
+    provider: () => provider,
+  });
+  const provider = new Provider(issuer, configuration(deps, { rules, keys, clients }));
   provider.proxy = true;
+  clients.extend(provider);
   for (const extend of extensions) extend(provider, deps);
   const tokens = openOwnTokens({
     issuer,
@@ -103,24 +116,34 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       return provider;
     },
     tokens,
-    plugin: mount(provider, issuer),
+    plugin: async (app) => {
+      await app.register(clients.plugin);
+      await app.register(mount(provider, issuer));
+    },
     close: async () => undefined,
   };
 }
 
 export const shadowOf = (jti: string): string => digestOf(`jwt.${jti}`);
 
+interface Parts {
+  readonly rules: ResourceRules;
+  readonly keys: readonly { readonly jwk: object }[];
+  readonly clients: Clients;
+}
+
 function configuration(
-  { settings, db, clock, cookieKeys, issuer }: AuthorizationServerDeps,
-  rules: ResourceRules,
-  keys: readonly { readonly jwk: object }[],
+  { settings, db, clock, cookieKeys, issuer, fetch }: AuthorizationServerDeps,
+  { rules, keys, clients }: Parts,
 ): Configuration {
+  const records = openRecordStore(db, clock);
   return {
-    adapter: openRecordStore(db, clock),
+    adapter: (model: string) => (model === 'Client' ? clients.adapter : records(model)),
+    fetch: (input, init) => fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
-    scopes: [...identityScopes, ...mcpScopes],
+    scopes,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -155,8 +178,13 @@ function configuration(
       revocation: { enabled: true },
       dPoP: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
+      // For the metadata only: registration/ answers, and resolves documents.
       registration: { enabled: settings.registration.enabled, initialAccessToken: false },
-      registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
+      clientIdMetadataDocument: {
+        enabled: settings.clientMetadataDocuments,
+        ack: 'draft-02',
+        allowFetch: () => false,
+      },
       resourceIndicators: {
         enabled: true,
         useGrantedResource: async () => true,
@@ -164,7 +192,7 @@ function configuration(
         getResourceServerInfo: async (_ctx, resource) => {
           if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
           return {
-            scope: [...identityScopes, ...mcpScopes].join(' '),
+            scope: scopes.join(' '),
             audience: resource,
             accessTokenFormat: 'jwt',
             accessTokenTTL: settings.accessTokenSeconds,
@@ -202,9 +230,8 @@ async function keepShadow(db: Db, token: AccessToken | ClientCredentials, payloa
 
 const discovery = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'];
 const mounted = [
-  ...Object.values(paths),
+  ...Object.values(paths).filter((path) => path !== paths.registration),
   `${paths.authorization}/:uid`,
-  `${paths.registration}/:clientId`,
   ...discovery,
 ];
 

@@ -42,7 +42,7 @@ export type ClientMetadata = Omit<z.output<typeof stated>, 'redirect_uris' | 'gr
 
 export interface MetadataRules {
   /** All the server knows. */
-  readonly scopes: ReadonlySet<string>;
+  readonly scopes: readonly string[];
   /** Where the client names none: RFC 7591 2 for a registration, nothing secret for a document. */
   readonly defaultAuthMethod: 'client_secret_basic' | 'none';
 }
@@ -112,8 +112,8 @@ function responseTypes(given: readonly string[] | undefined, redirects: boolean)
   return invalid('response_types must include code');
 }
 
-function knownScopes(given: string | undefined, known: ReadonlySet<string>): string {
-  const kept = (given ?? '').split(/\s+/).filter((scope) => known.has(scope));
+function knownScopes(given: string | undefined, known: readonly string[]): string {
+  const kept = (given ?? '').split(/\s+/).filter((scope) => known.includes(scope));
   return kept.length > 0 ? [...new Set(kept)].join(' ') : defaultScope;
 }
 

@@ -24,7 +24,7 @@ export interface RegistrationDeps {
   readonly log: Log;
   readonly limiter: Limiter;
   readonly readAddress: AddressReader;
-  readonly scopes: ReadonlySet<string>;
+  readonly scopes: readonly string[];
   /** Absolute, of the management endpoint of a client. */
   readonly managementUrl: (clientId: string) => string;
   /** The library's opinion. Throws its InvalidClientMetadata. */

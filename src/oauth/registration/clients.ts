@@ -1,8 +1,14 @@
 /** OAuth clients for the authorization server: where the library finds them, where they register, what becomes of them. */
 import type { FastifyPluginAsync } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import Provider, { type Adapter, type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
+import Provider, {
+  type Adapter,
+  type ClientMetadata,
+  type Configuration,
+  type KoaContextWithOIDC,
+} from 'oidc-provider';
 import { addressKey } from '#http/client-address.ts';
+import { paths } from '#oauth/mount.ts';
 import { markClientSignedIn } from '#records/clients.ts';
 import { openClientDocuments } from './client-documents.ts';
 import type { RegistrationDeps } from './client-registry.ts';
@@ -14,15 +20,15 @@ export interface ClientsDeps extends Omit<RegistrationDeps, 'managementUrl' | 'v
   readonly settings: RegistrationDeps['settings'] & { readonly clientMetadataDocuments: boolean };
   /** Guarded. */
   readonly fetch: typeof globalThis.fetch;
-  /** Of the registration endpoint. */
-  readonly path: string;
   /** The provider in charge now. */
   readonly provider: () => Provider;
 }
 
 export interface Clients {
-  /** Of the library's model `Client`. */
-  readonly adapter: Adapter;
+  /** The library's storage, with ours for its model `Client`. */
+  over(open: (model: string) => Adapter): (model: string) => Adapter;
+  /** For what the library publishes: it neither registers clients nor fetches documents itself. */
+  readonly features: Pick<NonNullable<Configuration['features']>, 'registration' | 'clientIdMetadataDocument'>;
   readonly plugin: FastifyPluginAsync;
   /** For every provider that is built. */
   extend(provider: Provider): void;
@@ -30,14 +36,24 @@ export interface Clients {
 
 export function openClients(deps: ClientsDeps): Clients {
   const validate = (metadata: ClientMetadata) => deps.provider().Client.validate(metadata);
-  const documents = deps.settings.clientMetadataDocuments
+  const { settings } = deps;
+  const documents = settings.clientMetadataDocuments
     ? openClientDocuments({ ...deps, validate, askedBy: () => Provider.ctx && addressOf(Provider.ctx, deps) })
     : undefined;
-  const managementUrl = (id: string) => `${deps.issuer}${deps.path}/${id}`;
+  const managementUrl = (id: string) => `${deps.issuer}${paths.registration}/${id}`;
+  const store = openClientStore({ ...deps, documents });
   const keepSignedIn = signedInKeeper(deps);
   return {
-    adapter: openClientStore({ ...deps, documents }),
-    plugin: registrationPlugin(deps.path, { ...deps, validate, managementUrl }),
+    over: (open) => (model) => (model === 'Client' ? store : open(model)),
+    features: {
+      registration: { enabled: settings.registration.enabled, initialAccessToken: false },
+      clientIdMetadataDocument: {
+        enabled: settings.clientMetadataDocuments,
+        ack: 'draft-02',
+        allowFetch: () => false,
+      },
+    },
+    plugin: registrationPlugin(paths.registration, { ...deps, validate, managementUrl }),
     extend(provider) {
       // A code was given for an agreement, or tokens for a code: either way a person completed a sign-in.
       provider.on('authorization.success', (ctx) => keepSignedIn(ctx.oidc.client?.clientId));

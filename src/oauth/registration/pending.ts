@@ -52,13 +52,13 @@ export function openPendingRoom(deps: {
   };
 }
 
-/** Clients whose time is over, with all that was issued to them; in small transactions, at most 100,000 at a time. How many. */
+/** Clients whose time is over, with all that was issued to them; in small transactions, at most 20,000 at a time. How many. */
 export const sweepClients = (db: Db, nowMs: number): Promise<number> =>
   inBatches((limit) => removeExpiredClients(db, nowMs, limit));
 
 async function inBatches(remove: (limit: number) => Promise<number>): Promise<number> {
   let removed = 0;
-  for (let round = 0; round < 200; round++) {
+  for (let round = 0; round < 40; round++) {
     const gone = await remove(batch);
     removed += gone;
     if (gone < batch) break;

@@ -92,6 +92,8 @@ export interface IdentityProvider {
   readonly organization?: string;
   /** Every `iss` whose tokens this one verifies; empty: tokens without `iss` (shared secret). */
   readonly issuers: readonly string[];
+  /** What its tokens that aren't JWTs start with: they go to nobody else. */
+  readonly tokenPrefixes?: readonly string[];
   /** What RFC 9728 `authorization_servers` names for endpoints behind this identity provider. */
   readonly authorizationServer?: string;
   /** Throws GatehouseError `invalid_token` (bad in itself) or `identity_unavailable` (no keys to judge by: 503, never 401). */
@@ -101,6 +103,8 @@ export interface IdentityProvider {
    * Answers at most 60 s old, one request in flight per question. Throws `identity_unavailable`.
    */
   memberships?(subject: string, organizationExternalId: string): Promise<Membership | undefined>;
+  /** Organizations the subject is an active member of, named as `memberships` wants them. Throws `identity_unavailable`. */
+  organizations?(subject: string): Promise<readonly string[]>;
   /** What `memberships` wants an organization named by; its external id unless said. */
   readonly namesOrganizationsBy?: 'external-id' | 'id';
   /**

@@ -92,6 +92,8 @@ export interface IdentityProvider {
   readonly organization?: string;
   /** Every `iss` whose tokens this one verifies; empty: tokens without `iss` (shared secret). */
   readonly issuers: readonly string[];
+  /** What its tokens that aren't JWTs start with: they go to nobody else. */
+  readonly tokenPrefixes?: readonly string[];
   /** What RFC 9728 `authorization_servers` names for endpoints behind this identity provider. */
   readonly authorizationServer?: string;
   /** Throws GatehouseError `invalid_token` (bad in itself) or `identity_unavailable` (no keys to judge by: 503, never 401). */

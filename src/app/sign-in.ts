@@ -31,7 +31,7 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const server =
     brokers.length === 0

@@ -34,6 +34,7 @@ export function redirectTo(location: string): FakeReply {
 
 export interface FakeReply {
   readonly status: number;
+  /** Sent as JSON; a string as it is. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -120,7 +121,7 @@ async function readBody(incoming: IncomingMessage): Promise<string> {
 
 function send(response: ServerResponse, { status, body, headers }: FakeReply): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify(body));
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
 function fail(response: ServerResponse, fault: Exclude<Fault, 'slow'>, url: URL): void {

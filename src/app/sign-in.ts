@@ -33,7 +33,7 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());

@@ -4,6 +4,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
+  type Account,
   type CanBePromise,
   type Configuration,
   errors,
@@ -209,19 +210,21 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
         },
       },
     },
-    async findAccount(_ctx, sub) {
-      const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
-      if (!user?.active) return undefined;
-      const { email, emailVerified: email_verified, name, username } = user;
-      const account = {
-        accountId: sub,
-        claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
-      };
-      people.set(account, user);
-      return account;
-    },
+    findAccount: (_ctx, sub) => findAccount(db, people, sub),
     interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
   };
+}
+
+async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  if (!user?.active) return undefined;
+  const { email, emailVerified: email_verified, name, username } = user;
+  const account = {
+    accountId: sub,
+    claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
+  };
+  people.set(account, user);
+  return account;
 }
 
 /** `__Host-` and `__Secure-` (RFC 6265bis 4.1.3) need TLS: on loopback without it, their plain names. */

@@ -186,21 +186,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
       pushedAuthorizationRequests: { enabled: true },
       registration: { enabled: settings.registration.enabled, initialAccessToken: false },
       registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
-      resourceIndicators: {
-        enabled: true,
-        useGrantedResource: async () => true,
-        defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
-        getResourceServerInfo: async (_ctx, resource) => {
-          if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
-          return {
-            scope: scopes.join(' '),
-            audience: resource,
-            accessTokenFormat: 'jwt',
-            accessTokenTTL: settings.accessTokenSeconds,
-            jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
-          };
-        },
-      },
+      resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
     },
     formats: {
       customizers: {
@@ -212,6 +198,27 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
     },
     findAccount: (_ctx, sub) => findAccount(db, people, sub),
     interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
+  };
+}
+
+function resourceIndicators(
+  { issuer, settings }: AuthorizationServerDeps,
+  { rules, keys, scopes }: Pick<Parts, 'rules' | 'keys'> & { readonly scopes: readonly string[] },
+): NonNullable<Configuration['features']>['resourceIndicators'] {
+  return {
+    enabled: true,
+    useGrantedResource: async () => true,
+    defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
+    getResourceServerInfo: async (_ctx, resource) => {
+      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
+      return {
+        scope: scopes.join(' '),
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: settings.accessTokenSeconds,
+        jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
+      };
+    },
   };
 }
 

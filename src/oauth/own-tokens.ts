@@ -5,7 +5,9 @@ import { type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Db } from '#db/schema.ts';
+import { withPlatform } from '#db/scope.ts';
 import { findLiveToken } from '#records/oauth-records.ts';
+import { findUser, listMemberships } from '#records/users.ts';
 import type { Members } from './members.ts';
 
 export const ownKind = 'gatehouse';
@@ -63,6 +65,12 @@ export function openOwnTokens(deps: OwnTokensDeps): IdentityProvider {
       };
     },
     memberships: (subject, org) => members.find(subject, org),
+    async organizations(subject) {
+      return withPlatform(db, async (scope) => {
+        const user = await findUser(scope, { column: 'subject', value: subject });
+        return user?.active ? (await listMemberships(scope, user.id)).map(({ org }) => org) : [];
+      });
+    },
     close: async () => undefined,
   };
 }

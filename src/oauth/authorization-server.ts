@@ -8,6 +8,7 @@ import type { JWTPayload } from 'jose';
 import Provider, { type AccessToken, type ClientCredentials, type Configuration, errors } from 'oidc-provider';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -15,9 +16,13 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
 import { findUser } from '#records/users.ts';
+import { addGrants, grantMetadata } from './grants/grants.ts';
+import { grantClaims } from './grants/token-claims.ts';
+import { mayIntrospect, mayRevoke } from './introspection.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { digestOf, openRecordStore } from './record-store.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
+import { withServiceClients } from './service-clients.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys } from './signing-keys.ts';
 
@@ -69,7 +74,7 @@ const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [];
+const extensions: readonly Extension[] = [(provider, deps) => addGrants(provider, deps, paths)];
 
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
   const { issuer, db, clock, settings } = deps;
@@ -116,7 +121,7 @@ function configuration(
   keys: readonly { readonly jwk: object }[],
 ): Configuration {
   return {
-    adapter: openRecordStore(db, clock),
+    adapter: withServiceClients(openRecordStore(db, clock), db),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
@@ -151,9 +156,12 @@ function configuration(
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
-      dPoP: { enabled: true },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (ctx, client, token) => mayIntrospect(db, ctx, { client, token }),
+      },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => mayRevoke(client, token) },
+      dPoP: { enabled: true, nonceSecret: deriveKey(cookieKeys[0] ?? '', 'dpop-nonce') },
       pushedAuthorizationRequests: { enabled: true },
       registration: { enabled: settings.registration.enabled, initialAccessToken: false },
       registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
@@ -173,7 +181,15 @@ function configuration(
         },
       },
     },
-    formats: { customizers: { jwt: (_ctx, token, jwt) => keepShadow(db, token, jwt.payload) } },
+    discovery: grantMetadata,
+    formats: {
+      customizers: {
+        async jwt(_ctx, token, jwt) {
+          Object.assign(jwt.payload, await grantClaims(db, rules, token));
+          await keepShadow(db, token, jwt.payload);
+        },
+      },
+    },
     async findAccount(_ctx, sub) {
       const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
       if (!user?.active) return undefined;

@@ -7,7 +7,9 @@ import { GatehouseError } from '#core/error.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findOauthRecord } from '#records/oauth-records.ts';
+import { isServiceClientId } from '#records/service-clients.ts';
 import { findUser, listMemberships } from '#records/users.ts';
+import { findServiceMembership } from './service-clients.ts';
 
 export const ownKind = 'gatehouse';
 
@@ -69,6 +71,7 @@ export function openOwnTokens(deps: OwnTokensDeps): IdentityProvider {
     },
     async memberships(subject, org): Promise<Membership | undefined> {
       return withPlatform(db, async (scope) => {
+        if (isServiceClientId(subject)) return findServiceMembership(scope, subject, org);
         const user = await findUser(scope, { column: 'subject', value: subject });
         if (!user?.active) return undefined;
         const found = (await listMemberships(scope, user.id)).find((membership) => membership.org === org);

@@ -41,3 +41,23 @@ export async function insertSigningKey(
       .execute(),
   );
 }
+
+const publicJwk = z.object({
+  kty: z.string(),
+  kid: z.string(),
+  alg: z.string(),
+  use: z.string().optional(),
+  n: z.string().optional(),
+  e: z.string().optional(),
+  crv: z.string().optional(),
+  x: z.string().optional(),
+  y: z.string().optional(),
+});
+
+/** What verifies, of every key whose tokens may still live. */
+export function listPublicKeys(db: Db): Promise<readonly z.output<typeof publicJwk>[]> {
+  return withPlatform(db, async ({ tx }) => {
+    const rows = await tx.selectFrom('signing_keys').select('public_jwk').execute();
+    return rows.map((row) => publicJwk.parse(row.public_jwk));
+  });
+}

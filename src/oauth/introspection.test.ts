@@ -7,7 +7,7 @@ import { asOauthClient, makeServiceClient } from '#kit/service-clients.ts';
 import { insertOrganization, type Organization } from '#records/organizations.ts';
 import { removeServiceClient } from '#records/service-clients.ts';
 import { ensureMember } from '#records/users.ts';
-import { shadowOf } from './authorization-server.ts';
+import { shadowOf } from './claims.ts';
 
 let t: TestServer;
 let acme: Organization;

@@ -4,7 +4,7 @@
  * Who may look: the client that a token was issued to, and registered resource servers. For everybody else, and for
  * whatever is no living token of ours, the answer is the same.
  */
-import { createLocalJWKSet, type JWTPayload } from 'jose';
+import type { JWTPayload } from 'jose';
 import type Provider from 'oidc-provider';
 import type { AccessToken, Client, ClientCredentials, RefreshToken } from 'oidc-provider';
 import { verifyToken } from '#adapters/identity/verify-token.ts';
@@ -12,10 +12,10 @@ import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findServiceClient, isServiceClientId } from '#records/service-clients.ts';
-import { listPublicKeys } from '#records/signing-keys.ts';
 import { findUser } from '#records/users.ts';
 import { readForm, replaceForm } from './form.ts';
 import { digestOf } from './record-store.ts';
+import type { SigningKeys } from './signing-keys.ts';
 
 type AnyToken = AccessToken | ClientCredentials | RefreshToken;
 
@@ -23,6 +23,7 @@ export interface IntrospectionDeps {
   readonly issuer: string;
   readonly db: Db;
   readonly clock: Clock;
+  readonly keys: SigningKeys;
 }
 
 /** Claims of the JWT that this request presents, */
@@ -34,13 +35,12 @@ const nobody = 'none';
 
 /** Claims of an unexpired JWT that our keys signed; undefined for anything else. Says nothing of its being revoked. */
 export async function verifyOwnJwt(
-  { issuer, db, clock }: IntrospectionDeps,
+  { issuer, keys, clock }: Omit<IntrospectionDeps, 'db'>,
   token: string,
   types: readonly string[] = ['at+jwt'],
 ): Promise<JWTPayload | undefined> {
-  const keys = await listPublicKeys(db);
   try {
-    const checked = await verifyToken(token, createLocalJWKSet({ keys: [...keys] }), {
+    const checked = await verifyToken(token, keys.find, {
       clock,
       rules: {
         issuers: [issuer],

@@ -5,7 +5,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type Provider from 'oidc-provider';
 import type { Adapter, AdapterPayload } from 'oidc-provider';
-import type { Membership } from '#adapters/identity/identity.ts';
 import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
 import {
@@ -15,6 +14,7 @@ import {
   type ServiceClient,
   type ServiceGrant,
 } from '#records/service-clients.ts';
+import type { Standing } from '#records/users.ts';
 
 export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -81,12 +81,17 @@ export function compareDigests(provider: Provider): void {
   };
 }
 
-/** What `memberships` of an identity provider answers, for a client as the subject. */
-export async function findServiceMembership(
+/** As `findStanding`, for a client as the subject: a member of its one organization, by nobody's word but the operators'. */
+export async function findServiceStanding(
   scope: PlatformScope,
-  subject: string,
-  org: string,
-): Promise<Membership | undefined> {
+  { subject, org }: { readonly subject: string; readonly org: string },
+): Promise<Standing | undefined> {
   const client = await findServiceClient(scope, subject);
-  return client?.org === org ? { roles: client.roles } : undefined;
+  if (client?.org !== org) return undefined;
+  return {
+    userId: client.id,
+    identities: [],
+    externalId: undefined,
+    member: { roles: client.roles, saidBy: undefined },
+  };
 }

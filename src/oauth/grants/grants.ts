@@ -8,20 +8,17 @@ import { compareDigests, jwtBearer, tokenExchange } from '#oauth/service-clients
 import { slowDevicesDown } from './device-polling.ts';
 import { assertionParameters, openAssertionGrant } from './id-jag.ts';
 import type { GrantDeps } from './issue.ts';
-import { takeFormsOnly } from './token-endpoint.ts';
 import { exchangeParameters, exchangeToken } from './token-exchange.ts';
 
 export interface GrantPaths {
   readonly token: string;
   readonly introspection: string;
   readonly revocation: string;
-  readonly pushed_authorization_request: string;
   readonly device_authorization: string;
 }
 
 export function addGrants(provider: Provider, deps: GrantDeps, paths: GrantPaths): void {
   const { token, introspection, revocation, device_authorization: deviceAuthorization } = paths;
-  takeFormsOnly(provider, [token, introspection, revocation, paths.pushed_authorization_request, deviceAuthorization]);
   introspectJwts(provider, deps, [introspection, revocation]);
   slowDevicesDown(provider, deps, { token, deviceAuthorization });
   compareDigests(provider);

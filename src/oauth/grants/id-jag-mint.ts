@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { importJWK, SignJWT } from 'jose';
-import { openSigningKeys } from '#oauth/signing-keys.ts';
+import { GatehouseError } from '#core/error.ts';
 import type { GrantDeps } from './issue.ts';
 
 export const idJagTokenType = 'urn:ietf:params:oauth:token-type:id-jag';
@@ -20,10 +20,12 @@ export interface NewIdJag {
 
 /** An identity assertion of this gateway (draft-ietf-oauth-identity-assertion-authz-grant-04, 3), good once and for five minutes. */
 export async function mintIdJag(
-  { db, sealer, settings, clock, issuer }: Pick<GrantDeps, 'db' | 'sealer' | 'settings' | 'clock' | 'issuer'>,
+  { keys, clock, issuer }: Pick<GrantDeps, 'keys' | 'clock' | 'issuer'>,
   jag: NewIdJag,
 ): Promise<{ readonly assertion: string; readonly expiresInSeconds: number }> {
-  const [key] = await openSigningKeys(db, sealer, settings.signingAlgorithm);
+  const [key] = keys.current;
+  if (!key) throw new GatehouseError('internal');
+  const { alg = 'RS256', kid } = key.jwk;
   const now = Math.floor(clock.now() / 1000);
   const { clientId, resource, scope } = jag;
   const assertion = await new SignJWT({
@@ -31,13 +33,13 @@ export async function mintIdJag(
     ...(resource !== undefined && { resource }),
     ...(scope !== undefined && { scope }),
   })
-    .setProtectedHeader({ alg: settings.signingAlgorithm, typ: idJagType, kid: key?.jwk.kid ?? '' })
+    .setProtectedHeader({ alg, typ: idJagType, kid })
     .setIssuer(issuer)
     .setSubject(jag.subject)
     .setAudience(jag.audience)
     .setJti(randomUUID())
     .setIssuedAt(now)
     .setExpirationTime(now + lifetimeSeconds)
-    .sign(await importJWK(key?.jwk ?? {}, settings.signingAlgorithm));
+    .sign(await importJWK(key.jwk, alg));
   return { assertion, expiresInSeconds: lifetimeSeconds };
 }

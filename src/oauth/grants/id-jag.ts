@@ -13,14 +13,14 @@ import { openServerMetadata } from '#adapters/identity/server-metadata.ts';
 import { asymmetricAlgorithms, verifyToken } from '#adapters/identity/verify-token.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
-import { type PlatformScope, withPlatform } from '#db/scope.ts';
+import { withPlatform } from '#db/scope.ts';
 import { digestOf } from '#oauth/record-store.ts';
 import { parseResource } from '#oauth/resource.ts';
 import { jwtBearer } from '#oauth/service-clients.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { markOauthRecord } from '#records/oauth-records.ts';
 import { findOrganization, type Organization } from '#records/organizations.ts';
-import { ensureMember, findIdentityUser, listMemberships, type User, upsertIdentity } from '#records/users.ts';
+import { ensureMember, findIdentityUser, type User, upsertIdentity } from '#records/users.ts';
 import { idJagType } from './id-jag-mint.ts';
 import { type GrantDeps, getRegistered, narrowScope, refuseProof, resourceOf, rulesOf, sendToken } from './issue.ts';
 import { isInOrganization } from './token-claims.ts';
@@ -60,9 +60,7 @@ export function openAssertionGrant(provider: Provider, deps: GrantDeps): (ctx: A
       registered.scopes,
     ]);
     await useUp(deps, claims);
-    const user = await withPlatform(deps.db, (scope) =>
-      signInBy(scope, { issuer, claims, org: organization.id, nowMs: deps.clock.now() }),
-    );
+    const user = await signInBy(deps, { issuer, claims, org: organization.id });
     const seconds = deps.settings.accessTokenSeconds;
     const token = {
       client,
@@ -74,7 +72,7 @@ export function openAssertionGrant(provider: Provider, deps: GrantDeps): (ctx: A
       seconds,
     };
     await sendToken(provider, ctx, {
-      settings: deps.settings,
+      deps,
       token: { ...token, claims: { org: organization.id } },
       answer: {},
     });
@@ -180,25 +178,21 @@ async function chooseResource(
 
 /** Made a member at the first assertion; who was removed from the organization since is not let in again by one. */
 async function signInBy(
-  scope: PlatformScope,
-  {
-    issuer,
-    claims,
-    org,
-    nowMs,
-  }: { readonly issuer: Trusted; readonly claims: JWTPayload; readonly org: OrgId; readonly nowMs: number },
+  { db, clock, members }: GrantDeps,
+  { issuer, claims, org }: { readonly issuer: Trusted; readonly claims: JWTPayload; readonly org: OrgId },
 ): Promise<User> {
   const identity = { provider: issuer.identityProvider, subject: claims.sub ?? '' };
-  const known = await findIdentityUser(scope, identity);
+  const known = await withPlatform(db, (scope) => findIdentityUser(scope, identity));
   if (known) {
-    const member = (await listMemberships(scope, known.id)).some((membership) => membership.org === org);
-    if (!known.active || !member) throw refused('the person may not sign in');
+    if (!known.active || !(await members.find(known.subject, org))) throw refused('the person may not sign in');
     return known;
   }
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
   const email = text(claims.email);
   const seen = { ...identity, email, emailVerified: claims.email_verified === true, name: text(claims.name) };
-  const user = await upsertIdentity(scope, seen, nowMs);
-  await ensureMember(scope, { userId: user.id, provider: identity.provider, org, roles: [], groups: [] });
-  return user;
+  return withPlatform(db, async (scope) => {
+    const user = await upsertIdentity(scope, seen, clock.now());
+    await ensureMember(scope, { userId: user.id, provider: identity.provider, org, roles: [], groups: [] });
+    return user;
+  });
 }

@@ -4,11 +4,13 @@ import type Provider from 'oidc-provider';
 import { type Client, errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
-import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { Members } from '#oauth/members.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
+import type { SigningKeys } from '#oauth/signing-keys.ts';
+import { upsertOauthRecord } from '#records/oauth-records.ts';
 import { findServiceClient, type ServiceClient, type ServiceGrant } from '#records/service-clients.ts';
 import { addClaims } from './token-claims.ts';
 
@@ -16,7 +18,8 @@ export interface GrantDeps {
   readonly issuer: string;
   readonly settings: OauthSettings;
   readonly db: Db;
-  readonly sealer: Sealer;
+  readonly keys: SigningKeys;
+  readonly members: Members;
   readonly clock: Clock;
   readonly log: Log;
   /** For issuers' keys: guarded. */
@@ -80,20 +83,23 @@ export async function sendToken(
   provider: Provider,
   ctx: TokenEndpointGrantContext,
   {
-    settings,
+    deps: { db, settings, clock, keys },
     token,
     answer,
   }: {
-    readonly settings: OauthSettings;
+    readonly deps: GrantDeps;
     readonly token: NewToken;
     readonly answer: Readonly<Record<string, unknown>>;
   },
 ): Promise<void> {
   const scope = token.scopes.join(' ');
+  const { client, accountId } = token;
+  const expiresAt = clock.now() + token.seconds * 1000;
+  const grantId = token.grantId ?? (await insertGrant(db, { clientId: client.clientId, accountId, expiresAt }));
   const accessToken = new provider.AccessToken({
-    client: token.client,
-    accountId: token.accountId,
-    grantId: token.grantId ?? randomUUID(),
+    client,
+    accountId,
+    grantId,
     gty: token.grantType,
     scope,
     expiresIn: token.seconds,
@@ -102,10 +108,27 @@ export async function sendToken(
       audience: token.resource,
       accessTokenFormat: 'jwt',
       accessTokenTTL: token.seconds,
-      jwt: { sign: { alg: settings.signingAlgorithm } },
+      jwt: { sign: { alg: settings.signingAlgorithm, kid: keys.current[0]?.jwk.kid } },
     }),
   });
   addClaims(accessToken, token.claims);
   const value = await accessToken.save();
   ctx.body = { access_token: value, token_type: 'Bearer', expires_in: token.seconds, scope, ...answer };
+}
+
+/** Every token of a person hangs on a grant. */
+async function insertGrant(
+  db: Db,
+  grant: { readonly clientId: string; readonly accountId: string; readonly expiresAt: number },
+): Promise<string> {
+  const id = randomUUID();
+  const { clientId, accountId } = grant;
+  await upsertOauthRecord(db, {
+    model: 'Grant',
+    id,
+    grantId: id,
+    ...grant,
+    payload: { kind: 'Grant', clientId, accountId },
+  });
+  return id;
 }

@@ -20,6 +20,7 @@ test('WorkOS by its three variables is an identity provider that discovery names
   const egress = openConfiguredEgress(config, closers);
   const identities = openIdentities(await openConfiguredProviders(config, { egress, clock: systemClock, log }));
   expect(identities.providers.map((provider) => provider.kind)).toEqual(['workos']);
-  expect(discovery(identities).authorizationServers).toEqual(['https://api.workos.com/auth/v1']);
+  const found = discovery(identities, async () => false);
+  expect(await found.authorizationServersOf('org_123')).toEqual(['https://api.workos.com/auth/v1']);
   await closers.closeAll(log);
 });

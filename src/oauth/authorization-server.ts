@@ -4,6 +4,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
+  type Account,
   type CanBePromise,
   type Configuration,
   errors,
@@ -185,21 +186,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
       pushedAuthorizationRequests: { enabled: true },
       registration: { enabled: settings.registration.enabled, initialAccessToken: false },
       registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
-      resourceIndicators: {
-        enabled: true,
-        useGrantedResource: async () => true,
-        defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
-        getResourceServerInfo: async (_ctx, resource) => {
-          if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
-          return {
-            scope: scopes.join(' '),
-            audience: resource,
-            accessTokenFormat: 'jwt',
-            accessTokenTTL: settings.accessTokenSeconds,
-            jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
-          };
-        },
-      },
+      resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
     },
     formats: {
       customizers: {
@@ -209,19 +196,42 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
         },
       },
     },
-    async findAccount(_ctx, sub) {
-      const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
-      if (!user?.active) return undefined;
-      const { email, emailVerified: email_verified, name, username } = user;
-      const account = {
-        accountId: sub,
-        claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
-      };
-      people.set(account, user);
-      return account;
-    },
+    findAccount: (_ctx, sub) => findAccount(db, people, sub),
     interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
   };
+}
+
+function resourceIndicators(
+  { issuer, settings }: AuthorizationServerDeps,
+  { rules, keys, scopes }: Pick<Parts, 'rules' | 'keys'> & { readonly scopes: readonly string[] },
+): NonNullable<Configuration['features']>['resourceIndicators'] {
+  return {
+    enabled: true,
+    useGrantedResource: async () => true,
+    defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
+    getResourceServerInfo: async (_ctx, resource) => {
+      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
+      return {
+        scope: scopes.join(' '),
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: settings.accessTokenSeconds,
+        jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
+      };
+    },
+  };
+}
+
+async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  if (!user?.active) return undefined;
+  const { email, emailVerified: email_verified, name, username } = user;
+  const account = {
+    accountId: sub,
+    claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
+  };
+  people.set(account, user);
+  return account;
 }
 
 /** `__Host-` and `__Secure-` (RFC 6265bis 4.1.3) need TLS: on loopback without it, their plain names. */

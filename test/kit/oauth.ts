@@ -19,6 +19,8 @@ import { type AuthorizationServer, openAuthorizationServer } from '#oauth/author
 import type { OauthSettings } from '#oauth/settings.ts';
 import { type User, upsertIdentity } from '#records/users.ts';
 
+export const testRootSecret = 'a root secret that only the tests know, 48 letters';
+
 export const oauthDefaults: OauthSettings = {
   signingAlgorithm: 'RS256',
   accessTokenSeconds: 600,
@@ -69,7 +71,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const listening = await listenOnLoopback(createServer((req, res) => handle(req, res)));
   const url = `http://127.0.0.1:${listening.port}`;
   const issuer = options.issuer ?? url;
-  const secret = options.rootSecret ?? 'a root secret that only the tests know, 48 letters';
+  const secret = options.rootSecret ?? testRootSecret;
   // Each replica hears of changes over a connection of its own.
   const notifications = options.database ? await openTestDatabase(database.url) : database.database;
   const feed = await openChangeFeed({ db: database.db, notifications, log });

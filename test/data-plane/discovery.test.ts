@@ -195,10 +195,14 @@ describe('under a base URL with a path', () => {
           token_endpoint_auth_method: 'none',
         },
         clientInformation: () => information,
-        saveClientInformation: (made: { client_id: string }) => void (information = made),
+        saveClientInformation: (made: { client_id: string }) => {
+          information = made;
+        },
         tokens: () => undefined,
         saveTokens: () => undefined,
-        redirectToAuthorization: (url: URL) => void (sentTo = url),
+        redirectToAuthorization: (url: URL) => {
+          sentTo = url;
+        },
         saveCodeVerifier: () => undefined,
         codeVerifier: () => '',
       };

@@ -98,14 +98,29 @@ export async function openConfiguredProviders(
  * What discovery says of them: the built-in authorization server where somebody signs in through it, else the identity
  * providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
  */
-export function discovery({
-  providers,
-}: Identities): Pick<MetadataDeps, 'authorizationServers' | 'authorizationServerMetadata' | 'builtIn'> {
+export function discovery(
+  { providers }: Identities,
+  /** Whether the second is a name of the organization that the first names. */
+  isSameOrganization: (configured: string, called: string) => Promise<boolean>,
+): Pick<MetadataDeps, 'authorizationServersOf' | 'authorizationServerMetadata' | 'builtIn'> & {
+  readonly hasSignIn: boolean;
+} {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
   const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
+  const urlsOf = (of: readonly IdentityProvider[]) => of.flatMap(({ authorizationServer: url }) => url ?? []);
+  const everybodys = builtIn ? [builtIn] : direct.filter(({ organization }) => organization === undefined);
   return {
-    authorizationServers: (builtIn ? [builtIn] : direct).flatMap(({ authorizationServer: url }) => url ?? []),
+    hasSignIn: urlsOf(builtIn ? [builtIn] : direct).length > 0,
+    async authorizationServersOf(called) {
+      if (called === undefined) return urlsOf(everybodys);
+      const own: IdentityProvider[] = [];
+      for (const provider of direct) {
+        const { organization } = provider;
+        if (organization !== undefined && (await isSameOrganization(organization, called))) own.push(provider);
+      }
+      return urlsOf(own.length > 0 ? own : everybodys);
+    },
     authorizationServerMetadata: relayed.length === 1 ? relayed[0] : undefined,
     builtIn: builtIn !== undefined,
   };

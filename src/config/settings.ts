@@ -53,9 +53,10 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'ALLOWED_ORIGINS',
+    aliases: ['MCP_CORS_ORIGINS'],
     path: ['http', 'allowedOrigins'],
     default: '',
-    meaning: 'Origins of browser clients, separated by commas.',
+    meaning: 'Origins of browser clients, separated by commas; * for any.',
   },
   {
     name: 'ALLOW_INSECURE_HTTP',

@@ -1,4 +1,5 @@
 import { adapterRegistry } from '#core/adapter.ts';
+import { entraAdapter } from './entra/entra.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
 import { oidcAdapter } from './oidc/oidc.ts';
 import { sharedSecretAdapter } from './shared-secret/shared-secret.ts';
@@ -7,5 +8,6 @@ import { workosAdapter } from './workos/workos.ts';
 export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>([
   workosAdapter,
   oidcAdapter,
+  entraAdapter,
   sharedSecretAdapter,
 ]);

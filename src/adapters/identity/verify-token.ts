@@ -23,6 +23,8 @@ export interface TokenRules {
   readonly requiredClaims: readonly string[];
   /** From `iat` to `exp`; undefined: the issuer alone decides. */
   readonly maxLifetimeSeconds: number | undefined;
+  /** ID tokens pass too: for whoever checks one that was just signed in with, and for bridge mode (REQUIREMENTS S2.5). */
+  readonly idTokens?: boolean;
 }
 
 export interface CheckedToken {
@@ -131,15 +133,17 @@ function checkType(typ: unknown, payload: JWTPayload, rules: TokenRules): void {
   const type =
     typ === undefined ? 'jwt' : typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : '';
   if (!rules.types.includes(type)) throw new errors.JWTInvalid('unexpected "typ"');
-  if (type !== 'at+jwt' && isForeignPurpose(payload)) throw new errors.JWTInvalid('no access token');
+  if (type !== 'at+jwt' && isForeignPurpose(payload, rules)) throw new errors.JWTInvalid('no access token');
 }
 
-function isForeignPurpose(payload: JWTPayload): boolean {
+function isForeignPurpose(payload: JWTPayload, { idTokens = false }: TokenRules): boolean {
   // OpenID Connect Core 3.1.3.6, 3.3.2.11; back-channel logout 2.4; Amazon Cognito; Keycloak.
-  if ('at_hash' in payload || 'c_hash' in payload || 'events' in payload) return true;
-  if (payload.token_use !== undefined && payload.token_use !== 'access') return true;
-  const { typ } = payload;
-  if (typ === 'ID' || typ === 'Refresh' || typ === 'Offline' || typ === 'Logout') return true;
+  if ('events' in payload) return true;
+  const { typ, token_use: use } = payload;
+  if (typ === 'Refresh' || typ === 'Offline' || typ === 'Logout') return true;
+  if (use !== undefined && use !== 'access' && !(idTokens && use === 'id')) return true;
+  if (idTokens) return false;
+  if ('at_hash' in payload || 'c_hash' in payload || typ === 'ID') return true;
   // Some issuers repeat the nonce in access tokens, but those have a scope.
   return 'nonce' in payload && !('scope' in payload || 'scp' in payload || typ === 'Bearer');
 }

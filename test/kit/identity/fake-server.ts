@@ -15,10 +15,13 @@ export interface RecordedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
+  /** As it was sent, at most 1 MiB of it. */
+  readonly body: string;
 }
 
 export interface FakeReply {
   readonly status: number;
+  /** Sent as JSON; a string as it is. */
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -48,13 +51,14 @@ export async function startFakeServer({ port = 0, answer }: FakeServerOptions): 
   const sockets = new Set<Socket>();
 
   const server = createServer(async (incoming, response) => {
-    incoming.resume();
+    const body = await readText(incoming);
     const url = new URL(incoming.url ?? '/', 'http://fake');
     const request = {
       method: incoming.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
+      body,
     };
     requests.push(request);
     const fault = [...faults].find(([part]) => request.path.includes(part))?.[1];
@@ -87,7 +91,18 @@ export async function startFakeServer({ port = 0, answer }: FakeServerOptions): 
 
 function send(response: ServerResponse, { status, body, headers }: FakeReply): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify(body));
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
+async function readText(incoming: IncomingMessage): Promise<string> {
+  let text = '';
+  try {
+    incoming.setEncoding('utf8');
+    for await (const chunk of incoming) if (text.length < 1024 * 1024) text += chunk;
+  } catch {
+    // Whoever hung up gets no answer anyway.
+  }
+  return text;
 }
 
 function fail(response: ServerResponse, fault: Exclude<Fault, 'slow'>, url: URL): void {

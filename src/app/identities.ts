@@ -45,14 +45,15 @@ export async function openConfiguredProviders(
 }
 
 /**
- * What discovery says of them: the built-in authorization server where somebody signs in through it, else the identity
- * providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
+ * What discovery says of them: the built-in authorization server where somebody signs in through it, else the bridge, else
+ * the identity providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
  */
 export function discovery({
   providers,
 }: Identities): Pick<MetadataDeps, 'authorizationServers' | 'authorizationServerMetadata' | 'builtIn'> {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
-  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  const bridge = providers.find((provider) => provider.mode === 'bridge');
+  const direct = bridge ? [bridge] : providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
   return {
     authorizationServers: (builtIn ? [builtIn] : direct).flatMap(({ authorizationServer: url }) => url ?? []),

@@ -1,14 +1,17 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import type { Storage } from './storage.ts';
@@ -31,7 +34,9 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const opened = await openConfiguredProviders(config, deps);
+  const bridge = openBridge(opened, deps);
+  const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const server =
     brokers.length === 0
@@ -54,5 +59,24 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server ? [server.plugin] : [] };
+  return { identities, plugins: [server, bridge].flatMap((one) => (one ? [one.plugin] : [])) };
+}
+
+/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
+function openBridge(
+  providers: readonly IdentityProvider[],
+  { baseUrl, clock, log }: SignInDeps,
+): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
+  const bridged = providers.find(({ mode }) => mode === 'bridge');
+  if (!bridged) return undefined;
+  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
+  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
+  if (other) {
+    throw settingError(
+      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
+    );
+  }
+  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
+  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
+  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

@@ -10,6 +10,7 @@ import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.
 import { dotted, explain } from './explain.ts';
 import { readMapping } from './mapping.ts';
 import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
+import { entraOf } from './vendors/entra.ts';
 import { isPlaceholder } from './weak.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
@@ -63,7 +64,7 @@ export function loadConfig(options: LoadOptions): Config {
   const env = mergeEnv(options);
   checkNames(env);
   const file = readConfigFile(env, cwd, readFile);
-  const value = withWorkos(withEnv(file?.yaml.value ?? {}, env), options, env);
+  const value = withVendors(withEnv(file?.yaml.value ?? {}, env), options, env);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
@@ -158,16 +159,19 @@ function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
 
 const workosNames = ['WORKOS_API_KEY', 'WORKOS_AUTHORIZATION_SERVER_URL', 'WORKOS_CLIENT_ID'] as const;
 
-/** WorkOS by its variables, unless the file says more of it. */
-function withWorkos(value: unknown, { purpose }: LoadOptions, env: Env): unknown {
+/** Identity providers by their variables alone: kind → what their variables say. */
+const vendors: Readonly<Record<string, (env: Env) => readonly object[]>> = { workos, entra: entraOf };
+
+/** Each by its variables, unless the file says more of it. */
+function withVendors(value: unknown, { purpose }: LoadOptions, env: Env): unknown {
   if (purpose === 'database' || typeof value !== 'object' || value === null) return value;
   const given: unknown = 'identity' in value ? value.identity : undefined;
   if (given !== undefined && !Array.isArray(given)) return value;
   const listed: readonly unknown[] = given ?? [];
-  const has = listed.some(
-    (item) => typeof item === 'object' && item !== null && 'kind' in item && item.kind === 'workos',
-  );
-  return has ? value : { ...value, identity: [...listed, ...workos(env)] };
+  const has = (kind: string) =>
+    listed.some((item) => typeof item === 'object' && item !== null && 'kind' in item && item.kind === kind);
+  const added = Object.entries(vendors).flatMap(([kind, entries]) => (has(kind) ? [] : entries(env)));
+  return { ...value, identity: [...listed, ...added] };
 }
 
 function workos(env: Env): readonly object[] {

@@ -147,6 +147,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
     openUpstream,
     metrics,
     oauth,
+    builtIn: found.builtIn,
     receive,
   });
   const token = await writeAdminToken(config.dataDir);

@@ -51,6 +51,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           log: deps.log,
           feed: deps.feed,
           fetch: deps.egress.fetch,
+          brokers,
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
   const accepted = configured.filter((provider) => provider.mode !== 'broker');

@@ -1,18 +1,23 @@
 type Claims = Readonly<Record<string, unknown>>;
 
 /**
- * The claim of exactly this name, else the one a dotted path leads to: claim names may have dots themselves
- * (`https://example.com/roles`). Own properties only.
+ * The claim of exactly this name, else the one a dotted path leads to. Names on the way may have dots themselves
+ * (`https://example.com/roles`, `resource_access.my.app.roles`): the longest that is there counts. Own properties only.
  */
 export function findClaim(claims: Claims, path: string | undefined): unknown {
-  if (path === undefined) return undefined;
-  if (Object.hasOwn(claims, path)) return claims[path];
-  let value: unknown = claims;
-  for (const step of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = Reflect.get(value, step);
+  return path === undefined ? undefined : findAt(claims, path.split('.').slice(0, maxSteps));
+}
+
+const maxSteps = 16;
+
+function findAt(value: unknown, steps: readonly string[]): unknown {
+  if (steps.length === 0) return value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (let length = steps.length; length > 0; length--) {
+    const name = steps.slice(0, length).join('.');
+    if (Object.hasOwn(value, name)) return findAt(Reflect.get(value, name), steps.slice(length));
   }
-  return value;
+  return undefined;
 }
 
 /** Undefined for everything but a string with something in it. */

@@ -5,6 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GatehouseError } from '#core/error.ts';
 import type { IdentityProvider } from './identity.ts';
 
+export { describeRedirectSignIn, type RedirectSignInSubject } from './redirect-sign-in.contract.ts';
+
 type Fields = Readonly<Record<string, unknown>>;
 
 export interface IdentityContractSubject {

@@ -116,6 +116,8 @@ export interface IdentityProvider {
    * Answers at most 60 s old, one request in flight per question. Throws `identity_unavailable`.
    */
   memberships?(subject: string, organizationExternalId: string): Promise<Membership | undefined>;
+  /** Organizations the subject is an active member of, named as `memberships` wants them. Throws `identity_unavailable`. */
+  organizations?(subject: string): Promise<readonly string[]>;
   /** What `memberships` wants an organization named by; its external id unless said. */
   readonly namesOrganizationsBy?: 'external-id' | 'id';
   /**

@@ -23,8 +23,6 @@ export interface TokenRules {
   readonly requiredClaims: readonly string[];
   /** From `iat` to `exp`; undefined: the issuer alone decides. */
   readonly maxLifetimeSeconds: number | undefined;
-  /** ID tokens pass too: for whoever checks one that was just signed in with, and for bridge mode (REQUIREMENTS S2.5). */
-  readonly idTokens?: boolean;
 }
 
 export interface CheckedToken {
@@ -55,7 +53,7 @@ const skewSeconds = 60;
 const maxTries = 4;
 
 /**
- * Verifies `token` against `rules`. Throws GatehouseError `invalid_token` for everything wrong with the token,
+ * Verifies an access token against `rules`. Throws GatehouseError `invalid_token` for everything wrong with the token,
  * `identity_unavailable` where the keys to judge by can't be had.
  */
 export async function verifyToken(
@@ -63,10 +61,36 @@ export async function verifyToken(
   key: JWTVerifyGetKey | Uint8Array,
   { rules, clock }: { readonly rules: TokenRules; readonly clock: Clock },
 ): Promise<CheckedToken> {
+  return verifyWith(token, key, { rules, clock, checkPurpose: checkType });
+}
+
+/**
+ * Verifies an ID token that was fetched from the token endpoint: same rules, same errors, another purpose. The nonce is
+ * for whoever asked for it to compare.
+ */
+export async function verifyIdToken(
+  token: string,
+  key: JWTVerifyGetKey | Uint8Array,
+  { rules, clock }: { readonly rules: TokenRules; readonly clock: Clock },
+): Promise<CheckedToken> {
+  return verifyWith(token, key, { rules, clock, checkPurpose: checkIdToken });
+}
+
+interface Checks {
+  readonly rules: TokenRules;
+  readonly clock: Clock;
+  readonly checkPurpose: (typ: unknown, payload: JWTPayload, rules: TokenRules) => void;
+}
+
+async function verifyWith(
+  token: string,
+  key: JWTVerifyGetKey | Uint8Array,
+  { rules, clock, checkPurpose }: Checks,
+): Promise<CheckedToken> {
   try {
     if (token.length > maxTokenLength) throw new errors.JWTInvalid('the token is too long');
     const { payload, protectedHeader } = await verifySignature(token, key, verifyOptions(rules, clock));
-    checkType(protectedHeader.typ, payload, rules);
+    checkPurpose(protectedHeader.typ, payload, rules);
     checkTimes(payload, rules, clock);
     if (rules.issuers.length === 0 && payload.iss !== undefined) throw new errors.JWTInvalid('unexpected issuer');
     const { exp = 0 } = payload;
@@ -133,17 +157,30 @@ function checkType(typ: unknown, payload: JWTPayload, rules: TokenRules): void {
   const type =
     typ === undefined ? 'jwt' : typeof typ === 'string' ? typ.toLowerCase().replace(/^application\//, '') : '';
   if (!rules.types.includes(type)) throw new errors.JWTInvalid('unexpected "typ"');
-  if (type !== 'at+jwt' && isForeignPurpose(payload, rules)) throw new errors.JWTInvalid('no access token');
+  if (type !== 'at+jwt' && isForeignPurpose(payload)) throw new errors.JWTInvalid('no access token');
 }
 
-function isForeignPurpose(payload: JWTPayload, { idTokens = false }: TokenRules): boolean {
+/** The other way round: an access token, or a logout token, is nobody's sign-in. */
+function checkIdToken(typ: unknown, payload: JWTPayload): void {
+  const type =
+    typ === undefined
+      ? 'jwt'
+      : String(typ)
+          .toLowerCase()
+          .replace(/^application\//, '');
+  if (type !== 'jwt' && type !== 'id_token' && type !== 'id_token+jwt') throw new errors.JWTInvalid('unexpected "typ"');
+  const { token_use: use, typ: kind } = payload;
+  if ('events' in payload || (use !== undefined && use !== 'id') || (kind !== undefined && kind !== 'ID')) {
+    throw new errors.JWTInvalid('no ID token');
+  }
+}
+
+function isForeignPurpose(payload: JWTPayload): boolean {
   // OpenID Connect Core 3.1.3.6, 3.3.2.11; back-channel logout 2.4; Amazon Cognito; Keycloak.
-  if ('events' in payload) return true;
-  const { typ, token_use: use } = payload;
-  if (typ === 'Refresh' || typ === 'Offline' || typ === 'Logout') return true;
-  if (use !== undefined && use !== 'access' && !(idTokens && use === 'id')) return true;
-  if (idTokens) return false;
-  if ('at_hash' in payload || 'c_hash' in payload || typ === 'ID') return true;
+  if ('at_hash' in payload || 'c_hash' in payload || 'events' in payload) return true;
+  if (payload.token_use !== undefined && payload.token_use !== 'access') return true;
+  const { typ } = payload;
+  if (typ === 'ID' || typ === 'Refresh' || typ === 'Offline' || typ === 'Logout') return true;
   // Some issuers repeat the nonce in access tokens, but those have a scope.
   return 'nonce' in payload && !('scope' in payload || 'scp' in payload || typ === 'Bearer');
 }

@@ -20,6 +20,7 @@ const faults: Readonly<Record<string, readonly [error: string, text: string]>> =
     'invalid_grant',
     'OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing refresh token.',
   ],
+  AADSTS65004: ['access_denied', 'User declined to consent to access the app.'],
   AADSTS70000: [
     'invalid_grant',
     'The provided value for the input parameter "refresh_token" or "assertion" is not valid.',

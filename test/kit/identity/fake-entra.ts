@@ -15,6 +15,7 @@ import {
   loginHost,
 } from './fake-entra-tokens.ts';
 import { type FakeReply, type FakeServer, type RecordedRequest, startFakeServer } from './fake-server.ts';
+import type { Claims, SigningKeys } from './signing-keys.ts';
 
 export interface FakeEntraOptions {
   /** Directory id → who is in it. Default: one directory with one user. */
@@ -48,6 +49,17 @@ export interface FakeEntra extends FakeServer {
   alterTokens(change: ((body: Record<string, unknown>) => Record<string, unknown>) | undefined): void;
   /** Graph refuses: the application permission was never granted. */
   refuseGraph(refused: boolean): void;
+  /** From now on the person in front of the browser says no. */
+  deny(denied: boolean): void;
+  /** Claims replaced in the ID tokens of the token endpoint from now on, which may be signed with others' keys. */
+  changeIdTokens(change: IdTokenChange | undefined): void;
+  /** Every token that the token endpoint has given out. */
+  readonly issued: readonly string[];
+}
+
+interface IdTokenChange {
+  readonly claims?: Claims;
+  readonly keys?: SigningKeys;
 }
 
 interface Grant {
@@ -80,6 +92,9 @@ interface State {
   signedIn: { readonly tenant: string; readonly user: EntraUser };
   alter: (body: Record<string, unknown>) => Record<string, unknown>;
   graphRefused: boolean;
+  denied: boolean;
+  idTokenChange: IdTokenChange;
+  readonly issued: string[];
 }
 
 export async function startFakeEntra(given: FakeEntraOptions = {}): Promise<FakeEntra> {
@@ -103,6 +118,9 @@ export async function startFakeEntra(given: FakeEntraOptions = {}): Promise<Fake
     signedIn: { tenant, user },
     alter: (body) => body,
     graphRefused: false,
+    denied: false,
+    idTokenChange: {},
+    issued: [],
   };
   const server = await startFakeServer({ answer: (request) => answer(state, request) });
   return {
@@ -122,6 +140,13 @@ export async function startFakeEntra(given: FakeEntraOptions = {}): Promise<Fake
     refuseGraph(refused) {
       state.graphRefused = refused;
     },
+    deny(denied) {
+      state.denied = denied;
+    },
+    changeIdTokens(change = {}) {
+      state.idTokenChange = change;
+    },
+    issued: state.issued,
   };
 }
 
@@ -201,6 +226,7 @@ function authorize(state: State, authority: string, query: URLSearchParams): Fak
   if ('code' in scope) return back(scope);
   if (prompts[0] === 'consent' && !signedIn.user.administrator) return back(entraFault('AADSTS90094'));
   if (query.get('response_type') !== 'code') return back(entraFault('AADSTS700054'));
+  if (state.denied) return back(entraFault('AADSTS65004'));
   const { tenant, user } = signedIn;
   const isGuid = /^[0-9a-f-]{36}$/.test(authority);
   if (isGuid ? authority !== tenant : authority === 'organizations' && tenant === consumersTenant) {
@@ -282,13 +308,15 @@ function findGrant(state: State, form: URLSearchParams): Grant | EntraFault {
 
 /** An ID token only for `openid`, a refresh token only for `offline_access`; without an own scope all is Graph's. */
 async function tokenAnswer(state: State, grant: Grant, scope: readonly string[]): Promise<Record<string, unknown>> {
-  const { tenant, user, nonce } = grant;
-  const { tokens, refreshTokens } = state;
+  const { tenant, user } = grant;
+  const { tokens, refreshTokens, issued } = state;
   const own = scope.some((one) => one.includes(state.options.clientId));
   const accessToken = own ? await tokens.accessToken(tenant, user) : await tokens.graphToken(tenant, user);
   const refreshToken = `1.${randomBytes(400).toString('base64url')}`;
   const offline = scope.includes('offline_access');
   if (offline) refreshTokens.set(refreshToken, grant);
+  const idToken = scope.includes('openid') ? await idTokenOf(state, grant) : undefined;
+  issued.push(accessToken, refreshToken, ...(idToken === undefined ? [] : [idToken]));
   return {
     token_type: 'Bearer',
     scope: own ? scope.join(' ') : 'openid profile email User.Read',
@@ -296,6 +324,14 @@ async function tokenAnswer(state: State, grant: Grant, scope: readonly string[])
     ext_expires_in: 4823,
     access_token: accessToken,
     ...(offline && { refresh_token: refreshToken }),
-    ...(scope.includes('openid') && { id_token: await tokens.idToken(tenant, user, { nonce }) }),
+    ...(idToken !== undefined && { id_token: idToken }),
   };
+}
+
+async function idTokenOf({ tokens, idTokenChange }: State, { tenant, user, nonce }: Grant): Promise<string> {
+  const { claims, keys } = idTokenChange;
+  const token = await tokens.idToken(tenant, user, { nonce, ...claims });
+  if (!keys) return token;
+  const payload = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  return keys.sign(payload, { header: { kid: tokens.keys.jwks().keys[0]?.kid } });
 }

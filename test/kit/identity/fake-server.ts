@@ -15,8 +15,21 @@ export interface RecordedRequest {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly headers: IncomingMessage['headers'];
-  /** As it was sent, at most 1 MiB of it. */
+  /** As sent, at most 1 MiB of it. */
   readonly body: string;
+}
+
+/** Fields of a form or of a JSON object, whichever the request was sent with; values that aren't text are left out. */
+export function fieldsOf({ body, headers }: RecordedRequest): Readonly<Record<string, string>> {
+  if (!headers['content-type']?.startsWith('application/json')) return Object.fromEntries(new URLSearchParams(body));
+  const parsed: unknown = JSON.parse(body);
+  const entries = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+}
+
+/** What a browser is sent on with. */
+export function redirectTo(location: string): FakeReply {
+  return { status: 302, body: {}, headers: { location } };
 }
 
 export interface FakeReply {
@@ -45,20 +58,21 @@ export interface FakeServerOptions {
   answer(request: RecordedRequest): FakeReply | undefined | Promise<FakeReply | undefined>;
 }
 
+const maxBodyBytes = 1024 * 1024;
+
 export async function startFakeServer({ port = 0, answer }: FakeServerOptions): Promise<FakeServer> {
   const requests: RecordedRequest[] = [];
   const faults = new Map<string, Fault>();
   const sockets = new Set<Socket>();
 
   const server = createServer(async (incoming, response) => {
-    const body = await readText(incoming);
     const url = new URL(incoming.url ?? '/', 'http://fake');
     const request = {
       method: incoming.method ?? 'GET',
       path: url.pathname,
       query: url.searchParams,
       headers: incoming.headers,
-      body,
+      body: await readBody(incoming),
     };
     requests.push(request);
     const fault = [...faults].find(([part]) => request.path.includes(part))?.[1];
@@ -89,20 +103,25 @@ export async function startFakeServer({ port = 0, answer }: FakeServerOptions): 
   };
 }
 
+async function readBody(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  // A client that hangs up while sending is remembered with what had come.
+  await new Promise<void>((resolve) => {
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= maxBodyBytes) chunks.push(chunk);
+    });
+    incoming.on('close', resolve);
+    incoming.on('end', resolve);
+    incoming.on('error', () => resolve());
+  });
+  return Buffer.concat(chunks).toString();
+}
+
 function send(response: ServerResponse, { status, body, headers }: FakeReply): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(typeof body === 'string' ? body : JSON.stringify(body));
-}
-
-async function readText(incoming: IncomingMessage): Promise<string> {
-  let text = '';
-  try {
-    incoming.setEncoding('utf8');
-    for await (const chunk of incoming) if (text.length < 1024 * 1024) text += chunk;
-  } catch {
-    // Whoever hung up gets no answer anyway.
-  }
-  return text;
 }
 
 function fail(response: ServerResponse, fault: Exclude<Fault, 'slow'>, url: URL): void {

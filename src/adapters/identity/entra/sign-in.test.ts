@@ -1,11 +1,14 @@
 import { afterEach, expect, test } from 'vitest';
 import type { RedirectSignIn } from '#adapters/identity/identity.ts';
+import { describeRedirectSignIn } from '#adapters/identity/redirect-sign-in.contract.ts';
 import type { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { openEgress } from '#http/egress.ts';
 import { ada, anotherTenant, aTenant, type FakeEntraOptions, startFakeEntra } from '#kit/identity/fake-entra.ts';
 import { consumersTenant, type EntraUser } from '#kit/identity/fake-entra-tokens.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
+import { recordingLog } from '#kit/identity/recording-log.ts';
+import { createSigningKeys } from '#kit/identity/signing-keys.ts';
 import { entraAdapter } from './entra.ts';
 
 const opened: (() => unknown)[] = [];
@@ -36,6 +39,42 @@ async function start(config: object = {}, options: FakeEntraOptions = {}) {
   if (signIn?.method !== 'redirect') throw new Error('no sign-in by redirect');
   return { fake, provider, signIn, lines, fetch: egress.fetch };
 }
+
+describeRedirectSignIn('entra', async () => {
+  const log = recordingLog();
+  const fake = await startFakeEntra({ web: ['https://gateway.test/base/callback'] });
+  const foreign = await createSigningKeys('RS256');
+  const egress = openEgress({ hostMap: fake.hostMap });
+  const settings = entraAdapter.config.parse({
+    tenantId: fake.tenant,
+    clientId: fake.clientId,
+    clientSecret: fake.clientSecret,
+  });
+  const { signIn } = await entraAdapter.open(settings, { fetch: egress.fetch, clock: manualClock(), log });
+  if (signIn?.method !== 'redirect') throw new Error('no sign-in');
+  return {
+    signIn,
+    async visit(url, answer) {
+      fake.deny(answer === 'deny');
+      return new URL((await egress.fetch(url)).headers.get('location') ?? '');
+    },
+    expected: { subject: `${aTenant}.${ada.oid}`, username: ada.upn, name: ada.name, emailVerified: false },
+    changeEmail: (email) => fake.signInAs(aTenant, { ...ada, email, upn: email }),
+    breakTokens: (fault) => fake.break(fault, '/token'),
+    breakStart: (fault) => fake.break(fault, 'openid-configuration'),
+    secrets: () => [fake.clientSecret, ...fake.issued],
+    logged: log.text,
+    hints: { loginHint: 'login_hint' },
+    idToken: {
+      change: (claims) => fake.changeIdTokens(claims && { claims }),
+      useForeignKey: (used) => fake.changeIdTokens(used ? { keys: foreign } : undefined),
+    },
+    async close() {
+      await egress.close();
+      await fake.close();
+    },
+  };
+});
 
 /** Start, the browser at Microsoft, and back: what our callback is requested with. */
 async function throughBrowser({ signIn, fetch }: { signIn: RedirectSignIn; fetch: typeof globalThis.fetch }) {

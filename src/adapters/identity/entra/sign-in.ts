@@ -2,6 +2,7 @@ import * as client from 'openid-client';
 import { z } from 'zod';
 import type { IdentityDeps, RedirectSignIn, SignedIn } from '#adapters/identity/identity.ts';
 import { RemoteDocument } from '#adapters/identity/remote-document.ts';
+import { asSignInError } from '#adapters/identity/sign-in-error.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
@@ -49,10 +50,11 @@ export function openEntraSignIn(options: EntraSignInOptions): RedirectSignIn {
     async finish(callback, { redirectUri, state, memory }) {
       const { verifier, nonce } = memorySchema.parse(JSON.parse(memory));
       const { value: entra } = await configuration.get();
-      const answered = new URL(redirectUri);
-      answered.search = callback.search;
+      // The library takes the redirect URI from the callback: the one that was sent counts, whatever a proxy made of it.
+      const answered = new URL(callback.search, redirectUri);
       const idToken = await redeem(entra, answered, { verifier, nonce, state }).catch((thrown: unknown) => {
-        throw translated(thrown, log);
+        logNumber(thrown, log);
+        throw asSignInError(thrown);
       });
       const { claims, directory } = await tokens.checkIdToken(idToken);
       if (claims.nonce !== nonce) throw new GatehouseError('invalid_token');
@@ -71,9 +73,9 @@ function openConfiguration({ clientId, secret, authority, fetch, clock, log }: E
     client.discovery(
       new URL(`${loginUrl}/${authority}/v2.0`),
       clientId,
-      undefined,
+      { [client.clockTolerance]: 60 },
       secret ? client.ClientSecretPost(secret.reveal()) : client.None(),
-      { [client.customFetch]: (url, init) => fetch(url, init), timeout: 5 },
+      { [client.customFetch]: (url, init) => fetch(url, init), timeout: 3 },
     );
   return new RemoteDocument({
     what: 'discovery document of Entra',
@@ -115,28 +117,9 @@ function signedIn(person: Awaited<ReturnType<People['describe']>>, claims: Signe
   };
 }
 
-/** The person's, or their administrator's, own decision; everything else is a fault of ours or of Entra's. */
-const decided = new Set(['access_denied', 'consent_required', 'interaction_required', 'login_required']);
-
-function translated(thrown: unknown, log: Log): GatehouseError {
-  if (thrown instanceof GatehouseError) return asUnavailable(thrown);
-  if (thrown instanceof client.AuthorizationResponseError || thrown instanceof client.ResponseBodyError) {
-    const { error, error_description: text = '' } = thrown;
-    // Its number is what people search for; the rest may name them.
-    const [number = ''] = /AADSTS\d+/.exec(text) ?? [];
-    if (decided.has(error)) return new GatehouseError('sign_in_denied', { cause: new Error(`${error} ${number}`) });
-    log.error({ error, number }, 'Entra refused a sign-in');
-    const cause = new Error(`Entra answered ${error} ${number}`);
-    return new GatehouseError(error === 'invalid_grant' ? 'invalid_token' : 'identity_unavailable', { cause });
-  }
-  const { cause } = thrown instanceof Error ? thrown : { cause: undefined };
-  if (cause instanceof GatehouseError) return asUnavailable(cause);
-  const code = thrown instanceof client.ClientError ? thrown.code : undefined;
-  const judged = code === 'OAUTH_INVALID_RESPONSE' || code?.startsWith('OAUTH_JWT') === true;
-  return new GatehouseError(judged ? 'invalid_token' : 'identity_unavailable', { cause: thrown });
-}
-
-function asUnavailable(error: GatehouseError): GatehouseError {
-  const known = error.code === 'invalid_token' || error.code === 'identity_unavailable';
-  return known ? error : new GatehouseError('identity_unavailable', { cause: error });
+/** Entra's own number is what people search for; the sentence around it may name them. */
+function logNumber(thrown: unknown, log: Log): void {
+  if (!(thrown instanceof client.AuthorizationResponseError || thrown instanceof client.ResponseBodyError)) return;
+  const { error, error_description: text = '' } = thrown;
+  log.warn({ error, number: /AADSTS\d+/.exec(text)?.[0] }, 'Entra refused a sign-in');
 }

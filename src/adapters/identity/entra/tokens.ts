@@ -1,7 +1,7 @@
-import { decodeJwt } from 'jose';
+import { decodeJwt, type JWTPayload } from 'jose';
 import type { IdentityDeps, IdentityMode, VerifiedToken } from '#adapters/identity/identity.ts';
 import { unverifiedIssuer } from '#adapters/identity/unverified-issuer.ts';
-import { type CheckedToken, strictRules, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
+import { type CheckedToken, strictRules, verifyIdToken, verifyToken } from '#adapters/identity/verify-token.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Directories, Directory } from './directories.ts';
@@ -24,7 +24,7 @@ export interface EntraTokensOptions extends IdentityDeps {
   readonly people: People;
 }
 
-/** Who a token speaks for. An ID token and an access token look alike at Entra, down to `typ` and `aud`: its claims tell. */
+/** An ID token and an access token look alike at Entra, down to `typ` and `aud`: its claims tell. */
 type Kind = 'user' | 'application' | 'id-token';
 
 export function openEntraTokens(options: EntraTokensOptions): EntraTokens {
@@ -32,26 +32,29 @@ export function openEntraTokens(options: EntraTokensOptions): EntraTokens {
   const { clientId, audiences = [clientId, `api://${clientId}`] } = settings;
   const base = { ...strictRules, algorithms: ['RS256'], requiredClaims: ['exp', 'iat', 'sub', 'aud', 'iss'] };
 
-  async function check(token: string, rules: Pick<TokenRules, 'audiences' | 'idTokens'>) {
+  async function check(token: string, kind: Kind) {
     const issuer = unverifiedIssuer(token);
     const directory = directories.findByIssuer(issuer);
     if (issuer === undefined || !directory) throw new GatehouseError('invalid_token');
-    const all = { ...base, ...rules, issuers: [issuer] };
-    const checked = await verifyToken(token, directory.keys.find, { rules: all, clock });
+    const isIdToken = kind === 'id-token';
+    const rules = { ...base, issuers: [issuer], audiences: isIdToken ? [clientId] : audiences };
+    const verifyKind = isIdToken ? verifyIdToken : verifyToken;
+    const checked = await verifyKind(token, directory.keys.find, { rules, clock });
     return { directory, checked, claims: entraClaims(checked, directory) };
   }
 
   return {
     async verify(token) {
-      const bridge = mode === 'bridge';
-      const accepted = bridge ? [...new Set([clientId, ...audiences])] : audiences;
-      const { directory, checked, claims } = await check(token, { audiences: accepted, idTokens: bridge }).catch(
-        (error: unknown) => {
-          warnOfGraph(token, mode, log);
-          throw error;
-        },
-      );
-      checkKind(claims, { bridge, clientId, allowApplications: settings.allowApplications });
+      const unverified = unverifiedClaims(token);
+      const kind = kindOf(unverified);
+      warnOfGraph(unverified, mode, log);
+      if (kind === 'application' && !settings.allowApplications) throw new GatehouseError('invalid_token');
+      if (kind === 'id-token' && mode !== 'bridge') throw new GatehouseError('invalid_token');
+      const { directory, checked, claims } = await check(token, kind);
+      // An access token has no nonce, and an ID token one audience: what says otherwise is something else.
+      if (kind === 'id-token' ? claims.aud !== clientId : claims.nonce !== undefined) {
+        throw new GatehouseError('invalid_token');
+      }
       const person = await people.describe(claims, directory);
       const { issuer = '', expiresAt } = checked;
       const { subject, organization, email, name, roles, groups } = person;
@@ -68,8 +71,8 @@ export function openEntraTokens(options: EntraTokensOptions): EntraTokens {
       };
     },
     async checkIdToken(token) {
-      const { directory, claims } = await check(token, { audiences: [clientId], idTokens: true });
-      if (kindOf(claims) !== 'id-token') throw new GatehouseError('invalid_token');
+      if (kindOf(unverifiedClaims(token)) !== 'id-token') throw new GatehouseError('invalid_token');
+      const { directory, claims } = await check(token, 'id-token');
       return { directory, claims };
     },
   };
@@ -85,21 +88,7 @@ function entraClaims({ claims }: CheckedToken, directory: Directory): EntraClaim
   return { ...claims, tid, oid };
 }
 
-function checkKind(
-  claims: EntraClaims,
-  { bridge, clientId, allowApplications }: { bridge: boolean; clientId: string; allowApplications: boolean },
-): void {
-  const kind = kindOf(claims);
-  const fine = {
-    // Access tokens have no nonce: one that says otherwise is something else.
-    user: claims.nonce === undefined,
-    application: allowApplications,
-    'id-token': bridge && claims.aud === clientId,
-  };
-  if (!fine[kind]) throw new GatehouseError('invalid_token');
-}
-
-function kindOf(claims: EntraClaims): Kind {
+function kindOf(claims: JWTPayload): Kind {
   const has = (name: string) => typeof claims[name] === 'string' && claims[name] !== '';
   if (claims.idtyp === 'app') return 'application';
   if (has('scp')) return 'user';
@@ -107,9 +96,8 @@ function kindOf(claims: EntraClaims): Kind {
 }
 
 /** The commonest mistake by far: what Entra gives who asks for no scope of an own API. */
-function warnOfGraph(token: string, mode: IdentityMode, log: Log): void {
-  const audience = unverifiedAudience(token);
-  if (audience === undefined || !graphAudiences.includes(audience)) return;
+function warnOfGraph({ aud: audience }: JWTPayload, mode: IdentityMode, log: Log): void {
+  if (typeof audience !== 'string' || !graphAudiences.includes(audience)) return;
   const next =
     mode === 'bridge'
       ? "clients must sign in through this gateway (its /oauth2/token gives them Entra's id_token in its place)"
@@ -117,11 +105,11 @@ function warnOfGraph(token: string, mode: IdentityMode, log: Log): void {
   log.warn({ audience }, `A token for Microsoft Graph was presented, which nobody but Graph can verify: ${next}`);
 }
 
-function unverifiedAudience(token: string): string | undefined {
+/** Good for choosing how to verify, and for advice; everything is checked after that. */
+function unverifiedClaims(token: string): JWTPayload {
   try {
-    const { aud } = decodeJwt(token);
-    return typeof aud === 'string' ? aud : undefined;
-  } catch {
-    return undefined;
+    return decodeJwt(token);
+  } catch (cause) {
+    throw new GatehouseError('invalid_token', { cause });
   }
 }

@@ -1,4 +1,5 @@
 import { adapterRegistry } from '#core/adapter.ts';
+import { entraAdapter } from './entra/entra.ts';
 import { githubAdapter } from './github/github.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
 import { localAdapter } from './local/local.ts';
@@ -9,6 +10,7 @@ import { workosAdapter } from './workos/workos.ts';
 export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>([
   workosAdapter,
   oidcAdapter,
+  entraAdapter,
   githubAdapter,
   sharedSecretAdapter,
   localAdapter,

@@ -11,8 +11,10 @@ import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
+import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
 
 export interface SignInDeps {
@@ -33,7 +35,9 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const sealer = openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal'));
+  const localAccounts = await openLocalAccounts(storage.db, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
@@ -44,7 +48,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           issuer: baseUrl,
           settings: config.oauth,
           db: storage.db,
-          sealer: openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal')),
+          sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
           clock: deps.clock,
           log: deps.log,
@@ -61,5 +65,18 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server ? [server.plugin] : [] };
+  if (!server) return { identities, plugins: [] };
+  const pages = interactionPlugin({
+    server,
+    issuer: baseUrl,
+    providers: brokers,
+    rules: { baseUrl, external: config.oauth.resources },
+    db: storage.db,
+    sealer,
+    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
+    readAddress: addressReader(config.http.trustedProxies),
+    clock: deps.clock,
+    log: deps.log,
+  });
+  return { identities, plugins: [server.plugin, pages] };
 }

@@ -18,8 +18,11 @@ import { addressReader } from '#http/client-address.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { type User, upsertIdentity } from '#records/users.ts';
+
+export const testRootSecret = 'a root secret that only the tests know, 48 letters';
 
 export const oauthDefaults: OauthSettings = {
   signingAlgorithm: 'RS256',
@@ -49,6 +52,8 @@ export interface TestServerOptions {
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
   readonly trustedProxies?: readonly string[];
+  /** Consent page, callback and the rest of what browsers see, for `brokers`. */
+  readonly pages?: boolean;
 }
 
 export interface TestServer {
@@ -72,7 +77,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const listening = await listenOnLoopback(createServer((req, res) => handle(req, res)));
   const url = `http://127.0.0.1:${listening.port}`;
   const issuer = options.issuer ?? url;
-  const secret = options.rootSecret ?? 'a root secret that only the tests know, 48 letters';
+  const secret = options.rootSecret ?? testRootSecret;
   // Each replica hears of changes over a connection of its own.
   const notifications = options.database ? await openTestDatabase(database.url) : database.database;
   const feed = await openChangeFeed({ db: database.db, notifications, log });
@@ -92,7 +97,20 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     readAddress: addressReader(options.trustedProxies ?? []),
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
-  for (const plugin of [server.plugin, ...(options.plugins ?? [])]) await app.register(plugin);
+  const pages = interactionPlugin({
+    server,
+    issuer,
+    providers: options.brokers ?? [],
+    rules: { baseUrl: issuer, external: options.settings?.resources ?? [] },
+    db: database.db,
+    sealer: openSealer(deriveKey(secret, 'oauth-seal')),
+    formKey: deriveKey(secret, 'oauth-forms'),
+    readAddress: (address) => address,
+    clock,
+    log,
+  });
+  for (const plugin of [server.plugin, ...(options.pages ? [pages] : []), ...(options.plugins ?? [])])
+    await app.register(plugin);
   await app.ready();
   handle = (req, res) => app.routing(req, res);
   return {

@@ -13,7 +13,7 @@ export const rootSecret = 'a-root-secret-of-the-signed-in-world-only';
 /** Where nobody listens: people of the tests sign in elsewhere. */
 export const brokerYaml = `
 identity:
-  - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', audiences: [nobody] }
+  - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
 const yaml = (upstream: string) => `

@@ -1,6 +1,7 @@
 import { adapterRegistry } from '#core/adapter.ts';
 import { githubAdapter } from './github/github.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
+import { localAdapter } from './local/local.ts';
 import { oidcAdapter } from './oidc/oidc.ts';
 import { sharedSecretAdapter } from './shared-secret/shared-secret.ts';
 import { workosAdapter } from './workos/workos.ts';
@@ -10,4 +11,5 @@ export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>(
   oidcAdapter,
   githubAdapter,
   sharedSecretAdapter,
+  localAdapter,
 ]);

@@ -1,4 +1,5 @@
 import { adapterRegistry } from '#core/adapter.ts';
+import { clerkAdapter } from './clerk/clerk.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
 import { oidcAdapter } from './oidc/oidc.ts';
 import { sharedSecretAdapter } from './shared-secret/shared-secret.ts';
@@ -6,6 +7,7 @@ import { workosAdapter } from './workos/workos.ts';
 
 export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>([
   workosAdapter,
+  clerkAdapter,
   oidcAdapter,
   sharedSecretAdapter,
 ]);

@@ -8,8 +8,9 @@ import { deriveKey } from '#core/derive.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
-import { openIdentifier } from '#gateway/identify.ts';
+import { type Identifier, openIdentifier } from '#gateway/identify.ts';
 import { type Limits, openLimits } from '#gateway/limits.ts';
+import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openSessions } from '#gateway/session.ts';
@@ -18,6 +19,7 @@ import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
+import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
@@ -35,6 +37,8 @@ export interface DataPlaneDeps {
   readonly closers: Closers;
   /** True with an identity provider: challenges then name the metadata. */
   readonly oauth: boolean;
+  /** The built-in authorization server is on. */
+  readonly builtIn: boolean;
   readonly receive: ReceiveOptions;
   /** Known once the port is. */
   readonly baseUrl: string;
@@ -44,12 +48,14 @@ export interface DataPlane {
   readonly handle: McpHandler;
   readonly keys: KeyVerifier;
   readonly heartbeat: Heartbeat;
+  readonly identifier: Identifier;
+  readonly snapshots: SnapshotStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
-  const { storage, clock, log, closers, metrics, baseUrl, oauth } = deps;
+  const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
   const live = await openLiveRecords(deps);
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   closers.add('limiter', () => limiter.close());
@@ -59,10 +65,25 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   closers.add('upstreams', () => upstreams.close());
   const heartbeat = openHeartbeat(clock);
   closers.add('streams', () => heartbeat.close());
+  const identifier = openIdentifier({
+    tokens: deps.identities,
+    keys: live.keys,
+    clock,
+    resources: { baseUrl, external: config.oauth.resources },
+  });
+  const calls = openLiveCalls({ log });
+  closers.add('live calls', () => calls.close());
+  // After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated.
+  const unsubscribe = deps.feed.subscribe((change) => {
+    identifier.forget(change);
+    calls.hear(change);
+  });
+  closers.add('live calls', unsubscribe);
   watch(metrics, limits, spool);
   const handle = openGateway({
     ...live,
-    identifier: openIdentifier({ tokens: deps.identities, keys: live.keys, clock }),
+    identifier,
+    live: calls,
     sessions: openSessions({
       key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
       clock,
@@ -79,13 +100,13 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     clock,
     log,
     receive: deps.receive,
-    render: { baseUrl, oauth, allowedMethods: 'POST, GET, DELETE' },
+    render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
     timeouts: timeoutSettings(config),
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
   });
   const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
-  return { handle, keys: live.keys, heartbeat, takeStranger };
+  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger };
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

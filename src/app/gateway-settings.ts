@@ -3,7 +3,7 @@ import { type Config, isLoopback } from '#config/load.ts';
 import type { CallLimits } from '#gateway/limits.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import type { TimeoutSettings } from '#gateway/transform.ts';
-import { addressReader } from '#http/client-address.ts';
+import { addressReader, proxyCheck } from '#http/client-address.ts';
 import type { ListenerOptions } from '#http/server.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
 
@@ -59,8 +59,17 @@ export function receiveOptions({ http, limits, baseUrlGiven }: Config, baseUrl: 
     readAddress: addressReader(http.trustedProxies),
     hosts: new Set([base.host.toLowerCase(), ...http.allowedHosts.map((host) => host.toLowerCase())]),
     origins: new Set([base.origin, ...http.allowedOrigins]),
+    isInsecure: insecurityCheck(http.trustedProxies, base),
     loopback: isLoopback(http.host) || !baseUrlGiven,
   };
+}
+
+/** Only trusted proxies are believed. In a chain of them the first value is what the client used. */
+function insecurityCheck(trusted: readonly string[], base: URL): ReceiveOptions['isInsecure'] {
+  if (trusted.length === 0 || base.protocol !== 'https:') return () => false;
+  const isProxy = proxyCheck(trusted);
+  return (socketAddress, forwardedProto) =>
+    forwardedProto !== undefined && /^http\s*(?:,|$)/i.test(forwardedProto) && isProxy(socketAddress);
 }
 
 /** Where this machine reaches the listener. */

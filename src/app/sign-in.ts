@@ -1,11 +1,13 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
@@ -31,8 +33,10 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
+  closers.add('limiter of sign-in', () => limiter.close());
   const server =
     brokers.length === 0
       ? undefined
@@ -46,6 +50,9 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           log: deps.log,
           feed: deps.feed,
           fetch: deps.egress.fetch,
+          limiter,
+          readAddress: addressReader(config.http.trustedProxies),
+          brokers,
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
   const accepted = configured.filter((provider) => provider.mode !== 'broker');

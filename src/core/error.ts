@@ -7,8 +7,8 @@ interface ErrorRow {
   readonly http: number;
   /** JSON-RPC error code (MCP 2026-07-28 basic#error-codes, JSON-RPC 2.0 5.1). */
   readonly rpc: number;
-  /** RFC 6750 3.1 error code for `WWW-Authenticate`; only where a challenge belongs. */
-  readonly challenge?: 'none' | 'invalid_token' | 'insufficient_scope';
+  /** RFC 6750 3.1 and RFC 9449 7.1 error code for `WWW-Authenticate`; only where a challenge belongs. */
+  readonly challenge?: 'none' | 'invalid_token' | 'invalid_dpop_proof' | 'insufficient_scope';
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
 }
@@ -22,8 +22,16 @@ export const errorTable = {
     level: 'warn',
     message: 'Invalid bearer token.',
   },
+  invalid_dpop_proof: {
+    http: 401,
+    rpc: -32000,
+    challenge: 'invalid_dpop_proof',
+    level: 'warn',
+    message: 'Invalid DPoP proof.',
+  },
   not_member: { http: 403, rpc: -32000, challenge: 'none', level: 'warn', message: 'Access denied' },
   role_denied: { http: 403, rpc: -32000, challenge: 'none', level: 'warn', message: 'Access denied' },
+  https_required: { http: 403, rpc: -32000, level: 'warn', message: 'This address is served over https only' },
   no_organization: { http: 403, rpc: -32000, level: 'warn', message: 'Organization context required for MCP requests' },
   forbidden: { http: 403, rpc: -32000, level: 'warn', message: 'Access denied' },
   insufficient_scope: {

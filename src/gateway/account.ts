@@ -38,6 +38,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...([
     'no_token',
     'invalid_token',
+    'invalid_dpop_proof',
+    'https_required',
     'not_member',
     'role_denied',
     'no_organization',

@@ -2,10 +2,12 @@
  * Room 3: may this caller use this endpoint? The one order for every surface (DESIGN ruling 2): membership (403) →
  * existence (404, so that only members learn it) → role (403) → enablement. Nothing is allowed by being empty.
  */
+import type { IdentityProvider, Membership } from '#adapters/identity/identity.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { McpPath } from '#core/mcp-path.ts';
-import type { ApiKeyPrincipal } from '#core/principal.ts';
+import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
 import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
+import { coversOrganization, judgeAudience } from './audience.ts';
 import type { Caller } from './identify.ts';
 
 export interface Access {
@@ -13,50 +15,121 @@ export interface Access {
   readonly endpoint: Endpoint;
 }
 
+export interface Wish {
+  readonly path: McpPath;
+  /** The X-Organization-Id header, a wish that is checked like any other. */
+  readonly selector: string | undefined;
+}
+
+type Question = Wish & { readonly snapshots: SnapshotStore };
+
+/** As far as the words say it; throws `invalid_token` for a token that is for something else. */
+export function checkAudience({ audience }: Caller, { path, selector }: Wish): void {
+  if (audience && judgeAudience(audience, path, selector !== undefined) === 'wrong')
+    throw new GatehouseError('invalid_token');
+}
+
 /**
- * `selector`: the X-Organization-Id header, a wish that is checked like any other. A value when all is in memory.
- * Throws or rejects `no_organization`, `not_member`, `unknown_endpoint`, `role_denied`, `identity_unavailable`.
+ * A value when all is in memory.
+ * Throws or rejects `no_organization`, `not_member`, `unknown_endpoint`, `role_denied`, `identity_unavailable`, and
+ * `invalid_token` where only an organization's other names tell that the token isn't for it.
  */
-export function authorize(
-  caller: Caller,
-  {
-    path,
-    selector,
-    snapshots,
-  }: { readonly path: McpPath; readonly selector: string | undefined; readonly snapshots: SnapshotStore },
-): Access | Promise<Access> {
+export function authorize(caller: Caller, question: Question): Access | Promise<Access> {
+  const { path, selector, snapshots } = question;
   const wanted = path.organization ?? selector ?? ownOrganization(caller);
-  if (wanted === undefined) throw new GatehouseError('no_organization');
+  if (wanted === undefined) return authorizeInSole(caller, question);
   const organization = snapshots.find(wanted);
   if (organization && caller.principal.kind === 'api-key') return authorizeKey(caller.principal, organization, path);
-  return authorizeSlowly(caller, { wanted, path, snapshots });
+  if (organization && caller.known?.roles.has(organization.id))
+    return authorizeMember(caller, { question, organization, roles: caller.known.roles.get(organization.id) });
+  return authorizeSlowly(caller, wanted, question);
 }
 
 function ownOrganization({ principal }: Caller): string | undefined {
   return principal.kind === 'api-key' ? principal.org : principal.organization;
 }
 
-async function authorizeSlowly(
-  caller: Caller,
-  { wanted, path, snapshots }: { readonly wanted: string; readonly path: McpPath; readonly snapshots: SnapshotStore },
-): Promise<Access> {
+/** Nothing names an organization: it is the only one that the caller belongs to, or none. */
+async function authorizeInSole(caller: Caller, question: Question): Promise<Access> {
+  const { principal, provider, known } = caller;
+  const listed =
+    known?.organizations ??
+    (principal.kind === 'user' ? await provider?.organizations?.(principal.subject) : undefined) ??
+    [];
+  if (known) known.organizations = listed;
+  const [sole, ...others] = listed;
+  if (sole === undefined || others.length > 0) throw new GatehouseError('no_organization');
+  const organization = question.snapshots.find(sole);
+  if (organization && known?.roles.has(organization.id))
+    return authorizeMember(caller, { question, organization, roles: known.roles.get(organization.id) });
+  return authorizeSlowly(caller, sole, question);
+}
+
+async function authorizeSlowly(caller: Caller, wanted: string, question: Question): Promise<Access> {
+  const { path, snapshots } = question;
   const organization = snapshots.find(wanted) ?? (await snapshots.load(wanted));
-  const { principal, provider } = caller;
+  const { principal } = caller;
   if (principal.kind === 'api-key') {
     if (!organization) throw new GatehouseError('not_member');
     return authorizeKey(principal, organization, path);
   }
-  let roles: readonly string[] | undefined;
+  const roles = await findRoles(caller, principal, { wanted, organization });
+  return authorizeMember(caller, { question, organization, roles });
+}
+
+/** undefined: no member. */
+async function findRoles(
+  { provider, known }: Caller,
+  principal: UserPrincipal,
+  { wanted, organization }: { readonly wanted: string; readonly organization: OrganizationSnapshot | undefined },
+): Promise<readonly string[] | undefined> {
   if (provider?.memberships) {
-    // An organization that is unknown here may still be one of the caller's: then "not found" tells nothing new.
-    const externalId = organization ? organization.externalId : wanted;
-    roles = externalId === undefined ? undefined : (await provider.memberships(principal.subject, externalId))?.roles;
-  } else if (organization && principal.organization !== undefined && isNamed(organization, principal.organization)) {
-    roles = principal.roles ?? [];
+    const named = nameFor(provider, wanted, organization);
+    const found: Membership | undefined =
+      named === undefined ? undefined : await provider.memberships(principal.subject, named);
+    if (organization) known?.roles.set(organization.id, found?.roles);
+    return found?.roles;
   }
-  if (!roles) throw new GatehouseError('not_member');
+  if (organization && principal.organization !== undefined && isNamed(organization, principal.organization))
+    return principal.roles ?? [];
+  return undefined;
+}
+
+/** An organization that is unknown here may still be one of the caller's: then "not found" tells nothing new. */
+function nameFor(
+  provider: IdentityProvider,
+  wanted: string,
+  organization: OrganizationSnapshot | undefined,
+): string | undefined {
+  if (provider.namesOrganizationsBy === 'id') return organization?.id;
+  return organization ? organization.externalId : wanted;
+}
+
+function authorizeMember(
+  caller: Caller,
+  {
+    question,
+    organization,
+    roles,
+  }: {
+    readonly question: Question;
+    readonly organization: OrganizationSnapshot | undefined;
+    readonly roles: readonly string[] | undefined;
+  },
+): Access {
+  const { path, selector } = question;
+  const isAlias = judgeAudience(caller.audience, path, selector !== undefined) === 'alias';
+  // To others than members every name that isn't the token's own is as wrong as any.
+  if (!roles) throw new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
+  if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
   if (!organization) throw new GatehouseError('unknown_endpoint');
   return admit(organization, path, roles);
+}
+
+function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {
+  if (!organization) return false;
+  const isItsName = (name: string) => isNamed(organization, name);
+  return coversOrganization(caller.audience, path, { isNamed: isItsName, own: ownOrganization(caller) });
 }
 
 function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, path: McpPath): Access {
@@ -66,7 +139,8 @@ function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, 
   return access;
 }
 
-function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
+/** Whether this is one of its names. */
+export function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
   return name === externalId || name === slug || name === id;
 }
 

@@ -3,6 +3,7 @@
  * the account room needs of them all, whatever room the request ends in.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { McpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
@@ -33,6 +34,10 @@ export interface Call {
   upstreamMs: number | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
+  /** Takes it out of the calls that are judged anew when something changes about the caller. */
+  leave: (() => void) | undefined;
+  /** Ends what goes on upstream; undefined: nothing does yet. */
+  cut: ((error: GatehouseError) => void) | undefined;
   accounted: boolean;
 }
 

@@ -17,6 +17,7 @@ import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
+import { openLiveCalls } from './live-calls.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {
@@ -88,7 +89,8 @@ describe('a call through the rooms', () => {
     start = () => undefined;
     recording = (_record, done) => setImmediate(done);
     const deps: GatewayDeps = {
-      identifier: { identify: () => identify() },
+      identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
+      live: openLiveCalls({ log }),
       snapshots: { find: () => snapshot, load: async () => snapshot, close: async () => undefined },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined },
@@ -123,9 +125,10 @@ describe('a call through the rooms', () => {
         readAddress: (address) => address,
         hosts: new Set(['*']),
         origins: new Set(),
+        isInsecure: () => false,
         loopback: true,
       },
-      render: { baseUrl: 'http://localhost', oauth: false, allowedMethods: 'POST, GET, DELETE' },
+      render: { baseUrl: 'http://localhost', oauth: false, scopes: false, allowedMethods: 'POST, GET, DELETE' },
       timeouts: { callHeadersMs: 1e4, callTotalMs: 1e4, listTotalMs: 1e4, initializeTotalMs: 1e4, idleMs: 1e4 },
       json: defaultJsonLimits,
       maxBodyBytes: 1e6,

@@ -18,14 +18,16 @@ import { parseMessage } from '#mcp/message.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
-import { type Access, authorize } from './authorize.ts';
+import { type Access, authorize, checkAudience } from './authorize.ts';
 import type { Call, Received } from './call.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
 import type { Limits } from './limits.ts';
+import type { LiveCalls } from './live-calls.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
+import { checkScopes } from './scopes.ts';
 import type { Session, SessionOwner, Sessions } from './session.ts';
 import { soleBinding, type TimeoutSettings, transform } from './transform.ts';
 
@@ -37,6 +39,7 @@ export interface GatewayDeps {
   readonly limits: Limits;
   readonly recorder: CallRecorder;
   readonly heartbeat: Heartbeat;
+  readonly live: LiveCalls;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly logRequest: (record: CallRecord, fields: object) => void;
@@ -60,6 +63,13 @@ function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown:
   next(value);
 }
 
+/** As long as a token is accepted, clocks that are off included (SECURITY B7). */
+const SKEW_MS = 60_000;
+
+function endOf({ principal: { expiresAt } }: Caller): number | undefined {
+  return expiresAt === undefined ? undefined : expiresAt + SKEW_MS;
+}
+
 export function openGateway(deps: GatewayDeps): McpHandler {
   const { clock } = deps;
 
@@ -68,6 +78,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
+      call.leave?.();
     }
     const record = callRecord(call, outcome, clock.monotonic());
     if (!outcome.open) {
@@ -103,15 +114,41 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       if (counted instanceof Promise) counted.then(() => fail(error), fail);
       else fail(error);
     };
+    const wish = { path: call.path, selector: call.headers.organization };
     let caller: Caller | Promise<Caller>;
     try {
-      caller = deps.identifier.identify(call.headers);
+      caller = deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
+      if (!(caller instanceof Promise)) checkAudience(caller, wish);
     } catch (thrown) {
       refuseStranger(thrown);
       return;
     }
-    if (caller instanceof Promise) caller.then(next, refuseStranger).catch(fail);
-    else next(caller);
+    if (caller instanceof Promise) {
+      const checked = caller.then((found) => {
+        checkAudience(found, wish);
+        return found;
+      });
+      checked.then(next, refuseStranger).catch(fail);
+    } else next(caller);
+  }
+
+  /** As the client wrote it; the trailing slash is part of it. */
+  function publicUrl({ req }: Received): string {
+    return `${deps.render.baseUrl}${req.url ?? ''}`;
+  }
+
+  /** From here on a change about the caller reaches the call, whatever room it is in. */
+  function follow(call: Received, caller: Caller): void {
+    const { path, headers } = call;
+    call.leave = deps.live.add({
+      caller,
+      async judge() {
+        const again = await deps.identifier.recheck(headers);
+        if (!call.endpoint) return;
+        await authorize(again, { path, selector: headers.organization, snapshots: deps.snapshots });
+      },
+      cut: (error) => (call.cut ? call.cut(error) : refuse(call, error)),
+    });
   }
 
   function readMessage(call: Received, next: () => void, fail: (thrown: unknown) => void): void {
@@ -162,6 +199,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function forward(call: Received, caller: Caller, access: Access, fail: (thrown: unknown) => void): void {
     const { organization, endpoint } = access;
+    if (call.accounted) return;
     const binding = soleBinding(endpoint.bindings);
     call.server = binding.server.key;
     if (!binding.server.enabled) {
@@ -181,6 +219,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     then(
       openCredential(binding),
       (credential) => {
+        if (call.accounted) return;
         const outgoing = transform({
           call,
           principal: caller.principal,
@@ -197,9 +236,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId),
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
+          endsAt: endOf(caller),
           monotonic: clock.monotonic,
           redact: (body) => (credential ? redactSecret(body, credential) : body),
         });
+        call.cut = (error) => relay.cut(error);
         relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
       },
       fail,
@@ -217,6 +258,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       (admitted) => {
         call.org = admitted.organization.id;
         call.endpoint = admitted.endpoint;
+        checkScopes(caller.principal, call.message);
         then(deps.limits.takeOrganization(admitted.organization.id), () => forward(call, caller, admitted, fail), fail);
       },
       fail,
@@ -229,6 +271,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       received,
       (caller) => {
         call.principal = caller.principal;
+        follow(received, caller);
         then(
           deps.limits.takePrincipal(caller.principal.key),
           () => readMessage(received, () => admit(received, caller, fail), fail),
@@ -259,6 +302,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       bytesOut: 0,
       upstreamMs: undefined,
       release: undefined,
+      leave: undefined,
+      cut: undefined,
       accounted: false,
     };
     const fail = (thrown: unknown) => refuse(call, thrown);

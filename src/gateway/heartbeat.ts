@@ -16,7 +16,11 @@ export function openHeartbeat(clock: Clock): Heartbeat {
   let closed = false;
   const timer = setInterval(() => {
     const due = clock.monotonic() - IDLE_MS;
-    for (const relay of streams) if (relay.lastWriteAt < due) relay.beat();
+    const now = clock.now();
+    for (const relay of streams) {
+      if (relay.endsAt !== undefined && relay.endsAt <= now) relay.stop();
+      else if (relay.lastWriteAt < due) relay.beat();
+    }
   }, TICK_MS);
   timer.unref();
   return {

@@ -5,7 +5,11 @@ import type { IdentityProvider, VerifiedToken } from '#adapters/identity/identit
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type ApiKeyPrincipal, type Principal, principalKey, type UserPrincipal } from '#core/principal.ts';
+import type { ResourceRules } from '#core/resource.ts';
+import type { Change } from '#db/change-feed.ts';
 import type { RequestHeaders } from '#http/headers.ts';
+import { type Audience, readAudience } from './audience.ts';
+import { type DpopRequest, openDpopChecker } from './dpop.ts';
 
 export interface TokenVerifier {
   verify(token: string): Promise<{ readonly provider: IdentityProvider; readonly token: VerifiedToken }>;
@@ -20,65 +24,192 @@ export interface KeyVerifier {
 export interface Caller {
   readonly principal: Principal;
   readonly provider: IdentityProvider | undefined;
+  readonly audience?: Audience;
+  /** RFC 7638 thumbprint of the key whose holder alone may present the token (RFC 9449 6.1). */
+  readonly boundTo?: string | undefined;
+  /** Of tokens issued here: what changes are announced by. */
+  readonly tokenId?: string | undefined;
+  readonly userId?: string | undefined;
+  /** What was asked of its memberships since the token was verified; good for as long as this caller is kept. */
+  readonly known?: KnownMemberships;
 }
+
+export interface KnownMemberships {
+  /** By our id of the organization. */
+  readonly roles: Map<string, readonly string[] | undefined>;
+  organizations: readonly string[] | undefined;
+}
+
+type CredentialHeaders = Pick<RequestHeaders, 'authorization' | 'apiKey' | 'dpop'>;
 
 export interface Identifier {
-  /** A value when the credential is in memory, else a promise. Throws or rejects `no_token`, `invalid_token`, `identity_unavailable`. */
-  identify(headers: RequestHeaders): Caller | Promise<Caller>;
+  /**
+   * A value when the credential is in memory, else a promise. Throws or rejects `no_token`, `invalid_token`,
+   * `invalid_dpop_proof`, `identity_unavailable`.
+   */
+  identify(headers: CredentialHeaders, request: DpopRequest): Caller | Promise<Caller>;
+  /** Of a call that was let in before: its credential is judged anew, a proof of possession is not asked for twice. */
+  recheck(headers: CredentialHeaders): Promise<Caller>;
+  /** What a change makes doubtful is verified anew when it is next presented. */
+  forget(change: Change): void;
 }
 
-const bearer = /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i;
+const credential = /^(bearer|dpop) +([A-Za-z0-9\-._~+/]+=*) *$/i;
 /** SECURITY 3.7: a verified token is believed for at most this long before it is judged anew. */
 const TOKEN_TTL_MS = 60_000;
+const MAX_TOKENS = 20_000;
+/** Verified while it was changed again and again: given up. */
+const MAX_TRIES = 3;
 
-export function openIdentifier(deps: {
+interface Kept {
+  readonly caller: Caller;
+  /** Unix milliseconds. */
+  readonly until: number;
+}
+
+/** A verification under way, and what changed since it began: its result may be older than that. */
+interface Flight {
+  readonly changed: Set<string>;
+  everything: boolean;
+}
+
+export interface IdentifierDeps {
   readonly tokens: TokenVerifier;
   readonly keys: KeyVerifier;
   readonly clock: Clock;
-}): Identifier {
+  readonly resources: ResourceRules;
+}
+
+export function openIdentifier(deps: IdentifierDeps): Identifier {
   const { clock } = deps;
-  const cache = new LRUCache<string, { caller: Caller; until: number }>({ max: 20_000 });
+  /** What a change names → digests of tokens that it concerns. */
+  const digests = new Map<string, Set<string>>();
+  const cache = new LRUCache<string, Kept>({
+    max: MAX_TOKENS,
+    dispose: ({ caller }, digest) => {
+      for (const id of idsOf(caller)) {
+        const set = digests.get(id);
+        set?.delete(digest);
+        if (set?.size === 0) digests.delete(id);
+      }
+    },
+  });
+  const flights = new Set<Flight>();
+  const dpop = openDpopChecker(clock);
+
+  function keep(digest: string, caller: Caller, expiresAt: number): void {
+    cache.set(digest, { caller, until: Math.min(expiresAt, clock.now() + TOKEN_TTL_MS) });
+    for (const id of idsOf(caller)) {
+      const set = digests.get(id);
+      if (set) set.add(digest);
+      else digests.set(id, new Set([digest]));
+    }
+  }
 
   async function verifyToken(token: string, digest: string): Promise<Caller> {
-    const { provider, token: verified } = await deps.tokens.verify(token);
-    const caller = { principal: userPrincipal(verified), provider };
-    cache.set(digest, { caller, until: Math.min(verified.expiresAt, clock.now() + TOKEN_TTL_MS) });
-    return caller;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const flight: Flight = { changed: new Set(), everything: false };
+      flights.add(flight);
+      try {
+        const { provider, token: verified } = await deps.tokens.verify(token);
+        const caller = asCaller(provider, verified, deps.resources);
+        if (flight.everything || idsOf(caller).some((id) => flight.changed.has(id))) continue;
+        keep(digest, caller, verified.expiresAt);
+        return caller;
+      } finally {
+        flights.delete(flight);
+      }
+    }
+    throw new GatehouseError('identity_unavailable');
+  }
+
+  function judge(presented: string): Caller | Promise<Caller> {
+    if (presented.startsWith('gw_')) {
+      const principal = deps.keys.find(presented);
+      if (principal) return { principal, provider: undefined };
+      return deps.keys.verify(presented).then((found) => ({ principal: found, provider: undefined }));
+    }
+    const digest = hash('sha256', presented, 'base64');
+    const known = cache.get(digest);
+    if (known && known.until > clock.now()) return known.caller;
+    return verifyToken(presented, digest);
   }
 
   return {
-    identify(headers) {
-      const presented = presentedCredential(headers);
-      if (presented.startsWith('gw_')) {
-        const principal = deps.keys.find(presented);
-        if (principal) return { principal, provider: undefined };
-        return deps.keys.verify(presented).then((found) => ({ principal: found, provider: undefined }));
+    identify(headers, request) {
+      const { scheme, value } = presentedCredential(headers);
+      const caller = judge(value);
+      if (scheme === 'bearer' && !(caller instanceof Promise) && caller.boundTo === undefined) return caller;
+      return checkPossession(caller, { scheme, proof: headers.dpop, token: value });
+      async function checkPossession(
+        found: Caller | Promise<Caller>,
+        presented: { readonly scheme: string; readonly proof: string | undefined; readonly token: string },
+      ): Promise<Caller> {
+        const known = await found;
+        if ((known.boundTo !== undefined) !== (presented.scheme === 'dpop')) throw new GatehouseError('invalid_token');
+        if (known.boundTo !== undefined) await dpop.check(presented, known.boundTo, request);
+        return known;
       }
-      const digest = hash('sha256', presented, 'base64');
-      const known = cache.get(digest);
-      if (known && known.until > clock.now()) return known.caller;
-      return verifyToken(presented, digest);
+    },
+    recheck: async (headers) => judge(presentedCredential(headers).value),
+    forget(change) {
+      if (change.kind === 'everything') {
+        cache.clear();
+        for (const flight of flights) flight.everything = true;
+      } else if (change.kind === 'token' || change.kind === 'user') {
+        const id = `${change.kind}:${change.id}`;
+        for (const digest of [...(digests.get(id) ?? [])]) cache.delete(digest);
+        for (const flight of flights) flight.changed.add(id);
+      }
     },
   };
 }
 
-function presentedCredential({ authorization, apiKey }: RequestHeaders): string {
+/** As changes are kept here: kind and id. */
+export function idsOf({ tokenId, userId, principal }: Caller): readonly string[] {
+  if (principal.kind === 'api-key') return [`key:${principal.keyId}`];
+  return [...(tokenId === undefined ? [] : [`token:${tokenId}`]), ...(userId === undefined ? [] : [`user:${userId}`])];
+}
+
+function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
+  readonly scheme: 'bearer' | 'dpop';
+  readonly value: string;
+} {
   if (authorization === undefined) {
     if (apiKey !== undefined && /^[\x21-\x7e]{1,512}$/.test(apiKey))
-      return apiKey.startsWith('gw_') ? apiKey : notOurs();
+      return { scheme: 'bearer', value: apiKey.startsWith('gw_') ? apiKey : notOurs() };
     throw new GatehouseError('no_token');
   }
-  const token = bearer.exec(authorization)?.[1];
-  if (token === undefined) throw new GatehouseError(/^bearer\b/i.test(authorization) ? 'invalid_token' : 'no_token');
+  const [, scheme = '', value] = credential.exec(authorization) ?? [];
+  if (value === undefined)
+    throw new GatehouseError(/^(?:bearer|dpop)\b/i.test(authorization) ? 'invalid_token' : 'no_token');
   if (apiKey !== undefined)
     throw new GatehouseError('bad_request', { message: 'Send either Authorization or X-API-Key, not both' });
-  return token;
+  return { scheme: /^d/i.test(scheme) ? 'dpop' : 'bearer', value };
 }
 
 function notOurs(): never {
   throw new GatehouseError('invalid_token');
 }
 
-function userPrincipal(token: VerifiedToken): UserPrincipal {
-  return { kind: 'user', key: principalKey(token.issuer, token.subject), ...token };
+function asCaller(provider: IdentityProvider, token: VerifiedToken, resources: ResourceRules): Caller {
+  const { tokenId, userId, ...rest } = token;
+  const principal: UserPrincipal = { kind: 'user', key: principalKey(token.issuer, token.subject), ...rest };
+  return {
+    principal,
+    provider,
+    audience: readAudience(token.claims.aud, resources),
+    boundTo: confirmedKey(token.claims.cnf),
+    tokenId,
+    userId,
+    // Of others we hear nothing when they change: their identity provider knows for how long its answer is good.
+    ...(userId !== undefined && { known: { roles: new Map(), organizations: undefined } }),
+  };
+}
+
+/** A confirmation that we can't check is one that nobody passes: no thumbprint equals the empty one. */
+function confirmedKey(cnf: unknown): string | undefined {
+  if (cnf === undefined) return undefined;
+  if (typeof cnf === 'object' && cnf !== null && 'jkt' in cnf && typeof cnf.jkt === 'string') return cnf.jkt;
+  return '';
 }

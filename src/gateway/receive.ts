@@ -12,6 +12,8 @@ export interface ReceiveOptions {
   readonly hosts: ReadonlySet<string>;
   /** Origins that browsers may call from; ours is among them. */
   readonly origins: ReadonlySet<string>;
+  /** The outermost proxy says that the request came in the clear although this gateway's address is https. */
+  readonly isInsecure: (socketAddress: string, forwardedProto: string | undefined) => boolean;
   /** On a loopback listener every loopback origin is the user's own machine (local inspectors). */
   readonly loopback: boolean;
 }
@@ -23,7 +25,7 @@ const json = /^application\/json(?:\s*;\s*charset="?utf-8"?)?\s*$/i;
 /** Of this machine, as no page from elsewhere can have in its address. */
 export const isLocalName = (host: string): boolean => loopbackHost.test(host);
 
-/** Throws GatehouseError `bad_request`, `uri_too_long`, `invalid_host`, `invalid_origin`, `method_not_allowed`, `media_type`. */
+/** Throws GatehouseError `bad_request`, `uri_too_long`, `invalid_host`, `invalid_origin`, `https_required`, `method_not_allowed`, `media_type`. */
 export function receive(call: Call, options: ReceiveOptions): Received {
   const { req } = call;
   const target = req.url ?? '';
@@ -33,9 +35,12 @@ export function receive(call: Call, options: ReceiveOptions): Received {
   call.headers = headers;
   call.address = options.readAddress(req.socket.remoteAddress ?? '', headers.forwardedFor);
   checkHost(headers.host, options);
+  // No redirect: whatever credential it came with was sent in the clear, and the client must hear of it.
+  if (options.isInsecure(req.socket.remoteAddress ?? '', headers.forwardedProto))
+    throw new GatehouseError('https_required');
   if (headers.origin !== undefined) {
     checkOrigin(headers.origin, options);
-    allowOrigin(call.res, headers.origin);
+    allowOrigin(call.res, options.origins.has('*') ? '*' : headers.origin);
   }
   if (req.method === 'POST') {
     if (headers.contentType === undefined || !json.test(headers.contentType)) throw new GatehouseError('media_type');
@@ -58,6 +63,8 @@ function checkHost(host: string | undefined, { hosts }: ReceiveOptions): void {
 }
 
 export function checkOrigin(origin: string, { origins, loopback }: Pick<ReceiveOptions, 'origins' | 'loopback'>): void {
-  if (origins.has(origin) || (loopback && loopbackOrigin.test(origin))) return;
+  // `*`: any page, but none that hides where it is from.
+  if (origins.has(origin) || (origins.has('*') && origin !== 'null') || (loopback && loopbackOrigin.test(origin)))
+    return;
   throw new GatehouseError('invalid_origin');
 }

@@ -19,6 +19,8 @@ export interface RelayDeps {
   /** Live streams, for heartbeats; the answer removes it. */
   readonly watch: (relay: Relay) => () => void;
   readonly monotonic: () => number;
+  /** Unix milliseconds: a stream that only waits isn't held open for longer than its caller may come in. */
+  readonly endsAt: number | undefined;
   /** Takes the gateway's own credential out of an upstream's error text. */
   readonly redact: (body: Buffer) => Buffer;
 }
@@ -68,11 +70,13 @@ export class Relay implements UpstreamSink {
   /** The last two bytes written: an SSE event ends with a blank line, and only there may we add one. */
   #tail = '\n\n';
   lastWriteAt = 0;
+  readonly endsAt: number | undefined;
 
   constructor(call: Call, deps: RelayDeps) {
     this.#call = call;
     this.#res = call.res;
     this.#deps = deps;
+    this.endsAt = deps.endsAt;
     this.#res.on('drain', () => {
       if (!this.#over) this.#exchange?.resume();
     });
@@ -145,10 +149,24 @@ export class Relay implements UpstreamSink {
 
   /** The gateway is stopping: streams that only wait end cleanly, the client comes back to another replica. A call goes on. */
   stop(): void {
-    const { message } = this.#call;
-    if (this.#over || !this.#stream || (message && message.method !== 'subscriptions/listen')) return;
+    if (this.#over || !this.#isWaiting) return;
     this.#exchange?.abort();
     this.onEnd();
+  }
+
+  /** The caller may no longer: what only waits ends cleanly, so that the client comes back and hears why; a call breaks off. */
+  cut(error: GatehouseError): void {
+    if (!this.#isWaiting || !this.#res.headersSent) this.#fail(error);
+    else {
+      this.#exchange?.abort();
+      this.#settle({ status: this.#status, open: false, error }, () => this.#res.end());
+    }
+  }
+
+  /** Events only, of no call. */
+  get #isWaiting(): boolean {
+    const { message } = this.#call;
+    return this.#stream && (!message || message.method === 'subscriptions/listen');
   }
 
   #headFrom(headers: UpstreamHeaders): Record<string, string> {

@@ -2,14 +2,19 @@
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
 import { formatMcpPath } from '#core/mcp-path.ts';
+import { resourceQuery } from '#core/resource.ts';
 import { isBrowser, signInPage } from './browser-page.ts';
 import type { Call } from './call.ts';
+import { dpopAlgorithms } from './dpop.ts';
+import { allScopes, neededScopes } from './scopes.ts';
 
 /** Refusals about who calls and what exists: `{error}`. All else is an answer to a JSON-RPC message. */
 const plain: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   ...([
     'no_token',
     'invalid_token',
+    'invalid_dpop_proof',
+    'https_required',
     'not_member',
     'role_denied',
     'forbidden',
@@ -25,6 +30,8 @@ export interface RenderOptions {
   readonly baseUrl: string;
   /** False: nobody signs in here with OAuth (API keys only), so no metadata is advertised. */
   readonly oauth: boolean;
+  /** Tokens are issued here: challenges name scopes to ask for. Others' authorization servers don't know ours. */
+  readonly scopes: boolean;
   readonly allowedMethods: string;
 }
 
@@ -47,6 +54,10 @@ export function renderError(
   call: Call,
   { error, options }: { readonly error: GatehouseError; readonly options: RenderOptions },
 ): number {
+  if (error.code === 'https_required' && isBrowser(call) && call.headers?.authorization === undefined) {
+    res.writeHead(308, { Location: options.baseUrl + formatMcpPath(call.path), 'Cache-Control': 'no-store' }).end();
+    return 0;
+  }
   const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
   const body = page?.html ?? errorBody(error, call);
   const headers: Record<string, string | number> = {
@@ -66,12 +77,25 @@ export function renderError(
   return Buffer.byteLength(body);
 }
 
-/** RFC 6750 3 and RFC 9728 5.1. A membership or role refusal names no error code: clients would sign in again in a loop. */
-function challengeFor({ row }: GatehouseError, call: Call, { baseUrl, oauth }: RenderOptions): string | undefined {
-  if (row.challenge === undefined) return undefined;
+/**
+ * RFC 6750 3, RFC 9728 5.1, RFC 9449 7.1. A membership or role refusal names no error code: clients would sign in again in
+ * a loop.
+ */
+function challengeFor({ row }: GatehouseError, call: Call, options: RenderOptions): string | undefined {
+  const { challenge } = row;
+  if (challenge === undefined) return undefined;
+  const dpop = challenge === 'invalid_dpop_proof' || /^dpop\b/i.test(call.headers?.authorization ?? '');
   const parts: string[] = [];
-  if (row.challenge !== 'none') parts.push(`error="${row.challenge}"`);
-  if (oauth)
-    parts.push(`resource_metadata="${baseUrl}/.well-known/oauth-protected-resource${formatMcpPath(call.path)}"`);
-  return parts.length > 0 ? `Bearer ${parts.join(', ')}` : 'Bearer';
+  if (challenge !== 'none') parts.push(`error="${challenge}"`);
+  if (dpop) parts.push(`algs="${dpopAlgorithms.join(' ')}"`);
+  if (options.scopes && row.http === 401) parts.push(`scope="${allScopes}"`);
+  else if (challenge === 'insufficient_scope') parts.push(`scope="${neededScopes(call.message)}"`);
+  if (options.oauth) parts.push(`resource_metadata="${metadataUrl(call, options)}"`);
+  return [dpop ? 'DPoP' : 'Bearer', parts.join(', ')].join(' ').trimEnd();
+}
+
+/** Below the base URL, so that a proxy that passes on nothing else leads there too. */
+function metadataUrl({ path, req }: Call, { baseUrl }: RenderOptions): string {
+  const query = resourceQuery(req.url ?? '');
+  return `${baseUrl}/.well-known/oauth-protected-resource${formatMcpPath(path)}${query}`;
 }

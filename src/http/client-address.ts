@@ -3,9 +3,16 @@ import { BlockList, isIP } from 'node:net';
 
 export type AddressReader = (socketAddress: string, forwardedFor: string | undefined) => string;
 
-/** `trusted`: addresses or CIDR ranges of the proxies in front. Empty: X-Forwarded-For changes nothing. */
-export function addressReader(trusted: readonly string[]): AddressReader {
-  if (trusted.length === 0) return (socketAddress) => plainAddress(socketAddress);
+/** Whether the peer at this socket address is one of the proxies (addresses or CIDR ranges). Nobody is, where there are none. */
+export function proxyCheck(trusted: readonly string[]): (socketAddress: string) => boolean {
+  const list = blockList(trusted);
+  return (socketAddress) => {
+    const address = plainAddress(socketAddress);
+    return list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  };
+}
+
+function blockList(trusted: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of trusted) {
     const [address = '', bits] = entry.split('/');
@@ -13,7 +20,13 @@ export function addressReader(trusted: readonly string[]): AddressReader {
     if (bits === undefined) list.addAddress(address, family);
     else list.addSubnet(address, Number(bits), family);
   }
-  const isTrusted = (address: string) => list.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+  return list;
+}
+
+/** `trusted`: addresses or CIDR ranges of the proxies in front. Empty: X-Forwarded-For changes nothing. */
+export function addressReader(trusted: readonly string[]): AddressReader {
+  if (trusted.length === 0) return (socketAddress) => plainAddress(socketAddress);
+  const isTrusted = proxyCheck(trusted);
   return (socketAddress, forwardedFor) => {
     let address = plainAddress(socketAddress);
     if (!forwardedFor) return address;

@@ -3,19 +3,19 @@ import type { ServerResponse } from 'node:http';
 
 const EXPOSED = 'Mcp-Session-Id, WWW-Authenticate, Retry-After, X-Request-Id';
 const ACCEPTED =
-  'Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Last-Event-ID, X-API-Key, X-Organization-Id, Traceparent';
+  'Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Last-Event-ID, DPoP, X-API-Key, X-Organization-Id, Traceparent';
 
-/** Only for an origin that was checked. */
+/** Only for an origin that was checked; `*`: every one is allowed. */
 export function allowOrigin(res: ServerResponse, origin: string): void {
   res.setHeader('Access-Control-Allow-Origin', origin);
-  res.setHeader('Vary', 'Origin');
+  if (origin !== '*') res.setHeader('Vary', 'Origin');
   res.setHeader('Access-Control-Expose-Headers', EXPOSED);
 }
 
-export function answerPreflight(res: ServerResponse, origin: string): void {
+export function answerPreflight(res: ServerResponse, origin: string, methods = 'POST, GET, DELETE'): void {
   allowOrigin(res, origin);
   res.writeHead(204, {
-    'Access-Control-Allow-Methods': 'POST, GET, DELETE',
+    'Access-Control-Allow-Methods': methods,
     'Access-Control-Allow-Headers': ACCEPTED,
     'Access-Control-Max-Age': '600',
   });

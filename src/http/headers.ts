@@ -8,12 +8,14 @@ export interface RequestHeaders {
   readonly host: string | undefined;
   readonly authorization: string | undefined;
   readonly apiKey: string | undefined;
+  readonly dpop: string | undefined;
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   readonly accept: string | undefined;
   readonly origin: string | undefined;
   readonly userAgent: string | undefined;
   readonly forwardedFor: string | undefined;
+  readonly forwardedProto: string | undefined;
   readonly organization: string | undefined;
   readonly requestId: string | undefined;
   readonly sessionId: string | undefined;
@@ -34,12 +36,14 @@ const single: ReadonlyMap<string, Field> = new Map([
   ['host', 'host'],
   ['authorization', 'authorization'],
   ['x-api-key', 'apiKey'],
+  ['dpop', 'dpop'],
   ['content-type', 'contentType'],
   ['content-encoding', 'contentEncoding'],
   ['accept', 'accept'],
   ['origin', 'origin'],
   ['user-agent', 'userAgent'],
   ['x-forwarded-for', 'forwardedFor'],
+  ['x-forwarded-proto', 'forwardedProto'],
   ['x-organization-id', 'organization'],
   ['x-request-id', 'requestId'],
   ['mcp-session-id', 'sessionId'],
@@ -50,8 +54,8 @@ const single: ReadonlyMap<string, Field> = new Map([
   ['traceparent', 'traceparent'],
 ]);
 
-/** Proxies append to X-Forwarded-For by a second field, and Accept is a list by definition: these join. */
-const joined: ReadonlySet<string> = new Set(['x-forwarded-for', 'accept']);
+/** Proxies append to X-Forwarded-* by a second field, and Accept is a list by definition: these join. */
+const joined: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'accept']);
 
 const MAX_FIELDS = 100;
 
@@ -67,7 +71,7 @@ export function readHeaders(raw: readonly string[], httpVersion: string): Reques
     ...{ contentEncoding: undefined, accept: undefined, origin: undefined, userAgent: undefined },
     ...{ forwardedFor: undefined, organization: undefined, requestId: undefined, sessionId: undefined },
     ...{ protocolVersion: undefined, mcpMethod: undefined, mcpName: undefined, lastEventId: undefined },
-    traceparent: undefined,
+    ...{ traceparent: undefined, dpop: undefined, forwardedProto: undefined },
   };
   let params: [string, string][] | undefined;
   let length: string | undefined;

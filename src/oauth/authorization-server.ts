@@ -2,24 +2,44 @@
  * The built-in authorization server: oidc-provider, mounted below Fastify as it is. Here are its settings and nothing of
  * the protocol; what it can't do stands in files beside this one (registration, introspection of JWTs, consent pages).
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import type { JWTPayload } from 'jose';
-import Provider, { type AccessToken, type ClientCredentials, type Configuration, errors } from 'oidc-provider';
+import type { FastifyPluginAsync } from 'fastify';
+import Provider, {
+  type Account,
+  type CanBePromise,
+  type Configuration,
+  errors,
+  type TokenEndpointGrantContext,
+  type UnknownObject,
+} from 'oidc-provider';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { type Every, systemEvery } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
-import { upsertOauthRecord } from '#records/oauth-records.ts';
-import { findUser } from '#records/users.ts';
+import type { AddressReader } from '#http/client-address.ts';
+import { findUser, type User } from '#records/users.ts';
+import { checkState, closedEdges } from './authorize.ts';
+import { addClaims, shadowOf } from './claims.ts';
+import { renderError } from './error-page.ts';
+import { addGrants, grantMetadata } from './grants/grants.ts';
+import { grantClaims } from './grants/token-claims.ts';
+import { mayIntrospect, mayRevoke } from './introspection.ts';
+import { type Members, openMembers } from './members.ts';
+import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
-import { digestOf, openRecordStore } from './record-store.ts';
+import { openRecordStore } from './record-store.ts';
+import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
+import { withServiceClients } from './service-clients.ts';
 import type { OauthSettings } from './settings.ts';
-import { openSigningKeys } from './signing-keys.ts';
+import { openSigningKeys, type SigningKey } from './signing-keys.ts';
+import { openSweeper } from './sweeper.ts';
+import { writingAtOnce } from './token-writes.ts';
 
 export interface AuthorizationServerDeps {
   /** The base URL, no trailing slash: issuer, and prefix of every endpoint. */
@@ -34,75 +54,125 @@ export interface AuthorizationServerDeps {
   readonly feed: ChangeFeed;
   /** For client metadata documents and issuers' keys: guarded. */
   readonly fetch: typeof globalThis.fetch;
+  readonly limiter: Limiter;
+  readonly readAddress: AddressReader;
+  /** Who signs people in. */
+  readonly brokers: readonly IdentityProvider[];
+  readonly every?: Every;
 }
 
 export interface AuthorizationServer {
+  /** The one in charge now: another one after the signing keys changed, so it is not to be kept. */
   readonly provider: Provider;
   /** Our own tokens, to be accepted like any identity provider's. */
   readonly tokens: IdentityProvider;
+  readonly members: Members;
   readonly plugin: FastifyPluginAsync;
+  /** Removes what expired and moves signing keys on, as the timer does it. */
+  sweep(): Promise<void>;
   close(): Promise<void>;
 }
 
-export const paths = {
-  authorization: '/authorize',
-  token: '/token',
-  registration: '/register',
-  pushed_authorization_request: '/par',
-  device_authorization: '/device/authorize',
-  code_verification: '/device',
-  revocation: '/revoke',
-  introspection: '/introspect',
-  jwks: '/jwks',
-  userinfo: '/userinfo',
-  end_session: '/session/end',
-} as const;
-
 export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
+const scopes = [...identityScopes, ...mcpScopes];
 
+/**
+ * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
+ * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
+ */
+type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
+const extensions: readonly Extension[] = [closedEdges];
+
+/** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
-  const { issuer, db, clock, settings } = deps;
-  const keys = await openSigningKeys(db, deps.sealer, settings.signingAlgorithm);
+  const { issuer, settings } = deps;
   const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
-  const provider = new Provider(issuer, configuration(deps, rules, keys));
-  provider.proxy = true;
-  const tokens = openOwnTokens({
-    issuer,
-    db,
-    clock,
-    keys: () => ({
-      keys: keys.map(({ jwk: { kty, kid, alg, use, n, e, crv, x, y } }) => ({
-        kty: kty ?? '',
-        kid,
-        alg,
-        use,
-        n,
-        e,
-        crv,
-        x,
-        y,
-      })),
-    }),
-    shadowOf,
-    isOurResource: (audience) => parseResource(audience, rules) !== undefined,
+  const keys = await openSigningKeys({
+    ...deps,
+    algorithm: settings.signingAlgorithm,
+    given: settings.signingKey,
+    accessTokenSeconds: settings.accessTokenSeconds,
   });
-  return { provider, tokens, plugin: mount(provider, issuer), close: async () => undefined };
+  const members = openMembers(deps);
+  const clients = openClients({ ...deps, scopes, provider: () => built.provider });
+  const build = () => {
+    const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
+    clients.extend(provider);
+    addGrants(provider, { ...deps, members, keys }, paths);
+    return { provider, callback: provider.callback() };
+  };
+  let built = build();
+  keys.onChange(() => {
+    built = build();
+    deps.log.info({ keys: keys.current.map(({ jwk, state }) => `${jwk.kid} ${state}`) }, 'the signing keys changed');
+  });
+  const sweeper = openSweeper({ ...deps, keys, every: deps.every ?? systemEvery });
+  return {
+    get provider() {
+      return built.provider;
+    },
+    tokens: openOwnTokens({
+      ...deps,
+      members,
+      key: keys.find,
+      shadowOf,
+      isOurResource: (audience) => parseResource(audience, rules) !== undefined,
+    }),
+    members,
+    plugin: async (app) => {
+      await app.register(clients.plugin);
+      await app.register(mount(issuer, () => built.callback));
+    },
+    sweep: sweeper.sweep,
+    async close() {
+      await sweeper.close();
+      keys.close();
+      members.close();
+    },
+  };
 }
 
-export const shadowOf = (jti: string): string => digestOf(`jwt.${jti}`);
+function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): Provider {
+  /** The library registers its own grants by the same method, from its constructor: all of them write at once. */
+  class AtOnce extends Provider {
+    override registerGrantType<Params extends object = UnknownObject>(
+      name: string,
+      handler: (ctx: TokenEndpointGrantContext<Params>) => CanBePromise<void>,
+      params?: string | readonly string[] | ReadonlySet<string>,
+      duplicates?: string | readonly string[] | ReadonlySet<string>,
+    ): void {
+      super.registerGrantType<Params>(name, writingAtOnce(deps, name, handler), params, duplicates);
+    }
+  }
+  const provider = new AtOnce(deps.issuer, settings);
+  provider.proxy = true;
+  for (const extend of extensions) extend(provider, deps);
+  return provider;
+}
 
-function configuration(
-  { settings, db, clock, cookieKeys, issuer }: AuthorizationServerDeps,
-  rules: ResourceRules,
-  keys: readonly { readonly jwk: object }[],
-): Configuration {
+interface Parts {
+  readonly rules: ResourceRules;
+  readonly members: Members;
+  readonly clients: Clients;
+  readonly keys: readonly SigningKey[];
+}
+
+function configuration(deps: AuthorizationServerDeps, { rules, members, clients, keys }: Parts): Configuration {
+  const { settings, db, issuer } = deps;
+  const people = new WeakMap<object, User>();
   return {
-    adapter: openRecordStore(db, clock),
+    adapter: withServiceClients(clients.over(openRecordStore(deps)), db),
+    fetch: (input, init) => deps.fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
-    scopes: [...identityScopes, ...mcpScopes],
+    scopes,
+    claims: {
+      openid: ['sub'],
+      profile: ['name', 'preferred_username'],
+      email: ['email', 'email_verified'],
+    },
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -110,7 +180,8 @@ function configuration(
     expiresWithSession: async () => false,
     issueRefreshToken: async (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     allowOmittingSingleRegisteredRedirectUri: false,
-    cookies: { keys: [...cookieKeys] },
+    clientBasedCORS: () => true,
+    cookies: cookies(deps),
     clientDefaults: {
       grant_types: ['authorization_code', 'refresh_token'],
       response_types: ['code'],
@@ -118,101 +189,104 @@ function configuration(
       id_token_signed_response_alg: settings.signingAlgorithm,
     },
     enabledJWA: { idTokenSigningAlgValues: [settings.signingAlgorithm] },
-    ttl: {
-      AccessToken: settings.accessTokenSeconds,
-      ClientCredentials: settings.accessTokenSeconds,
-      AuthorizationCode: 60,
-      RefreshToken: settings.refreshTokenSeconds,
-      Grant: settings.refreshTokenSeconds,
-      IdToken: settings.accessTokenSeconds,
-      Interaction: 600,
-      Session: settings.sessionMaxSeconds,
-      DeviceCode: 600,
-    },
+    ttl: lifetimes(settings),
+    discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
+    renderError,
+    extraParams: { state: checkState },
     features: {
       devInteractions: { enabled: false },
+      userinfo: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
-      dPoP: { enabled: true },
-      pushedAuthorizationRequests: { enabled: true },
-      registration: { enabled: settings.registration.enabled, initialAccessToken: false },
-      registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
-      resourceIndicators: {
+      introspection: {
         enabled: true,
-        useGrantedResource: async () => true,
-        defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
-        getResourceServerInfo: async (_ctx, resource) => {
-          if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
-          return {
-            scope: [...identityScopes, ...mcpScopes].join(' '),
-            audience: resource,
-            accessTokenFormat: 'jwt',
-            accessTokenTTL: settings.accessTokenSeconds,
-            jwt: { sign: { alg: settings.signingAlgorithm } },
-          };
+        allowedPolicy: (ctx, client, token) => mayIntrospect(db, ctx, { client, token }),
+      },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => mayRevoke(client, token) },
+      dPoP: { enabled: true, nonceSecret: deriveKey(deps.cookieKeys[0] ?? '', 'dpop-nonce') },
+      pushedAuthorizationRequests: { enabled: true },
+      ...clients.features,
+      resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
+    },
+    formats: {
+      customizers: {
+        jwt: async (ctx, token, { payload }) => {
+          const account = ctx?.oidc.entities.Account;
+          const granted = await grantClaims(db, rules, token);
+          await addClaims({ db, members, rules }, { token, payload, user: account && people.get(account), granted });
         },
       },
     },
-    formats: { customizers: { jwt: (_ctx, token, jwt) => keepShadow(db, token, jwt.payload) } },
-    async findAccount(_ctx, sub) {
-      const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
-      if (!user?.active) return undefined;
-      const { email, emailVerified: email_verified, name, username } = user;
+    findAccount: (_ctx, sub) => findAccount(db, people, sub),
+    interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
+  };
+}
+
+function resourceIndicators(
+  { issuer, settings }: AuthorizationServerDeps,
+  { rules, keys, scopes }: Pick<Parts, 'rules' | 'keys'> & { readonly scopes: readonly string[] },
+): NonNullable<Configuration['features']>['resourceIndicators'] {
+  return {
+    enabled: true,
+    useGrantedResource: async () => true,
+    defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
+    getResourceServerInfo: async (_ctx, resource) => {
+      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
       return {
-        accountId: sub,
-        claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
+        scope: scopes.join(' '),
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: settings.accessTokenSeconds,
+        jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
       };
     },
-    interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
   };
 }
 
-/** JWTs are never stored by the library: a row of their own makes them revocable (and `introspect` possible). */
-async function keepShadow(db: Db, token: AccessToken | ClientCredentials, payload: JWTPayload): Promise<void> {
-  await upsertOauthRecord(db, {
-    model: 'AccessToken',
-    id: shadowOf(String(payload.jti)),
-    payload: { kind: 'AccessToken', clientId: token.clientId, scope: token.scope, aud: payload.aud },
-    clientId: token.clientId,
-    accountId: 'accountId' in token ? token.accountId : undefined,
-    grantId: 'grantId' in token ? token.grantId : undefined,
-    expiresAt: Number(payload.exp) * 1000,
-  });
+async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  if (!user?.active) return undefined;
+  const { email, emailVerified: email_verified, name, username } = user;
+  const account = {
+    accountId: sub,
+    claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
+  };
+  people.set(account, user);
+  return account;
 }
 
-const discovery = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'];
-const mounted = [
-  ...Object.values(paths),
-  `${paths.authorization}/:uid`,
-  `${paths.registration}/:clientId`,
-  ...discovery,
-];
-
-/** Node's request and response go in unparsed. The host is ours whatever the client says: metadata is built from it. */
-function mount(provider: Provider, issuer: string): FastifyPluginAsync {
-  const callback = provider.callback();
-  const { host, protocol } = new URL(issuer);
-  return async (app: FastifyInstance) => {
-    app.removeAllContentTypeParsers();
-    app.addContentTypeParser('*', (_request, _body, done) => done(null));
-    for (const url of mounted) {
-      app.all(url, (request, reply) => {
-        reply.hijack();
-        request.raw.headers.host = host;
-        request.raw.headers['x-forwarded-proto'] = protocol.slice(0, -1);
-        delete request.raw.headers['x-forwarded-host'];
-        run(callback, request.raw, reply.raw);
-      });
-    }
+/** `__Host-` and `__Secure-` (RFC 6265bis 4.1.3) need TLS: on loopback without it, their plain names. */
+function cookies({ issuer, cookieKeys }: AuthorizationServerDeps): Configuration['cookies'] {
+  const secure = issuer.startsWith('https:');
+  const common = { httpOnly: true, sameSite: 'lax', secure, overwrite: true, signed: true } as const;
+  return {
+    keys: [...cookieKeys],
+    names: {
+      session: secure ? '__Host-gw_as' : 'gw_as',
+      // Bound to the path of one sign-in, which `__Host-` forbids.
+      interaction: secure ? '__Secure-gw_in' : 'gw_in',
+      resume: secure ? '__Secure-gw_re' : 'gw_re',
+    },
+    long: { ...common, path: '/' },
+    short: common,
   };
 }
 
-function run(
-  callback: (req: IncomingMessage, res: ServerResponse) => unknown,
-  req: IncomingMessage,
-  res: ServerResponse,
-) {
-  void callback(req, res);
+/** Seconds. */
+function lifetimes(settings: OauthSettings): Configuration['ttl'] {
+  return {
+    AccessToken: settings.accessTokenSeconds,
+    ClientCredentials: settings.accessTokenSeconds,
+    AuthorizationCode: 60,
+    RefreshToken: settings.refreshTokenSeconds,
+    Grant: settings.refreshTokenSeconds,
+    IdToken: settings.accessTokenSeconds,
+    Interaction: 600,
+    DeviceCode: 600,
+    // Idle, and never beyond the most since the person signed in.
+    Session: (_ctx, { loginTs = Date.now() / 1000 }) => {
+      const left = Math.floor(loginTs + settings.sessionMaxSeconds - Date.now() / 1000);
+      return Math.max(1, Math.min(settings.sessionIdleSeconds, left));
+    },
+  };
 }

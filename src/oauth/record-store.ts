@@ -5,51 +5,94 @@
 import { createHash } from 'node:crypto';
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
 import type { Clock } from '#core/clock.ts';
+import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import {
   consumeOauthRecord,
   findOauthRecord,
+  markOauthRecord,
+  type OauthRecord,
   removeOauthRecord,
   removeOauthRecordsOf,
   upsertOauthRecord,
 } from '#records/oauth-records.ts';
+import { pendingWrites } from './token-writes.ts';
 
-/** Their ids are never shown to anybody, or are looked up by `uid` or `user_code`. */
+/** Their ids are never shown to anybody but their owner, or are looked up by nothing else. */
 const plainIds: ReadonlySet<string> = new Set(['Grant', 'Interaction']);
+/** Found by `uid` or `user_code` and then saved under the id again: it is kept, sealed. */
+const sealedIds: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
+/** Written together with the answer of the token endpoint. */
+const keptBack: ReadonlySet<string> = new Set(['AccessToken', 'RefreshToken']);
 
 export const digestOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
 
-export function openRecordStore(db: Db, clock: Clock): (model: string) => Adapter {
+export interface RecordStoreDeps {
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly sealer: Sealer;
+}
+
+export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model: string) => Adapter {
   return (model) => {
     const storedId = (id: string) => (plainIds.has(model) ? id : digestOf(id));
-    const find = async (column: 'id' | 'uid' | 'user_code', value: string, id?: string) => {
+    const place = `oauth_records:${model}`;
+
+    function storedPayload(id: string, { jti: _bearer, ...rest }: AdapterPayload): AdapterPayload {
+      if (plainIds.has(model)) return { ...rest, jti: id };
+      return sealedIds.has(model) ? { ...rest, sealedId: sealer.seal(place, id) } : rest;
+    }
+
+    async function find(column: 'id' | 'uid' | 'user_code', value: string, id?: string) {
       const found = await findOauthRecord(db, model, { column, value, nowMs: clock.now() });
       if (!found) return undefined;
-      const payload: AdapterPayload = { ...found.payload };
-      if (id !== undefined) payload.jti = id;
-      if (found.consumedAt !== undefined) payload.consumed = Math.floor(found.consumedAt / 1000);
-      return payload;
-    };
+      const { sealedId, ...payload }: AdapterPayload = { ...found.payload };
+      const jti = id ?? (typeof sealedId === 'string' ? sealer.open(place, sealedId) : payload.jti);
+      // Whether a refresh token is used up already is decided when its successor is written.
+      const consumed =
+        pendingWrites()?.grant === 'refresh_token' && model === 'RefreshToken' ? undefined : found.consumedAt;
+      return {
+        ...payload,
+        ...(jti !== undefined && { jti }),
+        ...(consumed !== undefined && { consumed: Math.floor(consumed / 1000) }),
+      };
+    }
+
+    async function useOnce({ id, expiresAt = clock.now() }: OauthRecord): Promise<void> {
+      const nowMs = clock.now();
+      // Kept until the last second in which it would be accepted is over.
+      const first = await markOauthRecord(db, { model, id, expiresAt: expiresAt + 1000 }, nowMs);
+      if (!first) throw new errors.InvalidGrant('used before');
+    }
+
     return {
       async upsert(id, payload, expiresIn) {
-        const { jti: _bearer, ...rest } = payload;
-        await upsertOauthRecord(db, {
+        const record: OauthRecord = {
           model,
           id: storedId(id),
-          payload: plainIds.has(model) || model === 'Session' || model === 'DeviceCode' ? payload : rest,
+          payload: storedPayload(id, payload),
           clientId: payload.clientId,
           accountId: payload.accountId,
           grantId: payload.grantId ?? (model === 'Grant' ? id : undefined),
           uid: payload.uid,
           userCode: payload.userCode,
           expiresAt: expiresIn ? clock.now() + expiresIn * 1000 : undefined,
-        });
+        };
+        // Proofs and assertions are good once, whoever brings them a second time at the same moment.
+        if (model === 'ReplayDetection') return useOnce(record);
+        const pending = keptBack.has(model) ? pendingWrites() : undefined;
+        if (pending) pending.inserted.push(record);
+        else await upsertOauthRecord(db, record);
       },
       find: (id) => find('id', storedId(id), id),
       findByUid: (uid) => find('uid', uid),
       findByUserCode: (userCode) => find('user_code', userCode),
       async consume(id) {
-        if (!(await consumeOauthRecord(db, model, storedId(id)))) throw new errors.InvalidGrant('already used');
+        const used = { model, id: storedId(id) };
+        const pending = pendingWrites();
+        if (pending) pending.consumed.push(used);
+        else if (!(await consumeOauthRecord(db, { ...used, nowMs: clock.now() })))
+          throw new errors.InvalidGrant('already used');
       },
       destroy: (id) => removeOauthRecord(db, model, storedId(id)),
       revokeByGrantId: (grantId) => removeOauthRecordsOf(db, 'grant_id', grantId),

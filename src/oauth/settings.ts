@@ -1,6 +1,8 @@
 /** What the authorization server is told; config/schema.ts has the defaults. */
 export interface OauthSettings {
   readonly signingAlgorithm: 'RS256' | 'ES256';
+  /** PEM of the private key that signs; undefined: made here. */
+  readonly signingKey?: string | undefined;
   readonly accessTokenSeconds: number;
   readonly refreshTokenSeconds: number;
   /** A registered client's lifetime after it was used for a sign-in; 0: for ever. Others live for a day. */

@@ -1,4 +1,5 @@
 /** The keys that sign our tokens: private halves sealed. `next` is published before it signs, `retired` until its tokens are dead. */
+import { sql } from 'kysely';
 import { z } from 'zod';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
@@ -14,11 +15,17 @@ export interface SigningKeyRow {
   readonly changedAt: number;
 }
 
+export interface SigningKeyChanges {
+  readonly insert?: readonly (Omit<SigningKeyRow, 'changedAt'> & { readonly publicJwk: object })[];
+  readonly states?: readonly Pick<SigningKeyRow, 'kid' | 'state'>[];
+  readonly remove?: readonly string[];
+}
+
 const states = z.enum(['next', 'active', 'retired']);
 
 export function listSigningKeys(db: Db): Promise<readonly SigningKeyRow[]> {
   return withPlatform(db, async ({ tx }) => {
-    const rows = await tx.selectFrom('signing_keys').selectAll().orderBy('changed_at', 'desc').execute();
+    const rows = await tx.selectFrom('signing_keys').selectAll().orderBy('changed_at', 'desc').orderBy('kid').execute();
     return rows.map((row) => ({
       kid: row.kid,
       algorithm: row.algorithm,
@@ -29,15 +36,34 @@ export function listSigningKeys(db: Db): Promise<readonly SigningKeyRow[]> {
   });
 }
 
-export async function insertSigningKey(
+/** `decide` sees the keys as they are now, one caller at a time, whatever the replica. */
+export async function changeSigningKeys(
   db: Db,
-  key: Omit<SigningKeyRow, 'changedAt'> & { readonly publicJwk: object },
+  nowMs: number,
+  decide: (rows: readonly Omit<SigningKeyRow, 'sealed'>[]) => SigningKeyChanges,
 ): Promise<void> {
-  const { kid, algorithm, sealed, state, publicJwk } = key;
-  await withPlatform(db, ({ tx }) =>
-    tx
-      .insertInto('signing_keys')
-      .values({ kid, algorithm, sealed, state, public_jwk: JSON.stringify(publicJwk) })
-      .execute(),
-  );
+  const at = new Date(nowMs);
+  await withPlatform(db, async ({ tx }) => {
+    await sql`select pg_advisory_xact_lock(hashtextextended('gateway.signing_keys', 0))`.execute(tx);
+    const rows = await tx.selectFrom('signing_keys').select(['kid', 'algorithm', 'state', 'changed_at']).execute();
+    const known = rows.map(({ kid, algorithm, state, changed_at }) => ({
+      kid,
+      algorithm,
+      state: states.parse(state),
+      changedAt: changed_at.getTime(),
+    }));
+    const { insert = [], states: changed = [], remove = [] } = decide(known);
+    for (const { publicJwk, ...key } of insert) {
+      const values = { ...key, public_jwk: JSON.stringify(publicJwk), created_at: at, changed_at: at };
+      await tx.insertInto('signing_keys').values(values).execute();
+    }
+    for (const { kid, state } of changed) {
+      await tx.updateTable('signing_keys').set({ state, changed_at: at }).where('kid', '=', kid).execute();
+    }
+    if (remove.length > 0)
+      await tx
+        .deleteFrom('signing_keys')
+        .where('kid', 'in', [...remove])
+        .execute();
+  });
 }

@@ -4,6 +4,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
+import { isServiceClientId } from './service-clients.ts';
 
 export interface User {
   readonly id: string;
@@ -71,7 +72,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     return asUser(row);
   }
   const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = taken || isServiceClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -101,6 +102,18 @@ export async function findUser(
   return row && asUser(row);
 }
 
+/** The user of an identity that has signed in before, as they are here: nothing is renewed. */
+export async function findIdentityUser({ tx }: PlatformScope, identity: Identity): Promise<User | undefined> {
+  const row = await tx
+    .selectFrom('users as u')
+    .innerJoin('identities as i', 'i.user_id', 'u.id')
+    .where('i.identity_provider', '=', identity.provider)
+    .where('i.subject', '=', identity.subject)
+    .selectAll('u')
+    .executeTakeFirst();
+  return row && asUser(row);
+}
+
 export async function listIdentities({ tx }: PlatformScope, userId: string): Promise<readonly Identity[]> {
   const rows = await tx
     .selectFrom('identities')
@@ -125,6 +138,39 @@ export async function listMemberships({ tx }: PlatformScope, userId: string): Pr
     roles: parseRoles(row.roles),
     groups: parseRoles(row.groups),
   }));
+}
+
+/** Where a person stands towards one organization. */
+export interface Standing {
+  readonly userId: string;
+  readonly identities: readonly Identity[];
+  /** The organization's, at its identity provider. */
+  readonly externalId: string | undefined;
+  /** `saidBy`: the identity provider whose word it is; undefined: made here. */
+  readonly member: { readonly roles: readonly string[]; readonly saidBy: string | undefined } | undefined;
+}
+
+/** undefined: no such person, one who is deactivated, or no such organization. */
+export async function findStanding(
+  scope: PlatformScope,
+  { subject, org }: { readonly subject: string; readonly org: string },
+): Promise<Standing | undefined> {
+  const row = await scope.tx
+    .selectFrom('users as u')
+    .innerJoin('organizations as o', (join) => join.on(sql`o.id::text`, '=', org).on('o.deleted_at', 'is', null))
+    .leftJoin('members as m', (join) => join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id'))
+    .select(['u.id', 'o.external_id', 'm.user_id as member', 'm.roles', 'm.identity_provider'])
+    .where('u.subject', '=', subject)
+    .where('u.deactivated_at', 'is', null)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  return {
+    userId: row.id,
+    identities: await listIdentities(scope, row.id),
+    externalId: row.external_id ?? undefined,
+    member:
+      row.member === null ? undefined : { roles: parseRoles(row.roles), saidBy: row.identity_provider ?? undefined },
+  };
 }
 
 /** What one identity provider says of a user's memberships, all of it: what it no longer says is removed, what others say stays. */
@@ -156,6 +202,24 @@ export async function setMemberships(
       )
       .execute();
   }
+}
+
+/** A member from now on, by the word of an identity provider; who is one already stays as they are. */
+export async function ensureMember(
+  { tx }: PlatformScope,
+  { userId, provider, org, roles, groups }: MemberRow & { readonly userId: string; readonly provider: string },
+): Promise<void> {
+  await tx
+    .insertInto('members')
+    .values({
+      org_id: org,
+      user_id: userId,
+      identity_provider: provider,
+      roles: JSON.stringify(roles),
+      groups: JSON.stringify(groups),
+    })
+    .onConflict((conflict) => conflict.columns(['org_id', 'user_id']).doNothing())
+    .execute();
 }
 
 /** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */

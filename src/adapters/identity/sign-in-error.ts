@@ -19,7 +19,9 @@ export function asSignInError(thrown: unknown): GatehouseError {
   const ours = findOurs(thrown);
   if (ours) return ours.code.startsWith('upstream_') ? unavailable(thrown) : ours;
   if (thrown instanceof oidc.AuthorizationResponseError) {
-    return denials.has(thrown.error) ? new GatehouseError('sign_in_denied', { cause: thrown }) : unavailable(thrown);
+    return denials.has(thrown.error)
+      ? new GatehouseError('sign_in_denied', { cause: harmless(thrown) })
+      : unavailable(thrown);
   }
   if (thrown instanceof oidc.ResponseBodyError) {
     // A code that was used, or that is too old: the person starts again. Anything else there is between us and them.
@@ -52,5 +54,16 @@ function findOurs(thrown: unknown): GatehouseError | undefined {
   return undefined;
 }
 
-const invalid = (cause: unknown) => new GatehouseError('invalid_token', { cause });
-const unavailable = (cause: unknown) => new GatehouseError('identity_unavailable', { cause });
+const invalid = (thrown: unknown) => new GatehouseError('invalid_token', { cause: harmless(thrown) });
+const unavailable = (thrown: unknown) => new GatehouseError('identity_unavailable', { cause: harmless(thrown) });
+
+/** What may be logged: strangers' errors carry answers and claims, and answers carry tokens. */
+function harmless(thrown: unknown): unknown {
+  if (thrown instanceof GatehouseError) return thrown;
+  if (!(thrown instanceof Error)) return undefined;
+  const { name, message } = thrown;
+  const code = 'code' in thrown ? ` (${String(thrown.code)})` : '';
+  const said = 'error' in thrown ? `: ${String(thrown.error).slice(0, 64)}` : '';
+  // A SyntaxError quotes the text that it couldn't read.
+  return new Error(`${name}${code}${said}${thrown instanceof SyntaxError ? '' : `: ${message}`}`);
+}

@@ -3,6 +3,7 @@
  * sign-in. Everybody who comes is signed in at once as `user`; it can deny, break, and change its keys.
  */
 import { createHash } from 'node:crypto';
+import { decodeJwt } from 'jose';
 import { type FakeReply, type FakeServer, type RecordedRequest, startFakeServer } from './fake-server.ts';
 import { type Claims, createSigningKeys, type SigningKeys, type SignOptions } from './signing-keys.ts';
 
@@ -32,6 +33,8 @@ export interface FakeUser {
   readonly accessToken?: Claims;
   /** Header of the ID token. */
   readonly header?: Claims;
+  /** Signs the ID token in the place of the provider's key, under the id of that. */
+  readonly keys?: SigningKeys;
 }
 
 export interface FakeOidc extends FakeServer {
@@ -42,6 +45,8 @@ export interface FakeOidc extends FakeServer {
   readonly keys: SigningKeys;
   /** An access token: `sub` user-1, ten minutes; claims given here win, undefined removes one. */
   signToken(claims?: Claims, options?: SignOptions): Promise<string>;
+  /** Every token that was given out by sign-in. */
+  readonly issued: readonly string[];
   /** From now on they are who signs in. */
   setUser(user: FakeUser): void;
   /** From now on sign-in comes back with this OAuth error; undefined: approved again. */
@@ -54,7 +59,13 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
   const { audience = 'https://gateway.test/mcp', path = '', now = Date.now, alg = 'ES256' } = options;
   const clientId = options.clientId ?? 'gateway-client';
   const keys = await createSigningKeys(alg);
-  const state: SignInState = { user: options.user ?? {}, denial: undefined, codes: new Map(), users: new Map() };
+  const state: SignInState = {
+    user: options.user ?? {},
+    denial: undefined,
+    codes: new Map(),
+    users: new Map(),
+    issued: [],
+  };
   let issuer = '';
   const discovery = () => ({
     issuer,
@@ -77,7 +88,7 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
   const server = await startFakeServer({
     port: options.port,
     answer(request) {
-      const context = { request, state, issuer, clientId, clientSecret: options.clientSecret, signToken };
+      const context = { request, state, issuer, clientId, clientSecret: options.clientSecret, signToken, keys };
       if (request.path === `${path}/keys`) return { status: 200, body: keys.jwks() };
       if (request.path === `${path}/.well-known/openid-configuration`) return { status: 200, body: discovery() };
       if (request.path === `${path}/authorize`) return authorize(context);
@@ -95,6 +106,7 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
     clientId,
     keys,
     signToken,
+    issued: state.issued,
     setUser(user) {
       state.user = user;
     },
@@ -115,6 +127,7 @@ interface SignInState {
   denial: string | undefined;
   readonly codes: Map<string, { readonly query: URLSearchParams; readonly user: FakeUser }>;
   readonly users: Map<string, FakeUser>;
+  readonly issued: string[];
 }
 
 interface Context {
@@ -124,6 +137,7 @@ interface Context {
   readonly clientId: string;
   readonly clientSecret: string | undefined;
   readonly signToken: FakeOidc['signToken'];
+  readonly keys: SigningKeys;
 }
 
 const refuse = (status: number, error: string): FakeReply => ({ status, body: { error } });
@@ -144,7 +158,7 @@ function authorize({ request: { query }, state, issuer, clientId }: Context): Fa
   return { status: 302, body: null, headers: { location: target.href } };
 }
 
-async function redeem({ request, state, clientId, clientSecret, signToken }: Context): Promise<FakeReply> {
+async function redeem({ request, state, clientId, clientSecret, signToken, keys }: Context): Promise<FakeReply> {
   const form = new URLSearchParams(request.body);
   const [basicId, basicSecret] = basicOf(request.headers.authorization);
   if ((basicId ?? form.get('client_id')) !== clientId) return refuse(401, 'invalid_client');
@@ -163,7 +177,10 @@ async function redeem({ request, state, clientId, clientSecret, signToken }: Con
     ? await signToken({ sub: user.idToken?.sub ?? 'user-1', azp: clientId, ...user.accessToken })
     : crypto.randomUUID();
   state.users.set(access, user);
-  const idToken = await signToken({ aud: clientId, nonce, ...user.idToken }, { header: user.header ?? {} });
+  const header = { ...(user.keys && { kid: keys.jwks().keys[0]?.kid }), ...user.header };
+  const signed = await signToken({ aud: clientId, nonce, ...user.idToken }, { header });
+  const idToken = user.keys ? await user.keys.sign(decodeJwt(signed), { header }) : signed;
+  state.issued.push(access, idToken);
   const body = { access_token: access, token_type: 'Bearer', expires_in: 600, id_token: idToken };
   return { status: 200, body, headers: { 'cache-control': 'no-store' } };
 }

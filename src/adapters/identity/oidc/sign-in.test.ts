@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
+import { describeRedirectSignIn } from '#adapters/identity/redirect-sign-in.contract.ts';
 import type { GatehouseError } from '#core/error.ts';
 import { silentLog } from '#core/log.ts';
 import { openEgress } from '#http/egress.ts';
 import { type FakeOidcOptions, startFakeOidc } from '#kit/identity/fake-oidc.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
+import { recordingLog } from '#kit/identity/recording-log.ts';
+import { createSigningKeys } from '#kit/identity/signing-keys.ts';
 import { oidcAdapter } from './oidc.ts';
 
 const request = { redirectUri: 'https://gateway.test/base/callback', state: 'state-of-the-browser' };
@@ -39,6 +42,43 @@ async function open(config: object = {}, options: FakeOidcOptions = {}) {
     },
   };
 }
+
+describeRedirectSignIn('oidc', async () => {
+  const log = recordingLog();
+  // Without RFC 9207: tests of its own below.
+  const metadata = { authorization_response_iss_parameter_supported: undefined };
+  const ada = { email: 'ada@example.com', email_verified: true, name: 'Ada' };
+  const clientSecret = 'a-secret-of-the-client';
+  const fake = await startFakeOidc({ clientSecret, metadata, user: { idToken: ada } });
+  const foreign = await createSigningKeys('ES256');
+  const egress = openEgress({ allow: ['127.0.0.1'] });
+  const entry = { issuer: fake.issuer, clientId: fake.clientId, clientSecret };
+  const deps = { fetch: egress.fetch, clock: manualClock(), log };
+  const { signIn } = await oidcAdapter.open(oidcAdapter.config.parse(entry), deps);
+  if (signIn?.method !== 'redirect') throw new Error('no sign-in');
+  return {
+    signIn,
+    visit(url, answer) {
+      fake.deny(answer === 'deny' ? 'access_denied' : undefined);
+      return fake.visit(url);
+    },
+    expected: { subject: 'user-1', email: 'ada@example.com', emailVerified: true, name: 'Ada' },
+    changeEmail: (email) => fake.setUser({ idToken: { ...ada, email } }),
+    breakTokens: (fault) => fake.break(fault, '/token'),
+    breakStart: (fault) => fake.break(fault, '/.well-known/'),
+    secrets: () => [clientSecret, ...fake.issued],
+    logged: log.text,
+    hints: { loginHint: 'login_hint' },
+    idToken: {
+      change: (claims) => fake.setUser({ idToken: { ...ada, ...claims } }),
+      useForeignKey: (used) => fake.setUser({ idToken: ada, ...(used && { keys: foreign }) }),
+    },
+    async close() {
+      await egress.close();
+      await fake.close();
+    },
+  };
+});
 
 const codeOf = (work: Promise<unknown>) =>
   work.then(

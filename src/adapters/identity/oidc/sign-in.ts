@@ -17,6 +17,7 @@ export interface OidcSignInDeps extends IdentityDeps {
   readonly keys: RemoteKeys;
 }
 
+const timeoutSeconds = 3;
 const webUrl = z.url({ protocol: /^https?$/ });
 const texts = z.array(z.string()).optional();
 
@@ -105,6 +106,7 @@ async function configure(settings: OidcConfig, deps: OidcSignInDeps): Promise<oi
   const skewSeconds = Math.round((deps.clock.now() - Date.now()) / 1000);
   const metadata = { [oidc.clockSkew]: skewSeconds, [oidc.clockTolerance]: 60 };
   const config = new oidc.Configuration(parsed.data, clientId, metadata, authentication(parsed.data, clientSecret));
+  config.timeout = timeoutSeconds;
   config[oidc.customFetch] = (url, { body, ...init }) => deps.fetch(url, { ...init, ...(body != null && { body }) });
   if (issuerOf(settings).startsWith('http:')) oidc.allowInsecureRequests(config);
   return config;

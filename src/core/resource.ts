@@ -1,0 +1,38 @@
+/** Resources (RFC 8707) that tokens are for: the MCP endpoints of this gateway, and what is configured beside them. */
+import { type McpPath, parseMcpPath } from './mcp-path.ts';
+
+export type Resource =
+  /** All of the gateway: asked for as the base URL, or by not asking. */
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'endpoint'; readonly path: McpPath }
+  | { readonly kind: 'external'; readonly url: string };
+
+export interface ResourceRules {
+  /** No trailing slash. */
+  readonly baseUrl: string;
+  readonly external: readonly string[];
+}
+
+/** A query names no other endpoint, but clients keep the one that was typed (RFC 9728 3.1): letters that need no escaping. */
+const plainQuery = /^\?[A-Za-z0-9._~=&+:,@%-]{1,512}$/;
+
+/** The query of a request target with its `?`, where it may stand in a resource; else nothing. */
+export function resourceQuery(target: string): string {
+  const at = target.indexOf('?');
+  const query = at < 0 ? '' : target.slice(at);
+  return plainQuery.test(query) ? query : '';
+}
+
+/**
+ * undefined: none of ours. Exact but for a trailing slash and a query. Says nothing of whether the endpoint exists:
+ * before sign-in nobody learns that.
+ */
+export function parseResource(resource: string, { baseUrl, external }: ResourceRules): Resource | undefined {
+  if (resource === baseUrl || resource === `${baseUrl}/`) return { kind: 'gateway' };
+  if (external.includes(resource)) return { kind: 'external', url: resource };
+  if (!resource.startsWith(`${baseUrl}/`)) return undefined;
+  const target = resource.slice(baseUrl.length);
+  if (target.includes('#') || (target.includes('?') && resourceQuery(target) === '')) return undefined;
+  const path = parseMcpPath(target);
+  return path && { kind: 'endpoint', path };
+}

@@ -1,0 +1,82 @@
+/** Proof of possession (RFC 9449 4.3 and 7.1): whoever presents a bound token signs each request with the key it is bound to. */
+import { hash } from 'node:crypto';
+import { calculateJwkThumbprint, EmbeddedJWK, errors, jwtVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
+
+export const dpopAlgorithms = ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'] as const;
+
+/** Of the request that the proof came with. */
+export interface DpopRequest {
+  readonly method: string;
+  /** Public URL without query. */
+  readonly url: string;
+}
+
+export interface DpopChecker {
+  /** Rejects `invalid_dpop_proof`. `jkt`: what the token is bound to. */
+  check(
+    presented: { readonly proof: string | undefined; readonly token: string },
+    jkt: string,
+    request: DpopRequest,
+  ): Promise<void>;
+}
+
+/** Clocks of clients are as far off as this; a proof is remembered for both sides of it. */
+const MAX_AGE_SECONDS = 300;
+const MAX_PROOF_LENGTH = 8192;
+/** One caller makes at most 6,000 in the time that they are remembered (limits.principal). */
+const MAX_REMEMBERED = 200_000;
+
+export function openDpopChecker(clock: Clock): DpopChecker {
+  const perf = { now: () => clock.monotonic() };
+  const seen = new LRUCache<string, true>({
+    max: MAX_REMEMBERED,
+    ttl: 2 * MAX_AGE_SECONDS * 1000,
+    ttlResolution: 0,
+    perf,
+  });
+
+  async function check(proof: string, token: string, { jkt, request }: { jkt: string; request: DpopRequest }) {
+    if (proof.length > MAX_PROOF_LENGTH) throw new errors.JWTInvalid('the proof is too long');
+    const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
+      typ: 'dpop+jwt',
+      algorithms: [...dpopAlgorithms],
+      requiredClaims: ['iat', 'jti', 'htm', 'htu', 'ath'],
+      currentDate: new Date(clock.now()),
+      clockTolerance: MAX_AGE_SECONDS,
+    });
+    const { iat, jti, htm, htu, ath } = payload;
+    if (typeof iat !== 'number' || Math.abs(clock.now() / 1000 - iat) > MAX_AGE_SECONDS) refuse('iat');
+    if (typeof jti !== 'string' || jti === '' || jti.length > 256) refuse('jti');
+    if (htm !== request.method) refuse('htm');
+    if (typeof htu !== 'string' || !URL.canParse(htu) || withoutQuery(htu) !== withoutQuery(request.url)) refuse('htu');
+    if (ath !== hash('sha256', token, 'base64url')) refuse('ath');
+    if (!protectedHeader.jwk || (await calculateJwkThumbprint(protectedHeader.jwk)) !== jkt) refuse('the key');
+    const id = `${jkt} ${jti}`;
+    if (seen.has(id)) refuse('jti, seen before');
+    seen.set(id, true);
+  }
+
+  return {
+    async check({ proof, token }, jkt, request) {
+      if (proof === undefined) throw new GatehouseError('invalid_dpop_proof');
+      try {
+        await check(proof, token, { jkt, request });
+      } catch (cause) {
+        throw new GatehouseError('invalid_dpop_proof', { cause });
+      }
+    },
+  };
+}
+
+function refuse(what: string): never {
+  throw new errors.JWTInvalid(`not accepted: ${what}`);
+}
+
+/** RFC 9449 4.3: compared after normalization, query and fragment left out. */
+function withoutQuery(url: string): string {
+  const parsed = new URL(url);
+  return parsed.origin + parsed.pathname;
+}

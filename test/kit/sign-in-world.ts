@@ -41,7 +41,7 @@ export async function openSignInWorld({ local = true } = {}): Promise<SignInWorl
   });
   const egress = openEgress({ allow: ['127.0.0.1'] });
   const accounts = await openLocalAccounts(database.db, { log, closers });
-  const deps = { fetch: egress.fetch, clock, log, accounts };
+  const deps = { fetch: egress.fetch, clock, log, localAccounts };
   const sso = {
     kind: 'oidc',
     name: 'corp',

@@ -53,18 +53,29 @@ test('a GitHub variable alone, or a list that admits nobody, stops the start [S1
   expect(refusal({ ENCRYPTION_KEY: key, ...github, GITHUB_BASE_URL: 'github' })).toContain('GITHUB_BASE_URL is wrong');
 });
 
-test('Open WebUI by its one variable is an identity provider with an organization of its own [S3.3]', () => {
-  const config = load({ ENCRYPTION_KEY: key, ...webui });
-  expect(config.identity.map((entry) => entry.read())).toMatchObject([
-    { kind: 'shared-secret', name: 'open-webui', preset: 'open-webui', organization: 'open-webui' },
-  ]);
-  expect(config.organizations).toEqual([{ slug: 'open-webui', name: 'Open WebUI' }]);
-  const own = 'organizations: [{ slug: open-webui, name: Ours }, { slug: acme, name: Acme }]';
-  expect(load({ ENCRYPTION_KEY: key, ...webui }, own).organizations).toEqual([
-    { slug: 'open-webui', name: 'Ours' },
-    { slug: 'acme', name: 'Acme' },
+test('Open WebUI by its one variable is an identity provider [S3.3]', () => {
+  expect(entries({ ENCRYPTION_KEY: key, ...webui })).toMatchObject([
+    { kind: 'shared-secret', name: 'open-webui', preset: 'open-webui' },
   ]);
   expect(refusal({ ENCRYPTION_KEY: key, WEBUI_SECRET_KEY: 't0p-s3cr3t' })).toContain('at least 32 characters');
+});
+
+test('their people belong to the one organization of the file, to one made for them, or to none of several', () => {
+  const env = { ENCRYPTION_KEY: key, ...github, ...webui };
+  const bound = (source?: string) => {
+    const config = load(env, source);
+    const members = config.identity.map((entry) => {
+      const settings: object = entry.read();
+      return 'organization' in settings ? settings.organization : undefined;
+    });
+    return { slugs: config.organizations.map(({ slug }) => slug), members };
+  };
+  expect(bound()).toEqual({ slugs: ['default'], members: ['default', 'default'] });
+  const acme = '{ slug: acme, name: Acme }';
+  expect(bound(`organizations: [${acme}]`)).toEqual({ slugs: ['acme'], members: ['acme', 'acme'] });
+  const two = bound(`organizations: [${acme}, { slug: other, name: Other }]`);
+  expect(two).toEqual({ slugs: ['acme', 'other'], members: [undefined, undefined] });
+  expect(bound('organizations: []')).toEqual({ slugs: [], members: [undefined, undefined] });
 });
 
 test('any identity provider in the variables means: not the demo', () => {

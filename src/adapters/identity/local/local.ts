@@ -23,12 +23,12 @@ export const localAdapter = {
   open: openLocal,
 } as const satisfies Adapter<'local', typeof config, IdentityDeps, IdentityProvider>;
 
-function openLocal(settings: LocalConfig, { accounts }: IdentityDeps): IdentityProvider {
-  if (!accounts) throw settingError('Local accounts are not possible here: remove the identity provider "local"');
+function openLocal(settings: LocalConfig, { localAccounts }: IdentityDeps): IdentityProvider {
+  if (!localAccounts) throw settingError('Local accounts are not possible here: remove the identity provider "local"');
   return {
     ...commonOf(settings, { kind: 'local', title: 'Username and password', mode: 'broker' }),
     issuers: [],
-    signIn: passwordSignIn(settings, accounts),
+    signIn: passwordSignIn(settings, localAccounts),
     verify: () => Promise.reject(new GatehouseError('invalid_token')),
     close: async () => undefined,
   };

@@ -1,13 +1,11 @@
 /** Every page of ours as people see it: accessible in light and dark, on a phone, with nothing wider than the screen. */
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, launchChromium, newProfile, whySkipped } from '#kit/chromium.ts';
 import { openSignInWorld, type SignInWorld } from '#kit/sign-in-world.ts';
 
 const suite = chromiumPath === undefined ? `pages in Chromium (${whySkipped})` : 'pages in Chromium';
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const run = `axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations.map(({ id, impact, help }) => ({ id, impact, help })))`;
 
@@ -107,7 +105,7 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
       const page = await context.newPage();
       await open(page);
       expect(await page.locator('script').count()).toBe(0);
-      await page.evaluate(axe);
+      await page.evaluate(axe.source);
       for (const { width, dark } of looks) {
         await page.setViewportSize({ width, height: 800 });
         await page.emulateMedia({ colorScheme: dark ? 'dark' : 'light' });

@@ -14,6 +14,11 @@ export function interactionSettings(db: Db, issuer: string): NonNullable<Configu
 /** A session that already has a grant is no consent of its own: the address, the client's word or the scopes may be new. */
 function policy(db: Db): interactionPolicy.DefaultPolicy {
   const prompts = interactionPolicy.base();
+  // Deactivated or removed since: their session is nobody's.
+  const nobody = new interactionPolicy.Check('account_unknown', 'the account is no longer active', ({ oidc }) =>
+    Boolean(oidc.session?.accountId && !oidc.account),
+  );
+  prompts.get('login')?.checks.add(nobody);
   const check = new interactionPolicy.Check(
     'consent_unknown',
     'the person has not allowed this yet',

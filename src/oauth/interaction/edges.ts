@@ -4,7 +4,6 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import { pageHeaders } from '#http/page.ts';
-import { outOfBand } from './asked.ts';
 import { isFromHere } from './form-guard.ts';
 import { givenCode, signOutPage } from './library-pages.ts';
 import { noticePage } from './notice-page.ts';
@@ -40,10 +39,8 @@ export function pageEdges(provider: Provider, { issuer, sealer, log }: EdgeDeps)
     await next();
     // Typed as a text; undefined where there is none.
     const location = String(ctx.response.get('location') ?? '');
-    if (location.startsWith(`${outOfBand}?`))
-      ctx.set('location', `${issuer}/success${location.slice(outOfBand.length)}`);
     // Signing out may lead to an application: not as the answer to our form.
-    else if (ctx.path === '/session/end/confirm' && location && !location.startsWith(`${issuer}/`))
+    if (ctx.path === '/session/end/confirm' && location && !location.startsWith(`${issuer}/`))
       ctx.set('location', onwardLink({ issuer, sealer }, 'sign-out', location));
     if (isSignOut(ctx)) signOutPage(ctx);
     if (ctx.type === 'text/html' && !ctx.response.get('content-security-policy')) {

@@ -17,6 +17,12 @@ export interface Notice {
 
 const again = 'Go back to your application and start again from there.';
 
+const askedQuietly = {
+  status: 400,
+  title: 'Nobody can be signed in quietly',
+  text: 'The application asked for an answer without a question to you, and there is one. Start again from there.',
+} as const;
+
 export const notices = {
   invalid_state: {
     status: 400,
@@ -38,6 +44,9 @@ export const notices = {
     title: 'This form was not sent from our page',
     text: `It may have been sent by another site, or cookies are switched off. ${again}`,
   },
+  login_required: askedQuietly,
+  consent_required: askedQuietly,
+  interaction_required: askedQuietly,
   access_denied: {
     status: 403,
     title: 'No access',

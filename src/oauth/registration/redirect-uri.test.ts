@@ -148,7 +148,7 @@ describe('at registration', () => {
           if (protocol === 'http:') expect(['localhost', '127.0.0.1', '[::1]']).toContain(hostname);
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1000 },
     );
   });
 });
@@ -336,7 +336,7 @@ describe('at the authorization endpoint', () => {
         fc.pre(uri !== registered);
         await expectPage(await authorize(client, [uri]), uri);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 

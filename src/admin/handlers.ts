@@ -5,6 +5,7 @@ import { type Actor, checkPermission } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
+import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
@@ -45,6 +46,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...keyHandlers(deps),
+    ...clientHandlers(deps),
   };
   return async (name, input, actor) => {
     const route = contract[name];

@@ -3,6 +3,7 @@ import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { NewServiceClient, ServiceClient } from '#records/service-clients.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -110,4 +111,13 @@ export interface AdminRecords {
   insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;
   /** undefined: no such key in this organization. Revoking twice changes nothing. */
   revokeKey(org: OrgId, id: KeyId): Promise<KeyRow | undefined>;
+
+  listClients(org: OrgId): Promise<readonly ServiceClient[]>;
+  /** `secret`: undefined for a client with keys of its own. */
+  insertClient(
+    org: OrgId,
+    values: NewServiceClient,
+  ): Promise<{ readonly client: ServiceClient; readonly secret: Secret | undefined }>;
+  /** Throws `not_found`. */
+  removeClient(org: OrgId, id: string): Promise<ServiceClient>;
 }

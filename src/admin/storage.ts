@@ -15,6 +15,7 @@ import {
   updateOrganization,
 } from '#records/organizations.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
+import { insertServiceClient, listServiceClients, removeServiceClient } from '#records/service-clients.ts';
 import type { Vault } from '#records/vault.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
@@ -68,6 +69,12 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         return { row: { id, last4, createdAt: clock.now(), revokedAt: undefined, ...values }, text };
       }),
     revokeKey: (org, id) => revoke(deps, org, id),
+    listClients: (org) => withOrganization(db, org, listServiceClients),
+    insertClient: (org, values) =>
+      taken(`A client named "${values.name}" exists already in this organization`, () =>
+        withOrganization(db, org, (scope) => insertServiceClient(scope, values)),
+      ),
+    removeClient: (org, id) => withOrganization(db, org, (scope) => removeServiceClient(scope, id)),
   };
 }
 

@@ -82,6 +82,25 @@ export interface KeyRow extends NewKey {
   readonly revokedAt: number | undefined;
 }
 
+export interface AccountRow {
+  readonly id: string;
+  readonly username: string;
+  readonly name: string | undefined;
+  readonly email: string | undefined;
+  readonly active: boolean;
+  readonly createdAt: number;
+  readonly lastSignInAt: number | undefined;
+}
+
+export interface NewAccount {
+  readonly username: string;
+  readonly name: string | undefined;
+  readonly email: string | undefined;
+  /** Of the password. */
+  readonly digest: string;
+  readonly membership: { readonly org: OrgId; readonly roles: readonly string[] } | undefined;
+}
+
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
 export interface AdminRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
@@ -120,4 +139,9 @@ export interface AdminRecords {
   ): Promise<{ readonly client: ServiceClient; readonly secret: Secret | undefined }>;
   /** Throws `not_found`. */
   removeClient(org: OrgId, id: string): Promise<ServiceClient>;
+
+  listAccounts(): Promise<readonly AccountRow[]>;
+  insertAccount(values: NewAccount): Promise<AccountRow>;
+  /** Sessions and tokens end; undefined as digest: so does the right to sign in. undefined: no such account. */
+  changeAccount(username: string, digest: string | undefined): Promise<AccountRow | undefined>;
 }

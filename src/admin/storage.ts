@@ -17,6 +17,7 @@ import {
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import { insertServiceClient, listServiceClients, removeServiceClient } from '#records/service-clients.ts';
 import type { Vault } from '#records/vault.ts';
+import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
@@ -31,6 +32,7 @@ export interface AdminRecordsDeps {
 
 export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
   const { db, clock } = deps;
+  const accounts = accountRecords(deps);
   return {
     listOrganizations: () => withPlatform(db, listOrganizations),
     findOrganization: (ref) => withPlatform(db, (scope) => findOrganization(scope, ref)),
@@ -75,6 +77,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertServiceClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeServiceClient(scope, id)),
+    ...accounts,
+    insertAccount: (values) =>
+      taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };
 }
 

@@ -113,7 +113,7 @@ const webUrl = z
     },
   );
 
-export const newServiceClientInput = {
+export const newProgramClientInput = {
   name: text,
   /** What it may ask the token endpoint for; none: it only introspects, or people sign in through it. */
   grants: z.array(grant).max(3).default([]),
@@ -130,7 +130,7 @@ export const newServiceClientInput = {
   jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(10) }).optional(),
 };
 
-const serviceClientFields = {
+const programClientFields = {
   id: z.string(),
   name: z.string(),
   org: z.string(),
@@ -143,9 +143,9 @@ const serviceClientFields = {
   authentication: z.enum(['secret', 'keys']),
   createdAt: time,
 };
-export const serviceClient = z.object(serviceClientFields);
+export const programClient = z.object(programClientFields);
 /** The one answer that carries the secret; null: it has keys of its own. */
-export const newServiceClient = z.object({ secret: z.string().nullable(), ...serviceClientFields });
+export const newProgramClient = z.object({ secret: z.string().nullable(), ...programClientFields });
 
 /** Of local accounts; others have the names that their identity provider gives them. */
 export const username = z
@@ -177,7 +177,7 @@ export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
 export type ApiKey = z.output<typeof apiKey>;
-export type ServiceClientNoun = z.output<typeof serviceClient>;
+export type ProgramClientNoun = z.output<typeof programClient>;
 
 export type Account = z.output<typeof account>;
 export type Status = z.output<typeof status>;

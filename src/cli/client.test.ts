@@ -38,9 +38,9 @@ test('operators register a client, see it without its secret, and remove it', as
   expect(err).toContain('shown once');
   const created = made.parse(JSON.parse(out));
   expect(created).toMatchObject({ name: 'nightly', org: 'acme', roles: ['robot'], scopes: ['mcp:read', 'mcp:write'] });
-  expect(created.id).toMatch(/^svc_/);
-  expect(created.secret).toMatch(/^svs_.{43}$/);
-  const dump = JSON.stringify(await database.sql('select * from gateway.service_clients'));
+  expect(created.id).toMatch(/^prg_/);
+  expect(created.secret).toMatch(/^prs_.{43}$/);
+  const dump = JSON.stringify(await database.sql('select * from gateway.program_clients'));
   expect(dump).not.toContain(created.secret);
   const list = await run('client', 'list');
   expect(list.out).toContain('nightly');

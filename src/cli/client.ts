@@ -1,5 +1,5 @@
 /** `client`: OAuth clients for programs, which operators register. */
-import { newServiceClientInput } from '#admin/nouns.ts';
+import { newProgramClientInput } from '#admin/nouns.ts';
 import { type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
@@ -27,8 +27,8 @@ export async function createClient(io: Io, name: string, options: CreateClientOp
   const { scopes } = options;
   const input = {
     name,
-    grants: parse(newServiceClientInput.grants, '--grants', options.grants),
-    ...(scopes && { scopes: parse(newServiceClientInput.scopes, '--scopes', scopes) }),
+    grants: parse(newProgramClientInput.grants, '--grants', options.grants),
+    ...(scopes && { scopes: parse(newProgramClientInput.scopes, '--scopes', scopes) }),
     roles: [...options.roles],
     redirectUris: [...options.redirectUris],
     introspects: [...options.introspects],
@@ -96,7 +96,7 @@ function readKeys(io: Io, file: string) {
   const text = io.readFile(file);
   if (text === undefined) throw new UsageError(`There is no file ${file}`);
   try {
-    return newServiceClientInput.jwks.parse(JSON.parse(text));
+    return newProgramClientInput.jwks.parse(JSON.parse(text));
   } catch (cause) {
     throw Object.assign(new UsageError(`${file} has no JSON Web Key Set`), { cause });
   }

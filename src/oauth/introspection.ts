@@ -11,7 +11,7 @@ import { verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
-import { findServiceClient, isServiceClientId } from '#records/service-clients.ts';
+import { findProgramClient, isProgramClientId } from '#records/program-clients.ts';
 import { findUser } from '#records/users.ts';
 import { readForm, replaceForm } from './form.ts';
 import { digestOf } from './record-store.ts';
@@ -109,7 +109,7 @@ async function describe(
 async function usernameOf(db: Db, subject: string | undefined): Promise<string | undefined> {
   if (subject === undefined) return undefined;
   return withPlatform(db, async (scope) => {
-    if (isServiceClientId(subject)) return (await findServiceClient(scope, subject))?.name;
+    if (isProgramClientId(subject)) return (await findProgramClient(scope, subject))?.name;
     const user = await findUser(scope, { column: 'subject', value: subject });
     return user?.username ?? user?.name;
   });
@@ -128,7 +128,7 @@ export async function mayIntrospect(
   if (token.clientId === client.clientId) return true;
   const claims = presented.get(ctx);
   if (!claims || client.clientAuthMethod === 'none') return false;
-  const registered = await withPlatform(db, (scope) => findServiceClient(scope, client.clientId));
+  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
   const audiences = [claims.aud ?? []].flat();
   return (
     registered !== undefined &&

@@ -1,9 +1,9 @@
 import { checkHandedOn, getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
-import type { ServiceClientNoun } from '#admin/nouns.ts';
+import type { ProgramClientNoun } from '#admin/nouns.ts';
 import type { OrganizationRow } from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { ServiceClient } from '#records/service-clients.ts';
+import type { ProgramClient } from '#records/program-clients.ts';
 
 export function clientHandlers({
   records,
@@ -31,7 +31,7 @@ export function clientHandlers({
   };
 }
 
-function shown(client: ServiceClient, { slug }: OrganizationRow): ServiceClientNoun {
+function shown(client: ProgramClient, { slug }: OrganizationRow): ProgramClientNoun {
   return {
     id: client.id,
     name: client.name,

@@ -6,7 +6,7 @@ import { openTestServer, postForm, refresh, registerClient, signIn, type TestSer
 import { asOauthClient, makeProgramClient } from '#kit/program-clients.ts';
 import { insertOrganization, type Organization } from '#records/organizations.ts';
 import { removeProgramClient } from '#records/program-clients.ts';
-import { ensureMember } from '#records/users.ts';
+import { ensureMember, setUserActive } from '#records/users.ts';
 import { shadowOf } from './claims.ts';
 
 let t: TestServer;
@@ -68,6 +68,15 @@ describe('introspection', () => {
     for (const token of [...tokens, theirs.refreshToken]) {
       expect(await introspect(mine.client, token), token).toMatchObject(inactive);
     }
+  });
+
+  test('calls no token of somebody alive who may not come in any more [S1.20]', async () => {
+    const gone = await signIn(t);
+    await withPlatform(t.database.db, (scope) =>
+      setUserActive(scope, { userId: gone.user.id, active: false, nowMs: Date.now() }),
+    );
+    expect(await introspect(gone.client, gone.accessToken)).toMatchObject(inactive);
+    expect(await introspect(gone.client, gone.refreshToken)).toMatchObject(inactive);
   });
 
   test('wants to know who asks [X1.1]', async () => {

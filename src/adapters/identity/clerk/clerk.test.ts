@@ -24,7 +24,7 @@ async function start(config: object = {}, options: FakeClerkOptions = {}) {
   const log = recordingLog();
   const organizations = { org_1: { user_1: 'org:admin' }, org_2: { user_1: 'org:member', user_2: 'org:member' } };
   const fake = await startFakeClerk({ organizations, now: clock.now, ...options });
-  const egress = openEgress({ allow: ['127.0.0.1'], totalMs: 300 });
+  const egress = openEgress({ allow: ['127.0.0.1'], totalMs: 1000 });
   const entry = { secretKey: fake.secretKey, frontendApi: fake.issuer, apiUrl: fake.url, ...config };
   const provider = await clerkAdapter.open(clerkAdapter.config.parse(entry), { fetch: egress.fetch, clock, log });
   const close = async () => {

@@ -7,17 +7,22 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import fastify, { type FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { type Log, silentLog } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { withPlatform } from '#db/scope.ts';
+import { addressReader } from '#http/client-address.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { type User, upsertIdentity } from '#records/users.ts';
+
+export const testRootSecret = 'a root secret that only the tests know, 48 letters';
 
 export const oauthDefaults: OauthSettings = {
   signingAlgorithm: 'RS256',
@@ -26,7 +31,7 @@ export const oauthDefaults: OauthSettings = {
   clientSeconds: 7_776_000,
   sessionIdleSeconds: 3600,
   sessionMaxSeconds: 43_200,
-  registration: { enabled: true, perAddressPerHour: 1000, pending: 50_000 },
+  registration: { enabled: true, perAddressPerHour: 5000, pending: 50_000 },
   clientMetadataDocuments: true,
   resources: [],
   assertionIssuers: [],
@@ -46,6 +51,9 @@ export interface TestServerOptions {
   /** Identity providers in broker mode. */
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
+  readonly trustedProxies?: readonly string[];
+  /** Consent page, callback and the rest of what browsers see, for `brokers`. */
+  readonly pages?: boolean;
 }
 
 export interface TestServer {
@@ -69,10 +77,11 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const listening = await listenOnLoopback(createServer((req, res) => handle(req, res)));
   const url = `http://127.0.0.1:${listening.port}`;
   const issuer = options.issuer ?? url;
-  const secret = options.rootSecret ?? 'a root secret that only the tests know, 48 letters';
+  const secret = options.rootSecret ?? testRootSecret;
   // Each replica hears of changes over a connection of its own.
   const notifications = options.database ? await openTestDatabase(database.url) : database.database;
   const feed = await openChangeFeed({ db: database.db, notifications, log });
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   const server = await openAuthorizationServer({
     issuer,
     settings: { ...oauthDefaults, ...options.settings },
@@ -84,9 +93,24 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     feed,
     fetch: options.fetch ?? globalThis.fetch,
     brokers: options.brokers ?? [],
+    limiter,
+    readAddress: addressReader(options.trustedProxies ?? []),
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
-  for (const plugin of [server.plugin, ...(options.plugins ?? [])]) await app.register(plugin);
+  const pages = interactionPlugin({
+    server,
+    issuer,
+    providers: options.brokers ?? [],
+    rules: { baseUrl: issuer, external: options.settings?.resources ?? [] },
+    db: database.db,
+    sealer: openSealer(deriveKey(secret, 'oauth-seal')),
+    formKey: deriveKey(secret, 'oauth-forms'),
+    readAddress: (address) => address,
+    clock,
+    log,
+  });
+  for (const plugin of [server.plugin, ...(options.pages ? [pages] : []), ...(options.plugins ?? [])])
+    await app.register(plugin);
   await app.ready();
   handle = (req, res) => app.routing(req, res);
   return {
@@ -99,6 +123,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
       await listening.close();
       await app.close();
       await server.close();
+      await limiter.close();
       await feed.close();
       if (options.database) await notifications.close();
       else await database.close();

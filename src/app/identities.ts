@@ -102,8 +102,8 @@ export async function openConfiguredProviders(
 }
 
 /**
- * What discovery says of them: the built-in authorization server where somebody signs in through it, else the identity
- * providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
+ * What discovery says of them: the built-in authorization server where somebody signs in through it, else the bridge, else
+ * the identity providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
  */
 export function discovery(
   { providers }: Identities,
@@ -113,7 +113,8 @@ export function discovery(
   readonly hasSignIn: boolean;
 } {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
-  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  const bridge = providers.find((provider) => provider.mode === 'bridge');
+  const direct = bridge ? [bridge] : providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
   const urlsOf = (of: readonly IdentityProvider[]) => of.flatMap(({ authorizationServer: url }) => url ?? []);
   const everybodys = builtIn ? [builtIn] : direct.filter(({ organization }) => organization === undefined);

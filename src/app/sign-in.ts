@@ -1,16 +1,19 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
@@ -37,7 +40,9 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const { storage, baseUrl, closers } = deps;
   const sealer = openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal'));
   const localAccounts = await openLocalAccounts(storage.db, deps);
-  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
+  const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
+  const bridge = openBridge(opened, deps);
+  const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
@@ -65,7 +70,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  if (!server) return { identities, plugins: [] };
+  if (!server) return { identities, plugins: bridge ? [bridge.plugin] : [] };
   const pages = interactionPlugin({
     server,
     issuer: baseUrl,
@@ -79,4 +84,23 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     log: deps.log,
   });
   return { identities, plugins: [server.plugin, pages] };
+}
+
+/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
+function openBridge(
+  providers: readonly IdentityProvider[],
+  { baseUrl, clock, log }: SignInDeps,
+): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
+  const bridged = providers.find(({ mode }) => mode === 'bridge');
+  if (!bridged) return undefined;
+  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
+  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
+  if (other) {
+    throw settingError(
+      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
+    );
+  }
+  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
+  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
+  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

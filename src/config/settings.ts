@@ -139,6 +139,18 @@ export const settings: readonly Setting[] = [
     secret: true,
   },
   {
+    name: 'ENTRA_TENANT_ID',
+    default: '',
+    meaning: 'Directory (tenant) id; with the next one: Entra ID in bridge mode.',
+  },
+  { name: 'ENTRA_CLIENT_ID', default: '', meaning: 'Application (client) id of the registration at Entra ID.' },
+  {
+    name: 'ENTRA_CLIENT_SECRET',
+    default: '',
+    meaning: 'Only to ask Microsoft Graph for groups that do not fit into a token.',
+    secret: true,
+  },
+  {
     name: 'HTTP_PROXY',
     aliases: ['http_proxy'],
     path: ['egress', 'httpProxy'],

@@ -31,7 +31,7 @@ export const oauthDefaults: OauthSettings = {
   clientSeconds: 7_776_000,
   sessionIdleSeconds: 3600,
   sessionMaxSeconds: 43_200,
-  registration: { enabled: true, perAddressPerHour: 1000, pending: 50_000 },
+  registration: { enabled: true, perAddressPerHour: 5000, pending: 50_000 },
   clientMetadataDocuments: true,
   resources: [],
   assertionIssuers: [],

@@ -38,7 +38,8 @@ export function pageEdges(provider: Provider, { issuer, sealer, log }: EdgeDeps)
       ctx.query = query;
     }
     await next();
-    const location = ctx.response.get('location');
+    // Typed as a text; undefined where there is none.
+    const location = String(ctx.response.get('location') ?? '');
     if (location.startsWith(`${outOfBand}?`))
       ctx.set('location', `${issuer}/success${location.slice(outOfBand.length)}`);
     // Signing out may lead to an application: not as the answer to our form.

@@ -53,9 +53,10 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'ALLOWED_ORIGINS',
+    aliases: ['MCP_CORS_ORIGINS'],
     path: ['http', 'allowedOrigins'],
     default: '',
-    meaning: 'Origins of browser clients, separated by commas.',
+    meaning: 'Origins of browser clients, separated by commas; * for any.',
   },
   {
     name: 'ALLOW_INSECURE_HTTP',
@@ -84,6 +85,7 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'ENCRYPTION_KEY',
+    aliases: ['GATEWAY_JWT_SECRET'],
     path: ['secrets', 'encryptionKey'],
     default: 'made in the demo',
     meaning: 'At least 32 characters; seals credentials and keys. Required outside the demo.',
@@ -117,6 +119,24 @@ export const settings: readonly Setting[] = [
     name: 'WORKOS_API_BASE_URL',
     default: 'https://api.workos.com',
     meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
+  },
+  { name: 'GITHUB_CLIENT_ID', default: '', meaning: 'Sign-in with GitHub; required together with the next two.' },
+  { name: 'GITHUB_CLIENT_SECRET', default: '', meaning: 'Secret of the OAuth app at GitHub.', secret: true },
+  {
+    name: 'ALLOWED_GITHUB_USERS',
+    default: '',
+    meaning: 'Login names at GitHub that may sign in, separated by commas; * for everybody.',
+  },
+  {
+    name: 'GITHUB_BASE_URL',
+    default: 'https://github.com',
+    meaning: 'A GitHub Enterprise Server; its API is at /api/v3 below.',
+  },
+  {
+    name: 'WEBUI_SECRET_KEY',
+    default: '',
+    meaning: 'The same as Open WebUI has: its sessions are accepted. At least 32 characters.',
+    secret: true,
   },
   {
     name: 'ENTRA_TENANT_ID',

@@ -139,7 +139,8 @@ function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, 
   return access;
 }
 
-function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
+/** Whether this is one of its names. */
+export function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
   return name === externalId || name === slug || name === id;
 }
 

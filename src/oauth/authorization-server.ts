@@ -4,6 +4,7 @@
  */
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
+  type Account,
   type CanBePromise,
   type Configuration,
   errors,
@@ -11,22 +12,30 @@ import Provider, {
   type UnknownObject,
 } from 'oidc-provider';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Every, systemEvery } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
 import { checkState, closedEdges } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
+import { addGrants, grantMetadata } from './grants/grants.ts';
+import { grantClaims } from './grants/token-claims.ts';
+import { mayIntrospect, mayRevoke } from './introspection.ts';
 import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { openRecordStore } from './record-store.ts';
+import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
+import { withServiceClients } from './service-clients.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openSweeper } from './sweeper.ts';
@@ -45,6 +54,8 @@ export interface AuthorizationServerDeps {
   readonly feed: ChangeFeed;
   /** For client metadata documents and issuers' keys: guarded. */
   readonly fetch: typeof globalThis.fetch;
+  readonly limiter: Limiter;
+  readonly readAddress: AddressReader;
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
   readonly every?: Every;
@@ -64,6 +75,7 @@ export interface AuthorizationServer {
 
 export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
+const scopes = [...identityScopes, ...mcpScopes];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
@@ -83,8 +95,11 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     accessTokenSeconds: settings.accessTokenSeconds,
   });
   const members = openMembers(deps);
+  const clients = openClients({ ...deps, scopes, provider: () => built.provider });
   const build = () => {
-    const provider = buildProvider(deps, configuration(deps, { rules, members, keys: keys.current }));
+    const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
+    clients.extend(provider);
+    addGrants(provider, { ...deps, members, keys }, paths);
     return { provider, callback: provider.callback() };
   };
   let built = build();
@@ -105,7 +120,10 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       isOurResource: (audience) => parseResource(audience, rules) !== undefined,
     }),
     members,
-    plugin: mount(issuer, () => built.callback),
+    plugin: async (app) => {
+      await app.register(clients.plugin);
+      await app.register(mount(issuer, () => built.callback));
+    },
     sweep: sweeper.sweep,
     async close() {
       await sweeper.close();
@@ -136,15 +154,16 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
 interface Parts {
   readonly rules: ResourceRules;
   readonly members: Members;
+  readonly clients: Clients;
   readonly keys: readonly SigningKey[];
 }
 
-function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: Parts): Configuration {
+function configuration(deps: AuthorizationServerDeps, { rules, members, clients, keys }: Parts): Configuration {
   const { settings, db, issuer } = deps;
   const people = new WeakMap<object, User>();
-  const scopes = [...identityScopes, ...mcpScopes];
   return {
-    adapter: openRecordStore(deps),
+    adapter: withServiceClients(clients.over(openRecordStore(deps)), db),
+    fetch: (input, init) => deps.fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
@@ -171,7 +190,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
     },
     enabledJWA: { idTokenSigningAlgValues: [settings.signingAlgorithm] },
     ttl: lifetimes(settings),
-    discovery: { resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
+    discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
     extraParams: { state: checkState },
     features: {
@@ -179,49 +198,61 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
       deviceFlow: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
-      dPoP: { enabled: true },
-      pushedAuthorizationRequests: { enabled: true },
-      registration: { enabled: settings.registration.enabled, initialAccessToken: false },
-      registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
-      resourceIndicators: {
+      introspection: {
         enabled: true,
-        useGrantedResource: async () => true,
-        defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
-        getResourceServerInfo: async (_ctx, resource) => {
-          if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
-          return {
-            scope: scopes.join(' '),
-            audience: resource,
-            accessTokenFormat: 'jwt',
-            accessTokenTTL: settings.accessTokenSeconds,
-            jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
-          };
-        },
+        allowedPolicy: (ctx, client, token) => mayIntrospect(db, ctx, { client, token }),
       },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => mayRevoke(client, token) },
+      dPoP: { enabled: true, nonceSecret: deriveKey(deps.cookieKeys[0] ?? '', 'dpop-nonce') },
+      pushedAuthorizationRequests: { enabled: true },
+      ...clients.features,
+      resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
     },
     formats: {
       customizers: {
-        jwt: (ctx, token, { payload }) => {
+        jwt: async (ctx, token, { payload }) => {
           const account = ctx?.oidc.entities.Account;
-          return addClaims({ db, members, rules }, { token, payload, user: account && people.get(account) });
+          const granted = await grantClaims(db, rules, token);
+          await addClaims({ db, members, rules }, { token, payload, user: account && people.get(account), granted });
         },
       },
     },
-    async findAccount(_ctx, sub) {
-      const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
-      if (!user?.active) return undefined;
-      const { email, emailVerified: email_verified, name, username } = user;
-      const account = {
-        accountId: sub,
-        claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
-      };
-      people.set(account, user);
-      return account;
-    },
+    findAccount: (_ctx, sub) => findAccount(db, people, sub),
     interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
   };
+}
+
+function resourceIndicators(
+  { issuer, settings }: AuthorizationServerDeps,
+  { rules, keys, scopes }: Pick<Parts, 'rules' | 'keys'> & { readonly scopes: readonly string[] },
+): NonNullable<Configuration['features']>['resourceIndicators'] {
+  return {
+    enabled: true,
+    useGrantedResource: async () => true,
+    defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
+    getResourceServerInfo: async (_ctx, resource) => {
+      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
+      return {
+        scope: scopes.join(' '),
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        accessTokenTTL: settings.accessTokenSeconds,
+        jwt: { sign: { alg: settings.signingAlgorithm, kid: keys[0]?.jwk.kid } },
+      };
+    },
+  };
+}
+
+async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  if (!user?.active) return undefined;
+  const { email, emailVerified: email_verified, name, username } = user;
+  const account = {
+    accountId: sub,
+    claims: async () => ({ sub, email, email_verified, name, preferred_username: username }),
+  };
+  people.set(account, user);
+  return account;
 }
 
 /** `__Host-` and `__Secure-` (RFC 6265bis 4.1.3) need TLS: on loopback without it, their plain names. */

@@ -7,17 +7,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import fastify, { type FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { type Log, silentLog } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { withPlatform } from '#db/scope.ts';
+import { addressReader } from '#http/client-address.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { type User, upsertIdentity } from '#records/users.ts';
+
+export const testRootSecret = 'a root secret that only the tests know, 48 letters';
 
 export const oauthDefaults: OauthSettings = {
   signingAlgorithm: 'RS256',
@@ -46,6 +50,7 @@ export interface TestServerOptions {
   /** Identity providers in broker mode. */
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface TestServer {
@@ -69,10 +74,11 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const listening = await listenOnLoopback(createServer((req, res) => handle(req, res)));
   const url = `http://127.0.0.1:${listening.port}`;
   const issuer = options.issuer ?? url;
-  const secret = options.rootSecret ?? 'a root secret that only the tests know, 48 letters';
+  const secret = options.rootSecret ?? testRootSecret;
   // Each replica hears of changes over a connection of its own.
   const notifications = options.database ? await openTestDatabase(database.url) : database.database;
   const feed = await openChangeFeed({ db: database.db, notifications, log });
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   const server = await openAuthorizationServer({
     issuer,
     settings: { ...oauthDefaults, ...options.settings },
@@ -84,6 +90,8 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     feed,
     fetch: options.fetch ?? globalThis.fetch,
     brokers: options.brokers ?? [],
+    limiter,
+    readAddress: addressReader(options.trustedProxies ?? []),
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   for (const plugin of [server.plugin, ...(options.plugins ?? [])]) await app.register(plugin);
@@ -99,6 +107,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
       await listening.close();
       await app.close();
       await server.close();
+      await limiter.close();
       await feed.close();
       if (options.database) await notifications.close();
       else await database.close();

@@ -23,7 +23,8 @@ const anyHost = /^\/(?:health|ready|verify|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
 /** Documents that any page may read. */
 const openToPages = /^\/(?:\.well-known\/[^?]*|jwks)\/?(?:\?.*)?$/;
 /** What browser-based clients call from their own pages: no cookie counts at any of these. */
-const forClients = /^\/(?:token|register(?:\/[^/?]+)?|revoke|introspect|par|userinfo|device\/authorize)\/?(?:\?.*)?$/;
+const forClients =
+  /^\/(?:(?:oauth2\/)?token|register(?:\/[^/?]+)?|revoke|introspect|par|userinfo|device\/authorize)\/?(?:\?.*)?$/;
 
 export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
   const { mcp, other, receive } = deps;

@@ -20,11 +20,14 @@ export interface ControlPlaneDeps {
 const signInPath =
   /^\/(?:authorize|token|register|par|device|callback|interaction|revoke|introspect|userinfo|session|verify)(?:[/?]|$)/;
 
-function whoAsked({ raw, headers }: FastifyRequest, readAddress: AddressReader): object {
+/** From the raw list: the authorization server replaces what its URLs are made from. */
+function whoAsked({ raw: { rawHeaders, socket } }: FastifyRequest, readAddress: AddressReader): object {
+  const last = (name: string) =>
+    rawHeaders[rawHeaders.findLastIndex((field, i) => i % 2 === 0 && field.toLowerCase() === name) + 1 || -1];
   return {
-    clientAddress: readAddress(raw.socket.remoteAddress ?? '', headers['x-forwarded-for']?.toString()),
-    forwardedHost: (headers['x-forwarded-host'] ?? headers.host)?.toString().slice(0, 256),
-    userAgent: headers['user-agent']?.slice(0, 256),
+    clientAddress: readAddress(socket.remoteAddress ?? '', last('x-forwarded-for')),
+    forwardedHost: (last('x-forwarded-host') ?? last('host'))?.slice(0, 256),
+    userAgent: last('user-agent')?.slice(0, 256),
   };
 }
 

@@ -4,7 +4,7 @@ import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { parseMcpPath } from '#core/mcp-path.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
 import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
-import { allowOrigin, answerPreflight } from '#http/cors.ts';
+import { answerPreflight } from '#http/cors.ts';
 
 export interface FrontDeps {
   readonly mcp: McpHandler;
@@ -19,12 +19,6 @@ export interface FrontDeps {
  * say nothing of what is here.
  */
 const anyHost = /^\/(?:health|ready|verify|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
-
-/** Documents that any page may read. */
-const openToPages = /^\/(?:\.well-known\/[^?]*|jwks)\/?(?:\?.*)?$/;
-/** What browser-based clients call from their own pages: no cookie counts at any of these. */
-const forClients =
-  /^\/(?:(?:oauth2\/)?token|register(?:\/[^/?]+)?|revoke|introspect|par|userinfo|device\/authorize)\/?(?:\?.*)?$/;
 
 export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
   const { mcp, other, receive } = deps;
@@ -47,24 +41,7 @@ export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerRe
   function publicly(req: IncomingMessage, res: ServerResponse): void {
     if (base.protocol === 'https:') res.setHeader('Strict-Transport-Security', 'max-age=31536000');
     res.setHeader('X-Content-Type-Options', 'nosniff');
-    if (!answerPage(req, res)) other(req, res);
-  }
-
-  /** Cross-origin rules of the OAuth endpoints; true: it was a preflight, and is answered. */
-  function answerPage(req: IncomingMessage, res: ServerResponse): boolean {
-    const { origin } = req.headers;
-    const target = req.url ?? '';
-    if (origin === undefined) return false;
-    const isOpen = openToPages.test(target);
-    if (!isOpen && !forClients.test(target)) return false;
-    if (!isOpen && !isAllowedOrigin(origin, receive)) {
-      if (req.method === 'OPTIONS') refuse(res, 403, 'Origin not allowed');
-      return req.method === 'OPTIONS';
-    }
-    const allowed = isOpen || receive.origins.has('*') ? '*' : origin;
-    if (req.method !== 'OPTIONS') allowOrigin(res, allowed);
-    else answerPreflight(res, allowed, 'GET, POST, PUT, DELETE');
-    return req.method === 'OPTIONS';
+    other(req, res);
   }
 
   /** Pages are there, over https; whatever carried a secret in the clear is refused, so that somebody notices. */
@@ -127,15 +104,6 @@ function baseStripper(folder: string): (req: IncomingMessage) => void {
     const stripped = document + rest.slice(folder.length);
     req.url = stripped.startsWith('/') ? stripped : `/${stripped}`;
   };
-}
-
-function isAllowedOrigin(origin: string, receive: FrontDeps['receive']): boolean {
-  try {
-    checkOrigin(origin, receive);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function preflight(req: IncomingMessage, res: ServerResponse, receive: FrontDeps['receive']): void {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Identities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { IdentityProvider, LocalAccountStore } from '#adapters/identity/identity.ts';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -49,6 +49,7 @@ export interface ProviderDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly localAccounts?: LocalAccountStore;
 }
 
 const tlsSchema = z.object({
@@ -80,12 +81,18 @@ export async function openConfiguredProviders(
   config: Config,
   deps: ProviderDeps,
 ): Promise<readonly IdentityProvider[]> {
-  const { clock, log } = deps;
+  const { clock, log, localAccounts } = deps;
   const accounts = openAccounts({ db: deps.db, clock, log });
   const opening = config.identity.map(async (entry) => {
     const settings = entry.read();
     const { fetch } = await egressOf(config, settings, deps);
-    return identityAdapters.open(settings, { fetch, clock, log, accounts });
+    return identityAdapters.open(settings, {
+      fetch,
+      clock,
+      log,
+      accounts,
+      ...(localAccounts && { localAccounts }),
+    });
   });
   const providers = await Promise.all(opening);
   const names = providers.map((provider) => provider.name);

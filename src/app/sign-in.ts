@@ -11,9 +11,11 @@ import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
+import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
 
 export interface SignInDeps {
@@ -34,7 +36,9 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const opened = await openConfiguredProviders(config, { ...deps, db: storage.db });
+  const sealer = openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal'));
+  const localAccounts = await openLocalAccounts(storage.db, deps);
+  const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   const bridge = openBridge(opened, deps);
   const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
@@ -47,7 +51,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           issuer: baseUrl,
           settings: config.oauth,
           db: storage.db,
-          sealer: openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal')),
+          sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
           clock: deps.clock,
           log: deps.log,
@@ -64,5 +68,18 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: [server, bridge].flatMap((one) => (one ? [one.plugin] : [])) };
+  if (!server) return { identities, plugins: bridge ? [bridge.plugin] : [] };
+  const pages = interactionPlugin({
+    server,
+    issuer: baseUrl,
+    providers: brokers,
+    rules: { baseUrl, external: config.oauth.resources },
+    db: storage.db,
+    sealer,
+    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
+    readAddress: addressReader(config.http.trustedProxies),
+    clock: deps.clock,
+    log: deps.log,
+  });
+  return { identities, plugins: [server.plugin, pages] };
 }

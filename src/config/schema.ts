@@ -131,7 +131,8 @@ export const configSchema = z.strictObject({
     sessionMaxSeconds: count(43_200, { min: 60 }),
     registration: section({
       enabled: flagOr(true),
-      perAddressPerHour: count(1000),
+      /** Everybody in an office behind one address, twice, within a working day. */
+      perAddressPerHour: count(5000),
       pending: count(50_000),
     }),
     clientMetadataDocuments: flagOr(true),

@@ -28,6 +28,9 @@ import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
 import { grantClaims } from './grants/token-claims.ts';
+import { interactionSettings } from './interaction/configuration.ts';
+import { pageEdges } from './interaction/edges.ts';
+import { devicePages, signOutPages } from './interaction/library-pages.ts';
 import { mayIntrospect, mayRevoke } from './introspection.ts';
 import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
@@ -82,7 +85,7 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
@@ -151,6 +154,12 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
   return provider;
 }
 
+const claimsByScope = {
+  openid: ['sub'],
+  profile: ['name', 'preferred_username'],
+  email: ['email', 'email_verified'],
+} as const;
+
 interface Parts {
   readonly rules: ResourceRules;
   readonly members: Members;
@@ -168,11 +177,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     routes: paths,
     responseTypes: ['code'],
     scopes,
-    claims: {
-      openid: ['sub'],
-      profile: ['name', 'preferred_username'],
-      email: ['email', 'email_verified'],
-    },
+    claims: claimsByScope,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -197,7 +202,8 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
-      deviceFlow: { enabled: true },
+      deviceFlow: { enabled: true, ...devicePages },
+      rpInitiatedLogout: { enabled: true, ...signOutPages },
       introspection: {
         enabled: true,
         allowedPolicy: (ctx, client, token) => mayIntrospect(db, ctx, { client, token }),
@@ -218,7 +224,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
       },
     },
     findAccount: (_ctx, sub) => findAccount(db, people, sub),
-    interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
+    interactions: interactionSettings(db, issuer),
   };
 }
 

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '#core/log.ts';
 import { formatMcpPath, parseMcpPath } from '#core/mcp-path.ts';
 import { resourceQuery } from '#core/resource.ts';
+import { answerPreflight } from '#http/cors.ts';
 
 export interface MetadataDeps {
   /** No trailing slash. */
@@ -77,6 +78,11 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
     });
     const prefix = '/.well-known/oauth-protected-resource';
     for (const route of [prefix, `${prefix}/*`]) {
+      // Clients in browsers ask with MCP-Protocol-Version, and so ask before.
+      scope.options(route, (_request, reply) => {
+        reply.hijack();
+        answerPreflight(reply.raw, '*', 'GET');
+      });
       scope.get(route, (request, reply) => {
         const described = describe(request, (request.raw.url ?? '').slice(prefix.length));
         return described ? sendResource(reply, described) : reply.code(404).send({ error: 'Not found' });

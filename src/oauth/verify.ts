@@ -35,6 +35,9 @@ export interface VerifyDeps {
 
 export function verifyPlugin(deps: VerifyDeps): FastifyPluginAsync {
   return async (app) => {
+    // Whatever body came along is the service's, and not read.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser('*', (_request, _body, done) => done(null));
     app.route({
       method: ['GET', 'POST'],
       url: '/verify',

@@ -222,6 +222,21 @@ export async function ensureMember(
     .execute();
 }
 
+/** A membership made here: no identity provider takes it away again. */
+export async function putMember(
+  { tx }: PlatformScope,
+  { userId, org, roles }: { readonly userId: string; readonly org: OrgId; readonly roles: readonly string[] },
+): Promise<void> {
+  const values = { roles: JSON.stringify(roles), identity_provider: null };
+  await tx
+    .insertInto('members')
+    .values({ org_id: org, user_id: userId, ...values })
+    .onConflict((conflict) =>
+      conflict.columns(['org_id', 'user_id']).doUpdateSet({ ...values, updated_at: sql<Date>`now()` }),
+    )
+    .execute();
+}
+
 /** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */
 export async function setUserActive(
   { tx }: PlatformScope,

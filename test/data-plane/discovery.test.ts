@@ -62,13 +62,13 @@ describe('under a base URL without a path', () => {
     expect(good.status).toBe(200);
   });
 
-  test('pages of an allowed origin may call MCP and OAuth endpoints, never with cookies; others may read documents [S1.38] [S1.42] [E15]', async () => {
+  test('pages of an allowed origin may call MCP endpoints, never with cookies; any may read documents and, without cookies, sign in [S1.38] [S1.42] [E15]', async () => {
     const preflight = (path: string, origin: string) =>
       send(`${world.gateways[0]?.url}${path}`, {
         method: 'OPTIONS',
         headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
       });
-    for (const path of ['/acme/mcp/docs', '/token', '/register', '/revoke']) {
+    for (const path of ['/acme/mcp/docs', '/mcp']) {
       const good = await preflight(path, 'https://inspector.example');
       expect([path, good.status, good.headers['access-control-allow-origin']]).toEqual([
         path,
@@ -80,8 +80,11 @@ describe('under a base URL without a path', () => {
       expect([path, evil.headers['access-control-allow-origin']]).toEqual([path, undefined]);
       expect(evil.status).toBeGreaterThanOrEqual(400);
     }
-    const document = await preflight(`${prefix}/acme/mcp/docs`, 'https://anywhere.example');
-    expect([document.status, document.headers['access-control-allow-origin']]).toEqual([204, '*']);
+    for (const path of [`${prefix}/acme/mcp/docs`, prefix, '/token', '/register', '/jwks']) {
+      const open = await preflight(path, 'https://anywhere.example');
+      expect([path, open.status, open.headers['access-control-allow-credentials']]).toEqual([path, 204, undefined]);
+      expect(open.headers['access-control-allow-origin']).toMatch(/^(?:\*|https:\/\/anywhere\.example)$/);
+    }
     for (const origin of ['https://evil.example', 'null']) {
       const refused = await send(`${world.gateways[0]?.url}/acme/mcp/docs`, {
         headers: { origin },
@@ -89,11 +92,6 @@ describe('under a base URL without a path', () => {
       });
       expect([origin, refused.status]).toEqual([origin, 403]);
     }
-    const token = await send(`${world.gateways[0]?.url}/token`, {
-      headers: { origin: 'https://inspector.example', 'content-type': 'application/x-www-form-urlencoded' },
-      body: 'grant_type=authorization_code',
-    });
-    expect(token.headers['access-control-allow-origin']).toBe('https://inspector.example');
   });
 
   test('a cookie signs nobody in at an MCP endpoint [S1.39]', async () => {
@@ -129,7 +127,7 @@ describe('under a base URL without a path', () => {
   test('who asks the OAuth endpoints is in the log, without codes and secrets [S1.51] [A23]', async () => {
     await get('/authorize?client_id=none&code=secret-code-in-the-query&state=secret-state', {
       'x-forwarded-for': '203.0.113.7',
-      'x-forwarded-host': 'gw.example',
+      'x-forwarded-host': 'typed.example',
       'user-agent': 'probe/1.0',
     });
     const line = () => world.gateways[0]?.logs().find(({ userAgent }) => userAgent === 'probe/1.0');
@@ -139,7 +137,7 @@ describe('under a base URL without a path', () => {
       status: 400,
       durationMs: expect.any(Number),
       clientAddress: '203.0.113.7',
-      forwardedHost: 'gw.example',
+      forwardedHost: 'typed.example',
     });
     expect(world.gateways[0]?.output()).not.toContain('secret-');
   });

@@ -13,8 +13,10 @@ export const rootSecret = 'a-root-secret-of-the-signed-in-world-only';
 /** Where nobody listens: people of the tests sign in elsewhere. */
 export const brokerYaml = `
 identity:
-  - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', audiences: [nobody] }
+  - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
+
+const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
 
 const yaml = (upstream: string) => `
 organizations:
@@ -55,21 +57,23 @@ export interface SignedInWorld {
 export interface SignedInWorldOptions {
   readonly issuer?: string;
   readonly replicas?: number;
+  /** `oauth.resources`. */
+  readonly resources?: readonly string[];
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startSignedInWorld(options: SignedInWorldOptions = {}): Promise<SignedInWorld> {
-  const { issuer = 'https://gw.example', replicas = 1 } = options;
+  const { issuer = 'https://gw.example', replicas = 1, resources = [] } = options;
   const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
-    const configYaml = yaml(upstream.url) + brokerYaml + (options.extraYaml ?? '');
+    const configYaml = yaml(upstream.url) + brokerYaml + oauthYaml(resources) + (options.extraYaml ?? '');
     const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, BASE_URL: issuer, ...options.env };
     gateways.push(await startGateway({ configYaml, env }));
   }
-  const oauth = await openTestServer({ database, issuer, rootSecret });
+  const oauth = await openTestServer({ database, issuer, rootSecret, settings: { resources } });
   const rows = await database.sql('select slug, id from gateway.organizations');
   const organizationIds = Object.fromEntries(rows.map(({ slug, id }) => [String(slug), String(id)]));
   const setRoles: SignedInWorld['setRoles'] = (userId, memberships) =>

@@ -181,4 +181,25 @@ export interface IdentityDeps {
   readonly log: Log;
   /** Where there is a database: for identity providers that have no API to ask. */
   readonly accounts?: IdentityAccounts;
+  /** For accounts that are kept here. */
+  readonly localAccounts?: LocalAccountStore;
+}
+
+/** What the local accounts' adapter needs of this gateway. */
+export interface LocalAccountStore {
+  /** `username` in lower case; deactivated ones are found too. */
+  find(username: string): Promise<
+    | {
+        readonly subject: string;
+        readonly username: string;
+        /** As `core/password.ts` makes them. */
+        readonly digest: string;
+        readonly active: boolean;
+        readonly email: string | undefined;
+        readonly name: string | undefined;
+      }
+    | undefined
+  >;
+  /** Counts an attempt. Throws `rate_limited` once there were too many under this key. */
+  takeAttempt(kind: 'account' | 'address', key: string): Promise<void>;
 }

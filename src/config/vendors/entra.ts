@@ -2,10 +2,11 @@ import { isPlaceholder } from '#config/weak.ts';
 import { settingError } from '#core/error.ts';
 import type { Vendor } from './vendor.ts';
 
-/** REQUIREMENTS S2: by its variables alone it is the bridge, for a public client. */
+/** By its variables alone, Entra ID is bridged, for a public client unless there is a secret (REQUIREMENTS S2). */
 export const entraVendor: Vendor = {
   kind: 'entra',
   names: ['ENTRA_TENANT_ID', 'ENTRA_CLIENT_ID'],
+  optional: ['ENTRA_CLIENT_SECRET'],
   entry(env) {
     const clientSecret = env.ENTRA_CLIENT_SECRET;
     if (clientSecret !== undefined && env.NODE_ENV === 'production' && isPlaceholder(clientSecret)) {

@@ -3,7 +3,7 @@ import type { Env } from '#config/environment.ts';
 import { entraVendor } from './entra.ts';
 import { githubVendor } from './github.ts';
 import { openWebuiVendor } from './open-webui.ts';
-import { entryOf, type Vendor } from './vendor.ts';
+import { entryOf, isNamed, type Vendor } from './vendor.ts';
 import { workosVendor } from './workos.ts';
 
 const vendors: readonly Vendor[] = [workosVendor, entraVendor, githubVendor, openWebuiVendor];
@@ -15,7 +15,7 @@ export function withVendors(value: unknown, env: Env): unknown {
 
 /** Any variable of any identity provider is set. */
 export function namesVendor(env: Env): boolean {
-  return vendors.some(({ names }) => names.some((name) => env[name] !== undefined));
+  return vendors.some((vendor) => isNamed(vendor, env));
 }
 
 function withVendor(value: unknown, vendor: Vendor, env: Env): unknown {
@@ -28,5 +28,21 @@ function withVendor(value: unknown, vendor: Vendor, env: Env): unknown {
   );
   const entry = has ? undefined : entryOf(vendor, env);
   if (entry === undefined) return value;
-  return { ...(vendor.complete?.(value) ?? value), identity: [...listed, entry] };
+  const bound = vendor.binds ? bind(value) : { value };
+  return { ...bound.value, identity: [...listed, { ...entry, ...bound.member }] };
 }
+
+/** Which organization is meant where variables can't say it. Of several, none: the file has to name one. */
+function bind(value: object): { readonly value: object; readonly member?: { readonly organization: string } } {
+  const given: unknown = 'organizations' in value ? value.organizations : undefined;
+  if (given === undefined) {
+    const organizations = [{ slug: soleOrganization, name: 'Default' }];
+    return { value: { ...value, organizations }, member: { organization: soleOrganization } };
+  }
+  const listed: readonly unknown[] = Array.isArray(given) ? given : [];
+  const [sole] = listed;
+  if (listed.length !== 1 || typeof sole !== 'object' || sole === null || !('slug' in sole)) return { value };
+  return typeof sole.slug === 'string' ? { value, member: { organization: sole.slug } } : { value };
+}
+
+const soleOrganization = 'default';

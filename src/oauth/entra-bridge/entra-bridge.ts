@@ -40,11 +40,13 @@ export function openEntraBridge(deps: EntraBridgeDeps): EntraBridge {
       app.get(path, (request, reply) => send(reply, authorize(queryOf(request), server)));
     }
     for (const path of ['/oauth2/token', '/token']) {
+      app.options(path, answerPreflight);
       app.post(path, async (request, reply) => {
         const { 'content-type': type, authorization } = request.headers;
         return send(reply, await exchange({ body: textOf(request.body), type, authorization }));
       });
     }
+    app.options('/register', answerPreflight);
     app.post('/register', (request, reply) =>
       send(reply, register(textOf(request.body), { clientId: server.clientId, nowMs: clock.now() })),
     );
@@ -91,12 +93,28 @@ function queryOf({ raw }: FastifyRequest): URLSearchParams {
   return new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
 }
 
+/** Clients that run in a browser read the answers: they follow from the request alone, no cookie is looked at. */
+const openToBrowsers = { 'access-control-allow-origin': '*' };
+
+function answerPreflight(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(204)
+    .headers({
+      ...openToBrowsers,
+      'access-control-allow-methods': 'POST',
+      'access-control-allow-headers': 'Authorization, Content-Type, Accept, MCP-Protocol-Version',
+      'access-control-max-age': '600',
+    })
+    .send();
+}
+
 function send(reply: FastifyReply, { status, headers = {}, body }: OauthAnswer): FastifyReply {
   const fixed = {
     'cache-control': 'no-store',
     pragma: 'no-cache',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
+    ...openToBrowsers,
   };
   reply.code(status).headers({ ...headers, ...fixed });
   return body === undefined ? reply.send() : reply.type('application/json; charset=utf-8').send(body);

@@ -259,7 +259,6 @@ describe('the bridge to Entra ID', () => {
           error_description: 'Entra sent no id_token, so there is nothing to sign in with: ask your administrator',
         },
       ]);
-      expect(answer.text).not.toContain('eyJ');
       expect(world.gateway.output()).toContain('Entra sent no id_token: grant the application');
     });
 
@@ -349,7 +348,7 @@ describe('the bridge to Entra ID', () => {
   });
 
   describe('tokens at the endpoint', () => {
-    const { tokens } = { tokens: () => world.entra.tokens };
+    const tokens = () => world.entra.tokens;
 
     test('only the ID token of this application and this directory opens it [S2.9] [X2.2] [B5] [B6]', async () => {
       expect((await call(await tokens().idToken(aTenant, ada))).status).toBe(200);

@@ -4,6 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import { pageHeaders } from '#http/page.ts';
+import { outOfBand } from '#oauth/registration/redirect-uri.ts';
 import { isFromHere } from './form-guard.ts';
 import { givenCode, signOutPage } from './library-pages.ts';
 import { noticePage } from './notice-page.ts';
@@ -39,6 +40,7 @@ export function pageEdges(provider: Provider, { issuer, sealer, log }: EdgeDeps)
     await next();
     // Typed as a text; undefined where there is none.
     const location = String(ctx.response.get('location') ?? '');
+    if (location.startsWith(`${outOfBand}?`)) ctx.set('location', outOfBandPage(issuer, location));
     // Signing out may lead to an application: not as the answer to our form.
     if (ctx.path === '/session/end/confirm' && location && !location.startsWith(`${issuer}/`))
       ctx.set('location', onwardLink({ issuer, sealer }, 'sign-out', location));
@@ -47,6 +49,12 @@ export function pageEdges(provider: Provider, { issuer, sealer, log }: EdgeDeps)
       ctx.set({ 'X-Frame-Options': 'DENY', 'Content-Security-Policy': "frame-ancestors 'none'" });
     }
   });
+}
+
+/** There is nowhere to send the browser: a page of ours has the code to be copied, or what went wrong. */
+function outOfBandPage(issuer: string, location: string): string {
+  const query = location.slice(outOfBand.length);
+  return `${issuer}${new URLSearchParams(query).has('error') ? '/error' : '/success'}${query}`;
 }
 
 /** With nobody signed in the library answers with a page that needs a script. */

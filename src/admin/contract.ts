@@ -13,6 +13,7 @@ import {
   organizationRef,
   rolesOrAll,
   server,
+  signingKey,
   slug,
   status,
   text,
@@ -168,6 +169,20 @@ export const contract = {
     status: 200,
     input: z.strictObject({ ...org, id: text }),
     output: apiKey,
+  },
+  rotateSigningKey: {
+    method: 'POST',
+    path: '/signing-keys/rotate',
+    summary: 'Make a new key that signs access tokens',
+    permission: 'admin:signing:write',
+    scope: 'platform',
+    audit: 'signing.rotate',
+    status: 201,
+    input: z.strictObject({
+      /** The old ones are no longer to be trusted: what they signed is refused from now on. */
+      atOnce: z.boolean().default(false),
+    }),
+    output: signingKey,
   },
 } as const satisfies Record<string, AdminRoute>;
 

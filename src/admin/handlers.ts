@@ -26,6 +26,10 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
+  readonly rotateSigningKeys: (options: {
+    readonly atOnce: boolean;
+  }) => Promise<{ readonly kid: string; readonly signsAt: number }>;
 }
 
 export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<RouteOutput<Name>>;
@@ -45,6 +49,10 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...keyHandlers(deps),
+    rotateSigningKey: async (input) => {
+      const { kid, signsAt } = await deps.rotateSigningKeys(input);
+      return { kid, signsAt: new Date(signsAt).toISOString() };
+    },
   };
   return async (name, input, actor) => {
     const route = contract[name];

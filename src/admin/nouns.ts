@@ -99,6 +99,12 @@ export const apiKey = z.object({ ...keyFields, last4: z.string(), revokedAt: tim
 /** The one answer that carries the key itself. */
 export const newApiKey = z.object({ key: z.string(), ...keyFields });
 
+export const signingKey = z.object({
+  kid: z.string(),
+  /** When it begins to sign: published before, so that whoever keeps the key set knows it by then. */
+  signsAt: z.iso.datetime(),
+});
+
 export const status = z.object({
   status: z.literal('healthy'),
   version: z.string(),

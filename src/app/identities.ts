@@ -1,23 +1,37 @@
 /** The configured identity providers, and the way out to them. */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { z } from 'zod';
 import type { Identities } from '#adapters/identity/identities.ts';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { settingError } from '#core/error.ts';
+import type { Db } from '#db/schema.ts';
 import { allowEntry } from '#http/address-guard.ts';
-import { type Egress, openEgress } from '#http/egress.ts';
+import { type Egress, type EgressOptions, openEgress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { ownKind } from '#oauth/own-tokens.ts';
 import type { MetadataDeps } from '#oauth/resource-metadata.ts';
+import { openAccounts } from '#records/accounts.ts';
 import type { Closers } from './closers.ts';
 
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
-export function openConfiguredEgress({ egress, identity }: Config, closers: Closers): Egress {
+export function openConfiguredEgress(config: Config, closers: Closers): Egress {
+  return openEgressFor(config, closers);
+}
+
+function openEgressFor(
+  { egress, identity }: Config,
+  closers: Closers,
+  tls: Pick<EgressOptions, 'ca' | 'identity'> = {},
+): Egress {
   const urls = identity.flatMap((entry) => textsOf(entry.read()));
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
     proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },
+    ...tls,
   });
   closers.add('egress', () => opened.close());
   return opened;
@@ -29,14 +43,50 @@ function textsOf(value: unknown): readonly string[] {
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsOf) : [];
 }
 
+export interface ProviderDeps {
+  readonly egress: Egress;
+  readonly db: Db;
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly closers: Closers;
+}
+
+const tlsSchema = z.object({
+  tls: z
+    .object({ caFile: z.string().optional(), certFile: z.string().optional(), keyFile: z.string().optional() })
+    .optional(),
+});
+
+/** An entry with `tls` has a way out of its own: its authorities and our certificate are for its hosts alone. */
+async function egressOf(config: Config, settings: object, { egress, closers }: ProviderDeps): Promise<Egress> {
+  const { tls } = tlsSchema.parse(settings);
+  if (tls === undefined) return egress;
+  const read = async (name: keyof typeof tls) => {
+    const path = tls[name];
+    if (path === undefined) return undefined;
+    const from = config.file === undefined ? '.' : dirname(config.file);
+    return readFile(resolve(from, path), 'utf8').catch((cause) => {
+      throw settingError(`The ${name} ${path} of an identity provider cannot be read: correct tls.${name}`, cause);
+    });
+  };
+  const [ca, cert, key] = await Promise.all([read('caFile'), read('certFile'), read('keyFile')]);
+  if ((cert === undefined) !== (key === undefined)) {
+    throw settingError('tls of an identity provider needs certFile and keyFile together: add the other one');
+  }
+  return openEgressFor(config, closers, { ...(ca && { ca }), ...(cert && key && { identity: { cert, key } }) });
+}
+
 export async function openConfiguredProviders(
   config: Config,
-  deps: { readonly egress: Egress; readonly clock: Clock; readonly log: RootLog },
+  deps: ProviderDeps,
 ): Promise<readonly IdentityProvider[]> {
-  const { egress, clock, log } = deps;
-  const opening = config.identity.map((entry) =>
-    identityAdapters.open(entry.read(), { fetch: egress.fetch, clock, log }),
-  );
+  const { clock, log } = deps;
+  const accounts = openAccounts({ db: deps.db, clock, log });
+  const opening = config.identity.map(async (entry) => {
+    const settings = entry.read();
+    const { fetch } = await egressOf(config, settings, deps);
+    return identityAdapters.open(settings, { fetch, clock, log, accounts });
+  });
   const providers = await Promise.all(opening);
   const names = providers.map((provider) => provider.name);
   const twice = names.find((name, at) => names.indexOf(name) !== at);

@@ -1,17 +1,39 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
+import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import type { Storage } from './storage.ts';
+
+/** `rotateSigningKeys`, for the admin API. Throws GatehouseError `setting` where the key is the operator's own. */
+export function signingKeyRotation(
+  { oauth: { signingAlgorithm: algorithm, signingKey } }: Config,
+  {
+    storage: { db, rootSecret },
+    clock,
+  }: { readonly storage: Pick<Storage, 'db' | 'rootSecret'>; readonly clock: Clock },
+) {
+  return ({ atOnce }: { readonly atOnce: boolean }) => {
+    if (signingKey)
+      throw settingError('The key that signs is given by JWT_PRIVATE_KEY_B64: set another one and restart');
+    return rotateSigningKeys({ db, sealer: openOauthSealer(rootSecret), clock, algorithm }, { atOnce });
+  };
+}
+
+const openOauthSealer = (rootSecret: Secret) => openSealer(deriveKey(rootSecret.reveal(), 'oauth-seal'));
 
 export interface SignInDeps {
   readonly storage: Storage;
@@ -31,8 +53,10 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, deps);
+  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db });
   const brokers = configured.filter((provider) => provider.mode === 'broker');
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
+  closers.add('limiter of sign-in', () => limiter.close());
   const server =
     brokers.length === 0
       ? undefined
@@ -40,12 +64,14 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           issuer: baseUrl,
           settings: config.oauth,
           db: storage.db,
-          sealer: openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal')),
+          sealer: openOauthSealer(storage.rootSecret),
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
           clock: deps.clock,
           log: deps.log,
           feed: deps.feed,
           fetch: deps.egress.fetch,
+          limiter,
+          readAddress: addressReader(config.http.trustedProxies),
           brokers,
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.

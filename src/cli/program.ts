@@ -26,6 +26,7 @@ function buildProgram(io: Io, version: string): Command {
     .showSuggestionAfterError();
   addServe(program, io, version);
   addKeys(program, io);
+  addSigningKeys(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
   addServers(program, io);
@@ -83,6 +84,13 @@ function addKeys(program: Command, io: Io): void {
     .argument('<id>', 'as in `key list`')
     .option('--org <organization>', 'slug or id')
     .action(async (id, options) => (await import('./key.ts')).revokeKey(io, id, options));
+}
+
+function addSigningKeys(program: Command, io: Io): void {
+  remote(group(program, 'signing-key', 'the keys that sign access tokens').alias('keys').command('rotate'))
+    .description('make a new one: it is published now and signs in ten minutes, nothing fails meanwhile')
+    .option('--at-once', 'the old one is no longer to be trusted: everybody signs in anew')
+    .action(async (options) => (await import('./key.ts')).rotateSigningKey(io, options));
 }
 
 function addCalls(program: Command, io: Io, version: string): void {

@@ -10,7 +10,7 @@ import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.
 import { dotted, explain } from './explain.ts';
 import { readMapping } from './mapping.ts';
 import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
-import { isPlaceholder } from './weak.ts';
+import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
 /** Settings of one identity provider, some of them secret: behind a function, where no printer looks. */
@@ -63,7 +63,8 @@ export function loadConfig(options: LoadOptions): Config {
   const env = mergeEnv(options);
   checkNames(env);
   const file = readConfigFile(env, cwd, readFile);
-  const value = withWorkos(withEnv(file?.yaml.value ?? {}, env), options, env);
+  const settled = withEnv(file?.yaml.value ?? {}, env);
+  const value = options.purpose === 'database' ? settled : withVendors(settled, env);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
@@ -156,33 +157,6 @@ function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
   return baseDomain === undefined ? `http://localhost:${port}` : `https://auth.${baseDomain}`;
 }
 
-const workosNames = ['WORKOS_API_KEY', 'WORKOS_AUTHORIZATION_SERVER_URL', 'WORKOS_CLIENT_ID'] as const;
-
-/** WorkOS by its variables, unless the file says more of it. */
-function withWorkos(value: unknown, { purpose }: LoadOptions, env: Env): unknown {
-  if (purpose === 'database' || typeof value !== 'object' || value === null) return value;
-  const given: unknown = 'identity' in value ? value.identity : undefined;
-  if (given !== undefined && !Array.isArray(given)) return value;
-  const listed: readonly unknown[] = given ?? [];
-  const has = listed.some(
-    (item) => typeof item === 'object' && item !== null && 'kind' in item && item.kind === 'workos',
-  );
-  return has ? value : { ...value, identity: [...listed, ...workos(env)] };
-}
-
-function workos(env: Env): readonly object[] {
-  if (workosNames.every((name) => env[name] === undefined)) return [];
-  const missing = workosNames.find((name) => env[name] === undefined);
-  if (missing) throw settingError(`${missing} environment variable is required`);
-  const apiKey = env.WORKOS_API_KEY ?? '';
-  if (env.NODE_ENV === 'production' && isPlaceholder(apiKey)) {
-    throw settingError('WORKOS_API_KEY is a placeholder: set the key from the WorkOS dashboard');
-  }
-  const authorizationServerUrl = findUrl(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '';
-  const apiBaseUrl = findUrl(env, 'WORKOS_API_BASE_URL');
-  return [{ kind: 'workos', apiKey, clientId: env.WORKOS_CLIENT_ID ?? '', authorizationServerUrl, apiBaseUrl }];
-}
-
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 
 export function isLoopback(host: string): boolean {
@@ -190,7 +164,7 @@ export function isLoopback(host: string): boolean {
 }
 
 function isDemo(file: FileConfig, env: Env): boolean {
-  const hasIdentity = file.identity.length > 0 || workosNames.some((name) => env[name] !== undefined);
+  const hasIdentity = file.identity.length > 0 || namesVendor(env);
   return file.database.url === undefined && !hasIdentity && isLoopback(file.http.host) && env.NODE_ENV !== 'production';
 }
 

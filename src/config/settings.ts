@@ -84,6 +84,7 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'ENCRYPTION_KEY',
+    aliases: ['GATEWAY_JWT_SECRET'],
     path: ['secrets', 'encryptionKey'],
     default: 'made in the demo',
     meaning: 'At least 32 characters; seals credentials and keys. Required outside the demo.',
@@ -118,6 +119,24 @@ export const settings: readonly Setting[] = [
     default: 'https://api.workos.com',
     meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
   },
+  { name: 'GITHUB_CLIENT_ID', default: '', meaning: 'Sign-in with GitHub; required together with the next two.' },
+  { name: 'GITHUB_CLIENT_SECRET', default: '', meaning: 'Secret of the OAuth app at GitHub.', secret: true },
+  {
+    name: 'ALLOWED_GITHUB_USERS',
+    default: '',
+    meaning: 'Login names at GitHub that may sign in, separated by commas; * for everybody.',
+  },
+  {
+    name: 'GITHUB_BASE_URL',
+    default: 'https://github.com',
+    meaning: 'A GitHub Enterprise Server; its API is at /api/v3 below.',
+  },
+  {
+    name: 'WEBUI_SECRET_KEY',
+    default: '',
+    meaning: 'The same as Open WebUI has: its sessions are accepted. At least 32 characters.',
+    secret: true,
+  },
   {
     name: 'HTTP_PROXY',
     aliases: ['http_proxy'],
@@ -144,6 +163,13 @@ export const settings: readonly Setting[] = [
     path: ['oauth', 'signingAlgorithm'],
     default: 'RS256',
     meaning: 'Signs access tokens: RS256 or ES256.',
+  },
+  {
+    name: 'JWT_PRIVATE_KEY_B64',
+    path: ['oauth', 'signingKey'],
+    default: 'made at the first start',
+    meaning: 'Private key that signs access tokens: a PEM in base64, RSA (2048 bits or more) or EC P-256 for ES256.',
+    secret: true,
   },
   {
     name: 'ACCESS_TOKEN_LIFETIME',

@@ -229,6 +229,7 @@ export interface OauthClientsTable {
   id: string;
   metadata: Json;
   secret_sealed: string | null;
+  registration_digest: string | null;
   registered_from: string | null;
   created_at: TimeDefault;
   updated_at: TimeDefault;

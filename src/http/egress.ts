@@ -23,6 +23,8 @@ export interface EgressOptions extends AddressGuardOptions {
   readonly timeouts?: Partial<ConnectTimeouts>;
   /** PEM certificates to trust besides Node's own (and NODE_EXTRA_CA_CERTS): a company's authority. */
   readonly ca?: string;
+  /** PEM certificate and key that we show to servers that ask for one (mutual TLS); never to a forward proxy. */
+  readonly identity?: { readonly cert: string; readonly key: string };
 }
 
 export interface Egress {
@@ -75,7 +77,8 @@ function openRoutes(guard: AddressGuard, proxyFor: ProxyChoice, options: EgressO
   const shared = { headersTimeout: options.totalMs ?? 10_000, bodyTimeout: options.totalMs ?? 10_000 };
   const timeouts = { ...defaultConnectTimeouts, ...options.timeouts };
   const tls = options.ca === undefined ? {} : { ca: [...getCACertificates('default'), options.ca] };
-  const direct = new Agent({ ...shared, connect: guardedConnect({ guard, timeouts, tls }) });
+  const shown = { ...tls, ...options.identity };
+  const direct = new Agent({ ...shared, connect: guardedConnect({ guard, timeouts, tls: shown }) });
   const standIns = options.hostMap ? new Agent(shared) : undefined;
   const proxies = new Map<string, ProxyAgent>();
   const proxyAgent = (uri: string) => {
@@ -85,7 +88,7 @@ function openRoutes(guard: AddressGuard, proxyFor: ProxyChoice, options: EgressO
       ...shared,
       uri,
       proxyTls: { ...tls, timeout: timeouts.connectMs },
-      requestTls: { ...tls, timeout: timeouts.tlsMs },
+      requestTls: { ...shown, timeout: timeouts.tlsMs },
     });
     proxies.set(uri, made);
     return made;

@@ -12,6 +12,7 @@ import Provider, {
   type UnknownObject,
 } from 'oidc-provider';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
@@ -19,6 +20,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Every, systemEvery } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
 import { checkState, closedEdges } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
@@ -27,6 +29,7 @@ import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { openRecordStore } from './record-store.ts';
+import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
@@ -46,6 +49,8 @@ export interface AuthorizationServerDeps {
   readonly feed: ChangeFeed;
   /** For client metadata documents and issuers' keys: guarded. */
   readonly fetch: typeof globalThis.fetch;
+  readonly limiter: Limiter;
+  readonly readAddress: AddressReader;
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
   readonly every?: Every;
@@ -65,6 +70,7 @@ export interface AuthorizationServer {
 
 export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
+const scopes = [...identityScopes, ...mcpScopes];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
@@ -84,8 +90,10 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     accessTokenSeconds: settings.accessTokenSeconds,
   });
   const members = openMembers(deps);
+  const clients = openClients({ ...deps, scopes, provider: () => built.provider });
   const build = () => {
-    const provider = buildProvider(deps, configuration(deps, { rules, members, keys: keys.current }));
+    const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
+    clients.extend(provider);
     return { provider, callback: provider.callback() };
   };
   let built = build();
@@ -106,7 +114,10 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       isOurResource: (audience) => parseResource(audience, rules) !== undefined,
     }),
     members,
-    plugin: mount(issuer, () => built.callback),
+    plugin: async (app) => {
+      await app.register(clients.plugin);
+      await app.register(mount(issuer, () => built.callback));
+    },
     sweep: sweeper.sweep,
     async close() {
       await sweeper.close();
@@ -137,15 +148,16 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
 interface Parts {
   readonly rules: ResourceRules;
   readonly members: Members;
+  readonly clients: Clients;
   readonly keys: readonly SigningKey[];
 }
 
-function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: Parts): Configuration {
+function configuration(deps: AuthorizationServerDeps, { rules, members, clients, keys }: Parts): Configuration {
   const { settings, db, issuer } = deps;
   const people = new WeakMap<object, User>();
-  const scopes = [...identityScopes, ...mcpScopes];
   return {
-    adapter: openRecordStore(deps),
+    adapter: clients.over(openRecordStore(deps)),
+    fetch: (input, init) => deps.fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
@@ -184,8 +196,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, keys }: 
       revocation: { enabled: true },
       dPoP: { enabled: true },
       pushedAuthorizationRequests: { enabled: true },
-      registration: { enabled: settings.registration.enabled, initialAccessToken: false },
-      registrationManagement: { enabled: settings.registration.enabled, rotateRegistrationAccessToken: false },
+      ...clients.features,
       resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
     },
     formats: {

@@ -39,8 +39,6 @@ const endpoints: readonly Endpoint[] = [
   { url: paths.authorization, methods: ['GET', 'POST'] },
   { url: `${paths.authorization}/:uid`, methods: ['GET'] },
   { url: paths.token, ...post },
-  { url: paths.registration, methods: ['POST'], open: true },
-  { url: `${paths.registration}/:clientId`, methods: ['GET', 'PUT', 'DELETE'], open: true },
   { url: paths.pushed_authorization_request, ...post },
   { url: paths.device_authorization, ...post },
   { url: paths.code_verification, methods: ['GET', 'POST'] },

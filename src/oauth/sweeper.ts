@@ -4,6 +4,7 @@ import type { Log } from '#core/log.ts';
 import type { Every } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { removeExpiredOauthRecords } from '#records/oauth-records.ts';
+import { sweepClients } from './registration/pending.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import { graceMs } from './token-writes.ts';
 
@@ -29,8 +30,9 @@ export function openSweeper({ db, clock, log, keys, every }: SweeperDeps) {
     for (let round = 0; round < maxBatches && !closed; round++) {
       const nowMs = clock.now();
       const removed = await removeExpiredOauthRecords(db, { nowMs, notesBeforeMs: nowMs - graceMs, limit: batch });
-      if (removed < batch) return;
+      if (removed < batch) break;
     }
+    if (!closed) await sweepClients(db, clock.now());
   }
 
   const stop = every(sweepEveryMs, () => {

@@ -7,12 +7,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import fastify, { type FastifyPluginAsync } from 'fastify';
 import { z } from 'zod';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { type Log, silentLog } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { withPlatform } from '#db/scope.ts';
+import { addressReader } from '#http/client-address.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
@@ -48,6 +50,7 @@ export interface TestServerOptions {
   /** Identity providers in broker mode. */
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
+  readonly trustedProxies?: readonly string[];
 }
 
 export interface TestServer {
@@ -75,6 +78,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   // Each replica hears of changes over a connection of its own.
   const notifications = options.database ? await openTestDatabase(database.url) : database.database;
   const feed = await openChangeFeed({ db: database.db, notifications, log });
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   const server = await openAuthorizationServer({
     issuer,
     settings: { ...oauthDefaults, ...options.settings },
@@ -86,6 +90,8 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     feed,
     fetch: options.fetch ?? globalThis.fetch,
     brokers: options.brokers ?? [],
+    limiter,
+    readAddress: addressReader(options.trustedProxies ?? []),
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   for (const plugin of [server.plugin, ...(options.plugins ?? [])]) await app.register(plugin);
@@ -101,6 +107,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
       await listening.close();
       await app.close();
       await server.close();
+      await limiter.close();
       await feed.close();
       if (options.database) await notifications.close();
       else await database.close();

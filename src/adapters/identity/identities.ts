@@ -27,10 +27,15 @@ export function openIdentities(providers: readonly IdentityProvider[]): Identiti
       byIssuer.set(issuer, provider);
     }
   }
+  const byPrefix = listPrefixes(providers);
+  /** A JWT goes by its issuer, whatever it starts with; anything else to one provider at most, never to one after the other. */
+  const find = (token: string) =>
+    (token.includes('.') ? undefined : byPrefix.find(({ prefix }) => token.startsWith(prefix))?.provider) ??
+    byIssuer.get(unverifiedIssuer(token));
   return {
     providers,
     async verify(token) {
-      const provider = byIssuer.get(unverifiedIssuer(token));
+      const provider = find(token);
       if (!provider) throw new GatehouseError('invalid_token');
       return { provider, token: await provider.verify(token) };
     },
@@ -42,4 +47,25 @@ export function openIdentities(providers: readonly IdentityProvider[]): Identiti
       await Promise.all(providers.map((provider) => provider.close()));
     },
   };
+}
+
+interface Prefix {
+  readonly prefix: string;
+  readonly provider: IdentityProvider;
+}
+
+/** Throws GatehouseError `setting` where a token could belong to two. */
+function listPrefixes(providers: readonly IdentityProvider[]): readonly Prefix[] {
+  const prefixes = providers.flatMap((provider) =>
+    (provider.tokenPrefixes ?? []).map((prefix) => ({ prefix, provider })),
+  );
+  for (const [at, { prefix }] of prefixes.entries()) {
+    const other = prefixes.find(
+      (one, index) => index < at && (one.prefix.startsWith(prefix) || prefix.startsWith(one.prefix)),
+    );
+    if (!other) continue;
+    const message = `Two identity providers are configured for tokens that start with ${prefix}: say opaqueTokens: false in one of them`;
+    throw new GatehouseError('setting', { message });
+  }
+  return prefixes;
 }

@@ -92,6 +92,8 @@ export interface IdentityProvider {
   readonly organization?: string;
   /** Every `iss` whose tokens this one verifies; empty: tokens without `iss` (shared secret). */
   readonly issuers: readonly string[];
+  /** What its tokens that aren't JWTs start with: they go to nobody else. */
+  readonly tokenPrefixes?: readonly string[];
   /** What RFC 9728 `authorization_servers` names for endpoints behind this identity provider. */
   readonly authorizationServer?: string;
   /** Throws GatehouseError `invalid_token` (bad in itself) or `identity_unavailable` (no keys to judge by: 503, never 401). */
@@ -115,9 +117,53 @@ export interface IdentityProvider {
   close(): Promise<void>;
 }
 
+/** Another application's table of users, in the same database. Names only: letters, digits and underscores. */
+export interface ForeignUserTable {
+  /** `schema.table`. */
+  readonly table: string;
+  readonly idColumn: string;
+  readonly emailColumn: string;
+  readonly nameColumn?: string | undefined;
+  readonly roleColumn?: string | undefined;
+}
+
+export interface ForeignUser {
+  readonly email: string | undefined;
+  readonly name: string | undefined;
+  readonly role: string | undefined;
+}
+
+/** People of whom their identity provider says nothing beyond a token: what our own records know of them. */
+export interface IdentityAccounts {
+  /** Throws `identity_unavailable` where the table can't be read. */
+  findForeignUser(table: ForeignUserTable, id: string): Promise<ForeignUser | undefined>;
+  /**
+   * Their row, made with their first token, as a member without roles of `organization` (slug, external id or UUID).
+   * undefined: deactivated here, or there is no such organization. Throws `storage_unavailable`.
+   */
+  ensure(
+    person: BoundPerson & { readonly email: string | undefined; readonly name: string | undefined },
+  ): Promise<{ readonly userId: string; readonly organizationId: string } | undefined>;
+  /** Roles given here, in the organization with this id of ours, and whether it is the one named; undefined: no member. */
+  findMember(
+    person: BoundPerson,
+    organizationId: string,
+  ): Promise<(Membership & { readonly inBound: boolean }) | undefined>;
+}
+
+export interface BoundPerson {
+  /** The identity provider's name. */
+  readonly provider: string;
+  readonly subject: string;
+  /** Slug, external id or UUID. */
+  readonly organization: string;
+}
+
 export interface IdentityDeps {
   /** The one egress: honours proxy variables and the entry's `tls`, refuses private addresses; tests map host names in it. */
   readonly fetch: typeof globalThis.fetch;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where there is a database: for identity providers that have no API to ask. */
+  readonly accounts?: IdentityAccounts;
 }

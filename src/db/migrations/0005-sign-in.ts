@@ -88,6 +88,8 @@ export const signIn: readonly string[] = [
      -- registered metadata without secrets
      metadata jsonb not null check (jsonb_typeof(metadata) = 'object'),
      secret_sealed text,
+     -- sha-256 of the token that the client manages its registration with; null: made by an administrator
+     registration_digest text,
      registered_from text,
      created_at timestamptz not null default now(),
      updated_at timestamptz not null default now(),
@@ -96,7 +98,7 @@ export const signIn: readonly string[] = [
      expires_at timestamptz
    )`,
   'create index on gateway.oauth_clients (expires_at)',
-  'create index on gateway.oauth_clients (created_at) where signed_in_at is null',
+  'create index oauth_clients_pending on gateway.oauth_clients (created_at) where signed_in_at is null',
   `create table gateway.oauth_records (
      model text not null,
      -- sha-256 of the bearer value, base64url, where the id is one

@@ -1,8 +1,9 @@
 /**
- * WorkOS without WorkOS: authorization server (metadata, keys), session keys and the memberships API, all on one
- * loopback port. Payloads as WorkOS documents them. Start it, then point the product at `env`.
+ * WorkOS without WorkOS: authorization server (metadata, keys), session keys, AuthKit sign-in and the management API, all
+ * on one loopback port. Payloads as WorkOS documents them; its own SDK runs against it. Point the product at `env`.
  */
-import { type FakeReply, type FakeServer, type RecordedRequest, startFakeServer } from './fake-server.ts';
+import { type FakeServer, startFakeServer } from './fake-server.ts';
+import { answerWorkosApi, type WorkosMembership, type WorkosState, type WorkosUser } from './fake-workos-api.ts';
 import { type Claims, createSigningKeys, type SigningKeys, type SignOptions } from './signing-keys.ts';
 
 export interface FakeWorkosOptions {
@@ -17,10 +18,7 @@ export interface FakeWorkosOptions {
   readonly now?: () => number;
 }
 
-export interface FakeMembership {
-  readonly roles: readonly string[];
-  readonly status?: 'active' | 'inactive' | 'pending';
-}
+export type FakeMembership = Pick<WorkosMembership, 'roles' | 'status'>;
 
 export interface FakeWorkos extends FakeServer {
   readonly clientId: string;
@@ -40,28 +38,53 @@ export interface FakeWorkos extends FakeServer {
   setMembership(user: string, organization: string, membership: FakeMembership | undefined): void;
   /** The memberships API ignores its filters and lists everybody: what a careless client would trust. */
   ignoreFilters(ignored: boolean): void;
-}
-
-interface Row extends FakeMembership {
-  readonly user: string;
-  readonly organization: string;
+  /** The user with this id, made or replaced. */
+  setUser(user: WorkosUser): void;
+  /** Who signs in from now on; undefined: everybody is turned away. Default: user_1. */
+  setVisitor(user: string | undefined): void;
+  /** Every code and token given out at sign-in. */
+  readonly issued: readonly string[];
 }
 
 export async function startFakeWorkos(options: FakeWorkosOptions = {}): Promise<FakeWorkos> {
   const { clientId = 'client_01TEST', apiKey = 'sk_test_workos', path = '/auth/v1', now = Date.now } = options;
   const keys = await createSigningKeys('RS256');
-  const rows = new Map<string, Row>();
+  const rows = new Map<string, WorkosMembership>();
+  const users = new Map<string, WorkosUser>();
+  const setUser = (user: WorkosUser) => {
+    users.set(user.id, user);
+  };
+  setUser({ id: 'user_1', email: 'user_1@example.com', firstName: 'User', lastName: 'One' });
   const setMembership: FakeWorkos['setMembership'] = (user, organization, membership) => {
     const key = `${user} ${organization}`;
     if (membership) rows.set(key, { user, organization, ...membership });
     else rows.delete(key);
+    if (!users.has(user)) setUser({ id: user, email: `${user}@example.com` });
   };
   for (const [organization, users] of Object.entries(options.organizations ?? {})) {
     for (const [user, roles] of Object.entries(users)) setMembership(user, organization, { roles });
   }
 
   let issuer = '';
-  let filtersIgnored = false;
+  let sessionIssuer = '';
+  const timed = () => {
+    const iat = Math.floor(now() / 1000);
+    return { iat, exp: iat + 300, jti: `jti_${crypto.randomUUID()}`, sid: 'session_01TEST', sub: 'user_1' };
+  };
+  const signSessionToken: FakeWorkos['signSessionToken'] = (claims, sign) =>
+    keys.sign({ iss: sessionIssuer, ...timed(), ...claims }, sign);
+  const state: WorkosState = {
+    clientId,
+    apiKey,
+    users,
+    memberships: () => [...rows.values()],
+    visitor: 'user_1',
+    filtersIgnored: false,
+    codes: new Map(),
+    refreshTokens: new Map(),
+    signSession: (claims) => signSessionToken(claims),
+    issued: [],
+  };
   const server = await startFakeServer({
     port: options.port,
     answer(request) {
@@ -71,17 +94,11 @@ export async function startFakeWorkos(options: FakeWorkosOptions = {}): Promise<
       if (request.path === `${path}/.well-known/oauth-authorization-server`) {
         return { status: 200, body: metadataOf(issuer) };
       }
-      if (request.path !== '/user_management/organization_memberships') return undefined;
-      if (request.headers.authorization !== `Bearer ${apiKey}`) return unauthorized;
-      return { status: 200, body: listMemberships([...rows.values()], filtersIgnored ? undefined : request) };
+      return answerWorkosApi(request, state);
     },
   });
   issuer = `${server.url}${path}`;
-  const sessionIssuer = `${server.url}/user_management/${clientId}`;
-  const timed = () => {
-    const iat = Math.floor(now() / 1000);
-    return { iat, exp: iat + 300, jti: `jti_${crypto.randomUUID()}`, sid: 'session_01TEST', sub: 'user_1' };
-  };
+  sessionIssuer = `${server.url}/user_management/${clientId}`;
 
   return {
     ...server,
@@ -97,15 +114,18 @@ export async function startFakeWorkos(options: FakeWorkosOptions = {}): Promise<
       WORKOS_API_BASE_URL: server.url,
     },
     signToken: (claims, sign) => keys.sign({ iss: issuer, aud: clientId, ...timed(), ...claims }, sign),
-    signSessionToken: (claims, sign) => keys.sign({ iss: sessionIssuer, ...timed(), ...claims }, sign),
+    signSessionToken,
+    issued: state.issued,
+    setUser,
+    setVisitor(user) {
+      state.visitor = user;
+    },
     setMembership,
     ignoreFilters(ignored) {
-      filtersIgnored = ignored;
+      state.filtersIgnored = ignored;
     },
   };
 }
-
-const unauthorized: FakeReply = { status: 401, body: { message: 'Unauthorized' } };
 
 function metadataOf(issuer: string) {
   return {
@@ -121,36 +141,5 @@ function metadataOf(issuer: string) {
     grant_types_supported: ['authorization_code', 'refresh_token'],
     code_challenge_methods_supported: ['S256'],
     token_endpoint_auth_methods_supported: ['none', 'client_secret_post', 'client_secret_basic'],
-  };
-}
-
-function listMemberships(rows: readonly Row[], request: RecordedRequest | undefined) {
-  const query = request?.query ?? new URLSearchParams();
-  const user = query.get('user_id');
-  const organization = query.get('organization_id');
-  const statuses = query.getAll('statuses').flatMap((value) => value.split(','));
-  const found = rows
-    .filter((row) => user === null || row.user === user)
-    .filter((row) => organization === null || row.organization === organization)
-    .filter((row) => statuses.length === 0 || statuses.includes(row.status ?? 'active'))
-    .slice(0, Number(query.get('limit') ?? 10));
-  return { object: 'list', data: found.map(asMembership), list_metadata: { before: null, after: null } };
-}
-
-function asMembership({ user, organization, roles, status = 'active' }: Row) {
-  const [first = 'member'] = roles;
-  return {
-    object: 'organization_membership',
-    id: `om_${user}_${organization}`,
-    user_id: user,
-    organization_id: organization,
-    organization_name: organization,
-    status,
-    role: { slug: first },
-    roles: (roles.length > 0 ? roles : [first]).map((slug) => ({ slug })),
-    directory_managed: false,
-    custom_attributes: {},
-    created_at: '2026-01-01T00:00:00.000Z',
-    updated_at: '2026-01-01T00:00:00.000Z',
   };
 }

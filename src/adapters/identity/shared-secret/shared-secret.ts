@@ -1,31 +1,66 @@
 /**
  * Tokens that another application signs with a secret we share (HS256), such as Open WebUI's sessions: those have
- * neither `iss` nor `sub`, only `id` and `exp`.
+ * neither `iss` nor `sub`, only `id`, `exp` and `jti`. Bound to an organization, who brings one becomes a member of it,
+ * without any role until somebody gives them one here.
  */
 import { z } from 'zod';
-import { commonOf, commonSettings } from '#adapters/identity/common.ts';
-import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
+import { findText } from '#adapters/identity/claims.ts';
+import { commonOf, commonSettings, mapRoles } from '#adapters/identity/common.ts';
+import type {
+  ForeignUser,
+  IdentityAccounts,
+  IdentityDeps,
+  IdentityProvider,
+  VerifiedToken,
+} from '#adapters/identity/identity.ts';
 import { asVerified } from '#adapters/identity/verified-token.ts';
 import { accessTokenTypes, type TokenRules, verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Adapter } from '#core/adapter.ts';
+import { GatehouseError } from '#core/error.ts';
 
 /** Stands for the issuer of tokens that name none: part of their subjects' identity, so it never changes. */
 export const sharedSecretIssuer = 'urn:gatehouse:shared-secret';
 
 const claimPath = z.string().min(1);
+const columnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain name of a column');
 
-const config = z.strictObject({
-  ...commonSettings,
-  secret: z.string().min(32, 'must be at least 32 characters'),
-  /** Unset: the tokens carry no `iss`, and one that does is refused. */
-  issuer: z.string().min(1).optional(),
-  /** Unset: `aud` is not looked at. */
-  audiences: z.array(z.string().min(1)).min(1).optional(),
-  /** The first of these that a token has is its subject. */
-  subjectClaims: z.array(claimPath).min(1).default(['sub', 'id']),
-  emailClaim: claimPath.default('email'),
-  nameClaim: claimPath.default('name'),
-});
+/** Open WebUI's, as its migrations make it. */
+const openWebuiTable = {
+  table: 'public.user',
+  idColumn: 'id',
+  emailColumn: 'email',
+  nameColumn: 'name',
+  roleColumn: 'role',
+} as const;
+
+const config = z
+  .strictObject({
+    ...commonSettings,
+    secret: z.string().min(32, 'must be at least 32 characters'),
+    /** `open-webui`: its claims, and its table of users in the database of the gateway. */
+    preset: z.enum(['open-webui']).optional(),
+    /** Unset: the tokens carry no `iss`, and one that does is refused. */
+    issuer: z.string().min(1).optional(),
+    /** Unset: `aud` is not looked at. */
+    audiences: z.array(z.string().min(1)).min(1).optional(),
+    /** The first of these that a token has is its subject. */
+    subjectClaims: z.array(claimPath).min(1).default(['sub', 'id']),
+    emailClaim: claimPath.default('email'),
+    nameClaim: claimPath.default('name'),
+    /** Where the application keeps its users, in the database of the gateway: who isn't there has no access. */
+    userTable: z
+      .strictObject({
+        table: z.string().regex(/^[A-Za-z_]\w{0,62}\.[A-Za-z_]\w{0,62}$/, 'must be schema.table, in plain names'),
+        idColumn: columnName.default('id'),
+        emailColumn: columnName.default('email'),
+        nameColumn: columnName.optional(),
+        roleColumn: columnName.optional(),
+      })
+      .optional(),
+    /** Value of the role column → roles in `organization`. Values that are not listed give none. */
+    tableRoles: z.record(z.string(), z.array(z.string().min(1))).default({ admin: ['MCP-Admin'] }),
+  })
+  .refine((value) => value.mode === undefined || value.mode === 'direct', { path: ['mode'], error: 'must be direct' });
 
 export type SharedSecretConfig = z.output<typeof config>;
 
@@ -36,9 +71,12 @@ export const sharedSecretAdapter = {
   open: openSharedSecret,
 } as const satisfies Adapter<'shared-secret', typeof config, IdentityDeps, IdentityProvider>;
 
-function openSharedSecret(settings: SharedSecretConfig, { clock }: IdentityDeps): IdentityProvider {
+function openSharedSecret(given: SharedSecretConfig, { clock, accounts }: IdentityDeps): IdentityProvider {
+  const settings = given.preset === undefined ? given : { userTable: openWebuiTable, ...given };
   const key = new TextEncoder().encode(settings.secret);
   const issuers = settings.issuer === undefined ? [] : [settings.issuer];
+  const common = commonOf(settings, { kind: 'shared-secret', title: 'Shared secret', mode: 'direct' });
+  const people = openPeople(settings, { accounts, provider: common.name });
   const rules: TokenRules = {
     issuers,
     audiences: settings.audiences ?? 'unchecked',
@@ -50,9 +88,62 @@ function openSharedSecret(settings: SharedSecretConfig, { clock }: IdentityDeps)
     maxLifetimeSeconds: undefined,
   };
   return {
-    ...commonOf(settings, { kind: 'shared-secret', title: 'Shared secret', mode: 'direct' }),
+    ...common,
     issuers,
-    verify: async (token) => asVerified(await verifyToken(token, key, { rules, clock }), settings, sharedSecretIssuer),
+    verify: async (token) =>
+      people.complete(asVerified(await verifyToken(token, key, { rules, clock }), settings, sharedSecretIssuer)),
+    ...(people.memberships && { memberships: people.memberships, namesOrganizationsBy: 'id' as const }),
     close: async () => undefined,
+  };
+}
+
+interface People {
+  /** Adds what the records and the application's table know of the token's subject. Throws `invalid_token`. */
+  complete(token: VerifiedToken): Promise<VerifiedToken>;
+  readonly memberships?: NonNullable<IdentityProvider['memberships']>;
+}
+
+/** Open WebUI's accounts that wait for an administrator's approval. */
+const pendingRole = 'pending';
+
+function openPeople(
+  settings: SharedSecretConfig,
+  { accounts, provider }: { readonly accounts: IdentityAccounts | undefined; readonly provider: string },
+): People {
+  const { userTable, organization } = settings;
+  if (accounts === undefined || (userTable === undefined && organization === undefined)) {
+    return { complete: async (token) => token };
+  }
+  /** Throws `invalid_token` for somebody who is not, or no longer, a user there. */
+  const getForeign = async (subject: string): Promise<ForeignUser | undefined> => {
+    if (userTable === undefined) return undefined;
+    const found = await accounts.findForeignUser(userTable, subject);
+    if (!found) throw new GatehouseError('invalid_token', { cause: new Error('not in the table of users') });
+    return found;
+  };
+  const complete = async (token: VerifiedToken): Promise<VerifiedToken> => {
+    const foreign = await getForeign(token.subject);
+    // REQUIREMENTS S3.3: claim, else user name, else table.
+    const email = token.email ?? findText(token.claims, 'preferred_username') ?? foreign?.email;
+    const name = token.name ?? foreign?.name;
+    const person = { ...token, ...(email !== undefined && { email }), ...(name !== undefined && { name }) };
+    if (organization === undefined || foreign?.role === pendingRole) return person;
+    const made = await accounts.ensure({ provider, subject: token.subject, organization, email, name });
+    if (!made) throw new GatehouseError('invalid_token', { cause: new Error('deactivated, or no such organization') });
+    return { ...person, organization: made.organizationId, userId: made.userId };
+  };
+  if (organization === undefined) return { complete };
+  return {
+    complete,
+    async memberships(subject, organizationId) {
+      const foreign = await getForeign(subject);
+      if (foreign?.role === pendingRole) return undefined;
+      const member = await accounts.findMember({ provider, subject, organization }, organizationId);
+      if (!member) return undefined;
+      const { tableRoles } = settings;
+      const role = member.inBound ? foreign?.role : undefined;
+      const given = role !== undefined && Object.hasOwn(tableRoles, role) ? (tableRoles[role] ?? []) : [];
+      return { roles: mapRoles(settings, { roles: [...member.roles, ...given], groups: [] }) };
+    },
   };
 }

@@ -3,7 +3,7 @@
  * audiences. The token says who calls; whether they belong to an organization, and with which roles, is asked live.
  */
 import { z } from 'zod';
-import { commonOf, commonSettings } from '#adapters/identity/common.ts';
+import { commonOf, commonSettings, mapRoles } from '#adapters/identity/common.ts';
 import type { IdentityDeps, IdentityProvider } from '#adapters/identity/identity.ts';
 import { issuerSpellings, joinPath, wellKnownUrl } from '#adapters/identity/issuer-url.ts';
 import { openRemoteKeys, type RemoteKeys } from '#adapters/identity/jwks.ts';
@@ -15,6 +15,7 @@ import type { Adapter } from '#core/adapter.ts';
 import { GatehouseError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
 import { openWorkosMemberships } from './memberships.ts';
+import { openWorkosSignIn } from './sign-in.ts';
 
 const webUrl = z.url({ protocol: /^https?$/ });
 
@@ -59,11 +60,8 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
   const { authorizationServerUrl, clientId } = settings;
   const ownIssuers = issuerSpellings(authorizationServerUrl);
   const sources = openSources(settings, deps);
-  const members = openWorkosMemberships({
-    ...deps,
-    apiBaseUrl: settings.apiBaseUrl,
-    apiKey: new Secret(settings.apiKey),
-  });
+  const api = { ...deps, apiBaseUrl: settings.apiBaseUrl, apiKey: new Secret(settings.apiKey) };
+  const members = openWorkosMemberships(api);
   const metadata = openServerMetadata({
     ...deps,
     issuers: ownIssuers,
@@ -72,8 +70,13 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
       wellKnownUrl(authorizationServerUrl, 'oauth-authorization-server'),
     ],
   });
+  const common = commonOf(settings, { kind: 'workos', title: 'WorkOS', mode: 'direct' });
+  if (common.mode === 'bridge') throw new GatehouseError('setting', { message: 'WorkOS has no mode bridge' });
   return {
-    ...commonOf(settings, { kind: 'workos', title: 'WorkOS', mode: 'direct' }),
+    ...common,
+    ...(common.mode === 'broker' && {
+      signIn: openWorkosSignIn({ ...api, clientId, members, roleMapping: settings.roleMapping }),
+    }),
     issuers: [...sources.keys()],
     authorizationServer: authorizationServerUrl,
     async verify(token) {
@@ -83,7 +86,11 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
       if (source.rules.audiences === 'unchecked') checkNoAudience(checked, clientId);
       return asVerified(checked, claimNames);
     },
-    memberships: (subject, organization) => members.find(subject, organization),
+    async memberships(subject, organization) {
+      const found = await members.find(subject, organization);
+      return found && { roles: mapRoles(settings, { roles: found.roles, groups: [] }) };
+    },
+    organizations: async (subject) => [...(await members.list(subject)).keys()],
     forget: (subject) => members.forget(subject),
     metadata: async () => (await metadata.get()).value,
     close: async () => undefined,

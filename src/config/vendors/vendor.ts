@@ -1,0 +1,23 @@
+import type { Env } from '#config/environment.ts';
+import { settingError } from '#core/error.ts';
+
+/** An identity provider that a few variables are enough for. */
+export interface Vendor {
+  /** An entry of this kind in the file counts instead. */
+  readonly kind: string;
+  /** Required together as soon as one of them is set (DESIGN ruling 14); any of them means: not the demo. */
+  readonly names: readonly string[];
+  /** Only called with all of them set. Throws GatehouseError `setting`. */
+  entry(env: Env): Readonly<Record<string, unknown>>;
+  /** What else the file's value has to have for it. */
+  complete?(value: object): object;
+}
+
+/** Throws GatehouseError `setting`. */
+export function entryOf(vendor: Vendor, env: Env): Readonly<Record<string, unknown>> | undefined {
+  const { kind, names } = vendor;
+  if (names.every((name) => env[name] === undefined)) return undefined;
+  const missing = names.find((name) => env[name] === undefined);
+  if (missing) throw settingError(`${missing} environment variable is required`);
+  return { kind, ...vendor.entry(env) };
+}

@@ -1,0 +1,31 @@
+/** Identity providers by their variables: what those add to the file's `identity`. */
+import type { Env } from '#config/environment.ts';
+import { githubVendor } from './github.ts';
+import { openWebuiVendor } from './open-webui.ts';
+import { entryOf, type Vendor } from './vendor.ts';
+import { workosVendor } from './workos.ts';
+
+const vendors: readonly Vendor[] = [workosVendor, githubVendor, openWebuiVendor];
+
+/** The file's value with every identity provider that its variables name, unless the file says more of it. */
+export function withVendors(value: unknown, env: Env): unknown {
+  return vendors.reduce((result, vendor) => withVendor(result, vendor, env), value);
+}
+
+/** Any variable of any identity provider is set. */
+export function namesVendor(env: Env): boolean {
+  return vendors.some(({ names }) => names.some((name) => env[name] !== undefined));
+}
+
+function withVendor(value: unknown, vendor: Vendor, env: Env): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  const given: unknown = 'identity' in value ? value.identity : undefined;
+  if (given !== undefined && !Array.isArray(given)) return value;
+  const listed: readonly unknown[] = given ?? [];
+  const has = listed.some(
+    (item) => typeof item === 'object' && item !== null && 'kind' in item && item.kind === vendor.kind,
+  );
+  const entry = has ? undefined : entryOf(vendor, env);
+  if (entry === undefined) return value;
+  return { ...(vendor.complete?.(value) ?? value), identity: [...listed, entry] };
+}

@@ -153,7 +153,11 @@ describe('memberships', () => {
   test('are kept for a minute without a statement, asked once by many, and a change is heard at once [B11] [B16]', async () => {
     const org = await organization('green');
     const { user } = await signIn(t);
+    const heard: string[] = [];
+    const stop = t.feed.subscribe((change) => 'id' in change && heard.push(change.id));
     await join(user.id, [org], ['admin']);
+    await vi.waitFor(() => expect(heard).toContain(user.id));
+    stop();
     await vi.waitFor(async () => expect(await membership(user.subject, org.id)).toEqual({ roles: ['admin'] }));
     const spy = vi.spyOn(t.database.db, 'transaction');
     await Promise.all(Array.from({ length: 20 }, () => membership(user.subject, org.id)));

@@ -16,15 +16,18 @@ import { discovery, openConfiguredEgress } from '#app/identities.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
+import { verifyDeps } from '#app/verify.ts';
 import { productRoot } from '#app/version.ts';
 import type { Config } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
+import { isNamed } from '#gateway/authorize.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener } from '#http/server.ts';
+import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 
 export interface AppDeps {
@@ -140,11 +143,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
   const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
-  const found = discovery(identities);
+  const found = discovery(identities, async (configured, called) => {
+    const organization = plane.snapshots.find(configured) ?? (await plane.snapshots.load(configured));
+    return configured === called || (organization !== undefined && isNamed(organization, called));
+  });
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
   const receive = receiveOptions(config, baseUrl);
-  const oauth = found.authorizationServers.length > 0;
+  const oauth = found.hasSignIn;
   const plane = await openDataPlane(config, {
     ...deps,
     feed,
@@ -185,13 +191,20 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         maxBodyBytes,
         version,
       }),
+      verifyPlugin(
+        verifyDeps(config, {
+          identifier: plane.identifier,
+          takeStranger: (address, forwardedFor) => plane.takeStranger(receive.readAddress(address, forwardedFor)),
+        }),
+      ),
       ...plugins,
     ],
-    metadata: { ...found, baseUrl, log },
+    metadata: { ...found, baseUrl, external: config.oauth.resources, log },
     metrics: config.telemetry.metrics ? metrics : undefined,
     maxBodyBytes,
+    readAddress: receive.readAddress,
   });
   closers.add('control plane', () => control.close());
-  const handle = openFront({ mcp: plane.handle, other: control.handle, receive });
+  const handle = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl });
   return { handle, stopStreams: plane.heartbeat.close };
 }

@@ -4,13 +4,16 @@
  */
 import { z } from 'zod';
 import {
+  account,
   apiKey,
   bindingInput,
   collection,
   collectionName,
+  newAccount,
   newApiKey,
   organization,
   organizationRef,
+  password,
   rolesOrAll,
   server,
   signingKey,
@@ -18,6 +21,7 @@ import {
   status,
   text,
   transport,
+  username,
 } from './nouns.ts';
 
 export const adminBase = '/admin/api/v1';
@@ -183,6 +187,59 @@ export const contract = {
       atOnce: z.boolean().default(false),
     }),
     output: signingKey,
+  },
+  listAccounts: {
+    method: 'GET',
+    path: '/accounts',
+    summary: 'Local accounts',
+    permission: 'admin:accounts:read',
+    scope: 'platform',
+    audit: 'account.list',
+    status: 200,
+    input: z.strictObject({}),
+    output: list(account),
+  },
+  createAccount: {
+    method: 'POST',
+    path: '/accounts',
+    summary: 'Make a local account: a password that is made here is in this answer and nowhere else',
+    permission: 'admin:accounts:write',
+    scope: 'platform',
+    audit: 'account.create',
+    status: 201,
+    input: z.strictObject({
+      username,
+      name: text.optional(),
+      email: z.email().max(320).optional(),
+      /** Undefined: one is made. */
+      password: password.optional(),
+      /** The account becomes a member of it. */
+      organization: organizationRef.optional(),
+      roles: z.array(text).max(100).default([]),
+    }),
+    output: newAccount,
+  },
+  deactivateAccount: {
+    method: 'POST',
+    path: '/accounts/:username/deactivate',
+    summary: 'End every session and token of a local account, and its sign-in',
+    permission: 'admin:accounts:write',
+    scope: 'platform',
+    audit: 'account.deactivate',
+    status: 200,
+    input: z.strictObject({ username }),
+    output: account,
+  },
+  setAccountPassword: {
+    method: 'POST',
+    path: '/accounts/:username/password',
+    summary: 'Give a local account another password: its sessions and tokens end, and it may sign in again',
+    permission: 'admin:accounts:write',
+    scope: 'platform',
+    audit: 'account.password',
+    status: 200,
+    input: z.strictObject({ username, password: password.optional() }),
+    output: newAccount,
   },
 } as const satisfies Record<string, AdminRoute>;
 

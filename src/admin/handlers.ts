@@ -5,6 +5,7 @@ import { type Actor, checkPermission } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
+import { accountHandlers } from './routes/accounts.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
@@ -53,6 +54,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
+    ...accountHandlers(deps),
   };
   return async (name, input, actor) => {
     const route = contract[name];
@@ -86,7 +88,7 @@ function actorName(actor: Actor): string {
 }
 
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const { organization, name, slug, key, id, username } = (input ?? {}) as Readonly<Record<string, unknown>>;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? slug ?? key ?? name) };
+  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name) };
 }

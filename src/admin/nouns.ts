@@ -1,5 +1,6 @@
 /** What the admin API says of each noun: shapes on the wire, never a secret among them. */
 import { z } from 'zod';
+import { maxPasswordLength, minPasswordLength } from '#core/password.ts';
 import { isReservedHeader } from '#core/reserved.ts';
 
 export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
@@ -104,6 +105,24 @@ export const signingKey = z.object({
   /** When it begins to sign: published before, so that whoever keeps the key set knows it by then. */
   signsAt: z.iso.datetime(),
 });
+/** Of local accounts; others have the names that their identity provider gives them. */
+export const username = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$/, 'must be letters, digits and "._@+-", at most 128 characters');
+export const password = z
+  .string()
+  .min(minPasswordLength, `must have at least ${minPasswordLength} characters`)
+  .max(maxPasswordLength, `must have at most ${maxPasswordLength} characters`);
+const accountFields = {
+  id: z.string(),
+  username: z.string(),
+  name: z.string().nullable(),
+  email: z.string().nullable(),
+  active: z.boolean(),
+};
+export const account = z.object({ ...accountFields, createdAt: time, lastSignInAt: time.nullable() });
+/** The one answer that carries a password, where it was made here. */
+export const newAccount = z.object({ ...accountFields, password: z.string().nullable() });
 
 export const status = z.object({
   status: z.literal('healthy'),
@@ -116,4 +135,5 @@ export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
 export type ApiKey = z.output<typeof apiKey>;
+export type Account = z.output<typeof account>;
 export type Status = z.output<typeof status>;

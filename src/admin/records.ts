@@ -81,6 +81,25 @@ export interface KeyRow extends NewKey {
   readonly revokedAt: number | undefined;
 }
 
+export interface AccountRow {
+  readonly id: string;
+  readonly username: string;
+  readonly name: string | undefined;
+  readonly email: string | undefined;
+  readonly active: boolean;
+  readonly createdAt: number;
+  readonly lastSignInAt: number | undefined;
+}
+
+export interface NewAccount {
+  readonly username: string;
+  readonly name: string | undefined;
+  readonly email: string | undefined;
+  /** Of the password. */
+  readonly digest: string;
+  readonly membership: { readonly org: OrgId; readonly roles: readonly string[] } | undefined;
+}
+
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
 export interface AdminRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
@@ -110,4 +129,9 @@ export interface AdminRecords {
   insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;
   /** undefined: no such key in this organization. Revoking twice changes nothing. */
   revokeKey(org: OrgId, id: KeyId): Promise<KeyRow | undefined>;
+
+  listAccounts(): Promise<readonly AccountRow[]>;
+  insertAccount(values: NewAccount): Promise<AccountRow>;
+  /** Sessions and tokens end; undefined as digest: so does the right to sign in. undefined: no such account. */
+  changeAccount(username: string, digest: string | undefined): Promise<AccountRow | undefined>;
 }

@@ -16,6 +16,7 @@ import {
 } from '#records/organizations.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import type { Vault } from '#records/vault.ts';
+import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
@@ -30,6 +31,7 @@ export interface AdminRecordsDeps {
 
 export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
   const { db, clock } = deps;
+  const accounts = accountRecords(deps);
   return {
     listOrganizations: () => withPlatform(db, listOrganizations),
     findOrganization: (ref) => withPlatform(db, (scope) => findOrganization(scope, ref)),
@@ -68,6 +70,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         return { row: { id, last4, createdAt: clock.now(), revokedAt: undefined, ...values }, text };
       }),
     revokeKey: (org, id) => revoke(deps, org, id),
+    ...accounts,
+    insertAccount: (values) =>
+      taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };
 }
 

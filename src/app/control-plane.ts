@@ -1,8 +1,9 @@
 /** Everything that is not the MCP data plane, behind Fastify: admin API, health, metrics, discovery, pages. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify, { type FastifyPluginAsync } from 'fastify';
+import fastify, { type FastifyPluginAsync, type FastifyRequest } from 'fastify';
 import { isLocalRequest } from '#admin/admin-token.ts';
 import { asGatehouseError } from '#core/error.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { type MetadataDeps, metadataPlugin } from '#oauth/resource-metadata.ts';
 
@@ -12,6 +13,22 @@ export interface ControlPlaneDeps {
   readonly metadata: MetadataDeps;
   readonly metrics: { text(): Promise<string>; readonly contentType: string } | undefined;
   readonly maxBodyBytes: number;
+  readonly readAddress: AddressReader;
+}
+
+/** Who tries to sign in, register or pass by a proxy is on record, successful or not (REQUIREMENTS S1.51). */
+const signInPath =
+  /^\/(?:authorize|token|register|par|device|callback|interaction|revoke|introspect|userinfo|session|verify)(?:[/?]|$)/;
+
+/** From the raw list: the authorization server replaces what its URLs are made from. */
+function whoAsked({ raw: { rawHeaders, socket } }: FastifyRequest, readAddress: AddressReader): object {
+  const last = (name: string) =>
+    rawHeaders[rawHeaders.findLastIndex((field, i) => i % 2 === 0 && field.toLowerCase() === name) + 1 || -1];
+  return {
+    clientAddress: readAddress(socket.remoteAddress ?? '', last('x-forwarded-for')),
+    forwardedHost: (last('x-forwarded-host') ?? last('host'))?.slice(0, 256),
+    userAgent: last('user-agent')?.slice(0, 256),
+  };
 }
 
 export interface ControlPlane {
@@ -34,7 +51,9 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   });
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;
-    deps.log.request({ method, path: url, status: reply.statusCode, durationMs: reply.elapsedTime });
+    // What wrote past Fastify (the authorization server) left its status there.
+    const line = { method, path: url, status: reply.raw.statusCode, durationMs: reply.elapsedTime };
+    deps.log.request(line, signInPath.test(url) ? whoAsked(request, deps.readAddress) : undefined);
   });
   for (const plugin of deps.plugins) await app.register(plugin);
   metadataPlugin(app, deps.metadata);

@@ -19,6 +19,7 @@ import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
+import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
@@ -48,6 +49,7 @@ export interface DataPlane {
   readonly keys: KeyVerifier;
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
+  readonly snapshots: SnapshotStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
 }
@@ -104,7 +106,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     maxBodyBytes: config.limits.request.mcpBytes,
   });
   const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
-  return { handle, keys: live.keys, heartbeat, identifier, takeStranger };
+  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger };
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

@@ -9,27 +9,51 @@ import { answerPreflight } from '#http/cors.ts';
 export interface FrontDeps {
   readonly mcp: McpHandler;
   readonly other: (req: IncomingMessage, res: ServerResponse) => void;
-  readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts'>;
+  readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts' | 'isInsecure'>;
+  /** As clients know the gateway, no trailing slash; its path is taken off where a proxy leaves it on. */
+  readonly baseUrl: string;
 }
 
 /**
  * Asked by address: load balancers and container runtimes know no host name. Public, the same under every name, and they
  * say nothing of what is here.
  */
-const anyHost = /^\/(?:health|ready|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
+const anyHost = /^\/(?:health|ready|verify|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
 
-export function openFront({ mcp, other, receive }: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
+export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
+  const { mcp, other, receive } = deps;
+  const base = new URL(deps.baseUrl);
+  const stripBase = baseStripper(base.pathname.replace(/\/$/, ''));
+
   /** A page that a browser was led to by a name of its own (DNS rebinding) reads nothing here either. */
   function toOther(req: IncomingMessage, res: ServerResponse): void {
     const hosts = hostsOf(req);
     const [host = ''] = hosts;
     if (hosts.length > 1) refuse(res, 400, 'The header host is sent more than once');
-    else if (anyHost.test(req.url ?? '') || isLocalName(host) || receive.hosts.has(host) || receive.hosts.has('*'))
-      other(req, res);
-    else refuse(res, 421, 'Host not served here');
+    else if (anyHost.test(req.url ?? '')) publicly(req, res);
+    else if (!isLocalName(host) && !receive.hosts.has(host) && !receive.hosts.has('*'))
+      refuse(res, 421, 'Host not served here');
+    else if (receive.isInsecure(req.socket.remoteAddress ?? '', req.headers['x-forwarded-proto']?.toString()))
+      refuseInsecure(req, res);
+    else publicly(req, res);
+  }
+
+  function publicly(req: IncomingMessage, res: ServerResponse): void {
+    if (base.protocol === 'https:') res.setHeader('Strict-Transport-Security', 'max-age=31536000');
+    res.setHeader('X-Content-Type-Options', 'nosniff');
+    other(req, res);
+  }
+
+  /** Pages are there, over https; whatever carried a secret in the clear is refused, so that somebody notices. */
+  function refuseInsecure(req: IncomingMessage, res: ServerResponse): void {
+    const { authorization, cookie } = req.headers;
+    const isPage = (req.method === 'GET' || req.method === 'HEAD') && !authorization && !cookie;
+    if (isPage) res.writeHead(308, { Location: deps.baseUrl + (req.url ?? '/'), 'Cache-Control': 'no-store' }).end();
+    else refuse(res, 403, 'This address is served over https only');
   }
 
   return (req, res) => {
+    stripBase(req);
     const path = parseMcpPath(req.url ?? '');
     if (!path) {
       // Fastify's router would decode what the grammar of our paths refuses.
@@ -60,12 +84,34 @@ function isPlain(target: string): boolean {
   );
 }
 
+const documents = [
+  '/.well-known/oauth-protected-resource',
+  '/.well-known/oauth-authorization-server',
+  '/.well-known/openid-configuration',
+];
+
+/**
+ * Takes the base URL's path off where it stands: in front (`/gw/acme/mcp/x`), or behind a well-known prefix (RFC 8414 3.1,
+ * RFC 9728 3.1). A proxy may take it off itself: then there is nothing to do.
+ */
+function baseStripper(folder: string): (req: IncomingMessage) => void {
+  if (folder === '') return () => undefined;
+  return (req) => {
+    const target = req.url ?? '';
+    const document = documents.find((prefix) => target.startsWith(prefix + folder)) ?? '';
+    const rest = target.slice(document.length);
+    if (!rest.startsWith(folder) || !/^(?:[/?]|$)/.test(rest.slice(folder.length))) return;
+    const stripped = document + rest.slice(folder.length);
+    req.url = stripped.startsWith('/') ? stripped : `/${stripped}`;
+  };
+}
+
 function preflight(req: IncomingMessage, res: ServerResponse, receive: FrontDeps['receive']): void {
   const { origin } = req.headers;
   try {
     if (origin === undefined) throw new GatehouseError('method_not_allowed');
     checkOrigin(origin, receive);
-    answerPreflight(res, origin);
+    answerPreflight(res, receive.origins.has('*') ? '*' : origin);
   } catch (thrown) {
     const error = asGatehouseError(thrown);
     refuse(res, error.row.http, error.message);

@@ -33,7 +33,8 @@ test('WorkOS by its three variables is an identity provider that discovery names
   const deps = { egress, db: t.db, clock: systemClock, log, closers };
   const identities = openIdentities(await openConfiguredProviders(config, deps));
   expect(identities.providers.map((provider) => provider.kind)).toEqual(['workos']);
-  expect(discovery(identities).authorizationServers).toEqual(['https://api.workos.com/auth/v1']);
+  const found = discovery(identities, async () => false);
+  expect(await found.authorizationServersOf('org_123')).toEqual(['https://api.workos.com/auth/v1']);
   await closers.closeAll(log);
 });
 

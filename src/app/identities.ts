@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Identities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import type { IdentityProvider, LocalAccountStore } from '#adapters/identity/identity.ts';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -49,6 +49,7 @@ export interface ProviderDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly localAccounts?: LocalAccountStore;
 }
 
 const tlsSchema = z.object({
@@ -80,12 +81,18 @@ export async function openConfiguredProviders(
   config: Config,
   deps: ProviderDeps,
 ): Promise<readonly IdentityProvider[]> {
-  const { clock, log } = deps;
+  const { clock, log, localAccounts } = deps;
   const accounts = openAccounts({ db: deps.db, clock, log });
   const opening = config.identity.map(async (entry) => {
     const settings = entry.read();
     const { fetch } = await egressOf(config, settings, deps);
-    return identityAdapters.open(settings, { fetch, clock, log, accounts });
+    return identityAdapters.open(settings, {
+      fetch,
+      clock,
+      log,
+      accounts,
+      ...(localAccounts && { localAccounts }),
+    });
   });
   const providers = await Promise.all(opening);
   const names = providers.map((provider) => provider.name);
@@ -95,17 +102,33 @@ export async function openConfiguredProviders(
 }
 
 /**
- * What discovery says of them: the built-in authorization server where somebody signs in through it, else the identity
- * providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
+ * What discovery says of them: the built-in authorization server where somebody signs in through it, else the bridge, else
+ * the identity providers' own, relayed only where there is exactly one to speak for (DESIGN ruling 15).
  */
-export function discovery({
-  providers,
-}: Identities): Pick<MetadataDeps, 'authorizationServers' | 'authorizationServerMetadata' | 'builtIn'> {
+export function discovery(
+  { providers }: Identities,
+  /** Whether the second is a name of the organization that the first names. */
+  isSameOrganization: (configured: string, called: string) => Promise<boolean>,
+): Pick<MetadataDeps, 'authorizationServersOf' | 'authorizationServerMetadata' | 'builtIn'> & {
+  readonly hasSignIn: boolean;
+} {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
-  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  const bridge = providers.find((provider) => provider.mode === 'bridge');
+  const direct = bridge ? [bridge] : providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
+  const urlsOf = (of: readonly IdentityProvider[]) => of.flatMap(({ authorizationServer: url }) => url ?? []);
+  const everybodys = builtIn ? [builtIn] : direct.filter(({ organization }) => organization === undefined);
   return {
-    authorizationServers: (builtIn ? [builtIn] : direct).flatMap(({ authorizationServer: url }) => url ?? []),
+    hasSignIn: urlsOf(builtIn ? [builtIn] : direct).length > 0,
+    async authorizationServersOf(called) {
+      if (called === undefined) return urlsOf(everybodys);
+      const own: IdentityProvider[] = [];
+      for (const provider of direct) {
+        const { organization } = provider;
+        if (organization !== undefined && (await isSameOrganization(organization, called))) own.push(provider);
+      }
+      return urlsOf(own.length > 0 ? own : everybodys);
+    },
     authorizationServerMetadata: relayed.length === 1 ? relayed[0] : undefined,
     builtIn: builtIn !== undefined,
   };

@@ -1,6 +1,7 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -13,9 +14,12 @@ import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
+import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
 
 /** `rotateSigningKeys`, for the admin API. Throws GatehouseError `setting` where the key is the operator's own. */
@@ -53,7 +57,11 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const configured = await openConfiguredProviders(config, { ...deps, db: storage.db });
+  const sealer = openOauthSealer(storage.rootSecret);
+  const localAccounts = await openLocalAccounts(storage.db, deps);
+  const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
+  const bridge = openBridge(opened, deps);
+  const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
@@ -64,7 +72,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           issuer: baseUrl,
           settings: config.oauth,
           db: storage.db,
-          sealer: openOauthSealer(storage.rootSecret),
+          sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
           clock: deps.clock,
           log: deps.log,
@@ -81,5 +89,37 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server ? [server.plugin] : [] };
+  if (!server) return { identities, plugins: bridge ? [bridge.plugin] : [] };
+  const pages = interactionPlugin({
+    server,
+    issuer: baseUrl,
+    providers: brokers,
+    rules: { baseUrl, external: config.oauth.resources },
+    db: storage.db,
+    sealer,
+    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
+    readAddress: addressReader(config.http.trustedProxies),
+    clock: deps.clock,
+    log: deps.log,
+  });
+  return { identities, plugins: [server.plugin, pages] };
+}
+
+/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
+function openBridge(
+  providers: readonly IdentityProvider[],
+  { baseUrl, clock, log }: SignInDeps,
+): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
+  const bridged = providers.find(({ mode }) => mode === 'bridge');
+  if (!bridged) return undefined;
+  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
+  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
+  if (other) {
+    throw settingError(
+      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
+    );
+  }
+  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
+  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
+  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

@@ -29,6 +29,7 @@ function buildProgram(io: Io, version: string): Command {
   addSigningKeys(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
+  addUsers(program, io);
   addServers(program, io);
   addCollections(program, io);
   addDatabase(program, io);
@@ -120,6 +121,32 @@ function addOrganizations(program: Command, io: Io): void {
     .option('--name <name>', 'its name for people (default: the slug)')
     .option('--external-id <id>', "the identity provider's id, such as org_123")
     .action(async (slug, options) => (await import('./nouns.ts')).createOrganization(io, slug, options));
+}
+
+function addUsers(program: Command, io: Io): void {
+  const user = group(program, 'user', 'local accounts: people who sign in with a password kept here');
+  const fromInput = '--password-stdin';
+  remote(user.command('create'))
+    .description('make a local account and print its password, once')
+    .argument('<username>', 'what they sign in with')
+    .option('--name <name>', 'their name for people')
+    .option('--email <address>', 'shown to clients, never looked up')
+    .option('--org <organization>', 'make them a member: slug or id')
+    .option('--roles <roles>', 'comma list, in that organization', commaList, [])
+    .option(fromInput, 'read the password from standard input instead of making one')
+    .action(async (name, options) => (await import('./user.ts')).createUser(io, name, options));
+  remote(user.command('list').alias('ls'))
+    .description('list local accounts')
+    .action(async (options) => (await import('./user.ts')).listUsers(io, options));
+  remote(user.command('deactivate'))
+    .description('end an account: its sessions and tokens with it')
+    .argument('<username>')
+    .action(async (name, options) => (await import('./user.ts')).deactivateUser(io, name, options));
+  remote(user.command('set-password'))
+    .description('give an account another password, and let it sign in again')
+    .argument('<username>')
+    .option(fromInput, 'read the password from standard input instead of making one')
+    .action(async (name, options) => (await import('./user.ts')).setUserPassword(io, name, options));
 }
 
 function addServers(program: Command, io: Io): void {

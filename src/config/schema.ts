@@ -70,8 +70,8 @@ const addresses = list.refine(
   'must be addresses or CIDR blocks such as 10.0.0.0/8',
 );
 const origins = list.refine(
-  (values) => values.every((value) => URL.canParse(value) && new URL(value).origin === value),
-  'must be origins such as https://app.example: scheme, host and port only',
+  (values) => values.every((value) => value === '*' || (URL.canParse(value) && new URL(value).origin === value)),
+  'must be origins such as https://app.example (scheme, host and port only), or * for any',
 );
 /** `proxy:3128` is what many machines are set up with. */
 const proxyUrl = z.preprocess(
@@ -133,11 +133,14 @@ export const configSchema = z.strictObject({
     sessionMaxSeconds: count(43_200, { min: 60 }),
     registration: section({
       enabled: flagOr(true),
-      perAddressPerHour: count(1000),
+      /** Everybody in an office behind one address, twice, within a working day. */
+      perAddressPerHour: count(5000),
       pending: count(50_000),
     }),
     clientMetadataDocuments: flagOr(true),
     resources: z.array(httpUrl).default([]),
+    /** `/verify` hands the token to the service as X-Auth-Token. */
+    passToken: flag,
     assertionIssuers: z
       .array(
         z.strictObject({

@@ -53,9 +53,10 @@ export const settings: readonly Setting[] = [
   },
   {
     name: 'ALLOWED_ORIGINS',
+    aliases: ['MCP_CORS_ORIGINS'],
     path: ['http', 'allowedOrigins'],
     default: '',
-    meaning: 'Origins of browser clients, separated by commas.',
+    meaning: 'Origins of browser clients, separated by commas; * for any.',
   },
   {
     name: 'ALLOW_INSECURE_HTTP',
@@ -135,6 +136,18 @@ export const settings: readonly Setting[] = [
     name: 'WEBUI_SECRET_KEY',
     default: '',
     meaning: 'The same as Open WebUI has: its sessions are accepted. At least 32 characters.',
+    secret: true,
+  },
+  {
+    name: 'ENTRA_TENANT_ID',
+    default: '',
+    meaning: 'Directory (tenant) id; with the next one: Entra ID in bridge mode.',
+  },
+  { name: 'ENTRA_CLIENT_ID', default: '', meaning: 'Application (client) id of the registration at Entra ID.' },
+  {
+    name: 'ENTRA_CLIENT_SECRET',
+    default: '',
+    meaning: 'Only to ask Microsoft Graph for groups that do not fit into a token.',
     secret: true,
   },
   {

@@ -276,6 +276,21 @@ export interface SigningKeysTable {
   changed_at: TimeDefault;
 }
 
+export interface ServiceClientsTable {
+  id: string;
+  org_id: string;
+  name: string;
+  secret_digest: string | null;
+  jwks: NullableJson;
+  grants: JsonDefault;
+  scopes: JsonDefault;
+  roles: JsonDefault;
+  redirect_uris: JsonDefault;
+  introspects: JsonDefault;
+  assertion_audiences: JsonDefault;
+  created_at: TimeDefault;
+}
+
 export interface GatewaySchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
@@ -298,6 +313,7 @@ export interface GatewaySchema {
   consents: ConsentsTable;
   sign_in_attempts: SignInAttemptsTable;
   signing_keys: SigningKeysTable;
+  service_clients: ServiceClientsTable;
   change_counter: ChangeCounterTable;
 }
 

@@ -40,8 +40,6 @@ export function authorize(caller: Caller, question: Question): Access | Promise<
   if (wanted === undefined) return authorizeInSole(caller, question);
   const organization = snapshots.find(wanted);
   if (organization && caller.principal.kind === 'api-key') return authorizeKey(caller.principal, organization, path);
-  if (organization && caller.known?.roles.has(organization.id))
-    return authorizeMember(caller, { question, organization, roles: caller.known.roles.get(organization.id) });
   return authorizeSlowly(caller, wanted, question);
 }
 
@@ -59,9 +57,6 @@ async function authorizeInSole(caller: Caller, question: Question): Promise<Acce
   if (known) known.organizations = listed;
   const [sole, ...others] = listed;
   if (sole === undefined || others.length > 0) throw new GatehouseError('no_organization');
-  const organization = question.snapshots.find(sole);
-  if (organization && known?.roles.has(organization.id))
-    return authorizeMember(caller, { question, organization, roles: known.roles.get(organization.id) });
   return authorizeSlowly(caller, sole, question);
 }
 
@@ -79,7 +74,7 @@ async function authorizeSlowly(caller: Caller, wanted: string, question: Questio
 
 /** undefined: no member. */
 async function findRoles(
-  { provider, known }: Caller,
+  { provider }: Caller,
   principal: UserPrincipal,
   { wanted, organization }: { readonly wanted: string; readonly organization: OrganizationSnapshot | undefined },
 ): Promise<readonly string[] | undefined> {
@@ -87,7 +82,6 @@ async function findRoles(
     const named = nameFor(provider, wanted, organization);
     const found: Membership | undefined =
       named === undefined ? undefined : await provider.memberships(principal.subject, named);
-    if (organization) known?.roles.set(organization.id, found?.roles);
     return found?.roles;
   }
   if (organization && principal.organization !== undefined && isNamed(organization, principal.organization))
@@ -139,7 +133,8 @@ function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, 
   return access;
 }
 
-function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
+/** Whether this is one of its names. */
+export function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
   return name === externalId || name === slug || name === id;
 }
 

@@ -4,9 +4,10 @@ import { formatMcpPath } from '#core/mcp-path.ts';
 import { copyable, htmlPage, pageHeaders } from '#http/page.ts';
 import type { Call } from './call.ts';
 
-/** Clients that read JSON or event streams never list HTML. */
+/** Clients that read JSON or event streams never list HTML, or list it beside them. */
 export function isBrowser({ req }: Call): boolean {
-  return req.method === 'GET' && /\btext\/html\b/i.test(req.headers.accept ?? '');
+  const { accept = '' } = req.headers;
+  return req.method === 'GET' && /\btext\/html\b/i.test(accept) && !/\b(?:json|event-stream)\b/i.test(accept);
 }
 
 export function signInPage({ path }: Call, { baseUrl, oauth }: { readonly baseUrl: string; readonly oauth: boolean }) {

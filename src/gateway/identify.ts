@@ -30,14 +30,8 @@ export interface Caller {
   /** Of tokens issued here: what changes are announced by. */
   readonly tokenId?: string | undefined;
   readonly userId?: string | undefined;
-  /** What was asked of its memberships since the token was verified; good for as long as this caller is kept. */
-  readonly known?: KnownMemberships;
-}
-
-export interface KnownMemberships {
-  /** By our id of the organization. */
-  readonly roles: Map<string, readonly string[] | undefined>;
-  organizations: readonly string[] | undefined;
+  /** Where its organizations were asked for since the token was verified: good for as long as this caller is kept. */
+  readonly known?: { organizations: readonly string[] | undefined };
 }
 
 type CredentialHeaders = Pick<RequestHeaders, 'authorization' | 'apiKey' | 'dpop'>;
@@ -203,7 +197,7 @@ function asCaller(provider: IdentityProvider, token: VerifiedToken, resources: R
     tokenId,
     userId,
     // Of others we hear nothing when they change: their identity provider knows for how long its answer is good.
-    ...(userId !== undefined && { known: { roles: new Map(), organizations: undefined } }),
+    ...(userId !== undefined && { known: { organizations: undefined } }),
   };
 }
 

@@ -54,6 +54,10 @@ export function renderError(
   call: Call,
   { error, options }: { readonly error: GatehouseError; readonly options: RenderOptions },
 ): number {
+  if (error.code === 'https_required' && isBrowser(call) && call.headers?.authorization === undefined) {
+    res.writeHead(308, { Location: options.baseUrl + formatMcpPath(call.path), 'Cache-Control': 'no-store' }).end();
+    return 0;
+  }
   const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
   const body = page?.html ?? errorBody(error, call);
   const headers: Record<string, string | number> = {

@@ -14,6 +14,7 @@ import Provider, {
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -25,12 +26,19 @@ import { findUser, type User } from '#records/users.ts';
 import { checkState, closedEdges } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
+import { addGrants, grantMetadata } from './grants/grants.ts';
+import { grantClaims } from './grants/token-claims.ts';
+import { interactionSettings } from './interaction/configuration.ts';
+import { pageEdges } from './interaction/edges.ts';
+import { devicePages, signOutPages } from './interaction/library-pages.ts';
+import { mayIntrospect, mayRevoke } from './introspection.ts';
 import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { openRecordStore } from './record-store.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
+import { withServiceClients } from './service-clients.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openSweeper } from './sweeper.ts';
@@ -77,7 +85,7 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
@@ -94,6 +102,7 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
   const build = () => {
     const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
     clients.extend(provider);
+    addGrants(provider, { ...deps, members, keys }, paths);
     return { provider, callback: provider.callback() };
   };
   let built = build();
@@ -145,6 +154,12 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
   return provider;
 }
 
+const claimsByScope = {
+  openid: ['sub'],
+  profile: ['name', 'preferred_username'],
+  email: ['email', 'email_verified'],
+} as const;
+
 interface Parts {
   readonly rules: ResourceRules;
   readonly members: Members;
@@ -156,17 +171,13 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
   const { settings, db, issuer } = deps;
   const people = new WeakMap<object, User>();
   return {
-    adapter: clients.over(openRecordStore(deps)),
+    adapter: withServiceClients(clients.over(openRecordStore(deps)), db),
     fetch: (input, init) => deps.fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
     scopes,
-    claims: {
-      openid: ['sub'],
-      profile: ['name', 'preferred_username'],
-      email: ['email', 'email_verified'],
-    },
+    claims: claimsByScope,
     clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
     pkce: { required: () => true },
     rotateRefreshToken: true,
@@ -184,31 +195,36 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     },
     enabledJWA: { idTokenSigningAlgValues: [settings.signingAlgorithm] },
     ttl: lifetimes(settings),
-    discovery: { resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
+    discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
     extraParams: { state: checkState },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
       clientCredentials: { enabled: true },
-      deviceFlow: { enabled: true },
-      introspection: { enabled: true },
-      revocation: { enabled: true },
-      dPoP: { enabled: true },
+      deviceFlow: { enabled: true, ...devicePages },
+      rpInitiatedLogout: { enabled: true, ...signOutPages },
+      introspection: {
+        enabled: true,
+        allowedPolicy: (ctx, client, token) => mayIntrospect(db, ctx, { client, token }),
+      },
+      revocation: { enabled: true, allowedPolicy: async (_ctx, client, token) => mayRevoke(client, token) },
+      dPoP: { enabled: true, nonceSecret: deriveKey(deps.cookieKeys[0] ?? '', 'dpop-nonce') },
       pushedAuthorizationRequests: { enabled: true },
       ...clients.features,
       resourceIndicators: resourceIndicators(deps, { rules, keys, scopes }),
     },
     formats: {
       customizers: {
-        jwt: (ctx, token, { payload }) => {
+        jwt: async (ctx, token, { payload }) => {
           const account = ctx?.oidc.entities.Account;
-          return addClaims({ db, members, rules }, { token, payload, user: account && people.get(account) });
+          const granted = await grantClaims(db, rules, token);
+          await addClaims({ db, members, rules }, { token, payload, user: account && people.get(account), granted });
         },
       },
     },
     findAccount: (_ctx, sub) => findAccount(db, people, sub),
-    interactions: { url: (_ctx, interaction) => `${issuer}/interaction/${interaction.uid}` },
+    interactions: interactionSettings(db, issuer),
   };
 }
 

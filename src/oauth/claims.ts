@@ -28,7 +28,14 @@ export async function addClaims(
     token,
     payload,
     user,
-  }: { readonly token: IssuedToken; readonly payload: JWTPayload; readonly user: User | undefined },
+    granted = {},
+  }: {
+    readonly token: IssuedToken;
+    readonly payload: JWTPayload;
+    readonly user: User | undefined;
+    /** What the grant itself decided. */
+    readonly granted?: Readonly<Record<string, unknown>>;
+  },
 ): Promise<void> {
   payload.aud ??= rules.baseUrl;
   payload.azp = token.clientId;
@@ -42,9 +49,10 @@ export async function addClaims(
       email !== undefined && { email },
       name !== undefined && { name },
     );
-    const org = await members.organizationFor(person, pathOf(payload.aud, rules));
+    const org = granted.org ?? (await members.organizationFor(person, pathOf(payload.aud, rules)));
     if (org !== undefined) payload.org = org;
   }
+  Object.assign(payload, granted);
   await keepShadow(db, token, payload);
 }
 

@@ -10,7 +10,9 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findOrganization } from '#records/organizations.ts';
+import { isServiceClientId } from '#records/service-clients.ts';
 import { findStanding, listMemberships, type Standing, type User } from '#records/users.ts';
+import { findServiceStanding } from './service-clients.ts';
 
 export interface MembersDeps {
   readonly db: Db;
@@ -57,7 +59,9 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
   async function ask(key: string, subject: string, org: string): Promise<Standing | undefined> {
     const before = changes;
     try {
-      const standing = await withPlatform(db, (scope) => findStanding(scope, { subject, org }));
+      const standing = await withPlatform(db, (scope) =>
+        (isServiceClientId(subject) ? findServiceStanding : findStanding)(scope, { subject, org }),
+      );
       if (changes === before) cache.set(key, { standing, until: clock.monotonic() + cachedMs });
       return standing;
     } finally {

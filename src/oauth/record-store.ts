@@ -10,6 +10,8 @@ import type { Db } from '#db/schema.ts';
 import {
   consumeOauthRecord,
   findOauthRecord,
+  markOauthRecord,
+  type OauthRecord,
   removeOauthRecord,
   removeOauthRecordsOf,
   upsertOauthRecord,
@@ -56,9 +58,16 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
       };
     }
 
+    async function useOnce({ id, expiresAt = clock.now() }: OauthRecord): Promise<void> {
+      const nowMs = clock.now();
+      // Kept until the last second in which it would be accepted is over.
+      const first = await markOauthRecord(db, { model, id, expiresAt: expiresAt + 1000 }, nowMs);
+      if (!first) throw new errors.InvalidGrant('used before');
+    }
+
     return {
       async upsert(id, payload, expiresIn) {
-        const record = {
+        const record: OauthRecord = {
           model,
           id: storedId(id),
           payload: storedPayload(id, payload),
@@ -69,6 +78,8 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
           userCode: payload.userCode,
           expiresAt: expiresIn ? clock.now() + expiresIn * 1000 : undefined,
         };
+        // Proofs and assertions are good once, whoever brings them a second time at the same moment.
+        if (model === 'ReplayDetection') return useOnce(record);
         const pending = keptBack.has(model) ? pendingWrites() : undefined;
         if (pending) pending.inserted.push(record);
         else await upsertOauthRecord(db, record);

@@ -3,33 +3,72 @@
  * what exists: every well-formed MCP path has a document. Without an identity provider there is none at all, since clients
  * drop a configured API key as soon as a server offers OAuth.
  */
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '#core/log.ts';
-import { reservedSegments } from '#core/reserved.ts';
+import { formatMcpPath, parseMcpPath } from '#core/mcp-path.ts';
+import { resourceQuery } from '#core/resource.ts';
+import { answerPreflight } from '#http/cors.ts';
 
 export interface MetadataDeps {
   /** No trailing slash. */
   readonly baseUrl: string;
-  /** Of the identity providers that are on. Empty: API keys only. */
-  readonly authorizationServers: readonly string[];
+  /**
+   * Of the endpoints of an organization, by any name it has; undefined: of the gateway as a whole, where nothing is said
+   * that is one organization's own. Empty: API keys only.
+   */
+  readonly authorizationServersOf: (organization: string | undefined) => readonly string[] | Promise<readonly string[]>;
   /** The authorization server's own document, checked; undefined where there isn't exactly one to relay. Rejects when it can't be had. */
   readonly authorizationServerMetadata: (() => Promise<Readonly<Record<string, unknown>>>) | undefined;
   /** The built-in authorization server answers for its own document. */
   readonly builtIn: boolean;
+  /** Resources behind other host names, that a proxy asks `/verify` for. */
+  readonly external: readonly string[];
   readonly log: Log;
 }
 
-const resourcePath = /^\/(?:([A-Za-z0-9_-]{1,128})\/)?mcp(?:\/[A-Za-z0-9][A-Za-z0-9._-]{0,127})?\/?$/;
+/** What our tokens know and the data plane checks; others' authorization servers never heard of it. */
+const ofOurTokens = {
+  scopes_supported: ['mcp:read', 'mcp:write'],
+  dpop_signing_alg_values_supported: ['ES256', 'RS256', 'PS256', 'EdDSA', 'Ed25519'],
+  dpop_bound_access_tokens_required: false,
+};
+
+/** The one on this host whose path is asked for; at the root of a host with only one resource, that one. */
+function findExternal(external: readonly string[], host: string | undefined, target: string): string | undefined {
+  const here = external.filter((url) => new URL(url).host === host?.toLowerCase());
+  const path = target.replace(/\?.*$/, '').replace(/\/$/, '');
+  if (path === '' && here.length === 1) return here[0];
+  return here.find((url) => new URL(url).pathname.replace(/\/$/, '') === path);
+}
 
 export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
-  const { baseUrl, authorizationServers } = deps;
+  const { baseUrl, builtIn } = deps;
 
-  function sendResource(reply: FastifyReply, path: string): FastifyReply {
-    const organization = resourcePath.exec(path)?.[1];
-    const known = path === '/' || (resourcePath.test(path) && !(organization && reservedSegments.has(organization)));
-    if (authorizationServers.length === 0 || !known) return reply.code(404).send({ error: 'Not found' });
-    const resource = path === '/' ? `${baseUrl}/` : baseUrl + path.replace(/\/$/, '');
-    return reply.send({ resource, authorization_servers: authorizationServers, bearer_methods_supported: ['header'] });
+  async function sendResource(reply: FastifyReply, { resource, name, servers }: Described): Promise<FastifyReply> {
+    const authorizationServers = await servers;
+    if (authorizationServers.length === 0) return reply.code(404).send({ error: 'Not found' });
+    return reply.send({
+      resource,
+      resource_name: name,
+      authorization_servers: authorizationServers,
+      bearer_methods_supported: ['header'],
+      ...(builtIn && ofOurTokens),
+    });
+  }
+
+  /** `target`: what follows the well-known prefix: the path of the resource and its query. */
+  function describe(request: FastifyRequest, target: string): Described | undefined {
+    const external = findExternal(deps.external, request.headers.host, target);
+    if (external) return { resource: external, name: external, servers: builtIn ? [baseUrl] : [] };
+    if (/^\/?(?:\?|$)/.test(target))
+      return { resource: `${baseUrl}/`, name: 'Gatehouse', servers: deps.authorizationServersOf(undefined) };
+    const path = parseMcpPath(target);
+    if (!path) return undefined;
+    return {
+      resource: baseUrl + formatMcpPath(path) + resourceQuery(target),
+      name: `Gatehouse ${formatMcpPath(path)}`,
+      servers: deps.authorizationServersOf(path.organization),
+    };
   }
 
   app.register(async (scope) => {
@@ -37,13 +76,20 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
       reply.header('Access-Control-Allow-Origin', '*');
       reply.header('Cache-Control', 'public, max-age=300');
     });
-    scope.get('/.well-known/oauth-protected-resource', (_request, reply) => sendResource(reply, '/'));
-    scope.get<{ Params: { '*': string } }>('/.well-known/oauth-protected-resource/*', (request, reply) => {
-      const rest = request.params['*'];
-      return sendResource(reply, `/${rest}`);
-    });
+    const prefix = '/.well-known/oauth-protected-resource';
+    for (const route of [prefix, `${prefix}/*`]) {
+      // Clients in browsers ask with MCP-Protocol-Version, and so ask before.
+      scope.options(route, (_request, reply) => {
+        reply.hijack();
+        answerPreflight(reply.raw, '*', 'GET');
+      });
+      scope.get(route, (request, reply) => {
+        const described = describe(request, (request.raw.url ?? '').slice(prefix.length));
+        return described ? sendResource(reply, described) : reply.code(404).send({ error: 'Not found' });
+      });
+    }
     const relayed = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'];
-    for (const path of deps.builtIn ? [] : relayed) {
+    for (const path of builtIn ? [] : relayed) {
       scope.get(path, async (_request, reply) => {
         const metadata = deps.authorizationServerMetadata;
         if (!metadata) return reply.code(404).send({ error: 'Not found' });
@@ -59,4 +105,10 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
       });
     }
   });
+}
+
+interface Described {
+  readonly resource: string;
+  readonly name: string;
+  readonly servers: readonly string[] | Promise<readonly string[]>;
 }

@@ -19,6 +19,7 @@ export interface OauthRecord {
 
 export interface FoundOauthRecord {
   readonly id: string;
+  readonly grantId: string | undefined;
   readonly payload: Readonly<Record<string, unknown>>;
   /** Unix milliseconds. */
   readonly consumedAt: number | undefined;
@@ -58,13 +59,14 @@ export function findOauthRecord(
   return withPlatform(db, async ({ tx }) => {
     const row = await tx
       .selectFrom('oauth_records')
-      .select(['id', 'payload', 'consumed_at'])
+      .select(['id', 'grant_id', 'payload', 'consumed_at'])
       .where('model', '=', model)
       .where(by.column, '=', by.value)
       .where((is) => is.or([is('expires_at', 'is', null), is('expires_at', '>', new Date(by.nowMs))]))
       .executeTakeFirst();
     if (!row || typeof row.payload !== 'object' || row.payload === null) return undefined;
-    return { id: row.id, payload: { ...row.payload }, consumedAt: row.consumed_at?.getTime() };
+    const { id, grant_id: grantId, consumed_at: consumedAt } = row;
+    return { id, grantId: grantId ?? undefined, payload: { ...row.payload }, consumedAt: consumedAt?.getTime() };
   });
 }
 
@@ -217,5 +219,27 @@ export function removeExpiredOauthRecords(
       select ctid from gateway.oauth_records where expires_at <= ${new Date(nowMs)}
       limit ${limit} for update skip locked))`.execute(tx);
     return Number(result.numAffectedRows ?? 0);
+  });
+}
+
+/** Marks something as used, for all time until `expiresAt`. False: it was marked before. One of any number at once gets true. */
+export function markOauthRecord(
+  db: Db,
+  mark: { readonly model: string; readonly id: string; readonly expiresAt: number },
+  nowMs: number,
+): Promise<boolean> {
+  return withPlatform(db, async ({ tx }) => {
+    const row = await tx
+      .insertInto('oauth_records')
+      .values({ model: mark.model, id: mark.id, payload: '{}', expires_at: new Date(mark.expiresAt) })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['model', 'id'])
+          .doUpdateSet({ expires_at: new Date(mark.expiresAt) })
+          .where('oauth_records.expires_at', '<=', new Date(nowMs)),
+      )
+      .returning('id')
+      .executeTakeFirst();
+    return row !== undefined;
   });
 }

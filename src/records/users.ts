@@ -4,6 +4,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
+import { isServiceClientId } from './service-clients.ts';
 
 export interface User {
   readonly id: string;
@@ -71,7 +72,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     return asUser(row);
   }
   const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = taken || isServiceClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -97,6 +98,18 @@ export async function findUser(
     .selectFrom('users')
     .selectAll()
     .where(by.column === 'id' ? sql<string>`id::text` : 'subject', '=', by.value)
+    .executeTakeFirst();
+  return row && asUser(row);
+}
+
+/** The user of an identity that has signed in before, as they are here: nothing is renewed. */
+export async function findIdentityUser({ tx }: PlatformScope, identity: Identity): Promise<User | undefined> {
+  const row = await tx
+    .selectFrom('users as u')
+    .innerJoin('identities as i', 'i.user_id', 'u.id')
+    .where('i.identity_provider', '=', identity.provider)
+    .where('i.subject', '=', identity.subject)
+    .selectAll('u')
     .executeTakeFirst();
   return row && asUser(row);
 }
@@ -189,6 +202,39 @@ export async function setMemberships(
       )
       .execute();
   }
+}
+
+/** A member from now on, by the word of an identity provider; who is one already stays as they are. */
+export async function ensureMember(
+  { tx }: PlatformScope,
+  { userId, provider, org, roles, groups }: MemberRow & { readonly userId: string; readonly provider: string },
+): Promise<void> {
+  await tx
+    .insertInto('members')
+    .values({
+      org_id: org,
+      user_id: userId,
+      identity_provider: provider,
+      roles: JSON.stringify(roles),
+      groups: JSON.stringify(groups),
+    })
+    .onConflict((conflict) => conflict.columns(['org_id', 'user_id']).doNothing())
+    .execute();
+}
+
+/** A membership made here: no identity provider takes it away again. */
+export async function putMember(
+  { tx }: PlatformScope,
+  { userId, org, roles }: { readonly userId: string; readonly org: OrgId; readonly roles: readonly string[] },
+): Promise<void> {
+  const values = { roles: JSON.stringify(roles), identity_provider: null };
+  await tx
+    .insertInto('members')
+    .values({ org_id: org, user_id: userId, ...values })
+    .onConflict((conflict) =>
+      conflict.columns(['org_id', 'user_id']).doUpdateSet({ ...values, updated_at: sql<Date>`now()` }),
+    )
+    .execute();
 }
 
 /** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */

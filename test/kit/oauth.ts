@@ -18,6 +18,7 @@ import { addressReader } from '#http/client-address.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { createTestDatabase, openTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { type User, upsertIdentity } from '#records/users.ts';
 
@@ -30,7 +31,7 @@ export const oauthDefaults: OauthSettings = {
   clientSeconds: 7_776_000,
   sessionIdleSeconds: 3600,
   sessionMaxSeconds: 43_200,
-  registration: { enabled: true, perAddressPerHour: 1000, pending: 50_000 },
+  registration: { enabled: true, perAddressPerHour: 5000, pending: 50_000 },
   clientMetadataDocuments: true,
   resources: [],
   assertionIssuers: [],
@@ -51,6 +52,8 @@ export interface TestServerOptions {
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
   readonly trustedProxies?: readonly string[];
+  /** Consent page, callback and the rest of what browsers see, for `brokers`. */
+  readonly pages?: boolean;
 }
 
 export interface TestServer {
@@ -94,7 +97,20 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     readAddress: addressReader(options.trustedProxies ?? []),
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
-  for (const plugin of [server.plugin, ...(options.plugins ?? [])]) await app.register(plugin);
+  const pages = interactionPlugin({
+    server,
+    issuer,
+    providers: options.brokers ?? [],
+    rules: { baseUrl: issuer, external: options.settings?.resources ?? [] },
+    db: database.db,
+    sealer: openSealer(deriveKey(secret, 'oauth-seal')),
+    formKey: deriveKey(secret, 'oauth-forms'),
+    readAddress: (address) => address,
+    clock,
+    log,
+  });
+  for (const plugin of [server.plugin, ...(options.pages ? [pages] : []), ...(options.plugins ?? [])])
+    await app.register(plugin);
   await app.ready();
   handle = (req, res) => app.routing(req, res);
   return {

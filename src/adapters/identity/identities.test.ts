@@ -64,7 +64,8 @@ test('two identity providers for the same tokens refuse to boot [B5]', async () 
 });
 
 test('the registry knows its kinds, and refuses others and unknown settings', () => {
-  expect(identityAdapters.list.map(({ kind }) => kind)).toEqual(['workos', 'oidc', 'shared-secret']);
+  const kinds = identityAdapters.list.map(({ kind }) => kind);
+  expect(kinds).toEqual(expect.arrayContaining(['workos', 'oidc', 'entra', 'shared-secret']));
   expect(identityAdapters.config.safeParse({ kind: 'saml' }).success).toBe(false);
   expect(identityAdapters.config.safeParse({ ...secret, sceret: 'typo' }).success).toBe(false);
   expect(identityAdapters.config.safeParse(secret).success).toBe(true);

@@ -79,6 +79,16 @@ export interface Membership {
 /** `broker`: signs people in, the tokens are ours. `direct`: its own tokens are accepted. `bridge`: REQUIREMENTS S2. */
 export type IdentityMode = 'broker' | 'direct' | 'bridge';
 
+/** Bridge mode: the endpoints of its own that ours stand in front of. */
+export interface BridgedServer {
+  readonly clientId: string;
+  readonly authorizationEndpoint: string;
+  readonly tokenEndpoint: string;
+  readonly jwksUri: string;
+  /** The way there: as the adapter itself goes. */
+  readonly fetch: typeof globalThis.fetch;
+}
+
 export interface IdentityProvider {
   readonly kind: string;
   /** Names it in the database and in URLs: unique in one gateway, never reused for another. Default: its kind. */
@@ -88,6 +98,8 @@ export interface IdentityProvider {
   readonly mode: IdentityMode;
   /** Only in broker mode. */
   readonly signIn?: RedirectSignIn | PasswordSignIn;
+  /** Only in bridge mode. */
+  readonly bridge?: BridgedServer;
   /** Broker mode: the organization (slug, external id or UUID) that everybody who signs in here belongs to, if it is one. */
   readonly organization?: string;
   /** Every `iss` whose tokens this one verifies; empty: tokens without `iss` (shared secret). */
@@ -96,7 +108,10 @@ export interface IdentityProvider {
   readonly tokenPrefixes?: readonly string[];
   /** What RFC 9728 `authorization_servers` names for endpoints behind this identity provider. */
   readonly authorizationServer?: string;
-  /** Throws GatehouseError `invalid_token` (bad in itself) or `identity_unavailable` (no keys to judge by: 503, never 401). */
+  /**
+   * Throws GatehouseError `invalid_token` (bad in itself), `identity_unavailable` (no keys to judge by: 503, never 401) or
+   * `forbidden` (good, but what its holder may do can't be told, and signing in again would change nothing).
+   */
   verify(token: string): Promise<VerifiedToken>;
   /**
    * The caller's active membership in the organization with this identity-provider id, or undefined if there is none.
@@ -166,4 +181,25 @@ export interface IdentityDeps {
   readonly log: Log;
   /** Where there is a database: for identity providers that have no API to ask. */
   readonly accounts?: IdentityAccounts;
+  /** For accounts that are kept here. */
+  readonly localAccounts?: LocalAccountStore;
+}
+
+/** What the local accounts' adapter needs of this gateway. */
+export interface LocalAccountStore {
+  /** `username` in lower case; deactivated ones are found too. */
+  find(username: string): Promise<
+    | {
+        readonly subject: string;
+        readonly username: string;
+        /** As `core/password.ts` makes them. */
+        readonly digest: string;
+        readonly active: boolean;
+        readonly email: string | undefined;
+        readonly name: string | undefined;
+      }
+    | undefined
+  >;
+  /** Counts an attempt. Throws `rate_limited` once there were too many under this key. */
+  takeAttempt(kind: 'account' | 'address', key: string): Promise<void>;
 }

@@ -1,11 +1,12 @@
 /** Identity providers by their variables: what those add to the file's `identity`. */
 import type { Env } from '#config/environment.ts';
+import { entraVendor } from './entra.ts';
 import { githubVendor } from './github.ts';
 import { openWebuiVendor } from './open-webui.ts';
-import { entryOf, type Vendor } from './vendor.ts';
+import { entryOf, isNamed, type Vendor } from './vendor.ts';
 import { workosVendor } from './workos.ts';
 
-const vendors: readonly Vendor[] = [workosVendor, githubVendor, openWebuiVendor];
+const vendors: readonly Vendor[] = [workosVendor, entraVendor, githubVendor, openWebuiVendor];
 
 /** The file's value with every identity provider that its variables name, unless the file says more of it. */
 export function withVendors(value: unknown, env: Env): unknown {
@@ -14,7 +15,7 @@ export function withVendors(value: unknown, env: Env): unknown {
 
 /** Any variable of any identity provider is set. */
 export function namesVendor(env: Env): boolean {
-  return vendors.some(({ names }) => names.some((name) => env[name] !== undefined));
+  return vendors.some((vendor) => isNamed(vendor, env));
 }
 
 function withVendor(value: unknown, vendor: Vendor, env: Env): unknown {

@@ -28,19 +28,26 @@ export function openPendingRoom(deps: {
   const most = deps.settings.registration.pending;
   let count = most;
   let countedAt = Number.NEGATIVE_INFINITY;
+  let counting: Promise<void> | undefined;
 
   async function recount(): Promise<void> {
+    count = await countPendingClients(db, most);
+    if (count >= most) {
+      await inBatches((limit) => removeExpiredClients(db, clock.now(), limit));
+      await inBatches((limit) => removePendingClients(db, clock.now() - crowdedMs, limit));
+      count = await countPendingClients(db, most);
+    }
     countedAt = clock.monotonic();
-    count = await countPendingClients(db, most);
-    if (count < most) return;
-    await inBatches((limit) => removeExpiredClients(db, clock.now(), limit));
-    await inBatches((limit) => removePendingClients(db, clock.now() - crowdedMs, limit));
-    count = await countPendingClients(db, most);
   }
 
   return {
     async take() {
-      if (clock.monotonic() - countedAt >= recountMs) await recount();
+      if (clock.monotonic() - countedAt >= recountMs) {
+        counting ??= recount().finally(() => {
+          counting = undefined;
+        });
+        await counting;
+      }
       if (count >= most) {
         throw new GatehouseError('rate_limited', {
           message: 'Too many clients are registered that nobody has signed in through; try again later',

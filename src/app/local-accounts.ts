@@ -1,0 +1,34 @@
+/** What the local accounts' adapter is handed: rows, and a count of tries. */
+import type { LocalAccountStore } from '#adapters/identity/identity.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { Log } from '#core/log.ts';
+import type { Db } from '#db/schema.ts';
+import { withPlatform } from '#db/scope.ts';
+import { addressKey } from '#http/client-address.ts';
+import { findLocalAccount } from '#records/local-accounts.ts';
+import type { Closers } from './closers.ts';
+
+/** An office may sit behind one address: an account is held tighter. */
+const tries = { account: { points: 10, windowSeconds: 900 }, address: { points: 60, windowSeconds: 900 } } as const;
+
+export async function openLocalAccounts(
+  db: Db,
+  { log, closers }: { readonly log: Log; readonly closers: Closers },
+): Promise<LocalAccountStore> {
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
+  closers.add('tries of passwords', () => limiter.close());
+  return {
+    async find(username) {
+      const found = await withPlatform(db, (scope) => findLocalAccount(scope, username));
+      if (!found) return undefined;
+      const { subject, active, email, name } = found.user;
+      return { subject, active, email, name, username: found.username, digest: found.digest };
+    },
+    async takeAttempt(kind, value) {
+      const key = kind === 'address' ? addressKey(value) : value;
+      const { allowed, resetMs } = await limiter.take(`password ${kind} ${key}`, tries[kind]);
+      if (!allowed) throw new GatehouseError('rate_limited', { retryAfterSeconds: Math.ceil(resetMs / 1000) });
+    },
+  };
+}

@@ -1,0 +1,41 @@
+/** Forms that are looked at, and changed, before oidc-provider reads them: it takes the request from the stream itself. */
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
+import type Provider from 'oidc-provider';
+
+const maxBytes = 56 * 1024;
+
+export type Context = Parameters<Parameters<Provider['use']>[0]>[0];
+
+/** undefined: no form, or more than anybody needs; the request is as it was, for the provider to refuse. */
+export async function readForm(ctx: Context): Promise<URLSearchParams | undefined> {
+  if (!ctx.is('application/x-www-form-urlencoded') || Number(ctx.get('content-length')) > maxBytes) return undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > maxBytes) return undefined;
+    chunks.push(bytes);
+  }
+  const body = Buffer.concat(chunks);
+  replaceBody(ctx, body);
+  return new URLSearchParams(body.toString());
+}
+
+export function replaceForm(ctx: Context, form: URLSearchParams): void {
+  replaceBody(ctx, Buffer.from(form.toString()));
+}
+
+/** The same request once more, with a stream that was not read yet. */
+function replaceBody(ctx: Context, body: Buffer): void {
+  const { method, url, httpVersion, rawHeaders, headers } = ctx.request.req;
+  headers['content-length'] = String(body.length);
+  delete headers['transfer-encoding'];
+  // Of no connection: what becomes of this stream must not reach the real one.
+  const replay = Object.assign(new IncomingMessage(new Socket()), { method, url, httpVersion, rawHeaders, headers });
+  replay.complete = true;
+  replay.push(body);
+  replay.push(null);
+  ctx.req = replay;
+}

@@ -1,0 +1,97 @@
+/**
+ * Clients that operators register (records/service-clients.ts), as oidc-provider knows clients, and as principals: a
+ * token that such a client got for itself names it as the subject, a member of its one organization with its own roles.
+ */
+import { timingSafeEqual } from 'node:crypto';
+import type Provider from 'oidc-provider';
+import type { Adapter, AdapterPayload } from 'oidc-provider';
+import type { Db } from '#db/schema.ts';
+import { type PlatformScope, withPlatform } from '#db/scope.ts';
+import {
+  digestOfSecret,
+  findServiceClient,
+  isServiceClientId,
+  type ServiceClient,
+  type ServiceGrant,
+} from '#records/service-clients.ts';
+import type { Standing } from '#records/users.ts';
+
+export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+const grantTypes: Readonly<Record<ServiceGrant, string>> = {
+  client_credentials: 'client_credentials',
+  'token-exchange': tokenExchange,
+  'jwt-bearer': jwtBearer,
+};
+/** Only for clients that operators registered: nobody who registers themselves may ask for these. */
+export const serviceGrantTypes: ReadonlySet<string> = new Set(Object.values(grantTypes));
+
+/** The storage, answering for these clients too. They change through the admin API only. */
+export function withServiceClients(open: (model: string) => Adapter, db: Db): (model: string) => Adapter {
+  return (model) => {
+    const inner = open(model);
+    if (model !== 'Client') return inner;
+    return {
+      upsert: (id, payload, expiresIn) => inner.upsert(id, payload, expiresIn),
+      findByUid: (uid) => inner.findByUid(uid),
+      findByUserCode: (code) => inner.findByUserCode(code),
+      consume: (id) => inner.consume(id),
+      destroy: (id) => inner.destroy(id),
+      revokeByGrantId: (id) => inner.revokeByGrantId(id),
+      async find(id) {
+        if (!isServiceClientId(id)) return inner.find(id);
+        const client = await withPlatform(db, (scope) => findServiceClient(scope, id));
+        return client && metadataOf(client);
+      },
+    };
+  };
+}
+
+function metadataOf(client: ServiceClient): AdapterPayload {
+  const signsIn = client.redirectUris.length > 0;
+  return {
+    client_id: client.id,
+    client_name: client.name,
+    application_type: 'web',
+    grant_types: [
+      ...client.grants.map((grant) => grantTypes[grant]),
+      ...(signsIn ? ['authorization_code', 'refresh_token'] : []),
+    ],
+    response_types: signsIn ? ['code'] : [],
+    redirect_uris: [...client.redirectUris],
+    scope: [...client.scopes, ...(signsIn ? ['openid', 'profile', 'email', 'offline_access'] : [])].join(' '),
+    ...(client.secretDigest === undefined
+      ? {
+          token_endpoint_auth_method: 'private_key_jwt',
+          jwks: { keys: client.jwks?.keys.map((key) => ({ ...key })) ?? [] },
+        }
+      : { token_endpoint_auth_method: 'client_secret_basic', client_secret: client.secretDigest }),
+  };
+}
+
+/** Their secrets are here as digests: what a client presents is digested before it is compared. */
+export function compareDigests(provider: Provider): void {
+  const { compareClientSecret } = provider.Client.prototype;
+  provider.Client.prototype.compareClientSecret = function (presented: string) {
+    if (!isServiceClientId(this.clientId)) return compareClientSecret.call(this, presented);
+    const expected = Buffer.from(this.clientSecret ?? '');
+    const actual = Buffer.from(digestOfSecret(presented));
+    return expected.length === actual.length && timingSafeEqual(expected, actual);
+  };
+}
+
+/** As `findStanding`, for a client as the subject: a member of its one organization, by nobody's word but the operators'. */
+export async function findServiceStanding(
+  scope: PlatformScope,
+  { subject, org }: { readonly subject: string; readonly org: string },
+): Promise<Standing | undefined> {
+  const client = await findServiceClient(scope, subject);
+  if (client?.org !== org) return undefined;
+  return {
+    userId: client.id,
+    identities: [],
+    externalId: undefined,
+    member: { roles: client.roles, saidBy: undefined },
+  };
+}

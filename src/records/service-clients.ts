@@ -1,0 +1,118 @@
+/** Clients of the authorization server that operators register for programs: the secret is stored as a digest only. */
+import { createHash, randomBytes } from 'node:crypto';
+import type { Selectable } from 'kysely';
+import { z } from 'zod';
+import { GatehouseError } from '#core/error.ts';
+import { asOrgId, type OrgId } from '#core/ids.ts';
+import { Secret } from '#core/secret.ts';
+import type { ServiceClientsTable } from '#db/schema.ts';
+import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
+
+/** `jwt-bearer`: it may bring identity assertions (ID-JAG) of trusted issuers. */
+export const serviceGrants = ['client_credentials', 'token-exchange', 'jwt-bearer'] as const;
+export type ServiceGrant = (typeof serviceGrants)[number];
+
+export interface ServiceClient {
+  /** `svc_…`; `sub` of the tokens it gets for itself, so no person's subject looks like it. */
+  readonly id: string;
+  readonly org: OrgId;
+  readonly name: string;
+  /** undefined: it authenticates by `private_key_jwt`. */
+  readonly secretDigest: string | undefined;
+  readonly jwks: { readonly keys: readonly Readonly<Record<string, unknown>>[] } | undefined;
+  readonly grants: readonly ServiceGrant[];
+  /** Most that its tokens can have. */
+  readonly scopes: readonly string[];
+  /** In its organization, for the tokens it gets for itself. */
+  readonly roles: readonly string[];
+  /** Empty: nobody signs in through it. */
+  readonly redirectUris: readonly string[];
+  /** Resources (RFC 8707) whose tokens it may introspect, its organization's only. */
+  readonly introspects: readonly string[];
+  /** Issuers it may get identity assertions for, with its client id there. */
+  readonly assertionAudiences: Readonly<Record<string, string>>;
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+}
+
+export type NewServiceClient = Omit<ServiceClient, 'id' | 'org' | 'secretDigest' | 'createdAt'>;
+
+const prefix = 'svc_';
+export const isServiceClientId = (id: string): boolean => id.startsWith(prefix);
+
+export const digestOfSecret = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+
+/** The secret is in this answer and nowhere else; none for a client with keys of its own. Throws `conflict`. */
+export async function insertServiceClient(
+  { tx, org }: OrganizationScope,
+  input: NewServiceClient,
+): Promise<{ readonly client: ServiceClient; readonly secret: Secret | undefined }> {
+  const id = prefix + randomBytes(12).toString('hex');
+  const secret = input.jwks ? undefined : new Secret(`svs_${randomBytes(32).toString('base64url')}`);
+  const row = await tx
+    .insertInto('service_clients')
+    .values({
+      id,
+      org_id: org,
+      name: input.name,
+      secret_digest: secret ? digestOfSecret(secret.reveal()) : null,
+      jwks: input.jwks ? JSON.stringify(input.jwks) : null,
+      grants: JSON.stringify(input.grants),
+      scopes: JSON.stringify(input.scopes),
+      roles: JSON.stringify(input.roles),
+      redirect_uris: JSON.stringify(input.redirectUris),
+      introspects: JSON.stringify(input.introspects),
+      assertion_audiences: JSON.stringify(input.assertionAudiences),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  return { client: asServiceClient(row), secret };
+}
+
+/** By id, across organizations. One of a removed organization is not found. */
+export async function findServiceClient({ tx }: PlatformScope, id: string): Promise<ServiceClient | undefined> {
+  if (!isServiceClientId(id)) return undefined;
+  const row = await tx
+    .selectFrom('service_clients as c')
+    .innerJoin('organizations as o', 'o.id', 'c.org_id')
+    .where('c.id', '=', id)
+    .where('o.deleted_at', 'is', null)
+    .selectAll('c')
+    .executeTakeFirst();
+  return row && asServiceClient(row);
+}
+
+/** By name. */
+export async function listServiceClients({ tx }: OrganizationScope): Promise<readonly ServiceClient[]> {
+  const rows = await tx.selectFrom('service_clients').selectAll().orderBy('name').execute();
+  return rows.map(asServiceClient);
+}
+
+/** Its tokens end with it, on every replica. Throws `not_found`. */
+export async function removeServiceClient({ tx }: OrganizationScope, id: string): Promise<ServiceClient> {
+  const row = await tx.deleteFrom('service_clients').where('id', '=', id).returningAll().executeTakeFirst();
+  if (!row) throw new GatehouseError('not_found');
+  return asServiceClient(row);
+}
+
+const texts = z.array(z.string());
+const grants = z.array(z.enum(serviceGrants));
+const jwks = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
+const audiences = z.record(z.string(), z.string());
+
+function asServiceClient(row: Selectable<ServiceClientsTable>): ServiceClient {
+  return {
+    id: row.id,
+    org: asOrgId(row.org_id),
+    name: row.name,
+    secretDigest: row.secret_digest ?? undefined,
+    jwks: row.jwks === null ? undefined : jwks.parse(row.jwks),
+    grants: grants.parse(row.grants),
+    scopes: texts.parse(row.scopes),
+    roles: texts.parse(row.roles),
+    redirectUris: texts.parse(row.redirect_uris),
+    introspects: texts.parse(row.introspects),
+    assertionAudiences: audiences.parse(row.assertion_audiences),
+    createdAt: row.created_at.getTime(),
+  };
+}

@@ -1,0 +1,40 @@
+/** Clients as operators register them, and how tests present themselves as one. */
+import type { OrgId } from '#core/ids.ts';
+import { withOrganization } from '#db/scope.ts';
+import type { TestClient, TestServer } from '#kit/oauth.ts';
+import { insertServiceClient, type NewServiceClient } from '#records/service-clients.ts';
+
+export interface MadeClient {
+  readonly id: string;
+  readonly secret: string | undefined;
+}
+
+let made = 0;
+
+export async function makeServiceClient(
+  { database }: Pick<TestServer, 'database'>,
+  org: OrgId,
+  input: Partial<NewServiceClient>,
+): Promise<MadeClient> {
+  const { client, secret } = await withOrganization(database.db, org, (scope) =>
+    insertServiceClient(scope, {
+      name: `client ${++made}`,
+      jwks: undefined,
+      grants: [],
+      scopes: ['mcp:read', 'mcp:write'],
+      roles: [],
+      redirectUris: [],
+      introspects: [],
+      assertionAudiences: {},
+      ...input,
+    }),
+  );
+  return { id: client.id, secret: secret?.reveal() };
+}
+
+export const asOauthClient = ({ id, secret }: MadeClient): TestClient => ({
+  id,
+  secret,
+  redirectUri: 'https://client.example/callback',
+  metadata: {},
+});

@@ -1,0 +1,113 @@
+/** Gateways with the built-in authorization server on one PostgreSQL, and tokens of theirs without a browser. */
+
+import { asOrgId } from '#core/ids.ts';
+import { withPlatform } from '#db/scope.ts';
+import { type RunningGateway, startGateway } from '#kit/gateway.ts';
+import { openTestServer, type SignedInClient, type SignInOptions, signIn, type TestServer } from '#kit/oauth.ts';
+import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
+import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { setMemberships } from '#records/users.ts';
+
+export const rootSecret = 'a-root-secret-of-the-signed-in-world-only';
+
+/** Where nobody listens: people of the tests sign in elsewhere. */
+export const brokerYaml = `
+identity:
+  - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
+`;
+
+const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
+
+const yaml = (upstream: string) => `
+organizations:
+  - { slug: acme, name: Acme, externalId: org_123 }
+  - { slug: other, name: Other, externalId: org_999 }
+servers:
+  - { key: plain, title: Plain, transport: { kind: http, url: '${upstream}/mcp' } }
+collections:
+  - { organization: acme, name: docs, allowedRoles: '*', bindings: [{ server: plain }] }
+  - { organization: acme, name: wiki, allowedRoles: '*', bindings: [{ server: plain }] }
+  - { organization: acme, name: staff, allowedRoles: [staff], bindings: [{ server: plain }] }
+  - { organization: other, name: docs, allowedRoles: '*', bindings: [{ server: plain }] }
+enablements:
+  - { organization: acme, server: plain, allMembers: true }
+  - { organization: other, server: plain, allMembers: true }
+egress: { allow: ['127.0.0.1'] }
+`;
+
+export interface Person extends SignedInClient {
+  readonly auth: { readonly authorization: string };
+}
+
+export interface SignedInWorld {
+  /** BASE_URL and issuer, no trailing slash. */
+  readonly issuer: string;
+  readonly gateways: readonly RunningGateway[];
+  readonly upstream: RecordingUpstream;
+  readonly database: TestDatabase;
+  readonly oauth: TestServer;
+  /** By slug. */
+  readonly organizationIds: Readonly<Record<string, string>>;
+  /** A member of acme without roles, unless told otherwise (`{ slug: roles }`). */
+  signIn(options?: SignInOptions, memberships?: Readonly<Record<string, readonly string[]>>): Promise<Person>;
+  setRoles(userId: string, memberships: Readonly<Record<string, readonly string[]>>): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface SignedInWorldOptions {
+  readonly issuer?: string;
+  readonly replicas?: number;
+  /** `oauth.resources`. */
+  readonly resources?: readonly string[];
+  /** Appended to gatehouse.yaml. */
+  readonly extraYaml?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function startSignedInWorld(options: SignedInWorldOptions = {}): Promise<SignedInWorld> {
+  const { issuer = 'https://gw.example', replicas = 1, resources = [] } = options;
+  const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
+  const gateways: RunningGateway[] = [];
+  for (let n = 0; n < replicas; n++) {
+    const configYaml = yaml(upstream.url) + brokerYaml + oauthYaml(resources) + (options.extraYaml ?? '');
+    const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, BASE_URL: issuer, ...options.env };
+    gateways.push(await startGateway({ configYaml, env }));
+  }
+  const oauth = await openTestServer({ database, issuer, rootSecret, settings: { resources } });
+  const rows = await database.sql('select slug, id from gateway.organizations');
+  const organizationIds = Object.fromEntries(rows.map(({ slug, id }) => [String(slug), String(id)]));
+  const setRoles: SignedInWorld['setRoles'] = (userId, memberships) =>
+    withPlatform(database.db, (scope) =>
+      setMemberships(scope, {
+        userId,
+        provider: 'test',
+        memberships: Object.entries(memberships).map(([slug, roles]) => ({
+          org: asOrgId(organizationIds[slug] ?? ''),
+          roles,
+          groups: [],
+        })),
+      }),
+    );
+  return {
+    issuer,
+    gateways,
+    upstream,
+    database,
+    oauth,
+    organizationIds,
+    setRoles,
+    async signIn(signInOptions = {}, memberships = { acme: [] }) {
+      // Members before their first token: its organization is decided as it is issued.
+      const first = await signIn(oauth, signInOptions);
+      await setRoles(first.user.id, memberships);
+      const person = await signIn(oauth, { ...signInOptions, subject: first.user.subject, client: first.client });
+      return { ...person, auth: { authorization: `Bearer ${person.accessToken}` } };
+    },
+    async close() {
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+      await oauth.close();
+      await upstream.close();
+      await database.close();
+    },
+  };
+}

@@ -166,9 +166,9 @@ describe('the whole gateway by WEBUI_SECRET_KEY alone', () => {
       configYaml: `
 servers: [{ key: plain, title: Plain, transport: { kind: http, url: '${upstream.url}/mcp' } }]
 collections:
-  - { organization: open-webui, name: admins, allowedRoles: [MCP-Admin], bindings: [{ server: plain }] }
-  - { organization: open-webui, name: writers, allowedRoles: [writer], bindings: [{ server: plain }] }
-enablements: [{ organization: open-webui, server: plain, allMembers: true }]
+  - { organization: default, name: admins, allowedRoles: [MCP-Admin], bindings: [{ server: plain }] }
+  - { organization: default, name: writers, allowedRoles: [writer], bindings: [{ server: plain }] }
+enablements: [{ organization: default, server: plain, allMembers: true }]
 egress: { allow: ['127.0.0.1'] }
 `,
       env: { DATABASE_URL: t.url, ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB', WEBUI_SECRET_KEY: secret },

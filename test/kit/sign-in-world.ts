@@ -40,8 +40,8 @@ export async function openSignInWorld({ local = true } = {}): Promise<SignInWorl
     user: { idToken: { sub: 'grace', email: 'grace@corp.example', orgs: 'org_corp', roles: ['engineer'] } },
   });
   const egress = openEgress({ allow: ['127.0.0.1'] });
-  const accounts = await openLocalAccounts(database.db, { log, closers });
-  const deps = { fetch: egress.fetch, clock, log, accounts };
+  const localAccounts = await openLocalAccounts(database.db, { log, closers });
+  const deps = { fetch: egress.fetch, clock, log, localAccounts };
   const sso = {
     kind: 'oidc',
     name: 'corp',

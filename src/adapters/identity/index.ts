@@ -1,4 +1,5 @@
 import { adapterRegistry } from '#core/adapter.ts';
+import { clerkAdapter } from './clerk/clerk.ts';
 import { entraAdapter } from './entra/entra.ts';
 import { githubAdapter } from './github/github.ts';
 import type { IdentityDeps, IdentityProvider } from './identity.ts';
@@ -9,6 +10,7 @@ import { workosAdapter } from './workos/workos.ts';
 
 export const identityAdapters = adapterRegistry<IdentityDeps, IdentityProvider>([
   workosAdapter,
+  clerkAdapter,
   oidcAdapter,
   entraAdapter,
   githubAdapter,

@@ -7,6 +7,7 @@ import type { Vendor } from './vendor.ts';
 export const githubVendor: Vendor = {
   kind: 'github',
   names: ['GITHUB_CLIENT_ID', 'GITHUB_CLIENT_SECRET', 'ALLOWED_GITHUB_USERS'],
+  binds: true,
   entry(env) {
     const clientSecret = env.GITHUB_CLIENT_SECRET ?? '';
     if (env.NODE_ENV === 'production' && isPlaceholder(clientSecret)) {

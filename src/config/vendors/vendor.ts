@@ -11,8 +11,8 @@ export interface Vendor {
   readonly optional?: readonly string[];
   /** Only called with all of them set. Throws GatehouseError `setting`. */
   entry(env: Env): Readonly<Record<string, unknown>>;
-  /** What else the file's value has to have for it. */
-  complete?(value: object): object;
+  /** Its people are members of the file's one organization, or, where the file has none, of one named `default`. */
+  readonly binds?: true;
 }
 
 /** Any of its variables is set. */

@@ -28,5 +28,21 @@ function withVendor(value: unknown, vendor: Vendor, env: Env): unknown {
   );
   const entry = has ? undefined : entryOf(vendor, env);
   if (entry === undefined) return value;
-  return { ...(vendor.complete?.(value) ?? value), identity: [...listed, entry] };
+  const bound = vendor.binds ? bind(value) : { value };
+  return { ...bound.value, identity: [...listed, { ...entry, ...bound.member }] };
 }
+
+/** Which organization is meant where variables can't say it. Of several, none: the file has to name one. */
+function bind(value: object): { readonly value: object; readonly member?: { readonly organization: string } } {
+  const given: unknown = 'organizations' in value ? value.organizations : undefined;
+  if (given === undefined) {
+    const organizations = [{ slug: soleOrganization, name: 'Default' }];
+    return { value: { ...value, organizations }, member: { organization: soleOrganization } };
+  }
+  const listed: readonly unknown[] = Array.isArray(given) ? given : [];
+  const [sole] = listed;
+  if (listed.length !== 1 || typeof sole !== 'object' || sole === null || !('slug' in sole)) return { value };
+  return typeof sole.slug === 'string' ? { value, member: { organization: sole.slug } } : { value };
+}
+
+const soleOrganization = 'default';

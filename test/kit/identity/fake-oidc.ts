@@ -12,6 +12,8 @@ export interface FakeOidcOptions {
   /** Path of the issuer's URL. Default: none. */
   readonly path?: string;
   readonly port?: number;
+  /** A real vendor's, which the product's egress maps to `url` (hostMap). Default: where it listens. */
+  readonly issuer?: string;
   readonly alg?: 'RS256' | 'ES256';
   /** Added to the discovery document; undefined removes a field. */
   readonly metadata?: Claims;
@@ -56,7 +58,8 @@ export interface FakeOidc extends FakeServer {
 }
 
 export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<FakeOidc> {
-  const { audience = 'https://gateway.test/mcp', path = '', now = Date.now, alg = 'ES256' } = options;
+  const { audience = 'https://gateway.test/mcp', now = Date.now, alg = 'ES256' } = options;
+  const path = options.path ?? (options.issuer ? new URL(options.issuer).pathname.replace(/\/+$/, '') : '');
   const clientId = options.clientId ?? 'gateway-client';
   const keys = await createSigningKeys(alg);
   const state: SignInState = {
@@ -67,12 +70,13 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
     issued: [],
   };
   let issuer = '';
+  const at = (name: string) => `${issuer.replace(/\/+$/, '')}/${name}`;
   const discovery = () => ({
     issuer,
-    authorization_endpoint: `${issuer}/authorize`,
-    token_endpoint: `${issuer}/token`,
-    userinfo_endpoint: `${issuer}/userinfo`,
-    jwks_uri: `${issuer}/keys`,
+    authorization_endpoint: at('authorize'),
+    token_endpoint: at('token'),
+    userinfo_endpoint: at('userinfo'),
+    jwks_uri: at('keys'),
     response_types_supported: ['code'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: [alg],
@@ -97,11 +101,11 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
       return undefined;
     },
   });
-  issuer = `${server.url}${path}`;
+  issuer = options.issuer ?? `${server.url}${path}`;
   return {
     ...server,
     issuer,
-    jwksUrl: `${issuer}/keys`,
+    jwksUrl: at('keys'),
     audience,
     clientId,
     keys,
@@ -114,7 +118,8 @@ export async function startFakeOidc(options: FakeOidcOptions = {}): Promise<Fake
       state.denial = error;
     },
     async visit(authorizationUrl) {
-      const response = await fetch(authorizationUrl, { redirect: 'manual' });
+      const { pathname, search } = new URL(authorizationUrl);
+      const response = await fetch(`${server.url}${pathname}${search}`, { redirect: 'manual' });
       const location = response.headers.get('location');
       if (location === null) throw new Error(`no redirect: ${response.status} ${await response.text()}`);
       return new URL(location);

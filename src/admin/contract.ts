@@ -19,6 +19,7 @@ import {
   programClient,
   rolesOrAll,
   server,
+  signingKey,
   slug,
   status,
   text,
@@ -208,6 +209,20 @@ export const contract = {
     status: 200,
     input: z.strictObject({ ...org, id: text }),
     output: programClient,
+  },
+  rotateSigningKey: {
+    method: 'POST',
+    path: '/signing-keys/rotate',
+    summary: 'Make a new key that signs access tokens',
+    permission: 'admin:signing:write',
+    scope: 'platform',
+    audit: 'signing.rotate',
+    status: 201,
+    input: z.strictObject({
+      /** The old ones are no longer to be trusted: what they signed is refused from now on. */
+      atOnce: z.boolean().default(false),
+    }),
+    output: signingKey,
   },
   listAccounts: {
     method: 'GET',

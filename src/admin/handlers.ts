@@ -28,6 +28,10 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
+  readonly rotateSigningKeys: (options: {
+    readonly atOnce: boolean;
+  }) => Promise<{ readonly kid: string; readonly signsAt: number }>;
 }
 
 export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<RouteOutput<Name>>;
@@ -48,6 +52,10 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...collectionHandlers(deps),
     ...keyHandlers(deps),
     ...clientHandlers(deps),
+    rotateSigningKey: async (input) => {
+      const { kid, signsAt } = await deps.rotateSigningKeys(input);
+      return { kid, signsAt: new Date(signsAt).toISOString() };
+    },
     ...accountHandlers(deps),
   };
   return async (name, input, actor) => {

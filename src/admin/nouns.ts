@@ -147,6 +147,11 @@ export const programClient = z.object(programClientFields);
 /** The one answer that carries the secret; null: it has keys of its own. */
 export const newProgramClient = z.object({ secret: z.string().nullable(), ...programClientFields });
 
+export const signingKey = z.object({
+  kid: z.string(),
+  /** When it begins to sign: published before, so that whoever keeps the key set knows it by then. */
+  signsAt: z.iso.datetime(),
+});
 /** Of local accounts; others have the names that their identity provider gives them. */
 export const username = z
   .string()

@@ -27,6 +27,7 @@ function buildProgram(io: Io, version: string): Command {
   addServe(program, io, version);
   addKeys(program, io);
   addClients(program, io);
+  addSigningKeys(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
@@ -110,6 +111,13 @@ function addClients(program: Command, io: Io): void {
     .argument('<id>', 'as in `client list`')
     .option('--org <organization>', 'slug or id')
     .action(async (id, options) => (await import('./client.ts')).removeClient(io, id, options));
+}
+
+function addSigningKeys(program: Command, io: Io): void {
+  remote(group(program, 'signing-key', 'the keys that sign access tokens').alias('keys').command('rotate'))
+    .description('make a new one: it is published now and signs in ten minutes, nothing fails meanwhile')
+    .option('--at-once', 'the old one is no longer to be trusted: everybody signs in anew')
+    .action(async (options) => (await import('./key.ts')).rotateSigningKey(io, options));
 }
 
 function addCalls(program: Command, io: Io, version: string): void {

@@ -9,8 +9,8 @@ import { localAdapter } from './local.ts';
 const digest = await hashPassword('correct horse battery');
 const ada = { subject: 'u-1', username: 'ada', digest, active: true, email: 'ada@example.com', name: 'Ada' };
 
-function open(accounts: LocalAccountStore): PasswordSignIn {
-  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, localAccounts: accounts };
+function open(localAccounts: LocalAccountStore): PasswordSignIn {
+  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, localAccounts };
   const { signIn } = localAdapter.open(localAdapter.config.parse({}), deps);
   if (signIn?.method !== 'password') throw new Error('no password');
   return signIn;

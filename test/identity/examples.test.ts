@@ -119,6 +119,12 @@ describe('the examples', () => {
     await fake.close();
   });
 
+  test.each(['workos', 'clerk'])('%s is ready to sign people in', async (name) => {
+    const { provider, close } = await open(name, {});
+    expect(provider).toMatchObject({ name, mode: 'broker', signIn: { method: 'redirect' } });
+    await close();
+  });
+
   test('open-webui accepts its sessions', async () => {
     const { provider, config, close } = await open('open-webui', {});
     expect(provider).toMatchObject({ name: 'open-webui', mode: 'direct', organization: 'acme' });

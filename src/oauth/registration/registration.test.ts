@@ -170,6 +170,12 @@ describe('registering', () => {
     expect(answer.body.error_description).toEqual(expect.any(String));
   });
 
+  test('other methods are refused by name', async () => {
+    const answer = await call('GET', `${t.url}/register`);
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
+    expect((await call('POST', `${t.url}/register/client_x`, { body: {} })).status).toBe(405);
+  });
+
   test('a name is kept as far as anybody would read it', async () => {
     const { body } = await registered({ client_name: 'n'.repeat(10_000) });
     expect(body.client_name).toBe('n'.repeat(256));

@@ -1,24 +1,42 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
+import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
-import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
+import { rotateSigningKeys } from '#oauth/signing-keys.ts';
+import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
+
+/** `rotateSigningKeys`, for the admin API. Throws GatehouseError `setting` where the key is the operator's own. */
+export function signingKeyRotation(
+  { oauth: { signingAlgorithm: algorithm, signingKey } }: Config,
+  {
+    storage: { db, rootSecret },
+    clock,
+  }: { readonly storage: Pick<Storage, 'db' | 'rootSecret'>; readonly clock: Clock },
+) {
+  return ({ atOnce }: { readonly atOnce: boolean }) => {
+    if (signingKey)
+      throw settingError('The key that signs is given by JWT_PRIVATE_KEY_B64: set another one and restart');
+    return rotateSigningKeys({ db, sealer: openOauthSealer(rootSecret), clock, algorithm }, { atOnce });
+  };
+}
+
+const openOauthSealer = (rootSecret: Secret) => openSealer(deriveKey(rootSecret.reveal(), 'oauth-seal'));
 
 export interface SignInDeps {
   readonly storage: Storage;
@@ -38,7 +56,7 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, baseUrl, closers } = deps;
-  const sealer = openSealer(deriveKey(storage.rootSecret.reveal(), 'oauth-seal'));
+  const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   const bridge = openBridge(opened, deps);
@@ -84,23 +102,4 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     log: deps.log,
   });
   return { identities, plugins: [server.plugin, pages] };
-}
-
-/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
-function openBridge(
-  providers: readonly IdentityProvider[],
-  { baseUrl, clock, log }: SignInDeps,
-): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
-  const bridged = providers.find(({ mode }) => mode === 'bridge');
-  if (!bridged) return undefined;
-  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
-  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
-  if (other) {
-    throw settingError(
-      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
-    );
-  }
-  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
-  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
-  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

@@ -120,6 +120,13 @@ export const settings: readonly Setting[] = [
     default: 'https://api.workos.com',
     meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
   },
+  { name: 'CLERK_SECRET_KEY', default: '', meaning: 'Clerk; required together with the next.', secret: true },
+  { name: 'CLERK_PUBLISHABLE_KEY', default: '', meaning: "Clerk's publishable key: names the issuer of the tokens." },
+  {
+    name: 'CLERK_API_URL',
+    default: 'https://api.clerk.com',
+    meaning: "Clerk's Backend API: for a proxy in between, or an emulator.",
+  },
   { name: 'GITHUB_CLIENT_ID', default: '', meaning: 'Sign-in with GitHub; required together with the next two.' },
   { name: 'GITHUB_CLIENT_SECRET', default: '', meaning: 'Secret of the OAuth app at GitHub.', secret: true },
   {
@@ -176,6 +183,13 @@ export const settings: readonly Setting[] = [
     path: ['oauth', 'signingAlgorithm'],
     default: 'RS256',
     meaning: 'Signs access tokens: RS256 or ES256.',
+  },
+  {
+    name: 'JWT_PRIVATE_KEY_B64',
+    path: ['oauth', 'signingKey'],
+    default: 'made at the first start',
+    meaning: 'Private key that signs access tokens: a PEM in base64, RSA (2048 bits or more) or EC P-256 for ES256.',
+    secret: true,
   },
   {
     name: 'ACCESS_TOKEN_LIFETIME',

@@ -12,7 +12,11 @@ const list = z.array(z.string()).max(50);
 
 const stated = z.object({
   redirect_uris: list.optional(),
-  client_name: word.optional(),
+  // Kept as far as anybody would read it.
+  client_name: z
+    .string()
+    .transform((name) => name.slice(0, 256).toWellFormed())
+    .optional(),
   client_uri: link.optional(),
   logo_uri: link.optional(),
   tos_uri: link.optional(),
@@ -88,7 +92,12 @@ function readStated(body: unknown): z.output<typeof stated> {
   // RFC 7592 2.2: null and empty mean "not given".
   const said = Object.entries(body).filter(([, value]) => value !== null && value !== '');
   const parsed = stated.safeParse(Object.fromEntries(said));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    // PostgreSQL takes neither, and no honest client has them.
+    if (/\\u0000|\\ud[89a-f]/.test(JSON.stringify(parsed.data)))
+      return invalid('client metadata: characters that are none');
+    return parsed.data;
+  }
   const [issue] = parsed.error.issues;
   return invalid(`client metadata: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
 }

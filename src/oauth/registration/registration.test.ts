@@ -153,6 +153,8 @@ describe('registering', () => {
     ['an array as body', [], 'invalid_client_metadata'],
     ['malformed JSON', '{"redirect_uris": [', 'invalid_client_metadata'],
     ['no body', '', 'invalid_client_metadata'],
+    ['a NUL in a name', { redirect_uris, client_name: 'a\0b' }, 'invalid_client_metadata'],
+    ['half a character', { redirect_uris, jwks: { keys: ['\ud800'] } }, 'invalid_client_metadata'],
     [
       'an unknown way to authenticate',
       { redirect_uris, token_endpoint_auth_method: 'magic' },
@@ -166,6 +168,17 @@ describe('registering', () => {
     const answer = await register(body);
     expect([answer.status, answer.body.error]).toEqual([400, error]);
     expect(answer.body.error_description).toEqual(expect.any(String));
+  });
+
+  test('other methods are refused by name', async () => {
+    const answer = await call('GET', `${t.url}/register`);
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'POST, OPTIONS']);
+    expect((await call('POST', `${t.url}/register/client_x`, { body: {} })).status).toBe(405);
+  });
+
+  test('a name is kept as far as anybody would read it', async () => {
+    const { body } = await registered({ client_name: 'n'.repeat(10_000) });
+    expect(body.client_name).toBe('n'.repeat(256));
   });
 
   test('more than 32 KiB are not read [A25]', async () => {

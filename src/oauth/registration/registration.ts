@@ -44,6 +44,13 @@ export function registrationPlugin(path: string, deps: RegistrationDeps): Fastif
 function addRoutes(app: FastifyInstance, path: string, registry: ClientRegistry): void {
   const one = `${path}/:clientId`;
   for (const url of [path, one]) app.options(url, async (_request, reply) => reply.code(204).headers(preflight).send());
+  const refuse = (allow: string) => async (_request: FastifyRequest, reply: FastifyReply) =>
+    reply
+      .code(405)
+      .header('allow', allow)
+      .send({ error: 'invalid_request', error_description: `only ${allow}` });
+  app.route({ method: ['GET', 'PUT', 'DELETE', 'PATCH'], url: path, handler: refuse('POST, OPTIONS') });
+  app.route({ method: ['POST', 'PATCH'], url: one, handler: refuse('GET, PUT, DELETE, OPTIONS') });
   app.post(path, async (request, reply) => {
     const { remoteAddress = '' } = request.raw.socket;
     const from = { address: remoteAddress, forwardedFor: request.headers['x-forwarded-for']?.toString() };

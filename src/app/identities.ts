@@ -114,7 +114,8 @@ export function discovery(
 } {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
   const bridge = providers.find((provider) => provider.mode === 'bridge');
-  const direct = bridge ? [bridge] : providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  if (bridge) return speaksForAll(bridge);
+  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
   const urlsOf = (of: readonly IdentityProvider[]) => of.flatMap(({ authorizationServer: url }) => url ?? []);
   const everybodys = builtIn ? [builtIn] : direct.filter(({ organization }) => organization === undefined);
@@ -131,5 +132,16 @@ export function discovery(
     },
     authorizationServerMetadata: relayed.length === 1 ? relayed[0] : undefined,
     builtIn: builtIn !== undefined,
+  };
+}
+
+/** The bridge: every endpoint's authorization server, whatever organization it is of. */
+function speaksForAll({ authorizationServer, metadata }: IdentityProvider): ReturnType<typeof discovery> {
+  const servers = authorizationServer === undefined ? [] : [authorizationServer];
+  return {
+    hasSignIn: true,
+    authorizationServersOf: () => servers,
+    authorizationServerMetadata: metadata,
+    builtIn: false,
   };
 }

@@ -66,6 +66,8 @@ export function introspectJwts(provider: Provider, deps: IntrospectionDeps, path
     if (form && form.getAll('token').length <= 1) {
       const token = form.get('token') ?? '';
       form.set('token', await nameOf(ctx, deps, token));
+      // Ours are easily told apart: nothing is looked up that it can't be.
+      form.set('token_type_hint', presented.has(ctx) ? 'access_token' : 'refresh_token');
       replaceForm(ctx, form);
     }
     await next();

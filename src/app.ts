@@ -13,7 +13,7 @@ import { openDataPlane } from '#app/data-plane.ts';
 import { openFront } from '#app/front.ts';
 import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, openConfiguredEgress } from '#app/identities.ts';
-import { openSignIn } from '#app/sign-in.ts';
+import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
 import { verifyDeps } from '#app/verify.ts';
@@ -22,7 +22,7 @@ import type { Config } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
-import { openChangeFeed } from '#db/notified-change-feed.ts';
+import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { isNamed } from '#gateway/authorize.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
@@ -132,11 +132,16 @@ interface PlaneDeps extends OpenDeps {
   readonly state: { readonly ready: boolean };
 }
 
+async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChangeFeed> {
+  const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
+  closers.add('change feed', () => feed.close());
+  return feed;
+}
+
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Handler; stopStreams: () => void }> {
   const { storage, url, baseUrl, state, log, clock, closers, version } = deps;
   const egress = openConfiguredEgress(config, closers);
-  const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
-  closers.add('change feed', () => feed.close());
+  const feed = await openFeed(deps);
   const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
   const found = discovery(identities, async (configured, called) => {
     const organization = plane.snapshots.find(configured) ?? (await plane.snapshots.load(configured));
@@ -162,6 +167,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({

@@ -38,7 +38,9 @@ beforeAll(async () => {
   const keys = openApiKeys(rootSecret);
   records = openAdminRecords({ db, vault, keys, clock: systemClock, keyMode: 'test' });
   const status = () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }) as const;
-  const run = openAdmin({ records, clock: systemClock, status, audit: (event) => events.push(event) });
+  const rotateSigningKeys = async () => ({ kid: 'new', signsAt: 0 });
+  const audit = (event: AdminEvent) => events.push(event);
+  const run = openAdmin({ records, clock: systemClock, status, audit, rotateSigningKeys });
   const verifyKey = async (presented: string): Promise<ApiKeyPrincipal> => {
     const parsed = parseApiKey(presented);
     const row = parsed && (await findKey(db, parsed.id));
@@ -370,4 +372,21 @@ test('the demo is made once, with one key, and what an operator switched off sta
   expect((await records.listServers()).find((row) => row.key === 'memory')?.transport).toMatchObject({
     args: ['/moved/memory.js'],
   });
+});
+
+test("an organization's key registers clients with no more than it has itself, and no assertions", async () => {
+  await org('clients');
+  const own = await send('POST /organizations/clients/keys', { body: { name: 'own', roles: ['admin:clients:*'] } });
+  const bearer = String(own.json.key);
+  const create = (body: object) => send('POST /organizations/clients/clients', { bearer, body });
+  expect(await create({ name: 'a', roles: ['robot'] })).toMatchObject({ status: 201, json: { org: 'clients' } });
+  expect((await create({ name: 'b', roles: ['admin:keys:write'] })).status).toBe(403);
+  expect((await create({ name: 'c', assertionAudiences: { 'https://as.example': 'x' } })).status).toBe(403);
+  await org('others');
+  expect((await send('GET /organizations/others/clients', { bearer })).status).toBe(403);
+  const { json } = await send('GET /organizations/clients/clients', { bearer });
+  expect(json.items).toHaveLength(1);
+  expect(json.items[0]).not.toHaveProperty('secret');
+  const foreign = await send('POST /organizations/others/clients', { body: { name: 'theirs' } });
+  expect((await send(`DELETE /organizations/clients/clients/${foreign.json.id}`, { bearer })).status).toBe(404);
 });

@@ -6,6 +6,7 @@ import { contract, type ParsedInput, type RouteName, type RouteOutput } from './
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
+import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
@@ -27,6 +28,10 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
+  readonly rotateSigningKeys: (options: {
+    readonly atOnce: boolean;
+  }) => Promise<{ readonly kid: string; readonly signsAt: number }>;
 }
 
 export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<RouteOutput<Name>>;
@@ -46,6 +51,11 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...keyHandlers(deps),
+    ...clientHandlers(deps),
+    rotateSigningKey: async (input) => {
+      const { kid, signsAt } = await deps.rotateSigningKeys(input);
+      return { kid, signsAt: new Date(signsAt).toISOString() };
+    },
     ...accountHandlers(deps),
   };
   return async (name, input, actor) => {

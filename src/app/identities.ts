@@ -23,11 +23,11 @@ export function openConfiguredEgress(config: Config, closers: Closers): Egress {
 }
 
 function openEgressFor(
-  { egress, identity }: Config,
+  { egress, identity, oauth }: Config,
   closers: Closers,
   tls: Pick<EgressOptions, 'ca' | 'identity'> = {},
 ): Egress {
-  const urls = identity.flatMap((entry) => textsOf(entry.read()));
+  const urls = [...identity.map((entry) => entry.read()), oauth.assertionIssuers].flatMap(textsOf);
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
     proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },

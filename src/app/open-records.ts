@@ -4,10 +4,12 @@ import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { openClosers } from './closers.ts';
+import { signingKeyRotation } from './sign-in.ts';
 import { openStorage } from './storage.ts';
 
 export interface OpenRecords {
   readonly records: AdminRecords;
+  readonly rotateSigningKeys: ReturnType<typeof signingKeyRotation>;
   close(): Promise<void>;
 }
 
@@ -15,8 +17,9 @@ export interface OpenRecords {
 export async function openRecords(config: Config, log: Log): Promise<OpenRecords> {
   const closers = openClosers();
   try {
-    const { records } = await openStorage(config, { clock: systemClock, log, closers });
-    return { records, close: () => closers.closeAll(log) };
+    const storage = await openStorage(config, { clock: systemClock, log, closers });
+    const rotateSigningKeys = signingKeyRotation(config, { storage, clock: systemClock });
+    return { records: storage.records, rotateSigningKeys, close: () => closers.closeAll(log) };
   } catch (error) {
     await closers.closeAll(log);
     throw error;

@@ -71,3 +71,17 @@ export async function revokeKey(io: Io, id: string, options: KeyOptions): Promis
     await connection.close();
   }
 }
+
+export async function rotateSigningKey(
+  io: Io,
+  options: ConnectOptions & { readonly json?: boolean; readonly atOnce?: boolean },
+): Promise<void> {
+  const connection = await connect(io, options);
+  try {
+    const made = await connection.call('rotateSigningKey', { atOnce: options.atOnce ?? false });
+    if (options.json) printJson(io, made);
+    else io.err(`The key ${made.kid} signs from ${made.signsAt} on.\n`);
+  } finally {
+    await connection.close();
+  }
+}

@@ -123,6 +123,8 @@ export const configSchema = z.strictObject({
   identity: z.array(identityAdapters.config).default([]),
   oauth: section({
     signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256'),
+    /** The private key that signs, in PEM or the base64 of it. Made here unless given. */
+    signingKey: secret.optional(),
     accessTokenSeconds: count(600, { min: 60, max: 86_400 }),
     refreshTokenSeconds: count(2_592_000, { min: 300 }),
     /** 0: for ever. */
@@ -213,7 +215,7 @@ export type Mapping = z.output<typeof mappingSchema>;
 export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
-  if (top === 'secrets') return true;
+  if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections') return last === 'credential';
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));

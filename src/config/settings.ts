@@ -185,6 +185,13 @@ export const settings: readonly Setting[] = [
     meaning: 'Signs access tokens: RS256 or ES256.',
   },
   {
+    name: 'JWT_PRIVATE_KEY_B64',
+    path: ['oauth', 'signingKey'],
+    default: 'made at the first start',
+    meaning: 'Private key that signs access tokens: a PEM in base64, RSA (2048 bits or more) or EC P-256 for ES256.',
+    secret: true,
+  },
+  {
     name: 'ACCESS_TOKEN_LIFETIME',
     aliases: ['OAUTH_ACCESS_TOKEN_LIFETIME'],
     path: ['oauth', 'accessTokenSeconds'],

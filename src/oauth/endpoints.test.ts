@@ -269,7 +269,8 @@ describe('metadata', () => {
     // Every endpoint named is there.
     for (const [name, url] of Object.entries(urls.parse(answer.json))) {
       if (!/_(endpoint|uri)$/.test(name)) continue;
-      expect((await get(String(url).replace(t.issuer, t.url))).status, name).not.toBe(404);
+      const method = name === 'registration_endpoint' ? 'POST' : 'GET';
+      expect((await send(String(url).replace(t.issuer, t.url), { method })).status, name).not.toBe(404);
     }
   });
 

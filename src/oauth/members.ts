@@ -10,9 +10,9 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findOrganization } from '#records/organizations.ts';
-import { isServiceClientId } from '#records/service-clients.ts';
+import { isProgramClientId } from '#records/program-clients.ts';
 import { findStanding, listMemberships, type Standing, type User } from '#records/users.ts';
-import { findServiceStanding } from './service-clients.ts';
+import { findProgramStanding } from './program-clients.ts';
 
 export interface MembersDeps {
   readonly db: Db;
@@ -60,7 +60,7 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
     const before = changes;
     try {
       const standing = await withPlatform(db, (scope) =>
-        (isServiceClientId(subject) ? findServiceStanding : findStanding)(scope, { subject, org }),
+        (isProgramClientId(subject) ? findProgramStanding : findStanding)(scope, { subject, org }),
       );
       if (changes === before) cache.set(key, { standing, until: clock.monotonic() + cachedMs });
       return standing;
@@ -69,33 +69,34 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
     }
   }
 
-  async function find(subject: string, org: string): Promise<Membership | undefined> {
-    const standing = await standingOf(subject, org);
+  async function membershipOf(standing: Standing | undefined, org: string): Promise<Membership | undefined> {
     if (!standing) return undefined;
-    const live = brokers.filter(
-      (broker) => broker.memberships && standing.identities.some((one) => one.provider === broker.name),
-    );
-    for (const broker of live) {
-      const name = broker.namesOrganizationsBy === 'id' ? org : standing.externalId;
-      const identity = standing.identities.find((one) => one.provider === broker.name);
+    const { identities, member, externalId } = standing;
+    const isLive = (name: string | undefined) => brokers.some((broker) => broker.memberships && broker.name === name);
+    for (const broker of brokers) {
+      const identity = identities.find(({ provider }) => provider === broker.name);
+      const name = broker.namesOrganizationsBy === 'id' ? org : externalId;
       const found = identity && name !== undefined ? await broker.memberships?.(identity.subject, name) : undefined;
       if (found) return found;
     }
-    // What a live identity provider once said stands in the table, and no longer counts.
-    const { member } = standing;
-    return member && !live.some((broker) => broker.name === member.saidBy) ? { roles: member.roles } : undefined;
+    // What an identity provider that can be asked once said stands in the table, and no longer counts.
+    return member && !isLive(member.saidBy) ? { roles: member.roles } : undefined;
   }
 
   return {
-    find,
-    async organizationFor(user, path) {
-      const { named, own } = await withPlatform(db, async (scope) => ({
-        named: path?.organization === undefined ? undefined : await findOrganization(scope, path.organization),
-        own: await listMemberships(scope, user.id),
-      }));
-      if (named && (await find(user.subject, named.id))) return named.id;
-      const [only, ...others] = own;
-      return only && others.length === 0 && (await find(user.subject, only.org)) ? only.org : undefined;
+    find: async (subject, org) => membershipOf(await standingOf(subject, org), org),
+    async organizationFor({ id, subject }, path) {
+      const candidates = await withPlatform(db, async (scope) => {
+        const named = path?.organization === undefined ? undefined : await findOrganization(scope, path.organization);
+        const [only, ...others] = await listMemberships(scope, id);
+        const orgs = new Set([named?.id, others.length === 0 ? only?.org : undefined]);
+        const found: { readonly org: string; readonly standing: Standing | undefined }[] = [];
+        // Anew, not from memory: what was decided a moment before a token is made counts for it.
+        for (const org of orgs) if (org) found.push({ org, standing: await findStanding(scope, { subject, org }) });
+        return found;
+      });
+      for (const { org, standing } of candidates) if (await membershipOf(standing, org)) return org;
+      return undefined;
     },
     close: unsubscribe,
   };

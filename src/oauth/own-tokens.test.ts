@@ -2,6 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { Secret } from '#core/secret.ts';
 import { withPlatform } from '#db/scope.ts';
 import { type ManualClock, manualClock } from '#kit/identity/manual-clock.ts';
 import { openTestServer, refresh, signIn, type TestServer } from '#kit/oauth.ts';
@@ -152,7 +153,11 @@ describe('memberships', () => {
   test('are kept for a minute without a statement, asked once by many, and a change is heard at once [B11] [B16]', async () => {
     const org = await organization('green');
     const { user } = await signIn(t);
+    const heard: string[] = [];
+    const stop = t.feed.subscribe((change) => 'id' in change && heard.push(change.id));
     await join(user.id, [org], ['admin']);
+    await vi.waitFor(() => expect(heard).toContain(user.id));
+    stop();
     await vi.waitFor(async () => expect(await membership(user.subject, org.id)).toEqual({ roles: ['admin'] }));
     const spy = vi.spyOn(t.database.db, 'transaction');
     await Promise.all(Array.from({ length: 20 }, () => membership(user.subject, org.id)));
@@ -194,7 +199,8 @@ test('ES256 where it is set [S1.17]', async () => {
 
 test('a key that the operator gives signs, under its thumbprint [S1.45]', async () => {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const signingKey = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const signingKey = new Secret(Buffer.from(pem).toString('base64'));
   const given = await openTestServer({ database: t.database, issuer: t.issuer, settings: { signingKey } });
   const { accessToken } = await signIn(given);
   const { kid } = decodeProtectedHeader(accessToken);
@@ -206,9 +212,9 @@ test('a key that the operator gives signs, under its thumbprint [S1.45]', async 
   );
   await expect(given.server.tokens.verify(accessToken)).resolves.toBeDefined();
   await given.close();
-  for (const wrong of ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----', '']) {
+  for (const wrong of ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----', 'AAAA']) {
     await expect(
-      openTestServer({ database: t.database, issuer: t.issuer, settings: { signingKey: wrong } }),
+      openTestServer({ database: t.database, issuer: t.issuer, settings: { signingKey: new Secret(wrong) } }),
     ).rejects.toMatchObject({
       code: 'setting',
     });

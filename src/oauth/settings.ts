@@ -1,8 +1,10 @@
+import type { Secret } from '#core/secret.ts';
+
 /** What the authorization server is told; config/schema.ts has the defaults. */
 export interface OauthSettings {
   readonly signingAlgorithm: 'RS256' | 'ES256';
-  /** PEM of the private key that signs; undefined: made here. */
-  readonly signingKey?: string | undefined;
+  /** The private key that signs, in PEM or the base64 of it; undefined: made here. */
+  readonly signingKey?: Secret | undefined;
   readonly accessTokenSeconds: number;
   readonly refreshTokenSeconds: number;
   /** A registered client's lifetime after it was used for a sign-in; 0: for ever. Others live for a day. */

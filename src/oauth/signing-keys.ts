@@ -9,6 +9,7 @@ import type { Clock } from '#core/clock.ts';
 import { settingError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Sealer } from '#core/sealer.ts';
+import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import {
@@ -34,8 +35,8 @@ export interface SigningKeysDeps {
   readonly log: Log;
   readonly feed: ChangeFeed;
   readonly algorithm: SigningAlgorithm;
-  /** A private key in PEM that the operator gave: it signs, whatever the database has. */
-  readonly given?: string | undefined;
+  /** A private key that the operator gave, in PEM or the base64 of it: it signs, whatever the database has. */
+  readonly given?: Secret | undefined;
   readonly accessTokenSeconds: number;
 }
 
@@ -201,9 +202,10 @@ async function makeSigningKey(alg: SigningAlgorithm): Promise<NamedJwk> {
 }
 
 /** Its id is its thumbprint (RFC 7638): the same key has the same id on every replica and after every start. */
-async function readGiven(pem: string, alg: SigningAlgorithm): Promise<NamedJwk> {
+async function readGiven(given: Secret, alg: SigningAlgorithm): Promise<NamedJwk> {
   try {
-    const key = createPrivateKey(pem);
+    const text = given.reveal();
+    const key = createPrivateKey(text.includes('-----BEGIN') ? text : Buffer.from(text, 'base64'));
     const fits =
       alg === 'RS256'
         ? key.asymmetricKeyType === 'rsa' && (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2048

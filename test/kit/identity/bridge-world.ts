@@ -1,4 +1,4 @@
-/** A gateway process in bridge mode in front of the emulated Entra ID, which it reaches by its real name. */
+/** A gateway process, in bridge mode unless said, in front of the emulated Entra ID, which it reaches by its real name. */
 import { openEgress } from '#http/egress.ts';
 import { type GatewayOptions, type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
@@ -19,14 +19,20 @@ export interface BridgeWorld {
 
 export interface BridgeWorldOptions extends Partial<GatewayOptions> {
   readonly entra?: FakeEntraOptions;
+  /** Appended to gatehouse.yaml: an `identity` entry of kind entra counts instead of the variables. */
+  readonly extraYaml?: string;
 }
 
-export async function startBridgeWorld({ entra: options, ...given }: BridgeWorldOptions = {}): Promise<BridgeWorld> {
+export async function startBridgeWorld({
+  entra: options,
+  extraYaml = '',
+  ...given
+}: BridgeWorldOptions = {}): Promise<BridgeWorld> {
   const entra = await startFakeEntra(options);
   const names = await openRealNames(entra.hostMap);
   const upstream = await startRecordingUpstream();
   const gateway = await startGateway({
-    configYaml: yaml(entra.tenant, upstream.url),
+    configYaml: yaml(entra.tenant, upstream.url) + extraYaml,
     ...given,
     env: {
       ENCRYPTION_KEY: 'a-root-secret-of-the-bridge-tests-only',

@@ -10,7 +10,7 @@ const digest = await hashPassword('correct horse battery');
 const ada = { subject: 'u-1', username: 'ada', digest, active: true, email: 'ada@example.com', name: 'Ada' };
 
 function open(accounts: LocalAccountStore): PasswordSignIn {
-  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, accounts };
+  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, localAccounts: accounts };
   const { signIn } = localAdapter.open(localAdapter.config.parse({}), deps);
   if (signIn?.method !== 'password') throw new Error('no password');
   return signIn;
@@ -63,7 +63,7 @@ test('tries count per account and per address, before anything is looked up', as
 
 test('tokens are none of its business, and its name is its own', async () => {
   expect(localAdapter.config.safeParse({ name: 'other' }).success).toBe(false);
-  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, accounts: store() };
+  const deps = { fetch: globalThis.fetch, clock: systemClock, log: silentLog, localAccounts: store() };
   const provider = localAdapter.open(localAdapter.config.parse({ title: 'Break glass' }), deps);
   expect(provider).toMatchObject({ name: 'local', title: 'Break glass', mode: 'broker', issuers: [] });
   await expect(provider.verify('x')).rejects.toMatchObject({ code: 'invalid_token' });

@@ -1,20 +1,18 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
-import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
-import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
+import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
@@ -84,23 +82,4 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     log: deps.log,
   });
   return { identities, plugins: [server.plugin, pages] };
-}
-
-/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
-function openBridge(
-  providers: readonly IdentityProvider[],
-  { baseUrl, clock, log }: SignInDeps,
-): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
-  const bridged = providers.find(({ mode }) => mode === 'bridge');
-  if (!bridged) return undefined;
-  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
-  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
-  if (other) {
-    throw settingError(
-      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
-    );
-  }
-  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
-  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
-  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

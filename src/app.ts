@@ -144,13 +144,8 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const oauth = found.hasSignIn;
   const plane = await openDataPlane(config, {
     ...deps,
-    feed,
-    identities,
-    openUpstream,
-    metrics,
-    oauth,
+    ...{ feed, identities, openUpstream, metrics, oauth, receive },
     builtIn: found.builtIn,
-    receive,
   });
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));

@@ -12,7 +12,7 @@ import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
 import { openFront } from '#app/front.ts';
 import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
-import { discovery, openConfiguredEgress } from '#app/identities.ts';
+import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
@@ -23,7 +23,6 @@ import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
-import { isNamed } from '#gateway/authorize.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener } from '#http/server.ts';
@@ -143,24 +142,18 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
   const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
-  const found = discovery(identities, async (configured, called) => {
-    const organization = plane.snapshots.find(configured) ?? (await plane.snapshots.load(configured));
-    return configured === called || (organization !== undefined && isNamed(organization, called));
-  });
+  const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
   const receive = receiveOptions(config, baseUrl);
   const oauth = found.hasSignIn;
   const plane = await openDataPlane(config, {
     ...deps,
-    feed,
-    identities,
-    openUpstream,
-    metrics,
-    oauth,
+    ...{ feed, identities, openUpstream, metrics, oauth, receive },
     builtIn: found.builtIn,
-    receive,
   });
+  const takeStranger = (address: string, forwardedFor: string | undefined) =>
+    plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
   const run = openAdmin({
     records: storage.records,
@@ -185,18 +178,13 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
-        takeStranger: (address, forwardedFor) => plane.takeStranger(receive.readAddress(address, forwardedFor)),
+        takeStranger,
         looksLikeApiKey,
         log,
         maxBodyBytes,
         version,
       }),
-      verifyPlugin(
-        verifyDeps(config, {
-          identifier: plane.identifier,
-          takeStranger: (address, forwardedFor) => plane.takeStranger(receive.readAddress(address, forwardedFor)),
-        }),
-      ),
+      verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
     ],
     metadata: { ...found, baseUrl, external: config.oauth.resources, log },

@@ -9,12 +9,14 @@ import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { settingError } from '#core/error.ts';
 import type { Db } from '#db/schema.ts';
+import { isNamed } from '#gateway/authorize.ts';
 import { allowEntry } from '#http/address-guard.ts';
 import { type Egress, type EgressOptions, openEgress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { ownKind } from '#oauth/own-tokens.ts';
 import type { MetadataDeps } from '#oauth/resource-metadata.ts';
 import { openAccounts } from '#records/accounts.ts';
+import type { SnapshotStore } from '#records/snapshot.ts';
 import type { Closers } from './closers.ts';
 
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
@@ -144,4 +146,15 @@ function speaksForAll({ authorizationServer, metadata }: IdentityProvider): Retu
     authorizationServerMetadata: metadata,
     builtIn: false,
   };
+}
+
+/** Whether `called` is a name of the organization that the configuration names. Only configured names are looked up. */
+export async function isSameOrganization(
+  snapshots: SnapshotStore,
+  configured: string,
+  called: string,
+): Promise<boolean> {
+  if (configured === called) return true;
+  const organization = snapshots.find(configured) ?? (await snapshots.load(configured));
+  return organization !== undefined && isNamed(organization, called);
 }

@@ -190,6 +190,18 @@ describe('a call through the rooms', () => {
     nothingIsHeld();
   });
 
+  test('a stream that only waits ends cleanly when its caller may no longer come in [S1.41]', async () => {
+    const principal = { ...caller.principal, expiresAt: Date.now() - 120_000 };
+    identify = () => ({ principal, provider: undefined });
+    const { answer } = post('{"jsonrpc":"2.0","id":"i","method":"subscriptions/listen"}');
+    const { sink } = await begun();
+    sink.onHead(200, sse);
+    sink.onData(Buffer.from('data: 1\n\n'));
+    expect(await answer).toEqual({ status: 200, text: 'data: 1\n\n' });
+    expect(started[0]?.aborted).toBe(1);
+    nothingIsHeld();
+  });
+
   test('who hangs up before the head aborts the upstream, and is recorded once', async () => {
     const { hangUp } = post();
     const { sink } = await begun();

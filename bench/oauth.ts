@@ -132,7 +132,11 @@ async function serve(databaseUrl: string): Promise<void> {
 }
 
 const agent = new Agent({ connections: chains, pipelining: 1 });
-const answer = z.looseObject({ access_token: z.string().optional(), refresh_token: z.string().optional(), active: z.boolean().optional() });
+const answer = z.looseObject({
+  access_token: z.string().optional(),
+  refresh_token: z.string().optional(),
+  active: z.boolean().optional(),
+});
 
 async function post(url: string, form: Readonly<Record<string, string>>, basic?: string) {
   const { statusCode, body } = await request(url, {
@@ -183,7 +187,9 @@ async function measure({ title, seconds, child }: Measured, work: (lane: number)
   const after = await spentBy(child);
   const cpu = ((after.cpuMs - before.cpuMs) / done).toFixed(2);
   const statements = ((after.statements - before.statements) / done).toFixed(1);
-  console.log(`${title.padEnd(20)} ${perSecond.toFixed(0).padStart(6)} per second, each ${cpu} ms of CPU and ${statements} statements`);
+  console.log(
+    `${title.padEnd(20)} ${perSecond.toFixed(0).padStart(6)} per second, each ${cpu} ms of CPU and ${statements} statements`,
+  );
 }
 
 async function run(child: ChildProcess, seconds: number): Promise<void> {

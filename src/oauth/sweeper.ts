@@ -3,7 +3,9 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Every } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
+import { withPlatform } from '#db/scope.ts';
 import { removeExpiredOauthRecords } from '#records/oauth-records.ts';
+import { removeExpiredSignInAttempts } from '#records/sign-in-attempts.ts';
 import { sweepClients } from './registration/pending.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import { graceMs } from './token-writes.ts';
@@ -33,6 +35,7 @@ export function openSweeper({ db, clock, log, keys, every }: SweeperDeps) {
       if (removed < batch) break;
     }
     if (!closed) await sweepClients(db, clock.now());
+    if (!closed) await withPlatform(db, (scope) => removeExpiredSignInAttempts(scope, clock.now()));
   }
 
   const stop = every(sweepEveryMs, () => {

@@ -82,7 +82,14 @@ export function findOauthRecordAndGrant(
       .leftJoin('oauth_records as g', (join) =>
         join.onRef('g.id', '=', 'r.grant_id').on('g.model', '=', 'Grant').on('g.expires_at', '>', now),
       )
-      .select(['r.id', 'r.payload', 'r.consumed_at', 'r.grant_id as on_grant', 'g.id as grant_id', 'g.payload as grant'])
+      .select([
+        'r.id',
+        'r.payload',
+        'r.consumed_at',
+        'r.grant_id as on_grant',
+        'g.id as grant_id',
+        'g.payload as grant',
+      ])
       .where('r.model', '=', model)
       .where('r.id', '=', id)
       .where((is) => is.or([is('r.expires_at', 'is', null), is('r.expires_at', '>', now)]))

@@ -22,7 +22,7 @@ import { withOrganization, withPlatform } from '#db/scope.ts';
 import { startPostgres } from '#kit/postgres-server.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
 import { insertOrganization } from '#records/organizations.ts';
-import { insertServiceClient } from '#records/service-clients.ts';
+import { insertProgramClient } from '#records/program-clients.ts';
 import { upsertIdentity } from '#records/users.ts';
 
 const chains = 32;
@@ -86,7 +86,7 @@ async function serve(databaseUrl: string): Promise<void> {
 
   const organization = await withPlatform(db, (scope) => insertOrganization(scope, { slug: 'bench', name: 'Bench' }));
   const made = await withOrganization(db, organization.id, (scope) =>
-    insertServiceClient(scope, {
+    insertProgramClient(scope, {
       name: 'bench',
       jwks: undefined,
       grants: ['client_credentials'],

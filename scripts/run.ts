@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '..');
 const commands: Readonly<Record<string, readonly string[]>> = {
   dev: ['node', '--watch-preserve-output', '--watch', 'src/main.ts', 'serve'],
   'test:watch': ['vitest', 'watch'],
+  'test:accounts': ['node', 'test/real-accounts/run.ts'],
   'test:coverage': ['vitest', 'run', '--coverage'],
   typecheck: ['tsc'],
   lint: ['biome', 'check', '.'],

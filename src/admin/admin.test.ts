@@ -373,3 +373,20 @@ test('the demo is made once, with one key, and what an operator switched off sta
     args: ['/moved/memory.js'],
   });
 });
+
+test("an organization's key registers clients with no more than it has itself, and no assertions", async () => {
+  await org('clients');
+  const own = await send('POST /organizations/clients/keys', { body: { name: 'own', roles: ['admin:clients:*'] } });
+  const bearer = String(own.json.key);
+  const create = (body: object) => send('POST /organizations/clients/clients', { bearer, body });
+  expect(await create({ name: 'a', roles: ['robot'] })).toMatchObject({ status: 201, json: { org: 'clients' } });
+  expect((await create({ name: 'b', roles: ['admin:keys:write'] })).status).toBe(403);
+  expect((await create({ name: 'c', assertionAudiences: { 'https://as.example': 'x' } })).status).toBe(403);
+  await org('others');
+  expect((await send('GET /organizations/others/clients', { bearer })).status).toBe(403);
+  const { json } = await send('GET /organizations/clients/clients', { bearer });
+  expect(json.items).toHaveLength(1);
+  expect(json.items[0]).not.toHaveProperty('secret');
+  const foreign = await send('POST /organizations/others/clients', { body: { name: 'theirs' } });
+  expect((await send(`DELETE /organizations/clients/clients/${foreign.json.id}`, { bearer })).status).toBe(404);
+});

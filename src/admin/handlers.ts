@@ -6,6 +6,7 @@ import { contract, type ParsedInput, type RouteName, type RouteOutput } from './
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
+import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
@@ -50,6 +51,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...keyHandlers(deps),
+    ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };

@@ -100,6 +100,53 @@ export const apiKey = z.object({ ...keyFields, last4: z.string(), revokedAt: tim
 /** The one answer that carries the key itself. */
 export const newApiKey = z.object({ key: z.string(), ...keyFields });
 
+const grant = z.enum(['client_credentials', 'token-exchange', 'jwt-bearer']);
+const mcpScope = z.enum(['mcp:read', 'mcp:write', 'mcp:session']);
+const webUrl = z
+  .string()
+  .max(2048)
+  .refine(
+    (url) =>
+      /^(https:|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)[:/])/.test(url) && URL.canParse(url) && !url.includes('#'),
+    {
+      error: 'must be an https URL without a fragment (http on loopback only)',
+    },
+  );
+
+export const newProgramClientInput = {
+  name: text,
+  /** What it may ask the token endpoint for; none: it only introspects, or people sign in through it. */
+  grants: z.array(grant).max(3).default([]),
+  /** Most that its tokens can have. */
+  scopes: z.array(mcpScope).max(3).default(['mcp:read', 'mcp:write']),
+  /** Its own, in the organization. */
+  roles: roles.default([]),
+  redirectUris: z.array(webUrl).max(20).default([]),
+  /** Resources of the organization whose tokens it may introspect. */
+  introspects: z.array(webUrl).max(100).default([]),
+  /** Issuers of authorization servers that it may get identity assertions for, with its client id there. */
+  assertionAudiences: z.record(webUrl, text).default({}),
+  /** Public keys it signs with, instead of a secret. */
+  jwks: z.strictObject({ keys: z.array(z.record(z.string(), z.unknown())).min(1).max(10) }).optional(),
+};
+
+const programClientFields = {
+  id: z.string(),
+  name: z.string(),
+  org: z.string(),
+  grants: z.array(grant),
+  scopes: z.array(z.string()),
+  roles,
+  redirectUris: z.array(z.string()),
+  introspects: z.array(z.string()),
+  assertionAudiences: z.record(z.string(), z.string()),
+  authentication: z.enum(['secret', 'keys']),
+  createdAt: time,
+};
+export const programClient = z.object(programClientFields);
+/** The one answer that carries the secret; null: it has keys of its own. */
+export const newProgramClient = z.object({ secret: z.string().nullable(), ...programClientFields });
+
 export const signingKey = z.object({
   kid: z.string(),
   /** When it begins to sign: published before, so that whoever keeps the key set knows it by then. */
@@ -135,5 +182,7 @@ export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
 export type ApiKey = z.output<typeof apiKey>;
+export type ProgramClientNoun = z.output<typeof programClient>;
+
 export type Account = z.output<typeof account>;
 export type Status = z.output<typeof status>;

@@ -3,6 +3,7 @@ import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -129,6 +130,15 @@ export interface AdminRecords {
   insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;
   /** undefined: no such key in this organization. Revoking twice changes nothing. */
   revokeKey(org: OrgId, id: KeyId): Promise<KeyRow | undefined>;
+
+  listClients(org: OrgId): Promise<readonly ProgramClient[]>;
+  /** `secret`: undefined for a client with keys of its own. */
+  insertClient(
+    org: OrgId,
+    values: NewProgramClient,
+  ): Promise<{ readonly client: ProgramClient; readonly secret: Secret | undefined }>;
+  /** Throws `not_found`. */
+  removeClient(org: OrgId, id: string): Promise<ProgramClient>;
 
   listAccounts(): Promise<readonly AccountRow[]>;
   insertAccount(values: NewAccount): Promise<AccountRow>;

@@ -14,6 +14,7 @@ import {
   listOrganizations,
   updateOrganization,
 } from '#records/organizations.ts';
+import { insertProgramClient, listProgramClients, removeProgramClient } from '#records/program-clients.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
@@ -70,6 +71,12 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         return { row: { id, last4, createdAt: clock.now(), revokedAt: undefined, ...values }, text };
       }),
     revokeKey: (org, id) => revoke(deps, org, id),
+    listClients: (org) => withOrganization(db, org, listProgramClients),
+    insertClient: (org, values) =>
+      taken(`A client named "${values.name}" exists already in this organization`, () =>
+        withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
+      ),
+    removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
     ...accounts,
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),

@@ -23,11 +23,11 @@ export function openConfiguredEgress(config: Config, closers: Closers): Egress {
 }
 
 function openEgressFor(
-  { egress, identity }: Config,
+  { egress, identity, oauth }: Config,
   closers: Closers,
   tls: Pick<EgressOptions, 'ca' | 'identity'> = {},
 ): Egress {
-  const urls = identity.flatMap((entry) => textsOf(entry.read()));
+  const urls = [...identity.map((entry) => entry.read()), oauth.assertionIssuers].flatMap(textsOf);
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
     proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },
@@ -114,7 +114,8 @@ export function discovery(
 } {
   const builtIn = providers.find((provider) => provider.kind === ownKind);
   const bridge = providers.find((provider) => provider.mode === 'bridge');
-  const direct = bridge ? [bridge] : providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
+  if (bridge) return speaksForAll(bridge);
+  const direct = providers.filter((provider) => provider !== builtIn && provider.mode === 'direct');
   const relayed = builtIn ? [] : direct.flatMap(({ metadata }) => (metadata ? [metadata] : []));
   const urlsOf = (of: readonly IdentityProvider[]) => of.flatMap(({ authorizationServer: url }) => url ?? []);
   const everybodys = builtIn ? [builtIn] : direct.filter(({ organization }) => organization === undefined);
@@ -131,5 +132,16 @@ export function discovery(
     },
     authorizationServerMetadata: relayed.length === 1 ? relayed[0] : undefined,
     builtIn: builtIn !== undefined,
+  };
+}
+
+/** The bridge: every endpoint's authorization server, whatever organization it is of. */
+function speaksForAll({ authorizationServer, metadata }: IdentityProvider): ReturnType<typeof discovery> {
+  const servers = authorizationServer === undefined ? [] : [authorizationServer];
+  return {
+    hasSignIn: true,
+    authorizationServersOf: () => servers,
+    authorizationServerMetadata: metadata,
+    builtIn: false,
   };
 }

@@ -1,7 +1,6 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -14,9 +13,9 @@ import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
-import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
+import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
@@ -103,23 +102,4 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     log: deps.log,
   });
   return { identities, plugins: [server.plugin, pages] };
-}
-
-/** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
-function openBridge(
-  providers: readonly IdentityProvider[],
-  { baseUrl, clock, log }: SignInDeps,
-): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
-  const bridged = providers.find(({ mode }) => mode === 'bridge');
-  if (!bridged) return undefined;
-  if (!bridged.bridge) throw settingError(`${bridged.name} has no bridge mode: give it mode: broker or mode: direct`);
-  const other = providers.find((provider) => provider !== bridged && provider.mode !== 'direct');
-  if (other) {
-    throw settingError(
-      `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
-    );
-  }
-  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
-  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
-  return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

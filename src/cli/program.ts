@@ -26,6 +26,7 @@ function buildProgram(io: Io, version: string): Command {
     .showSuggestionAfterError();
   addServe(program, io, version);
   addKeys(program, io);
+  addClients(program, io);
   addSigningKeys(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
@@ -85,6 +86,31 @@ function addKeys(program: Command, io: Io): void {
     .argument('<id>', 'as in `key list`')
     .option('--org <organization>', 'slug or id')
     .action(async (id, options) => (await import('./key.ts')).revokeKey(io, id, options));
+}
+
+function addClients(program: Command, io: Io): void {
+  const client = group(program, 'client', 'OAuth clients for programs');
+  remote(client.command('create'))
+    .description('register a client and print its secret, once')
+    .argument('<name>', 'what it is for')
+    .option('--org <organization>', 'slug or id')
+    .option('--grants <grants>', 'of client_credentials, token-exchange, jwt-bearer; comma list', commaList, [])
+    .option('--scopes <scopes>', 'most that its tokens can have (default: mcp:read,mcp:write)', commaList)
+    .option('--roles <roles>', 'its own in the organization, comma list', commaList, [])
+    .option('--redirect-uris <urls>', 'where people who sign in through it are sent, comma list', commaList, [])
+    .option('--introspects <resources>', 'whose tokens it may introspect, comma list of URLs', commaList, [])
+    .option('--assertions-for <issuers>', 'identity assertions: issuer=client-id-there, comma list', commaList, [])
+    .option('--jwks <file>', 'public keys it signs with, instead of a secret')
+    .action(async (name, options) => (await import('./client.ts')).createClient(io, name, options));
+  remote(client.command('list').alias('ls'))
+    .description('list clients')
+    .option('--org <organization>', 'slug or id')
+    .action(async (options) => (await import('./client.ts')).listClients(io, options));
+  remote(client.command('remove').alias('rm'))
+    .description('remove a client; its tokens end')
+    .argument('<id>', 'as in `client list`')
+    .option('--org <organization>', 'slug or id')
+    .action(async (id, options) => (await import('./client.ts')).removeClient(io, id, options));
 }
 
 function addSigningKeys(program: Command, io: Io): void {

@@ -120,6 +120,13 @@ export const settings: readonly Setting[] = [
     default: 'https://api.workos.com',
     meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
   },
+  { name: 'CLERK_SECRET_KEY', default: '', meaning: 'Clerk; required together with the next.', secret: true },
+  { name: 'CLERK_PUBLISHABLE_KEY', default: '', meaning: "Clerk's publishable key: names the issuer of the tokens." },
+  {
+    name: 'CLERK_API_URL',
+    default: 'https://api.clerk.com',
+    meaning: "Clerk's Backend API: for a proxy in between, or an emulator.",
+  },
   { name: 'GITHUB_CLIENT_ID', default: '', meaning: 'Sign-in with GitHub; required together with the next two.' },
   { name: 'GITHUB_CLIENT_SECRET', default: '', meaning: 'Secret of the OAuth app at GitHub.', secret: true },
   {

@@ -8,7 +8,7 @@ import { isolation } from './migrations/0002-isolation.ts';
 import { changes } from './migrations/0003-changes.ts';
 import { collectionsView } from './migrations/0004-collections-view.ts';
 import { signIn } from './migrations/0005-sign-in.ts';
-import { serviceClients } from './migrations/0006-service-clients.ts';
+import { programClients } from './migrations/0006-program-clients.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -17,7 +17,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0003-changes': changes,
   '0004-collections-view': collectionsView,
   '0005-sign-in': signIn,
-  '0006-service-clients': serviceClients,
+  '0006-program-clients': programClients,
 };
 
 const oldestVersion = 150_000;

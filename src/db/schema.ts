@@ -276,7 +276,7 @@ export interface SigningKeysTable {
   changed_at: TimeDefault;
 }
 
-export interface ServiceClientsTable {
+export interface ProgramClientsTable {
   id: string;
   org_id: string;
   name: string;
@@ -313,7 +313,7 @@ export interface GatewaySchema {
   consents: ConsentsTable;
   sign_in_attempts: SignInAttemptsTable;
   signing_keys: SigningKeysTable;
-  service_clients: ServiceClientsTable;
+  program_clients: ProgramClientsTable;
   change_counter: ChangeCounterTable;
 }
 

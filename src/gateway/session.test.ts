@@ -47,7 +47,7 @@ test.each([
   expect(sessions.find(id, other)).toBeUndefined();
 });
 
-test('a changed, cut, chosen or overlong id is unknown', () => {
+test('a changed, cut, chosen or overlong id is unknown [S1.40]', () => {
   const sessions = kit().open(randomBytes(32));
   const id = sessions.seal(owner, 'upstream-1');
   const flipped = id.slice(0, 10) + (id[10] === 'A' ? 'B' : 'A') + id.slice(11);

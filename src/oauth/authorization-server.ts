@@ -35,10 +35,10 @@ import { mayIntrospect, mayRevoke } from './introspection.ts';
 import { type Members, openMembers } from './members.ts';
 import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
+import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
-import { withServiceClients } from './service-clients.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openSweeper } from './sweeper.ts';
@@ -171,7 +171,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
   const { settings, db, issuer } = deps;
   const people = new WeakMap<object, User>();
   return {
-    adapter: withServiceClients(clients.over(openRecordStore(deps)), db),
+    adapter: withProgramClients(clients.over(openRecordStore(deps)), db),
     fetch: (input, init) => deps.fetch(input, init),
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,

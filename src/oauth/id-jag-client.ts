@@ -16,7 +16,7 @@ import {
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { idJagTokenType } from './grants/id-jag-mint.ts';
-import { jwtBearer, tokenExchange } from './service-clients.ts';
+import { jwtBearer, tokenExchange } from './program-clients.ts';
 
 export interface ForeignServer {
   readonly issuer: string;

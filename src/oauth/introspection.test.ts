@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '#db/change-feed.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import { openTestServer, postForm, refresh, registerClient, signIn, type TestServer } from '#kit/oauth.ts';
-import { asOauthClient, makeServiceClient } from '#kit/service-clients.ts';
+import { asOauthClient, makeProgramClient } from '#kit/program-clients.ts';
 import { insertOrganization, type Organization } from '#records/organizations.ts';
-import { removeServiceClient } from '#records/service-clients.ts';
-import { ensureMember } from '#records/users.ts';
+import { removeProgramClient } from '#records/program-clients.ts';
+import { ensureMember, setUserActive } from '#records/users.ts';
 import { shadowOf } from './claims.ts';
 
 let t: TestServer;
@@ -70,6 +70,15 @@ describe('introspection', () => {
     }
   });
 
+  test('calls no token of somebody alive who may not come in any more [S1.20]', async () => {
+    const gone = await signIn(t);
+    await withPlatform(t.database.db, (scope) =>
+      setUserActive(scope, { userId: gone.user.id, active: false, nowMs: Date.now() }),
+    );
+    expect(await introspect(gone.client, gone.accessToken)).toMatchObject(inactive);
+    expect(await introspect(gone.client, gone.refreshToken)).toMatchObject(inactive);
+  });
+
   test('wants to know who asks [X1.1]', async () => {
     const { accessToken } = await signIn(t);
     for (const client_id of ['', 'client_nobody']) {
@@ -81,10 +90,10 @@ describe('introspection', () => {
 
   test('a registered resource server sees the tokens for its resources in its own organization only [A26]', async () => {
     const resource = `${t.issuer}/acme/mcp`;
-    const server = await makeServiceClient(t, acme.id, { introspects: [resource] });
+    const server = await makeProgramClient(t, acme.id, { introspects: [resource] });
     const other = await withPlatform(t.database.db, (scope) => insertOrganization(scope, { slug: 'other', name: 'O' }));
-    const stranger = await makeServiceClient(t, other.id, { introspects: [resource, t.issuer] });
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const stranger = await makeProgramClient(t, other.id, { introspects: [resource, t.issuer] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const got = await postForm(
       `${t.url}/token`,
       { grant_type: 'client_credentials', resource },
@@ -137,7 +146,7 @@ describe('revocation', () => {
   test("is 200 for whatever it is given, and leaves others' tokens alone [S1.21] [A26] [X1.1]", async () => {
     const mine = await signIn(t);
     const theirs = await signIn(t);
-    const confidential = await makeServiceClient(t, acme.id, {});
+    const confidential = await makeProgramClient(t, acme.id, {});
     const jti = String(decodeJwt(theirs.accessToken).jti);
     for (const client of [mine.client, confidential]) {
       for (const token of ['', 'junk', 'a.b.c', `jwt.${jti}`, theirs.accessToken, theirs.refreshToken]) {
@@ -167,19 +176,19 @@ describe('revocation', () => {
   });
 
   test("a removed client's tokens end with it", async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const form = { grant_type: 'client_credentials' };
     const token = String((await postForm(`${t.url}/token`, form, { client: asOauthClient(worker) })).body.access_token);
     const tokenId = shadowOf(String(decodeJwt(token).jti));
     await heardWhile(tokenId, () =>
-      withOrganization(t.database.db, acme.id, (scope) => removeServiceClient(scope, worker.id)),
+      withOrganization(t.database.db, acme.id, (scope) => removeProgramClient(scope, worker.id)),
     );
     await expect(t.server.tokens.verify(token)).rejects.toMatchObject({ code: 'invalid_token' });
     expect((await postForm(`${t.url}/token`, form, { client: asOauthClient(worker) })).status).toBe(401);
   });
 
   test('a subject that looks like a registered client is not one', async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'], roles: ['admin'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'], roles: ['admin'] });
     const impostor = await signIn(t, { subject: worker.id, provider: 'evil' });
     expect(impostor.user.subject).not.toBe(worker.id);
     await withPlatform(t.database.db, (scope) =>

@@ -11,7 +11,7 @@ import { verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
-import { findServiceClient, isServiceClientId } from '#records/service-clients.ts';
+import { findProgramClient } from '#records/program-clients.ts';
 import { findUser } from '#records/users.ts';
 import { readForm, replaceForm } from './form.ts';
 import { digestOf } from './record-store.ts';
@@ -95,7 +95,10 @@ async function describe(
   const token = found.get(ctx);
   const refreshToken = token?.kind === 'RefreshToken' ? token : undefined;
   const sub = claims?.sub ?? refreshToken?.accountId;
-  const username = claims?.username ?? (await usernameOf(deps.db, sub));
+  const holder = await findHolder(deps.db, sub);
+  // Whoever may not come in any more has no living token, whatever its row says.
+  if (!holder) return { active: false };
+  const { username } = holder;
   if (claims) {
     const { scope, client_id, exp, iat, aud, iss, jti, org, act, cnf } = claims;
     const token_type = cnf === undefined ? 'Bearer' : 'DPoP';
@@ -106,12 +109,17 @@ async function describe(
   return clean({ ...body, username, aud: refreshToken?.resource, iss: deps.issuer, jti });
 }
 
-async function usernameOf(db: Db, subject: string | undefined): Promise<string | undefined> {
+/** undefined: not here, or not any more. */
+async function findHolder(
+  db: Db,
+  subject: string | undefined,
+): Promise<{ readonly username: string | undefined } | undefined> {
   if (subject === undefined) return undefined;
   return withPlatform(db, async (scope) => {
-    if (isServiceClientId(subject)) return (await findServiceClient(scope, subject))?.name;
+    const program = await findProgramClient(scope, subject);
+    if (program) return { username: program.name };
     const user = await findUser(scope, { column: 'subject', value: subject });
-    return user?.username ?? user?.name;
+    return user?.active ? { username: user.username ?? user.name } : undefined;
   });
 }
 
@@ -128,7 +136,7 @@ export async function mayIntrospect(
   if (token.clientId === client.clientId) return true;
   const claims = presented.get(ctx);
   if (!claims || client.clientAuthMethod === 'none') return false;
-  const registered = await withPlatform(db, (scope) => findServiceClient(scope, client.clientId));
+  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
   const audiences = [claims.aud ?? []].flat();
   return (
     registered !== undefined &&

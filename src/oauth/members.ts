@@ -10,9 +10,9 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findOrganization } from '#records/organizations.ts';
-import { isServiceClientId } from '#records/service-clients.ts';
+import { isProgramClientId } from '#records/program-clients.ts';
 import { findStanding, listMemberships, type Standing, type User } from '#records/users.ts';
-import { findServiceStanding } from './service-clients.ts';
+import { findProgramStanding } from './program-clients.ts';
 
 export interface MembersDeps {
   readonly db: Db;
@@ -60,7 +60,7 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
     const before = changes;
     try {
       const standing = await withPlatform(db, (scope) =>
-        (isServiceClientId(subject) ? findServiceStanding : findStanding)(scope, { subject, org }),
+        (isProgramClientId(subject) ? findProgramStanding : findStanding)(scope, { subject, org }),
       );
       if (changes === before) cache.set(key, { standing, until: clock.monotonic() + cachedMs });
       return standing;

@@ -7,7 +7,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findLiveToken } from '#records/oauth-records.ts';
-import { findServiceClient, isServiceClientId } from '#records/service-clients.ts';
+import { findProgramClient, isProgramClientId } from '#records/program-clients.ts';
 import { findUser, listMemberships } from '#records/users.ts';
 import type { Members } from './members.ts';
 
@@ -68,7 +68,7 @@ export function openOwnTokens(deps: OwnTokensDeps): IdentityProvider {
     memberships: (subject, org) => members.find(subject, org),
     async organizations(subject) {
       return withPlatform(db, async (scope) => {
-        if (isServiceClientId(subject)) return [(await findServiceClient(scope, subject))?.org ?? []].flat();
+        if (isProgramClientId(subject)) return [(await findProgramClient(scope, subject))?.org ?? []].flat();
         const user = await findUser(scope, { column: 'subject', value: subject });
         return user?.active ? (await listMemberships(scope, user.id)).map(({ org }) => org) : [];
       });

@@ -1,2 +1,2 @@
 /** Which resources a token may be asked for here; the data plane judges by the same words. */
-export { parseResource, type Resource, type ResourceRules } from '#core/resource.ts';
+export { parseResource, type ResourceRules } from '#core/resource.ts';

@@ -4,7 +4,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
-import { isServiceClientId } from './service-clients.ts';
+import { isProgramClientId } from './program-clients.ts';
 
 export interface User {
   readonly id: string;
@@ -72,7 +72,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     return asUser(row);
   }
   const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken || isServiceClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = taken || isProgramClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })

@@ -259,7 +259,6 @@ describe('the bridge to Entra ID', () => {
           error_description: 'Entra sent no id_token, so there is nothing to sign in with: ask your administrator',
         },
       ]);
-      expect(answer.text).not.toContain('eyJ');
       expect(world.gateway.output()).toContain('Entra sent no id_token: grant the application');
     });
 
@@ -339,16 +338,17 @@ describe('the bridge to Entra ID', () => {
     });
 
     test('clients in a browser may read the answers of token and registration', async () => {
-      for (const path of ['/oauth2/token', '/register']) {
+      for (const path of ['/oauth2/token', '/token', '/register']) {
         const preflight = await send(at(path), { method: 'OPTIONS', headers: { origin: 'https://inspector.example' } });
         expect([path, preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([path, 204, '*']);
+        expect(preflight.headers['access-control-allow-credentials']).toBeUndefined();
       }
       expect((await signIn()).headers['access-control-allow-origin']).toBe('*');
     });
   });
 
   describe('tokens at the endpoint', () => {
-    const { tokens } = { tokens: () => world.entra.tokens };
+    const tokens = () => world.entra.tokens;
 
     test('only the ID token of this application and this directory opens it [S2.9] [X2.2] [B5] [B6]', async () => {
       expect((await call(await tokens().idToken(aTenant, ada))).status).toBe(200);
@@ -383,7 +383,7 @@ describe('the bridge to Entra ID', () => {
       expect(world.upstream.bytes().length).toBe(0);
     });
 
-    test('initialize of 2024-11-05 with the bearer works [S2.10]', async () => {
+    test('initialize of 2024-11-05 with the bearer works', async () => {
       const answer = await send(at('/mcp/code'), {
         headers: bearer(await tokens().idToken(aTenant, ada)),
         body: {

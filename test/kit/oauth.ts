@@ -74,7 +74,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   let handle = (_req: IncomingMessage, res: ServerResponse): void => {
     res.writeHead(503).end();
   };
-  const listening = await listenOnLoopback(createServer((req, res) => handle(req, res)));
+  const listening = await listenOnLoopback(createServer({ keepAliveTimeout: 60_000 }, (req, res) => handle(req, res)));
   const url = `http://127.0.0.1:${listening.port}`;
   const issuer = options.issuer ?? url;
   const secret = options.rootSecret ?? testRootSecret;

@@ -11,14 +11,14 @@ import { setMemberships } from '#records/users.ts';
 export const rootSecret = 'a-root-secret-of-the-signed-in-world-only';
 
 /** Where nobody listens: people of the tests sign in elsewhere. */
-export const brokerYaml = `
+const brokerYaml = `
 identity:
   - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
 const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
 
-const yaml = (upstream: string) => `
+export const worldYaml = (upstream: string) => `
 organizations:
   - { slug: acme, name: Acme, externalId: org_123 }
   - { slug: other, name: Other, externalId: org_999 }
@@ -33,7 +33,7 @@ enablements:
   - { organization: acme, server: plain, allMembers: true }
   - { organization: other, server: plain, allMembers: true }
 egress: { allow: ['127.0.0.1'] }
-`;
+${brokerYaml}`;
 
 export interface Person extends SignedInClient {
   readonly auth: { readonly authorization: string };
@@ -69,7 +69,7 @@ export async function startSignedInWorld(options: SignedInWorldOptions = {}): Pr
   const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
-    const configYaml = yaml(upstream.url) + brokerYaml + oauthYaml(resources) + (options.extraYaml ?? '');
+    const configYaml = worldYaml(upstream.url) + oauthYaml(resources) + (options.extraYaml ?? '');
     const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, BASE_URL: issuer, ...options.env };
     gateways.push(await startGateway({ configYaml, env }));
   }

@@ -6,7 +6,7 @@ const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower case l
 const claimPath = z.string().min(1);
 
 export const commonSettings = {
-  /** Names it in the database: keep it. Default: the kind. */
+  /** Names it in the database: keep it. Default: the preset, where there is one, else the kind. */
   name: slug.optional(),
   /** On the button of the sign-in page. */
   title: z.string().min(1).max(64).optional(),

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { GatehouseError } from '#core/error.ts';
 import { silentLog } from '#core/log.ts';
 import { openEgress } from '#http/egress.ts';
+import { startFakeClerk } from '#kit/identity/fake-clerk.ts';
 import { startFakeOidc } from '#kit/identity/fake-oidc.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
 import { openIdentities } from './identities.ts';
@@ -55,6 +56,39 @@ test('the same subject at two issuers stays two [B6]', async () => {
   await egress.close();
 });
 
+test('a token that is no JWT goes to the one whose prefix it has, and to nobody else [X4.2]', async () => {
+  const [clerk, oidc] = [await startFakeClerk(), await startFakeOidc()];
+  const egress = openEgress({ allow: ['127.0.0.1'] });
+  const deps = depsFor(egress.fetch);
+  const entry = { kind: 'clerk', secretKey: clerk.secretKey, frontendApi: clerk.issuer, apiUrl: clerk.url };
+  const providers = [
+    await open({ kind: 'oidc', issuer: oidc.issuer, audiences: [oidc.audience] }, deps),
+    await open(secret),
+    await open(entry, deps),
+  ];
+  const identities = openIdentities(providers);
+  const verified = await identities.verify(clerk.giveOpaque());
+  expect([verified.provider.kind, verified.token.subject]).toEqual(['clerk', 'user_1']);
+  const asked = clerk.requests.length;
+  for (const token of ['gho_12345678', 'OAT_12345678', 'xoat_1234567', `oat_12345678.e30.x`]) {
+    expect(await codeOf(identities.verify(token))).toBe('invalid_token');
+  }
+  // What a JWT starts with says nothing: its issuer does.
+  const jwt = await oidc.signToken();
+  expect((await identities.verify(jwt)).provider.kind).toBe('oidc');
+  expect(clerk.requests).toHaveLength(asked);
+  expect(oidc.requests.every(({ headers }) => headers.authorization === undefined)).toBe(true);
+
+  const other = await startFakeClerk();
+  const twice = { ...entry, name: 'clerk-two', frontendApi: other.issuer };
+  const second = await open(twice, deps);
+  expect(() => openIdentities([...providers, second])).toThrow(/tokens that start with oat_.*opaqueTokens: false/);
+  const jwtOnly = await open({ ...twice, opaqueTokens: false }, deps);
+  expect(openIdentities([...providers, jwtOnly]).providers).toHaveLength(4);
+  await Promise.all([clerk, oidc, other].map((fake) => fake.close()));
+  await egress.close();
+});
+
 test('two identity providers for the same tokens refuse to boot [B5]', async () => {
   const oidc = { kind: 'oidc', issuer: 'https://a.example', audiences: ['a'] };
   const twice = [await open(oidc), await open({ ...oidc, audiences: ['b'] })];
@@ -65,7 +99,7 @@ test('two identity providers for the same tokens refuse to boot [B5]', async () 
 
 test('the registry knows its kinds, and refuses others and unknown settings', () => {
   const kinds = identityAdapters.list.map(({ kind }) => kind);
-  expect(kinds).toEqual(expect.arrayContaining(['workos', 'oidc', 'entra', 'shared-secret']));
+  expect(kinds).toEqual(expect.arrayContaining(['workos', 'clerk', 'oidc', 'entra', 'shared-secret']));
   expect(identityAdapters.config.safeParse({ kind: 'saml' }).success).toBe(false);
   expect(identityAdapters.config.safeParse({ ...secret, sceret: 'typo' }).success).toBe(false);
   expect(identityAdapters.config.safeParse(secret).success).toBe(true);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GatehouseError } from '#core/error.ts';
 import type { IdentityProvider } from './identity.ts';
 
-export { describeRedirectSignIn, type RedirectSignInSubject } from './redirect-sign-in.contract.ts';
+export { describeRedirectSignIn } from './redirect-sign-in.contract.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 

@@ -91,7 +91,7 @@ export interface BridgedServer {
 
 export interface IdentityProvider {
   readonly kind: string;
-  /** Names it in the database and in URLs: unique in one gateway, never reused for another. Default: its kind. */
+  /** Names it in the database and in URLs: unique in one gateway, never reused for another. Default: its preset or kind. */
   readonly name: string;
   /** For people: on the button of the sign-in page. */
   readonly title: string;

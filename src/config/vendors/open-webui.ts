@@ -17,6 +17,6 @@ export const openWebuiVendor: Vendor = {
         'WEBUI_SECRET_KEY is a placeholder: make one with `openssl rand -base64 32`, for Open WebUI, too',
       );
     }
-    return { name: 'open-webui', title: 'Open WebUI', secret, preset: 'open-webui' };
+    return { secret, preset: 'open-webui' };
   },
 };

@@ -54,9 +54,7 @@ test('a GitHub variable alone, or a list that admits nobody, stops the start [S1
 });
 
 test('Open WebUI by its one variable is an identity provider [S3.3]', () => {
-  expect(entries({ ENCRYPTION_KEY: key, ...webui })).toMatchObject([
-    { kind: 'shared-secret', name: 'open-webui', preset: 'open-webui' },
-  ]);
+  expect(entries({ ENCRYPTION_KEY: key, ...webui })).toMatchObject([{ kind: 'shared-secret', preset: 'open-webui' }]);
   expect(refusal({ ENCRYPTION_KEY: key, WEBUI_SECRET_KEY: 't0p-s3cr3t' })).toContain('at least 32 characters');
 });
 

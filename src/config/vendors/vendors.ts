@@ -1,12 +1,13 @@
 /** Identity providers by their variables: what those add to the file's `identity`. */
 import type { Env } from '#config/environment.ts';
+import { clerkVendor } from './clerk.ts';
 import { entraVendor } from './entra.ts';
 import { githubVendor } from './github.ts';
 import { openWebuiVendor } from './open-webui.ts';
 import { entryOf, isNamed, type Vendor } from './vendor.ts';
 import { workosVendor } from './workos.ts';
 
-const vendors: readonly Vendor[] = [workosVendor, entraVendor, githubVendor, openWebuiVendor];
+const vendors: readonly Vendor[] = [workosVendor, clerkVendor, entraVendor, githubVendor, openWebuiVendor];
 
 /** The file's value with every identity provider that its variables name, unless the file says more of it. */
 export function withVendors(value: unknown, env: Env): unknown {

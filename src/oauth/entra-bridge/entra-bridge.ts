@@ -40,15 +40,15 @@ export function openEntraBridge(deps: EntraBridgeDeps): EntraBridge {
       app.get(path, (request, reply) => send(reply, authorize(queryOf(request), server)));
     }
     for (const path of ['/oauth2/token', '/token']) {
-      app.options(path, allowBrowsers);
+      app.options(path, answerPreflight);
       app.post(path, async (request, reply) => {
         const { 'content-type': type, authorization } = request.headers;
-        return send(reply, await exchange({ body: textOf(request.body), type, authorization }), true);
+        return send(reply, await exchange({ body: textOf(request.body), type, authorization }));
       });
     }
-    app.options('/register', allowBrowsers);
+    app.options('/register', answerPreflight);
     app.post('/register', (request, reply) =>
-      send(reply, register(textOf(request.body), { clientId: server.clientId, nowMs: clock.now() }), true),
+      send(reply, register(textOf(request.body), { clientId: server.clientId, nowMs: clock.now() })),
     );
   };
   return { metadata: metadataOf(deps), plugin };
@@ -81,7 +81,7 @@ function takeBodiesAsText(app: FastifyInstance): void {
   app.setErrorHandler((thrown, _request, reply) => {
     const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500;
     if (!(status >= 400 && status < 500)) throw thrown;
-    return send(reply, refusal(status, 'invalid_request', 'The request body cannot be read'), true);
+    return send(reply, refusal(status, 'invalid_request', 'The request body cannot be read'));
   });
 }
 
@@ -93,10 +93,10 @@ function queryOf({ raw }: FastifyRequest): URLSearchParams {
   return new URLSearchParams(start < 0 ? '' : url.slice(start + 1));
 }
 
-/** Clients that run in a browser read the answer: it follows from the request alone, no cookie is looked at. */
+/** Clients that run in a browser read the answers: they follow from the request alone, no cookie is looked at. */
 const openToBrowsers = { 'access-control-allow-origin': '*' };
 
-function allowBrowsers(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
+function answerPreflight(_request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply
     .code(204)
     .headers({
@@ -108,13 +108,13 @@ function allowBrowsers(_request: FastifyRequest, reply: FastifyReply): FastifyRe
     .send();
 }
 
-function send(reply: FastifyReply, { status, headers = {}, body }: OauthAnswer, browsers = false): FastifyReply {
+function send(reply: FastifyReply, { status, headers = {}, body }: OauthAnswer): FastifyReply {
   const fixed = {
     'cache-control': 'no-store',
     pragma: 'no-cache',
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
-    ...(browsers && openToBrowsers),
+    ...openToBrowsers,
   };
   reply.code(status).headers({ ...headers, ...fixed });
   return body === undefined ? reply.send() : reply.type('application/json; charset=utf-8').send(body);

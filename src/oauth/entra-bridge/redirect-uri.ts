@@ -1,20 +1,10 @@
-/** Schemes that browsers run, read or dial by themselves. */
-const denied = new Set([
-  ...['javascript', 'data', 'file', 'vbscript', 'blob', 'about', 'filesystem', 'view-source', 'jar', 'resource'],
-  ...['chrome', 'chrome-extension', 'moz-extension', 'ftp', 'ws', 'wss', 'mailto', 'tel', 'sms', 'intent', 'urn'],
-]);
-const loopback = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
+import { redirectKindOf } from '#oauth/registration/redirect-uri.ts';
 
 /**
- * Of a form that a code may be sent to at all: https, http on loopback, or a private-use scheme (RFC 8252 7). Which of them
- * are this application's, Entra's registration says.
+ * Of a form that a code may be sent to at all. Which of them are this application's, Entra's registration says; there is no
+ * page of ours on the way back, so "out of band" leads nowhere.
  */
 export function isSafeRedirectUri(uri: string): boolean {
-  if (uri.length > 2048 || /[\u0000-\u0020\u007f"<>\\^`{|}]/.test(uri) || uri.includes('#') || !URL.canParse(uri))
-    return false;
-  const { protocol, hostname, username, password } = new URL(uri);
-  if (username !== '' || password !== '') return false;
-  if (protocol === 'https:') return true;
-  if (protocol === 'http:') return loopback.test(hostname);
-  return !denied.has(protocol.slice(0, -1)) && !/^ms-/.test(protocol);
+  const kind = redirectKindOf(uri);
+  return kind !== undefined && kind !== 'out-of-band';
 }

@@ -11,7 +11,7 @@ import {
   signIn,
   type TestServer,
 } from '#kit/oauth.ts';
-import { asOauthClient, type MadeClient, makeServiceClient } from '#kit/service-clients.ts';
+import { asOauthClient, type MadeClient, makeProgramClient } from '#kit/program-clients.ts';
 import { ensureOrganization, insertOrganization, type Organization } from '#records/organizations.ts';
 import { ensureMember, setUserActive, type User } from '#records/users.ts';
 
@@ -32,7 +32,7 @@ const token = (client: MadeClient, form: Readonly<Record<string, string>>) =>
 
 describe('client credentials', () => {
   test('a registered client gets a token for itself, of its organization, with its roles read live', async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'], roles: ['robot'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'], roles: ['robot'] });
     const { status, body, headers } = await token(worker, { grant_type: 'client_credentials' });
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
@@ -48,7 +48,7 @@ describe('client credentials', () => {
   });
 
   test('never more scope than it was registered with, never another organization [A10]', async () => {
-    const reader = await makeServiceClient(t, acme.id, { grants: ['client_credentials'], scopes: ['mcp:read'] });
+    const reader = await makeProgramClient(t, acme.id, { grants: ['client_credentials'], scopes: ['mcp:read'] });
     const form = { grant_type: 'client_credentials' };
     expect((await token(reader, form)).body).toMatchObject({ scope: 'mcp:read' });
     expect((await token(reader, { ...form, scope: 'mcp:read mcp:write' })).body.error).toBe('invalid_scope');
@@ -59,24 +59,24 @@ describe('client credentials', () => {
   });
 
   test('its secret opens, in the header or in the body, and nothing else does', async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const secret = worker.secret ?? '';
     const form = { grant_type: 'client_credentials', client_id: worker.id };
     expect((await postForm(`${t.url}/token`, { ...form, client_secret: secret })).status).toBe(200);
-    const rows = await t.database.sql('select secret_digest from gateway.service_clients where id = $1', [worker.id]);
+    const rows = await t.database.sql('select secret_digest from gateway.program_clients where id = $1', [worker.id]);
     for (const wrong of [`${secret}x`, 'x', String(rows[0]?.secret_digest)]) {
       const { status, body } = await postForm(`${t.url}/token`, { ...form, client_secret: wrong });
       expect([status, body.error]).toEqual([401, 'invalid_client']);
     }
     expect((await postForm(`${t.url}/token`, form)).body.error).toBe('invalid_client');
-    const dump = JSON.stringify(await t.database.sql('select * from gateway.service_clients'));
+    const dump = JSON.stringify(await t.database.sql('select * from gateway.program_clients'));
     expect(dump).not.toContain(secret);
   });
 
   test('a client with keys signs an assertion, good once', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256');
     const jwks = { keys: [{ ...(await exportJWK(publicKey)), alg: 'ES256', use: 'sig', kid: 'one' }] };
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'], jwks });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'], jwks });
     expect(worker.secret).toBeUndefined();
     const assertion = (aud: string) =>
       new SignJWT({ jti: crypto.randomUUID() })
@@ -124,7 +124,7 @@ const exchange = (client: MadeClient, subject: string, more: Readonly<Record<str
 describe('token exchange', () => {
   let agent: MadeClient;
   beforeAll(async () => {
-    agent = await makeServiceClient(t, acme.id, { grants: ['token-exchange'] });
+    agent = await makeProgramClient(t, acme.id, { grants: ['token-exchange'] });
   });
 
   test("a person's token becomes one for another resource, that says who acts", async () => {
@@ -157,7 +157,7 @@ describe('token exchange', () => {
     const ada = await member(acme);
     const stranger = await signIn(t);
     const elsewhere = await member(acme, { resource: `${t.issuer}/other/mcp` });
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const own = String((await token(worker, { grant_type: 'client_credentials' })).body.access_token);
     for (const bad of [stranger.accessToken, elsewhere.accessToken, ada.refreshToken, own, 'junk']) {
       expect((await exchange(agent, bad)).body.error).toBe('invalid_grant');
@@ -180,8 +180,8 @@ describe('token exchange', () => {
 
   test('only for clients that operators gave the right to', async () => {
     const ada = await member(acme);
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
-    const foreign = await makeServiceClient(t, other.id, { grants: ['token-exchange'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
+    const foreign = await makeProgramClient(t, other.id, { grants: ['token-exchange'] });
     expect((await exchange(worker, ada.accessToken)).status).toBe(400);
     expect((await exchange(foreign, ada.accessToken)).body.error).toBe('invalid_grant');
     const self = await postForm(
@@ -207,7 +207,7 @@ describe('token exchange', () => {
 
 describe('the token endpoint', () => {
   test('takes forms only, each parameter once, nothing in the URL [A22]', async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const url = `${t.url}/token`;
     const credentials = { client_id: worker.id, client_secret: worker.secret ?? '' };
     const form = new URLSearchParams({ grant_type: 'client_credentials', ...credentials });
@@ -255,7 +255,7 @@ describe('the token endpoint', () => {
 });
 
 test('operators register clients that people sign in through too', async () => {
-  const web = await makeServiceClient(t, acme.id, {
+  const web = await makeProgramClient(t, acme.id, {
     grants: ['token-exchange'],
     redirectUris: ['https://client.example/callback'],
     assertionAudiences: { 'https://as.example': 'gatehouse-there' },
@@ -282,13 +282,13 @@ test('operators register clients that people sign in through too', async () => {
   expect((await exchange(web, idToken, { ...form, audience: 'https://evil.example' })).body.error).toBe(
     'invalid_target',
   );
-  const agent = await makeServiceClient(t, acme.id, { grants: ['token-exchange'], assertionAudiences: { a: 'b' } });
+  const agent = await makeProgramClient(t, acme.id, { grants: ['token-exchange'], assertionAudiences: { a: 'b' } });
   expect((await exchange(agent, idToken, { ...idJag, audience: 'a' })).body.error).toBe('invalid_grant');
 });
 
 test('a client of a removed organization is none', async () => {
   const gone = await withPlatform(t.database.db, (scope) => ensureOrganization(scope, 'gone'));
-  const worker = await makeServiceClient(t, gone, { grants: ['client_credentials'] });
+  const worker = await makeProgramClient(t, gone, { grants: ['client_credentials'] });
   await t.database.sql('update gateway.organizations set deleted_at = now() where id = $1', [gone]);
   expect((await token(worker, { grant_type: 'client_credentials' })).status).toBe(401);
   await expect(withOrganization(t.database.db, gone, async () => 'still a scope')).resolves.toBeDefined();

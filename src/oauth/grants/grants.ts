@@ -4,7 +4,7 @@
  */
 import type Provider from 'oidc-provider';
 import { introspectJwts } from '#oauth/introspection.ts';
-import { compareDigests, jwtBearer, tokenExchange } from '#oauth/service-clients.ts';
+import { compareDigests, jwtBearer, tokenExchange } from '#oauth/program-clients.ts';
 import { slowDevicesDown } from './device-polling.ts';
 import { assertionParameters, openAssertionGrant } from './id-jag.ts';
 import type { GrantDeps } from './issue.ts';

@@ -6,9 +6,9 @@ import { systemClock } from '#core/clock.ts';
 import { withPlatform } from '#db/scope.ts';
 import { listenOnLoopback } from '#kit/listen.ts';
 import { openTestServer, postForm, registerClient, signIn, type TestServer } from '#kit/oauth.ts';
-import { asOauthClient, type MadeClient, makeServiceClient } from '#kit/service-clients.ts';
+import { asOauthClient, type MadeClient, makeProgramClient } from '#kit/program-clients.ts';
 import { obtainByIdJag } from '#oauth/id-jag-client.ts';
-import { jwtBearer } from '#oauth/service-clients.ts';
+import { jwtBearer } from '#oauth/program-clients.ts';
 import { insertOrganization, type Organization } from '#records/organizations.ts';
 import { ensureMember, findIdentityUser, setUserActive } from '#records/users.ts';
 
@@ -36,7 +36,7 @@ beforeAll(async () => {
   t = await openTestServer({ settings: { assertionIssuers: [trusted], resources: ['https://wiki.example'] } });
   acme = await withPlatform(t.database.db, (scope) => insertOrganization(scope, { slug: 'acme', name: 'Acme' }));
   await withPlatform(t.database.db, (scope) => insertOrganization(scope, { slug: 'other', name: 'Other' }));
-  client = await makeServiceClient(t, acme.id, { grants: ['jwt-bearer'] });
+  client = await makeProgramClient(t, acme.id, { grants: ['jwt-bearer'] });
 });
 afterAll(async () => {
   await t.close();
@@ -117,7 +117,7 @@ describe('an identity assertion (ID-JAG)', () => {
     'signed by somebody else': () => ({ key: foreign.privateKey }),
     'for another server': () => ({ claims: { aud: 'https://other.example' } }),
     'for two servers': () => ({ claims: { aud: [t.issuer, 'https://other.example'] } }),
-    'for another client': () => ({ claims: { client_id: 'svc_other' } }),
+    'for another client': () => ({ claims: { client_id: 'prg_other' } }),
     'for no client': () => ({ claims: { client_id: undefined } }),
     'of an issuer nobody trusts': () => ({ claims: { iss: 'https://evil.example' } }),
     'without an id': () => ({ claims: { jti: undefined } }),
@@ -175,7 +175,7 @@ describe('an identity assertion (ID-JAG)', () => {
   });
 
   test('is for clients that operators registered for it, in that organization', async () => {
-    const worker = await makeServiceClient(t, acme.id, { grants: ['client_credentials'] });
+    const worker = await makeProgramClient(t, acme.id, { grants: ['client_credentials'] });
     const text = await assertion('ada', { claims: { client_id: worker.id } });
     expect((await bring(text, {}, worker)).status).toBe(400);
     const open = await registerClient(t);
@@ -196,8 +196,8 @@ test('this gateway gets a token at another one with an assertion that a third ma
     const awayOrg = await withPlatform(away.database.db, (scope) =>
       insertOrganization(scope, { slug: 'away', name: 'Away' }),
     );
-    const there = await makeServiceClient(away, awayOrg.id, { grants: ['jwt-bearer'] });
-    const here = await makeServiceClient(home, homeOrg.id, {
+    const there = await makeProgramClient(away, awayOrg.id, { grants: ['jwt-bearer'] });
+    const here = await makeProgramClient(home, homeOrg.id, {
       grants: ['token-exchange'],
       assertionAudiences: { [away.issuer]: there.id },
     });

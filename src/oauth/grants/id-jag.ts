@@ -14,9 +14,9 @@ import { asymmetricAlgorithms, verifyToken } from '#adapters/identity/verify-tok
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import { withPlatform } from '#db/scope.ts';
+import { jwtBearer } from '#oauth/program-clients.ts';
 import { digestOf } from '#oauth/record-store.ts';
 import { parseResource } from '#oauth/resource.ts';
-import { jwtBearer } from '#oauth/service-clients.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { markOauthRecord } from '#records/oauth-records.ts';
 import { findOrganization, type Organization } from '#records/organizations.ts';

@@ -11,7 +11,7 @@ import type { ResourceRules } from '#oauth/resource.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import type { SigningKeys } from '#oauth/signing-keys.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
-import { findServiceClient, type ServiceClient, type ServiceGrant } from '#records/service-clients.ts';
+import { findProgramClient, type ProgramClient, type ProgramGrant } from '#records/program-clients.ts';
 import { addClaims } from './token-claims.ts';
 
 export interface GrantDeps {
@@ -32,8 +32,8 @@ export const rulesOf = ({ issuer, settings }: GrantDeps): ResourceRules => ({
 });
 
 /** The authenticated client, where operators gave it this grant. Throws `unauthorized_client`. */
-export async function getRegistered(db: Db, client: Client, grant: ServiceGrant): Promise<ServiceClient> {
-  const registered = await withPlatform(db, (scope) => findServiceClient(scope, client.clientId));
+export async function getRegistered(db: Db, client: Client, grant: ProgramGrant): Promise<ProgramClient> {
+  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
   if (!registered?.grants.includes(grant) || client.clientAuthMethod === 'none') throw new errors.UnauthorizedClient();
   return registered;
 }

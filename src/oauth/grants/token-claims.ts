@@ -8,7 +8,7 @@ import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
 import { parseResource, type ResourceRules } from '#oauth/resource.ts';
 import { findOrganization } from '#records/organizations.ts';
-import { findServiceClient } from '#records/service-clients.ts';
+import { findProgramClient } from '#records/program-clients.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -32,7 +32,7 @@ export async function grantClaims(
   if (token.kind === 'AccessToken') return waiting.get(token) ?? {};
   const { clientId = '', aud } = token;
   return withPlatform(db, async (scope) => {
-    const client = await findServiceClient(scope, clientId);
+    const client = await findProgramClient(scope, clientId);
     if (!client?.grants.includes('client_credentials')) throw new errors.UnauthorizedClient();
     for (const resource of [aud ?? []].flat()) {
       if (!(await isInOrganization(scope, { rules, resource, org: client.org }))) throw new errors.InvalidTarget();

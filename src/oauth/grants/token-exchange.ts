@@ -10,10 +10,10 @@ import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import { withPlatform } from '#db/scope.ts';
 import { shadowOf } from '#oauth/claims.ts';
 import { verifyOwnJwt } from '#oauth/introspection.ts';
+import { tokenExchange } from '#oauth/program-clients.ts';
 import { parseResource } from '#oauth/resource.ts';
-import { tokenExchange } from '#oauth/service-clients.ts';
 import { findOauthRecord } from '#records/oauth-records.ts';
-import { isServiceClientId, type ServiceClient } from '#records/service-clients.ts';
+import { isProgramClientId, type ProgramClient } from '#records/program-clients.ts';
 import { idJagTokenType, mintIdJag } from './id-jag-mint.ts';
 import { type GrantDeps, getRegistered, narrowScope, refuseProof, resourceOf, rulesOf, sendToken } from './issue.ts';
 import { isInOrganization } from './token-claims.ts';
@@ -71,7 +71,7 @@ export async function exchangeToken(provider: Provider, deps: GrantDeps, ctx: Ex
 }
 
 /** A living token of a person who belongs to the client's organization, and is good there. Throws `invalid_grant`. */
-async function checkSubject(deps: GrantDeps, client: ServiceClient, params: Parameters): Promise<Subject> {
+async function checkSubject(deps: GrantDeps, client: ProgramClient, params: Parameters): Promise<Subject> {
   const { subject_token: token, subject_token_type: type } = params;
   if (!token || !type) throw new errors.InvalidRequest('subject_token and subject_token_type are required');
   const subject =
@@ -86,7 +86,7 @@ async function checkSubject(deps: GrantDeps, client: ServiceClient, params: Para
     }
     return true;
   });
-  const person = !isServiceClientId(String(claims.sub)) && (await deps.members.find(String(claims.sub), client.org));
+  const person = !isProgramClientId(String(claims.sub)) && (await deps.members.find(String(claims.sub), client.org));
   if (!accepted || !person) throw new errors.InvalidGrant('the subject token is not good for this client');
   return subject;
 }
@@ -103,7 +103,7 @@ async function readAccessToken(deps: GrantDeps, type: string, token: string): Pr
 }
 
 /** Of a person who signed in to this very client. */
-async function readIdToken(deps: GrantDeps, client: ServiceClient, token: string): Promise<Subject> {
+async function readIdToken(deps: GrantDeps, client: ProgramClient, token: string): Promise<Subject> {
   try {
     const { payload, protectedHeader } = await jwtVerify(token, deps.keys.find, {
       issuer: deps.issuer,
@@ -121,7 +121,7 @@ async function readIdToken(deps: GrantDeps, client: ServiceClient, token: string
 }
 
 /** One endpoint, or what is configured beside them: a token for all of the gateway would reach beyond the organization. */
-async function checkTarget(deps: GrantDeps, client: ServiceClient, resource: string | undefined): Promise<void> {
+async function checkTarget(deps: GrantDeps, client: ProgramClient, resource: string | undefined): Promise<void> {
   const rules = rulesOf(deps);
   const parsed = resource === undefined ? undefined : parseResource(resource, rules);
   const inside =
@@ -135,7 +135,7 @@ async function checkTarget(deps: GrantDeps, client: ServiceClient, resource: str
 async function sendAssertion(
   deps: GrantDeps,
   ctx: ExchangeContext,
-  { registered, subject }: { readonly registered: ServiceClient; readonly subject: Subject },
+  { registered, subject }: { readonly registered: ProgramClient; readonly subject: Subject },
 ): Promise<void> {
   const { audience = '', scope } = ctx.oidc.params;
   const clientId = Object.hasOwn(registered.assertionAudiences, audience)

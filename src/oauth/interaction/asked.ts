@@ -1,6 +1,7 @@
 /** What a client asks a person for, as the consent page shows it and as a consent is remembered by. */
 import { createHash } from 'node:crypto';
 import type { Client } from 'oidc-provider';
+import { fingerprintOf } from '#oauth/client-fingerprint.ts';
 import type { Consent } from '#records/consents.ts';
 
 export const outOfBand = 'urn:ietf:wg:oauth:2.0:oob';
@@ -45,14 +46,6 @@ export function describeRedirect(redirectUri: string | undefined): Pick<Asked, '
 }
 
 const digestOf = (parts: unknown) => createHash('sha256').update(JSON.stringify(parts)).digest('base64url');
-
-/** Of everything that a person's consent rests on: what the client says of itself may change later (SECURITY A15). */
-export function fingerprintOf(client: Client): string {
-  const { redirect_uris, client_name, client_uri, application_type, jwks, jwks_uri, token_endpoint_auth_method } =
-    client.metadata();
-  const redirects = [...(redirect_uris ?? [])].sort();
-  return digestOf([redirects, client_name, client_uri, application_type, jwks, jwks_uri, token_endpoint_auth_method]);
-}
 
 /** Names exactly what was on the page: an approval is good for nothing else. */
 export function approvalOf(asked: Asked): string {

@@ -49,7 +49,7 @@ function facts({ asked, rules }: ConsentPage): string {
   const may = describeScopes(asked.scopes);
   const from = clientHost(asked.client.clientId);
   const rows: readonly (readonly [string, string])[] = [
-    ['Your answer goes to', `<bdi>${escapeHtml(destination(asked))}</bdi>`],
+    ['Access goes to', `<bdi>${escapeHtml(destination(asked))}</bdi>`],
     ...(from === undefined ? [] : [['Described at', `<bdi>${escapeHtml(from)}</bdi>`] as const]),
     ['It would reach', reaches.map((line) => `<bdi>${escapeHtml(line)}</bdi>`).join('<br>')],
     ...(may.length === 0 ? [] : [['It could', list(may)] as const]),
@@ -136,10 +136,10 @@ function passwordForm(page: ConsentPage, { name, title }: SignInChoice): string 
     `<label for="${id}">${label}</label>\n<input id="${id}" name="${id}" required maxlength="256"${invalid} ${rest}>`;
   return form(
     page,
-    `<fieldset aria-label="${escapeHtml(title)}">
+    `<div role="group" aria-label="${escapeHtml(title)}">
 ${field('username', 'Username', 'autocomplete="username" autocapitalize="none" spellcheck="false"')}
 ${field('password', 'Password', 'type="password" autocomplete="current-password"')}
 <button class="main" type="submit" name="with" value="${escapeHtml(name)}">Sign in and allow</button>
-</fieldset>`,
+</div>`,
   );
 }

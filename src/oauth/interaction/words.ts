@@ -10,9 +10,11 @@ const scopeWords: Readonly<Record<string, string>> = {
   offline_access: 'Stay connected until you take this back',
 };
 
-/** `mcp:session` has no effect, and needs no words. Scopes without words are shown by their name. */
+/** What matters most first. `mcp:session` has no effect, and needs no words; scopes without words are shown by their name. */
 export function describeScopes(scopes: readonly string[]): readonly string[] {
-  return scopes.flatMap((scope) => (scope === 'mcp:session' ? [] : (scopeWords[scope] ?? scope)));
+  const known = Object.entries(scopeWords).flatMap(([scope, words]) => (scopes.includes(scope) ? words : []));
+  const others = scopes.filter((scope) => scope !== 'mcp:session' && !Object.hasOwn(scopeWords, scope));
+  return [...known, ...others];
 }
 
 export function describeResource(resource: string, rules: ResourceRules): string {

@@ -13,7 +13,6 @@ import { markClientSignedIn } from '#records/clients.ts';
 import { openClientDocuments } from './client-documents.ts';
 import type { RegistrationDeps } from './client-registry.ts';
 import { openClientStore } from './client-store.ts';
-import { outOfBand } from './redirect-uri.ts';
 import { registrationPlugin } from './registration.ts';
 
 export interface ClientsDeps extends Omit<RegistrationDeps, 'managementUrl' | 'validate'> {
@@ -58,23 +57,12 @@ export function openClients(deps: ClientsDeps): Clients {
       // A code was given for an agreement, or tokens for a code: either way a person completed a sign-in.
       provider.on('authorization.success', (ctx) => keepSignedIn(ctx.oidc.client?.clientId));
       provider.on('grant.success', (ctx) => keepSignedIn(ctx.oidc.client?.clientId));
-      provider.use(async (ctx, next) => {
-        await next();
-        const to = String(ctx.res.getHeader('location') ?? '');
-        if (to.startsWith(outOfBand)) ctx.redirect(outOfBandPage(to, deps.issuer));
-      });
     },
   };
 }
 
 function addressOf({ req }: KoaContextWithOIDC, { readAddress }: ClientsDeps): string {
   return addressKey(readAddress(req.socket.remoteAddress ?? '', req.headers['x-forwarded-for']?.toString()));
-}
-
-/** There is nowhere to send the browser: a page shows the code to be copied, or the error. */
-function outOfBandPage(to: string, issuer: string): string {
-  const query = to.slice(outOfBand.length);
-  return `${issuer}${new URLSearchParams(query).has('error') ? '/error' : '/success'}${query}`;
 }
 
 /** Written once per client and replica; a failure is made good by the next event. */

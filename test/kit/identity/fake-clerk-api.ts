@@ -52,14 +52,15 @@ const notFound = () => failure(404, 'resource_not_found', 'Resource not found');
 /** Undefined for what isn't part of the API. */
 export function answerClerkApi(request: RecordedRequest, state: ClerkApiState): FakeReply | undefined {
   const { path, headers, query, method } = request;
-  if (!path.startsWith('/v1/')) return undefined;
+  const verifies = /^(?:\/v1)?\/oauth_applications\/access_tokens\/verify$/.test(path);
+  if (!path.startsWith('/v1/') && !verifies) return undefined;
   if (headers.authorization !== `Bearer ${state.secretKey}`) {
     return failure(401, 'clerk_key_invalid', 'The provided Clerk Secret Key is invalid.');
   }
   const [noun, id, of, ...more] = path.slice('/v1/'.length).split('/').map(decodeURIComponent);
   const place = [noun, of, ...more].filter((step) => step !== undefined).join('/');
   if (path === '/v1/jwks') return json(200, state.jwks());
-  if (path === '/v1/oauth_applications/access_tokens/verify' && method === 'POST') return verifyToken(request, state);
+  if (verifies) return method === 'POST' ? verifyToken(request, state) : notFound();
   if (place === 'users') return id === undefined ? listUsers(query, state) : getUser(id, state);
   if (place === 'organizations') return id === undefined ? listOrganizations(query, state) : getOrganization(id, state);
   const all = state.memberships();

@@ -17,6 +17,8 @@ export interface FakeClerkOptions {
   /** Organization id → user id → role, with its prefix. */
   readonly organizations?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly port?: number;
+  /** What it calls itself, where a host map leads here; default: its own address. */
+  readonly origin?: string;
   /** Unix milliseconds: for times in tokens. */
   readonly now?: () => number;
 }
@@ -112,7 +114,7 @@ export async function startFakeClerk(options: FakeClerkOptions = {}): Promise<Fa
       return answerClerkApi(request, api) ?? answerClerkOauth(request, oauth);
     },
   });
-  issuer = server.url;
+  issuer = options.origin ?? server.url;
   const seconds = () => Math.floor(now() / 1000);
   const session = () => ({
     iss: issuer,

@@ -14,6 +14,8 @@ export interface FakeWorkosOptions {
   /** Path of the authorization server's URL. */
   readonly path?: string;
   readonly port?: number;
+  /** What it calls itself, where a host map leads here; default: its own address. */
+  readonly origin?: string;
   /** Unix milliseconds: for `iat` and `exp` of tokens. */
   readonly now?: () => number;
 }
@@ -97,8 +99,9 @@ export async function startFakeWorkos(options: FakeWorkosOptions = {}): Promise<
       return answerWorkosApi(request, state);
     },
   });
-  issuer = `${server.url}${path}`;
-  sessionIssuer = `${server.url}/user_management/${clientId}`;
+  const origin = options.origin ?? server.url;
+  issuer = `${origin}${path}`;
+  sessionIssuer = `${origin}/user_management/${clientId}`;
 
   return {
     ...server,

@@ -91,7 +91,8 @@ export function openOpaqueTokens(options: OpaqueTokensOptions): OpaqueTokens {
 }
 
 async function fetchAnswer(token: string, { api, apiUrl }: OpaqueTokensOptions): Promise<Answer> {
-  const url = new URL(joinPath(apiUrl, '/v1/oauth_applications/access_tokens/verify'));
+  // Without a version in the path, as Clerk's own library and guides have it.
+  const url = new URL(joinPath(apiUrl, '/oauth_applications/access_tokens/verify'));
   const { status, body } = await api.ask(url, { json: { access_token: token }, expected: [400, 404, 422] });
   if (status !== 200) throw new GatehouseError('invalid_token', { cause: new Error(`Clerk answered ${status}`) });
   return answerSchema.parse(body);

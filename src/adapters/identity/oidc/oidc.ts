@@ -32,7 +32,10 @@ function openOidc(settings: OidcConfig, deps: IdentityDeps): IdentityProvider {
   const keys = openRemoteKeys({ ...deps, url: settings.jwksUrl ?? discovered });
   const rules = accessTokenRules(settings);
   return {
-    ...commonOf(settings, { kind: 'oidc', title: presetOf(settings)?.title ?? 'OpenID Connect', mode }),
+    ...commonOf(
+      { ...settings, name: settings.name ?? settings.preset },
+      { kind: 'oidc', title: presetOf(settings)?.title ?? 'OpenID Connect', mode },
+    ),
     issuers: [issuer],
     authorizationServer: issuer,
     ...(mode === 'broker' && { signIn: openOidcSignIn(settings, { ...deps, metadata, keys }) }),

@@ -24,13 +24,17 @@ export const sharedSecretIssuer = 'urn:gatehouse:shared-secret';
 const claimPath = z.string().min(1);
 const columnName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain name of a column');
 
-/** Open WebUI's, as its migrations make it. */
-const openWebuiTable = {
-  table: 'public.user',
-  idColumn: 'id',
-  emailColumn: 'email',
-  nameColumn: 'name',
-  roleColumn: 'role',
+/** Its table of users is as its migrations make it. */
+const openWebui = {
+  name: 'open-webui',
+  title: 'Open WebUI',
+  userTable: {
+    table: 'public.user',
+    idColumn: 'id',
+    emailColumn: 'email',
+    nameColumn: 'name',
+    roleColumn: 'role',
+  },
 } as const;
 
 const config = z
@@ -72,7 +76,7 @@ export const sharedSecretAdapter = {
 } as const satisfies Adapter<'shared-secret', typeof config, IdentityDeps, IdentityProvider>;
 
 function openSharedSecret(given: SharedSecretConfig, { clock, accounts }: IdentityDeps): IdentityProvider {
-  const settings = given.preset === undefined ? given : { userTable: openWebuiTable, ...given };
+  const settings = given.preset === undefined ? given : { ...openWebui, ...given };
   const key = new TextEncoder().encode(settings.secret);
   const issuers = settings.issuer === undefined ? [] : [settings.issuer];
   const common = commonOf(settings, { kind: 'shared-secret', title: 'Shared secret', mode: 'direct' });

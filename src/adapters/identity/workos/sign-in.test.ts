@@ -23,7 +23,7 @@ async function start(config: object = {}, options: FakeWorkosOptions = {}) {
     now: clock.now,
     ...options,
   });
-  const egress = openEgress({ allow: ['127.0.0.1'], totalMs: 300 });
+  const egress = openEgress({ allow: ['127.0.0.1'], totalMs: 1000 });
   const settings = workosAdapter.config.parse({
     mode: 'broker',
     apiKey: fake.apiKey,

@@ -5,22 +5,22 @@ import { z } from 'zod';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import { Secret } from '#core/secret.ts';
-import type { ServiceClientsTable } from '#db/schema.ts';
+import type { ProgramClientsTable } from '#db/schema.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 
 /** `jwt-bearer`: it may bring identity assertions (ID-JAG) of trusted issuers. */
-export const serviceGrants = ['client_credentials', 'token-exchange', 'jwt-bearer'] as const;
-export type ServiceGrant = (typeof serviceGrants)[number];
+export const programGrants = ['client_credentials', 'token-exchange', 'jwt-bearer'] as const;
+export type ProgramGrant = (typeof programGrants)[number];
 
-export interface ServiceClient {
-  /** `svc_…`; `sub` of the tokens it gets for itself, so no person's subject looks like it. */
+export interface ProgramClient {
+  /** `prg_…`; `sub` of the tokens it gets for itself, so no person's subject looks like it. */
   readonly id: string;
   readonly org: OrgId;
   readonly name: string;
   /** undefined: it authenticates by `private_key_jwt`. */
   readonly secretDigest: string | undefined;
   readonly jwks: { readonly keys: readonly Readonly<Record<string, unknown>>[] } | undefined;
-  readonly grants: readonly ServiceGrant[];
+  readonly grants: readonly ProgramGrant[];
   /** Most that its tokens can have. */
   readonly scopes: readonly string[];
   /** In its organization, for the tokens it gets for itself. */
@@ -35,22 +35,22 @@ export interface ServiceClient {
   readonly createdAt: number;
 }
 
-export type NewServiceClient = Omit<ServiceClient, 'id' | 'org' | 'secretDigest' | 'createdAt'>;
+export type NewProgramClient = Omit<ProgramClient, 'id' | 'org' | 'secretDigest' | 'createdAt'>;
 
-const prefix = 'svc_';
-export const isServiceClientId = (id: string): boolean => id.startsWith(prefix);
+const prefix = 'prg_';
+export const isProgramClientId = (id: string): boolean => id.startsWith(prefix);
 
 export const digestOfSecret = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
 
 /** The secret is in this answer and nowhere else; none for a client with keys of its own. Throws `conflict`. */
-export async function insertServiceClient(
+export async function insertProgramClient(
   { tx, org }: OrganizationScope,
-  input: NewServiceClient,
-): Promise<{ readonly client: ServiceClient; readonly secret: Secret | undefined }> {
+  input: NewProgramClient,
+): Promise<{ readonly client: ProgramClient; readonly secret: Secret | undefined }> {
   const id = prefix + randomBytes(12).toString('hex');
-  const secret = input.jwks ? undefined : new Secret(`svs_${randomBytes(32).toString('base64url')}`);
+  const secret = input.jwks ? undefined : new Secret(`prs_${randomBytes(32).toString('base64url')}`);
   const row = await tx
-    .insertInto('service_clients')
+    .insertInto('program_clients')
     .values({
       id,
       org_id: org,
@@ -66,41 +66,41 @@ export async function insertServiceClient(
     })
     .returningAll()
     .executeTakeFirstOrThrow();
-  return { client: asServiceClient(row), secret };
+  return { client: asProgramClient(row), secret };
 }
 
 /** By id, across organizations. One of a removed organization is not found. */
-export async function findServiceClient({ tx }: PlatformScope, id: string): Promise<ServiceClient | undefined> {
-  if (!isServiceClientId(id)) return undefined;
+export async function findProgramClient({ tx }: PlatformScope, id: string): Promise<ProgramClient | undefined> {
+  if (!isProgramClientId(id)) return undefined;
   const row = await tx
-    .selectFrom('service_clients as c')
+    .selectFrom('program_clients as c')
     .innerJoin('organizations as o', 'o.id', 'c.org_id')
     .where('c.id', '=', id)
     .where('o.deleted_at', 'is', null)
     .selectAll('c')
     .executeTakeFirst();
-  return row && asServiceClient(row);
+  return row && asProgramClient(row);
 }
 
 /** By name. */
-export async function listServiceClients({ tx }: OrganizationScope): Promise<readonly ServiceClient[]> {
-  const rows = await tx.selectFrom('service_clients').selectAll().orderBy('name').execute();
-  return rows.map(asServiceClient);
+export async function listProgramClients({ tx }: OrganizationScope): Promise<readonly ProgramClient[]> {
+  const rows = await tx.selectFrom('program_clients').selectAll().orderBy('name').execute();
+  return rows.map(asProgramClient);
 }
 
 /** Its tokens end with it, on every replica. Throws `not_found`. */
-export async function removeServiceClient({ tx }: OrganizationScope, id: string): Promise<ServiceClient> {
-  const row = await tx.deleteFrom('service_clients').where('id', '=', id).returningAll().executeTakeFirst();
+export async function removeProgramClient({ tx }: OrganizationScope, id: string): Promise<ProgramClient> {
+  const row = await tx.deleteFrom('program_clients').where('id', '=', id).returningAll().executeTakeFirst();
   if (!row) throw new GatehouseError('not_found');
-  return asServiceClient(row);
+  return asProgramClient(row);
 }
 
 const texts = z.array(z.string());
-const grants = z.array(z.enum(serviceGrants));
+const grants = z.array(z.enum(programGrants));
 const jwks = z.object({ keys: z.array(z.record(z.string(), z.unknown())) });
 const audiences = z.record(z.string(), z.string());
 
-function asServiceClient(row: Selectable<ServiceClientsTable>): ServiceClient {
+function asProgramClient(row: Selectable<ProgramClientsTable>): ProgramClient {
   return {
     id: row.id,
     org: asOrgId(row.org_id),

@@ -1,5 +1,5 @@
 /**
- * Clients that operators register (records/service-clients.ts), as oidc-provider knows clients, and as principals: a
+ * Clients that operators register (records/program-clients.ts), as oidc-provider knows clients, and as principals: a
  * token that such a client got for itself names it as the subject, a member of its one organization with its own roles.
  */
 import { timingSafeEqual } from 'node:crypto';
@@ -9,26 +9,24 @@ import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
 import {
   digestOfSecret,
-  findServiceClient,
-  isServiceClientId,
-  type ServiceClient,
-  type ServiceGrant,
-} from '#records/service-clients.ts';
+  findProgramClient,
+  isProgramClientId,
+  type ProgramClient,
+  type ProgramGrant,
+} from '#records/program-clients.ts';
 import type { Standing } from '#records/users.ts';
 
 export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
-const grantTypes: Readonly<Record<ServiceGrant, string>> = {
+const grantTypes: Readonly<Record<ProgramGrant, string>> = {
   client_credentials: 'client_credentials',
   'token-exchange': tokenExchange,
   'jwt-bearer': jwtBearer,
 };
-/** Only for clients that operators registered: nobody who registers themselves may ask for these. */
-export const serviceGrantTypes: ReadonlySet<string> = new Set(Object.values(grantTypes));
 
 /** The storage, answering for these clients too. They change through the admin API only. */
-export function withServiceClients(open: (model: string) => Adapter, db: Db): (model: string) => Adapter {
+export function withProgramClients(open: (model: string) => Adapter, db: Db): (model: string) => Adapter {
   return (model) => {
     const inner = open(model);
     if (model !== 'Client') return inner;
@@ -40,15 +38,15 @@ export function withServiceClients(open: (model: string) => Adapter, db: Db): (m
       destroy: (id) => inner.destroy(id),
       revokeByGrantId: (id) => inner.revokeByGrantId(id),
       async find(id) {
-        if (!isServiceClientId(id)) return inner.find(id);
-        const client = await withPlatform(db, (scope) => findServiceClient(scope, id));
+        if (!isProgramClientId(id)) return inner.find(id);
+        const client = await withPlatform(db, (scope) => findProgramClient(scope, id));
         return client && metadataOf(client);
       },
     };
   };
 }
 
-function metadataOf(client: ServiceClient): AdapterPayload {
+function metadataOf(client: ProgramClient): AdapterPayload {
   const signsIn = client.redirectUris.length > 0;
   return {
     client_id: client.id,
@@ -74,7 +72,7 @@ function metadataOf(client: ServiceClient): AdapterPayload {
 export function compareDigests(provider: Provider): void {
   const { compareClientSecret } = provider.Client.prototype;
   provider.Client.prototype.compareClientSecret = function (presented: string) {
-    if (!isServiceClientId(this.clientId)) return compareClientSecret.call(this, presented);
+    if (!isProgramClientId(this.clientId)) return compareClientSecret.call(this, presented);
     const expected = Buffer.from(this.clientSecret ?? '');
     const actual = Buffer.from(digestOfSecret(presented));
     return expected.length === actual.length && timingSafeEqual(expected, actual);
@@ -82,11 +80,11 @@ export function compareDigests(provider: Provider): void {
 }
 
 /** As `findStanding`, for a client as the subject: a member of its one organization, by nobody's word but the operators'. */
-export async function findServiceStanding(
+export async function findProgramStanding(
   scope: PlatformScope,
   { subject, org }: { readonly subject: string; readonly org: string },
 ): Promise<Standing | undefined> {
-  const client = await findServiceClient(scope, subject);
+  const client = await findProgramClient(scope, subject);
   if (client?.org !== org) return undefined;
   return {
     userId: client.id,

@@ -2,7 +2,7 @@
 import type { OrgId } from '#core/ids.ts';
 import { withOrganization } from '#db/scope.ts';
 import type { TestClient, TestServer } from '#kit/oauth.ts';
-import { insertServiceClient, type NewServiceClient } from '#records/service-clients.ts';
+import { insertProgramClient, type NewProgramClient } from '#records/program-clients.ts';
 
 export interface MadeClient {
   readonly id: string;
@@ -11,13 +11,13 @@ export interface MadeClient {
 
 let made = 0;
 
-export async function makeServiceClient(
+export async function makeProgramClient(
   { database }: Pick<TestServer, 'database'>,
   org: OrgId,
-  input: Partial<NewServiceClient>,
+  input: Partial<NewProgramClient>,
 ): Promise<MadeClient> {
   const { client, secret } = await withOrganization(database.db, org, (scope) =>
-    insertServiceClient(scope, {
+    insertProgramClient(scope, {
       name: `client ${++made}`,
       jwks: undefined,
       grants: [],

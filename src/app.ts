@@ -3,7 +3,7 @@ import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
 import { ensureDemo } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
-import { openAdmin } from '#admin/handlers.ts';
+import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
@@ -137,8 +137,18 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
+function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+  return openAdmin({
+    records: storage.records,
+    clock,
+    status: () => ({ status: 'healthy', version, url, demo: config.demo }),
+    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
+  });
+}
+
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Handler; stopStreams: () => void }> {
-  const { storage, url, baseUrl, state, log, clock, closers, version } = deps;
+  const { baseUrl, state, log, clock, closers, version } = deps;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
   const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
@@ -146,22 +156,16 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
   const receive = receiveOptions(config, baseUrl);
-  const oauth = found.hasSignIn;
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, oauth, receive },
+    ...{ feed, identities, openUpstream, metrics, receive },
+    oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const run = openAdmin({
-    records: storage.records,
-    clock,
-    status: () => ({ status: 'healthy', version, url, demo: config.demo }),
-    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
-    rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
-  });
+  const run = openAdminRunner(config, deps);
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
@@ -172,7 +176,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
         baseUrl: () => baseUrl,
         version,
         demo: config.demo,
-        signIn: oauth,
+        signIn: found.hasSignIn,
       }),
       adminPlugin({
         run,

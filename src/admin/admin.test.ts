@@ -120,6 +120,12 @@ test('without a token, with a wrong one, from elsewhere or through a proxy nothi
   }
 });
 
+test('the key that signs access tokens can be rotated, and what is asked is checked', async () => {
+  const { status, json } = await send('POST /signing-keys/rotate', { body: {} });
+  expect([status, json]).toEqual([201, { kid: 'new', signsAt: '1970-01-01T00:00:00.000Z' }]);
+  expect((await send('POST /signing-keys/rotate', { body: { atOnce: 'yes' } })).status).toBe(400);
+});
+
 test('organizations are made, listed and refused twice', async () => {
   const made = await send('POST /organizations', { body: { slug: 'acme', name: 'Acme', externalId: 'org_acme' } });
   expect(made).toMatchObject({ status: 201, json: { slug: 'acme', externalId: 'org_acme', name: 'Acme' } });

@@ -10,6 +10,7 @@ import type { Db } from '#db/schema.ts';
 import {
   consumeOauthRecord,
   findOauthRecord,
+  findOauthRecordAndGrant,
   markOauthRecord,
   type OauthRecord,
   removeOauthRecord,
@@ -22,6 +23,8 @@ import { pendingWrites } from './token-writes.ts';
 const plainIds: ReadonlySet<string> = new Set(['Grant', 'Interaction']);
 /** Found by `uid` or `user_code` and then saved under the id again: it is kept, sealed. */
 const sealedIds: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
+/** Redeemed at the token endpoint, which asks for their grant next. */
+const onGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);
 /** Written together with the answer of the token endpoint. */
 const keptBack: ReadonlySet<string> = new Set(['AccessToken', 'RefreshToken']);
 
@@ -43,16 +46,24 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
       return sealedIds.has(model) ? { ...rest, sealedId: sealer.seal(place, id) } : rest;
     }
 
+    async function findWithGrant(id: string, grants: Map<string, Readonly<Record<string, unknown>>>) {
+      const found = await findOauthRecordAndGrant(db, { model, id, nowMs: clock.now() });
+      if (found?.grant) grants.set(found.grant.id, found.grant.payload);
+      return found;
+    }
+
     async function find(column: 'id' | 'uid' | 'user_code', value: string, id?: string) {
       // Their shadows are among the access tokens.
       if (model === 'ClientCredentials') return undefined;
-      const found = await findOauthRecord(db, model, { column, value, nowMs: clock.now() });
+      const pending = pendingWrites();
+      const found = await (pending && onGrants.has(model) && column === 'id'
+        ? findWithGrant(value, pending.grants)
+        : findOauthRecord(db, model, { column, value, nowMs: clock.now() }));
       if (!found) return undefined;
       const { sealedId, ...payload }: AdapterPayload = { ...found.payload };
       const jti = id ?? (typeof sealedId === 'string' ? sealer.open(place, sealedId) : payload.jti);
       // Whether a refresh token is used up already is decided when its successor is written.
-      const consumed =
-        pendingWrites()?.grant === 'refresh_token' && model === 'RefreshToken' ? undefined : found.consumedAt;
+      const consumed = pending?.grant === 'refresh_token' && model === 'RefreshToken' ? undefined : found.consumedAt;
       return {
         ...payload,
         ...(jti !== undefined && { jti }),
@@ -86,7 +97,10 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
         if (pending) pending.inserted.push(record);
         else await upsertOauthRecord(db, record);
       },
-      find: (id) => find('id', storedId(id), id),
+      async find(id) {
+        const known = model === 'Grant' ? pendingWrites()?.grants.get(id) : undefined;
+        return known ? { ...known } : find('id', storedId(id), id);
+      },
       findByUid: (uid) => find('uid', uid),
       findByUserCode: (userCode) => find('user_code', userCode),
       async consume(id) {

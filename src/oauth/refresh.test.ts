@@ -197,7 +197,9 @@ describe('refresh tokens', () => {
       "update gateway.oauth_records set expires_at = now() - interval '1 day' where grant_id = $1",
       [session.grantId],
     );
+    await one.database.sql("insert into gateway.sign_in_attempts values ('d', 's', now() - interval '1 day')");
     await one.server.sweep();
+    expect(await one.database.sql('select digest from gateway.sign_in_attempts')).toEqual([]);
     expect(
       await one.database.sql('select 1 from gateway.oauth_records where grant_id = $1', [session.grantId]),
     ).toEqual([]);

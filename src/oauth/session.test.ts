@@ -8,7 +8,7 @@ import { upsertIdentity } from '#records/users.ts';
 let t: TestServer;
 let client: TestClient;
 
-/** In place of the sign-in pages: whoever comes is `ada`, and agrees. */
+/** In place of the sign-in pages: whoever comes is `ada`, and agrees, this once (so that `prompt=none` later finds her, and asks her). */
 const agreeing: FastifyPluginAsync = async (app) => {
   app.get('/interaction/:uid', async (request, reply) => {
     const { provider } = t.server;
@@ -81,7 +81,7 @@ test('the session has a new id after the sign-in, and the one from before is wor
   expect(jar.get('gw_as')?.value).not.toBe(planted.value);
   const stale: Jar = new Map([['gw_as', planted]]);
   expect(await signInBy(stale, 'none')).toContain('error=login_required');
-  expect(await signInBy(jar, 'none')).toContain('code=');
+  expect(await signInBy(jar, 'none')).toContain('error=consent_required');
 });
 
 test('a session ends when it is idle, and never outlives its most; its id is not in the database [S1.40] [A20]', async () => {
@@ -97,7 +97,7 @@ test('a session ends when it is idle, and never outlives its most; its id is not
   await t.database.sql(
     `update gateway.oauth_records set payload = jsonb_set(payload, '{loginTs}', to_jsonb(extract(epoch from now())::int - 950)) where model = 'Session'`,
   );
-  expect(await signInBy(jar, 'none')).toContain('code=');
+  expect(await signInBy(jar, 'none')).toContain('error=consent_required');
   const [latest] = await t.database.sql(
     "select max(expires_at) as at from gateway.oauth_records where model = 'Session'",
   );

@@ -71,8 +71,8 @@ export async function openSigningKeys(deps: SigningKeysDeps): Promise<SigningKey
   async function renew(): Promise<void> {
     const found = await read(db, sealer, algorithm);
     const changed = fingerprint(found) !== fingerprint(keys);
-    if (!changed) return;
     keys = found;
+    if (!changed) return;
     published = createLocalJWKSet({ keys: keys.map((key) => publicHalf(key.jwk)) });
     for (const listener of listeners) listener();
   }

@@ -70,6 +70,45 @@ export function findOauthRecord(
   });
 }
 
+/** As `findOauthRecord` by id, with the grant that it hangs on: one statement where every token request has two. */
+export function findOauthRecordAndGrant(
+  db: Db,
+  { model, id, nowMs }: { readonly model: string; readonly id: string; readonly nowMs: number },
+): Promise<(FoundOauthRecord & { readonly grant: Found | undefined }) | undefined> {
+  return withPlatform(db, async ({ tx }) => {
+    const now = new Date(nowMs);
+    const row = await tx
+      .selectFrom('oauth_records as r')
+      .leftJoin('oauth_records as g', (join) =>
+        join.onRef('g.id', '=', 'r.grant_id').on('g.model', '=', 'Grant').on('g.expires_at', '>', now),
+      )
+      .select([
+        'r.id',
+        'r.payload',
+        'r.consumed_at',
+        'r.grant_id as on_grant',
+        'g.id as grant_id',
+        'g.payload as grant',
+      ])
+      .where('r.model', '=', model)
+      .where('r.id', '=', id)
+      .where((is) => is.or([is('r.expires_at', 'is', null), is('r.expires_at', '>', now)]))
+      .executeTakeFirst();
+    if (!row || typeof row.payload !== 'object' || row.payload === null) return undefined;
+    const { grant_id: grantId, grant } = row;
+    const found = grantId !== null && typeof grant === 'object' && grant !== null;
+    return {
+      id: row.id,
+      payload: { ...row.payload },
+      consumedAt: row.consumed_at?.getTime(),
+      grantId: row.on_grant ?? undefined,
+      grant: found ? { id: grantId, payload: { ...grant } } : undefined,
+    };
+  });
+}
+
+type Found = Pick<FoundOauthRecord, 'id' | 'payload'>;
+
 /** False: it was consumed before, or is gone. One of any number of callers at once gets true. */
 export function consumeOauthRecord(
   db: Db,

@@ -49,10 +49,9 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
     if (authorizationServers.length === 0) return reply.code(404).send({ error: 'Not found' });
     return reply.send({
       resource,
-      resource_name: name,
       authorization_servers: authorizationServers,
       bearer_methods_supported: ['header'],
-      ...(builtIn && ofOurTokens),
+      ...(builtIn && { resource_name: name, ...ofOurTokens }),
     });
   }
 

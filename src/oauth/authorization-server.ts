@@ -23,7 +23,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
-import { checkState, closedEdges } from './authorize.ts';
+import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
@@ -197,7 +197,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     ttl: lifetimes(settings),
     discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
-    extraParams: { state: checkState },
+    extraParams: { state: checkState, scope: defaultScopes(scopes) },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },

@@ -37,6 +37,7 @@ import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
+import { withoutOfflineAccess } from './refresh-scope.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
@@ -145,7 +146,8 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
       params?: string | readonly string[] | ReadonlySet<string>,
       duplicates?: string | readonly string[] | ReadonlySet<string>,
     ): void {
-      super.registerGrantType<Params>(name, writingAtOnce(deps, name, handler), params, duplicates);
+      const lenient = name === 'refresh_token' ? withoutOfflineAccess(handler) : handler;
+      super.registerGrantType<Params>(name, writingAtOnce(deps, name, lenient), params, duplicates);
     }
   }
   const provider = new AtOnce(deps.issuer, settings);

@@ -143,6 +143,21 @@ export async function listMemberships({ tx }: PlatformScope, userId: string): Pr
   }));
 }
 
+/** Nobody belongs anywhere who may not come in any more. */
+export async function listOrganizationsOf({ tx }: PlatformScope, subject: string): Promise<readonly OrgId[]> {
+  const rows = await tx
+    .selectFrom('users as u')
+    .innerJoin('members as m', 'm.user_id', 'u.id')
+    .innerJoin('organizations as o', 'o.id', 'm.org_id')
+    .select('o.id')
+    .where('u.subject', '=', subject)
+    .where('u.deactivated_at', 'is', null)
+    .where('o.deleted_at', 'is', null)
+    .orderBy('o.id')
+    .execute();
+  return rows.map(({ id }) => asOrgId(id));
+}
+
 /** What one identity provider says of a user's memberships, all of it: what it no longer says is removed, what others say stays. */
 export async function setMemberships(
   { tx }: PlatformScope,

@@ -39,6 +39,7 @@ import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
 import { withoutOfflineAccess } from './refresh-scope.ts';
 import { type Clients, openClients } from './registration/clients.ts';
+import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
@@ -252,7 +253,9 @@ function resourceIndicators(
 }
 
 async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
-  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  const user =
+    requestReads()?.users.get(sub) ??
+    (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub })));
   if (!user?.active) return undefined;
   const { email, emailVerified: email_verified, name, username } = user;
   const account = {

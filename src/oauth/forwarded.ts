@@ -50,12 +50,12 @@ function readOnce(rawHeaders: readonly string[]): ReadonlyMap<string, string> | 
 }
 
 /** Only printable ASCII: a URL parser drops tabs and turns backslashes round, a service does not. */
-const plainUrl = /^https?:\/\/[\w.:[\]-]{1,255}(\/[\x21\x24-\x3e\x40-\x5b\x5d-\x7e]*)?(?:\?[\x21-\x7e]*)?$/;
+const plainUrl = /^https?:\/\/[\w.:[\]-]{1,255}(\/[\x21\x24-\x3e\x40-\x5b\x5d-\x7e]*)(?:\?[\x21-\x7e]*)?$/;
 
 function parseUrl(text: string): URL | undefined {
   const match = plainUrl.exec(text);
   if (!match || !URL.canParse(text)) return undefined;
-  return readGenerously(match[1] ?? '/') === undefined ? undefined : new URL(text);
+  return readGenerously(match[1] ?? '') === undefined ? undefined : new URL(text);
 }
 
 /**

@@ -70,7 +70,7 @@ export function loadConfig(options: LoadOptions): Config {
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
   const config: Config = {
     ...parsed.data,
-    http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http) },
+    http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http), keysHost: keysHostOf(parsed.data.http) },
     telemetry: {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
@@ -155,6 +155,10 @@ function interpolate(
 function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
   if (baseUrl !== undefined) return baseUrl.replace(/\/+$/, '');
   return baseDomain === undefined ? `http://localhost:${port}` : `https://auth.${baseDomain}`;
+}
+
+function keysHostOf({ keysHost, baseDomain }: FileConfig['http']): string | undefined {
+  return keysHost ?? (baseDomain === undefined ? undefined : `keys.${baseDomain}`);
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;

@@ -55,7 +55,10 @@ async function serve(databaseUrl: string): Promise<void> {
     deps,
   );
   let statements = 0;
-  const db = openDb(database.dialect, () => statements++);
+  // BEGIN travels with the statement after it.
+  const db = openDb(database.dialect, (sql) => {
+    if (!sql.startsWith('start transaction')) statements++;
+  });
   process.on('message', () => {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpuMs: (user + system) / 1000, statements });

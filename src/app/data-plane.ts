@@ -81,6 +81,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     calls.hear(change);
   });
   closers.add('live calls', unsubscribe);
+  live.snapshots.onRenewed(calls.renewed);
   watch(metrics, limits, spool);
   const handle = openGateway({
     ...live,

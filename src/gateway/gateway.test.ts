@@ -91,7 +91,12 @@ describe('a call through the rooms', () => {
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live: openLiveCalls({ log }),
-      snapshots: { find: () => snapshot, load: async () => snapshot, close: async () => undefined },
+      snapshots: {
+        find: () => snapshot,
+        load: async () => snapshot,
+        onRenewed: () => undefined,
+        close: async () => undefined,
+      },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined },
       limits,

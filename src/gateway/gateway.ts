@@ -70,6 +70,12 @@ function endOf({ principal: { expiresAt } }: Caller): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + SKEW_MS;
 }
 
+function checkEnabled({ server }: Binding): void {
+  if (!server.enabled) {
+    throw new GatehouseError('not_enabled', { data: `Service '${server.key}' is not enabled for your organization` });
+  }
+}
+
 export function openGateway(deps: GatewayDeps): McpHandler {
   const { clock } = deps;
 
@@ -143,10 +149,16 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const { path, headers } = call;
     call.leave = deps.live.add({
       caller,
+      organization: () => call.org,
       async judge() {
         const again = await deps.identifier.recheck(headers);
         if (!call.endpoint) return;
-        await authorize(again, { path, selector: headers.organization, snapshots: deps.snapshots });
+        const { endpoint } = await authorize(again, {
+          path,
+          selector: headers.organization,
+          snapshots: deps.snapshots,
+        });
+        checkEnabled(soleBinding(endpoint.bindings));
       },
       cut: (error) => (call.cut ? call.cut(error) : refuse(call, error)),
     });
@@ -203,11 +215,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (call.accounted) return;
     const binding = soleBinding(endpoint.bindings);
     call.server = binding.server.key;
-    if (!binding.server.enabled) {
-      throw new GatehouseError('not_enabled', {
-        data: `Service '${binding.server.key}' is not enabled for your organization`,
-      });
-    }
+    checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     enter(call, caller, access);
     const owner: SessionOwner = {

@@ -1,7 +1,7 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
-import { ensureDemo } from '#admin/demo.ts';
+import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
@@ -52,6 +52,9 @@ export interface App {
   readonly endpoints: readonly string[];
   /** Of a demo's first start only. */
   readonly firstKey: Secret | undefined;
+  readonly firstAccount: FirstAccount | undefined;
+  /** Clients find a sign-in by themselves. */
+  readonly signIn: boolean;
   readonly log: Log;
   /** Finishes calls in flight within the drain time, then closes everything. Idempotent. */
   close(): Promise<void>;
@@ -82,15 +85,15 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config);
-  const places = { root: productRoot, dataDir: config.dataDir };
+  const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
-  const listeners = await listen(config, closers);
+  const listeners = await listen(config, deps);
   const url = localUrl(config, listeners.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -107,6 +110,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     keysUrl: entrances.keysUrl,
     endpoints: demo?.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`) ?? [],
     firstKey: demo?.firstKey,
+    firstAccount: demo?.firstAccount,
+    signIn,
     log,
     close() {
       closing ??= closers.closeAll(log).then(() => log.close());
@@ -124,7 +129,7 @@ interface Listeners {
 }
 
 /** Listens before the rest is open: a taken port is said at once, and port 0 becomes a number. */
-async function listen(config: Config, closers: Closers): Promise<Listeners> {
+async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers' | 'log'>): Promise<Listeners> {
   const wait: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
   let front: Front = { handle: wait, handleKeysOnly: wait };
   const opened: Listener[] = [];
@@ -136,11 +141,11 @@ async function listen(config: Config, closers: Closers): Promise<Listeners> {
   const options = listenerOptions(config);
   const main = await openListener(options, (req, res) => front.handle(req, res));
   opened.push(main);
-  const { keysPort } = config.http;
-  const keys =
-    keysPort === undefined
-      ? undefined
-      : await openListener({ ...options, port: keysPort }, (req, res) => front.handleKeysOnly(req, res));
+  const keys = await listenForKeys(config, {
+    log,
+    mainPort: main.port,
+    handler: (req, res) => front.handleKeysOnly(req, res),
+  });
   if (keys) opened.push(keys);
   return {
     port: main.port,
@@ -150,6 +155,23 @@ async function listen(config: Config, closers: Closers): Promise<Listeners> {
     },
     close,
   };
+}
+
+/** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free. */
+async function listenForKeys(
+  config: Config,
+  deps: { readonly log: Log; readonly mainPort: number; readonly handler: Handler },
+): Promise<Listener | undefined> {
+  const options = { ...listenerOptions(config), portSetting: 'KEYS_PORT' };
+  const { port, keysPort } = config.http;
+  if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler);
+  if (!config.demoSignIn || deps.mainPort === 65_535) return undefined;
+  try {
+    return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler);
+  } catch (error) {
+    deps.log.warn({ err: error }, 'there is no address for API keys only: set KEYS_PORT to a free port');
+    return undefined;
+  }
 }
 
 interface PlaneDeps extends OpenDeps {
@@ -176,7 +198,13 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
   });
 }
 
-async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ front: Front; stopStreams: () => void }> {
+interface Planes {
+  readonly front: Front;
+  readonly signIn: boolean;
+  readonly stopStreams: () => void;
+}
+
+async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const { baseUrl, entrances, state, log, clock, closers, version } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
@@ -228,5 +256,5 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ front: Fro
   });
   closers.add('control plane', () => control.close());
   const front = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl, entrances });
-  return { front, stopStreams: plane.heartbeat.close };
+  return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
 }

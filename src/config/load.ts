@@ -9,7 +9,7 @@ import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
 import { dotted, explain } from './explain.ts';
 import { readMapping } from './mapping.ts';
-import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
+import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
@@ -32,6 +32,11 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   readonly production: boolean;
   /** No DATABASE_URL, no identity provider, loopback HOST, not production (DESIGN.md 2). */
   readonly demo: boolean;
+  /**
+   * The demo has a local account to sign in with: only where nothing says whose people there are (no organization, no
+   * ENCRYPTION_KEY). API keys then have an address of their own.
+   */
+  readonly demoSignIn: boolean;
   /** False: `http.baseUrl` follows from the port and must be made anew when port 0 was asked for. */
   readonly baseUrlGiven: boolean;
   /** Absolute. */
@@ -68,6 +73,12 @@ export function loadConfig(options: LoadOptions): Config {
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
+  const mapping = readMapping(env, cwd, readFile);
+  const demo = isDemo(parsed.data, env);
+  const { organizations, secrets } = parsed.data;
+  const isBare = organizations.length + Object.keys(mapping).length === 0 && secrets.encryptionKey === undefined;
+  const demoSignIn = demo && isBare;
+  const identity = demoSignIn ? [demoIdentity] : parsed.data.identity;
   const config: Config = {
     ...parsed.data,
     http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http), keysHost: keysHostOf(parsed.data.http) },
@@ -76,15 +87,16 @@ export function loadConfig(options: LoadOptions): Config {
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
       color: env.NO_COLOR === undefined,
     },
-    identity: parsed.data.identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
+    identity: identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
     nodeEnv: env.NODE_ENV ?? '',
     production: env.NODE_ENV === 'production',
-    demo: isDemo(parsed.data, env),
+    demo,
+    demoSignIn,
     baseUrlGiven: parsed.data.http.baseUrl !== undefined || parsed.data.http.baseDomain !== undefined,
     dataDir,
     file: file?.path,
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
-    mapping: readMapping(env, cwd, readFile),
+    mapping,
     remote: {
       url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,

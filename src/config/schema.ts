@@ -205,6 +205,9 @@ export const configSchema = z.strictObject({
 
 export type FileConfig = z.output<typeof configSchema>;
 
+/** Who signs people in where nothing is configured. */
+export const demoIdentity = identityAdapters.config.parse({ kind: 'local' });
+
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
 export const mappingSchema = z.record(
   organizationRef,

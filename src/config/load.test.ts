@@ -124,6 +124,28 @@ test('what has no effect yet is said', () => {
   expect(load({ REDIS_URL: 'redis://localhost' }).warnings).toEqual(['REDIS_URL has no effect in this version']);
 });
 
+test('keys.{BASE_DOMAIN} takes API keys only, unless KEYS_HOST names another host', () => {
+  expect(load({ BASE_DOMAIN: 'gw.example' }).http).toMatchObject({
+    baseUrl: 'https://auth.gw.example',
+    keysHost: 'keys.gw.example',
+  });
+  expect(load({ BASE_DOMAIN: 'gw.example', KEYS_HOST: 'K.example' }).http.keysHost).toBe('k.example');
+  expect(load({ BASE_DOMAIN: 'gw.example', KEYS_PORT: '3001' }).warnings).toEqual([]);
+  expect(() => load({ BASE_URL: 'https://gw.example', KEYS_HOST: 'gw.example' })).toThrow('another name');
+  expect(() => load({ KEYS_HOST: 'https://gw.example' })).toThrow('must be a host name');
+  expect(() => load({ KEYS_PORT: '3000' })).toThrow('KEYS_PORT is the same as PORT');
+});
+
+test('the demo has an account to sign in with where nothing says whose people there are', () => {
+  expect(load({})).toMatchObject({ demo: true, demoSignIn: true, identity: [{ kind: 'local' }] });
+  const collections = load({ PORT: '4000' }, { 'gatehouse.yaml': 'limits: {}' });
+  expect(collections).toMatchObject({ demo: true, demoSignIn: true });
+  const organized = load({}, { 'gatehouse.yaml': 'organizations: [{slug: acme, name: Acme}]' });
+  expect(organized).toMatchObject({ demo: true, demoSignIn: false, identity: [] });
+  const keyed = load({ ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB' });
+  expect(keyed).toMatchObject({ demo: true, demoSignIn: false, identity: [] });
+});
+
 test('an empty variable is an unset one', () => {
   expect(load({ DATABASE_URL: '', PORT: '' }).http.port).toBe(3000);
 });

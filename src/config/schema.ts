@@ -93,7 +93,11 @@ export const configSchema = z.strictObject({
       .string()
       .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a domain name')
       .optional(),
-    keysHost: text.optional(),
+    keysHost: z
+      .string()
+      .toLowerCase()
+      .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$/, 'must be a host name, with a port or without')
+      .optional(),
     keysPort: port.optional(),
     trustedProxies: addresses,
     allowedOrigins: origins,
@@ -200,6 +204,9 @@ export const configSchema = z.strictObject({
 });
 
 export type FileConfig = z.output<typeof configSchema>;
+
+/** Who signs people in where nothing is configured. */
+export const demoIdentity = identityAdapters.config.parse({ kind: 'local' });
 
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
 export const mappingSchema = z.record(

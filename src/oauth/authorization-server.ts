@@ -37,6 +37,7 @@ import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
@@ -85,7 +86,7 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {

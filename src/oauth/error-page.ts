@@ -24,5 +24,6 @@ export function renderError(ctx: KoaContextWithOIDC, out: ErrorOut): void {
       `<p>${escapeHtml(known ?? 'The application that sent you here asked for something that is not possible.')}</p>`,
       `<p>Code: <code>${escapeHtml(error)}</code>${description ? `<br>${escapeHtml(description)}` : ''}</p>`,
     ].join('\n'),
+    narrow: true,
   });
 }

@@ -10,7 +10,6 @@ beforeAll(async () => {
 });
 afterAll(() => t.close());
 
-
 test('a refused authorization request leaves its reason in the log', async () => {
   const client = await registerClient(t);
   const query = new URLSearchParams({ client_id: client.id, redirect_uri: 'https://evil.example/', state: 's' });

@@ -39,6 +39,7 @@ import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
 import { withoutOfflineAccess } from './refresh-scope.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
@@ -90,7 +91,7 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {

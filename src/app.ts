@@ -195,6 +195,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
     metrics: config.telemetry.metrics ? metrics : undefined,
     maxBodyBytes,
     readAddress: receive.readAddress,
+    takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
   const handle = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl });

@@ -8,6 +8,7 @@ import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
 import { dotted, explain } from './explain.ts';
+import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
 import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
@@ -91,7 +92,10 @@ export function loadConfig(options: LoadOptions): Config {
     },
     warnings: [],
   };
-  return deepFreeze({ ...config, warnings: options.purpose === 'database' ? [] : checkConfig(config) });
+  return deepFreeze({
+    ...config,
+    warnings: options.purpose === 'database' ? [] : [...checkConfig(config), ...foreignVariables(env)],
+  });
 }
 
 interface ConfigFile {

@@ -67,8 +67,31 @@ function correctRedirect(ctx: KoaContextWithOIDC): void {
  */
 export function checkState(ctx: KoaContextWithOIDC, state: unknown): void {
   if (state !== undefined || ctx.oidc.route !== 'authorization') return;
-  const asked: unknown = ctx.method === 'POST' ? ctx.oidc.body : ctx.query;
-  const hasResource = typeof asked === 'object' && asked !== null && 'resource' in asked;
-  if (!hasResource && ctx.query.request_uri === undefined)
+  if (!namesResource(ctx) && ctx.query.request_uri === undefined)
     throw new errors.InvalidRequest('missing required parameter state');
 }
+
+/** The library puts the default into its own copy of the parameters. */
+function namesResource({ method, oidc, query }: KoaContextWithOIDC): boolean {
+  const asked: unknown = method === 'POST' ? oidc.body : query;
+  return typeof asked === 'object' && asked !== null && 'resource' in asked;
+}
+
+const usualScopes = ['mcp:read', 'mcp:write'];
+
+/**
+ * Who asks for nothing that we know gets the usual (RFC 6749 3.3), and so does who names an MCP endpoint and asks for no
+ * more than who the person is: many clients of 2025-03-26 ask for what their registration listed, or for a scope of their
+ * own, and a token that opens nothing would help nobody. The consent page shows it, the token's answer says it.
+ */
+export const defaultScopes =
+  (known: readonly string[]) =>
+  (ctx: KoaContextWithOIDC): void => {
+    const { params } = ctx.oidc;
+    if (!params) return;
+    const asked = String(params.scope ?? '')
+      .split(' ')
+      .filter((name) => known.includes(name));
+    const identityOnly = namesResource(ctx) && !asked.some((name) => usualScopes.includes(name));
+    if (asked.length === 0 || identityOnly) params.scope = [...asked, ...usualScopes].join(' ');
+  };

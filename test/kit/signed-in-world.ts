@@ -16,7 +16,8 @@ identity:
   - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
-const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
+const oauthYaml = (resources: readonly string[], passToken: boolean) =>
+  `oauth: { resources: ${JSON.stringify(resources)}, passToken: ${passToken} }\n`;
 
 export const worldYaml = (upstream: string) => `
 organizations:
@@ -59,6 +60,8 @@ export interface SignedInWorldOptions {
   readonly replicas?: number;
   /** `oauth.resources`. */
   readonly resources?: readonly string[];
+  /** `oauth.passToken`. */
+  readonly passToken?: boolean;
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -69,7 +72,8 @@ export async function startSignedInWorld(options: SignedInWorldOptions = {}): Pr
   const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
-    const configYaml = worldYaml(upstream.url) + oauthYaml(resources) + (options.extraYaml ?? '');
+    const configYaml =
+      worldYaml(upstream.url) + oauthYaml(resources, options.passToken ?? false) + (options.extraYaml ?? '');
     const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, BASE_URL: issuer, ...options.env };
     gateways.push(await startGateway({ configYaml, env }));
   }

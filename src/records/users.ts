@@ -1,4 +1,5 @@
 /** People: one row each, and the identities (identity provider, subject) that are them. E-mail addresses identify nobody. */
+import { randomUUID } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
@@ -74,8 +75,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       .executeTakeFirstOrThrow();
     return asUser(row);
   }
-  const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken || isProgramClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = await findFreeSubject(scope, seen);
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -91,6 +91,17 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     })
     .execute();
   return asUser(row);
+}
+
+/** Whatever others call their people: an identity provider may use our prefixes itself (Auth0's `github|123`). */
+async function findFreeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+  const prefixed = `${provider}|${subject}`;
+  for (const candidate of [subject, prefixed]) {
+    if (isProgramClientId(candidate)) continue;
+    const taken = await tx.selectFrom('users').select('id').where('subject', '=', candidate).executeTakeFirst();
+    if (!taken) return candidate;
+  }
+  return `${prefixed}|${randomUUID()}`;
 }
 
 export async function findUser(

@@ -102,11 +102,12 @@ export const presetOf = ({ preset }: Pick<OidcConfig, 'preset'>): Preset | undef
 /** Never undefined once the settings are checked. */
 export const issuerOf = (settings: OidcConfig): string => settings.issuer ?? presetOf(settings)?.issuer(settings) ?? '';
 
-/** Claims where the entry names none: the preset's. */
+/** Claims where the entry names none: the preset's, but not for what the entry settles by itself. */
 export function claimsOf(settings: OidcConfig): PresetClaims {
-  const filled = presetOf(settings)?.claims(settings) ?? {};
+  const { organization, ...filled } = presetOf(settings)?.claims(settings) ?? {};
   return {
     ...filled,
+    ...(organization !== undefined && settings.organization === undefined && { organization }),
     ...(settings.rolesClaim !== undefined && { roles: [settings.rolesClaim] }),
     ...(settings.groupsClaim !== undefined && { groups: settings.groupsClaim }),
     ...(settings.organizationClaim !== undefined && { organization: settings.organizationClaim }),
@@ -136,6 +137,12 @@ function listProblems(settings: OidcConfig): readonly Problem[] {
         message: 'must be broker: its access tokens can be checked by nobody else',
       },
     mode === 'direct' && audiences === undefined && { path: 'audiences', message: 'must name who tokens are for' },
+    mode === 'direct' &&
+      settings.organization !== undefined &&
+      settings.organizationClaim !== undefined && {
+        path: 'organizationClaim',
+        message: 'must be left out where organization is given: its tokens would speak for other organizations',
+      },
     clientSecret !== undefined && clientId === undefined && { path: 'clientId', message: 'belongs to clientSecret' },
     settings.preset === 'google' &&
       settings.allowedDomains === undefined && {

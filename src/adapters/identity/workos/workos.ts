@@ -93,6 +93,8 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
       if (!source) throw new GatehouseError('invalid_token');
       const checked = await verifyToken(token, source.keys.find, { rules: source.rules, clock: deps.clock });
       if (source.rules.audiences === 'unchecked') checkNoAudience(checked, clientId);
+      // RFC 8693 4.1: somebody of the vendor's, or of the operator's, acts as this person. Sign-in refuses that too.
+      if (checked.claims.act !== undefined) throw new GatehouseError('invalid_token');
       return asVerified(checked, claimNames);
     },
     async memberships(subject, organization) {

@@ -3,12 +3,15 @@
  * would no longer be let in: a revocation ends what is under way, not only what comes next (SECURITY B11).
  */
 import { asGatehouseError, type GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Change } from '#db/change-feed.ts';
 import { type Caller, idsOf } from './identify.ts';
 
 export interface LiveCall {
   readonly caller: Caller;
+  /** undefined: not let in anywhere yet. */
+  organization(): OrgId | undefined;
   /** Asks the rooms again. Rejects with what the caller would be told now. */
   judge(): Promise<void>;
   cut(error: GatehouseError): void;
@@ -19,6 +22,8 @@ export interface LiveCalls {
   add(call: LiveCall): () => void;
   /** Those that the change concerns are judged anew. Caches must have heard of it before. */
   hear(change: Change): void;
+  /** What an organization has or allows was renewed: its open calls are judged by that. */
+  renewed(organization: OrgId): void;
   readonly size: number;
   close(): void;
 }
@@ -77,6 +82,10 @@ export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
       if (change.kind === 'session' || change.kind === 'signing-key' || change.kind === 'organization') return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
       for (const call of live) if (id === undefined || idsOf(call.caller).includes(id)) due.add(call);
+      work();
+    },
+    renewed(organization) {
+      for (const call of live) if (call.organization() === organization) due.add(call);
       work();
     },
     get size() {

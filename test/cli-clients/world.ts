@@ -11,6 +11,8 @@ export interface Kind {
   readonly title: string;
   /** The section `oauth` of gatehouse.yaml. */
   readonly oauth: string;
+  /** Tokens live as long: clients are watched until they had to refresh theirs. */
+  readonly tokenSeconds?: number;
 }
 
 export const kinds: readonly Kind[] = [
@@ -18,6 +20,7 @@ export const kinds: readonly Kind[] = [
   {
     title: 'without client metadata documents, tokens of one minute',
     oauth: '{ clientMetadataDocuments: false, accessTokenSeconds: 60 }',
+    tokenSeconds: 60,
   },
 ];
 
@@ -47,6 +50,7 @@ export interface World {
   /** What people paste into their client: a collection of the organization. */
   readonly mcpUrl: string;
   readonly account: Account;
+  readonly tokenSeconds: number | undefined;
   readonly relay: Relay;
   /** Calls of people who were signed in, since `from` (Unix milliseconds): as the gateway keeps them. */
   calls(from: number): Promise<readonly AuditedCall[]>;
@@ -55,7 +59,7 @@ export interface World {
 
 const made = z.object({ username: z.string(), password: z.string() });
 
-export async function openWorld({ oauth }: Kind): Promise<World> {
+export async function openWorld({ oauth, tokenSeconds }: Kind): Promise<World> {
   const [postgres, upstream, relay] = await Promise.all([startPostgres(), startRecordingUpstream(), startRelay()]);
   const database = postgres.url('postgres');
   const gateway = await startGateway({
@@ -74,6 +78,7 @@ export async function openWorld({ oauth }: Kind): Promise<World> {
   return {
     mcpUrl: `${relay.url}/acme/mcp/docs`,
     account,
+    tokenSeconds,
     relay,
     calls: async (from) => z.array(call).parse(await sqlOf(database, query(from))),
     async close() {

@@ -5,6 +5,7 @@ import { sqlOf } from '#kit/postgres.ts';
 import { startPostgres } from '#kit/postgres-server.ts';
 import { startRecordingUpstream } from '#kit/recording-upstream.ts';
 import type { Account } from './browser.ts';
+import { noWayOut } from './client.ts';
 import { type Relay, startRelay } from './relay.ts';
 
 export interface Kind {
@@ -16,7 +17,7 @@ export interface Kind {
 }
 
 export const kinds: readonly Kind[] = [
-  { title: 'as delivered', oauth: '{}' },
+  { title: 'as delivered, without a way to the Internet', oauth: '{}' },
   {
     title: 'without client metadata documents, tokens of one minute',
     oauth: '{ clientMetadataDocuments: false, accessTokenSeconds: 60 }',
@@ -68,6 +69,7 @@ export async function openWorld({ oauth, tokenSeconds }: Kind): Promise<World> {
       DATABASE_URL: database,
       ENCRYPTION_KEY: 'a-root-secret-of-the-clients-lane-only',
       BASE_URL: relay.url,
+      HTTPS_PROXY: noWayOut.HTTPS_PROXY,
     },
   });
   relay.forwardTo(gateway.url);

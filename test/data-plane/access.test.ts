@@ -104,7 +104,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('a server that is not enabled answers in JSON-RPC under the id of the call', async () => {
+  test('a server that is not enabled answers in JSON-RPC under the id of the call [X4.1]', async () => {
     const answer = await send(world.url('unused'), { headers: world.auth, body: call('echo', {}, 'abc') });
     expect(answer.status).toBe(200);
     expect(answer.json).toEqual({

@@ -82,6 +82,9 @@ describe('the bridge to Entra ID', () => {
       const challenged = await send(at('/mcp/code'), { body: { jsonrpc: '2.0', id: 1, method: 'ping' } });
       expect(challenged.status).toBe(401);
       expect(challenged.headers['www-authenticate']).toContain('/.well-known/oauth-protected-resource/mcp/code');
+      expect((await get('/.well-known/oauth-protected-resource')).json).toMatchObject({
+        authorization_servers: [base()],
+      });
       const resource = await get('/.well-known/oauth-protected-resource/mcp/code');
       expect(resource.json).toMatchObject({ resource: `${base()}/mcp/code`, authorization_servers: [base()] });
       for (const name of ['oauth-authorization-server', 'openid-configuration']) {
@@ -96,7 +99,7 @@ describe('the bridge to Entra ID', () => {
       expect((await get('/health')).status).toBe(200);
     });
 
-    test('unknown paths reach nothing, least of all an API of workloads [X2.1]', async () => {
+    test('unknown paths reach nothing, least of all an API of workloads [S2.1] [X2.1]', async () => {
       const paths = ['/api/v1beta/workloads', '/api/v1beta/secrets', '/oauth2', '/oauth2/device', '/v2.0/authorize'];
       for (const path of paths) {
         expect([path, (await get(path)).status]).toEqual([path, 404]);
@@ -349,6 +352,13 @@ describe('the bridge to Entra ID', () => {
 
   describe('tokens at the endpoint', () => {
     const tokens = () => world.entra.tokens;
+    /** Somebody else's name under Entra's signature. */
+    const forged = (token: string) => {
+      const [head, body = '', signature] = token.split('.');
+      const claims = JSON.parse(Buffer.from(body, 'base64url').toString());
+      const changed = Buffer.from(JSON.stringify({ ...claims, oid: eve.oid })).toString('base64url');
+      return `${head}.${changed}.${signature}`;
+    };
 
     test('only the ID token of this application and this directory opens it [S2.9] [X2.2] [B5] [B6]', async () => {
       expect((await call(await tokens().idToken(aTenant, ada))).status).toBe(200);
@@ -357,6 +367,9 @@ describe('the bridge to Entra ID', () => {
         tokens().idToken(aTenant, ada, { aud: 'another-application' }),
         tokens().idToken(aTenant, ada, { tid: anotherTenant }),
         tokens().idToken(aTenant, ada, { exp: 1000 }),
+        tokens().idToken(aTenant, ada, { iss: 'https://login.microsoftonline.com/common/v2.0' }),
+        tokens().idToken(aTenant, ada, { iss: `https://sts.windows.net/${aTenant}/` }),
+        forged(await tokens().idToken(aTenant, ada)),
         tokens().appToken(aTenant, '44444444-0000-4000-8000-000000000004'),
       ];
       world.upstream.clear();
@@ -383,7 +396,7 @@ describe('the bridge to Entra ID', () => {
       expect(world.upstream.bytes().length).toBe(0);
     });
 
-    test('initialize of 2024-11-05 with the bearer works', async () => {
+    test('initialize of 2024-11-05 with the bearer works [S2.10]', async () => {
       const answer = await send(at('/mcp/code'), {
         headers: bearer(await tokens().idToken(aTenant, ada)),
         body: {

@@ -1,4 +1,4 @@
-import type { Lines } from './line.ts';
+import { type Lines, partial } from './line.ts';
 
 /** Defects that such systems have shipped: a regression test proves each absent. */
 export const x: Lines = {
@@ -12,7 +12,10 @@ export const x: Lines = {
   '1.3': 'redirects are compared exactly; pages escape; an empty allow-list admits nobody',
   '1.4': "/verify trusts only the router's headers and challenges correctly",
   '1.5': 'children: own environment, drained stderr, bound sessions, notifications, limits',
-  '1.6': "claude.ai's needs: registration URI, suffixed documents, exact resource, no metadata on key-only addresses",
+  '1.6': partial(
+    "claude.ai's needs: registration URI, suffixed documents, exact resource, no metadata on key-only addresses",
+    'the key-only address',
+  ),
   '2.1': 'an unknown path is 404 and reaches no admin API',
   '2.2': 'group overage, replayed id_tokens and scope collapse are handled',
   '2.3': 'static registration hands out no more than it must',
@@ -23,6 +26,12 @@ export const x: Lines = {
   '3.3': 'limits are keyed on the real address, streams pass, endpoints are guarded, prefixes are exact',
   '3.4': 'identity without e-mail works, credential health is shown, many tools stay usable',
   '4.1': 'no enabled server means no access',
-  '4.2': 'every list and transport is filtered; tokens without organization are usable',
-  '4.3': 'tokens are verified, sessions random and bound, failures are failures, webhooks lose nothing',
+  '4.2': partial(
+    'every list and transport is filtered; tokens without organization are usable',
+    'WebSocket, and lists over all servers',
+  ),
+  '4.3': partial(
+    'tokens are verified, sessions random and bound, failures are failures, webhooks lose nothing',
+    'webhooks',
+  ),
 };

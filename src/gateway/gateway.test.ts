@@ -92,6 +92,7 @@ describe('a call through the rooms', () => {
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live: openLiveCalls({ log }),
+      breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
         find: () => snapshot,
         load: async () => snapshot,
@@ -140,7 +141,10 @@ describe('a call through the rooms', () => {
       maxBodyBytes: 1e6,
     };
     const handle = openGateway(deps);
-    const http: Server = createServer((req, res) => handle(req, res, parseMcpPath(req.url ?? '') ?? fail()));
+    const entrance = { baseUrl: 'http://localhost', name: undefined, keysOnly: false };
+    const http: Server = createServer((req, res) =>
+      handle(req, res, { path: parseMcpPath(req.url ?? '') ?? fail(), entrance }),
+    );
     listening = await listenOnLoopback(http);
   });
   afterEach(() => listening.close());

@@ -2,15 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, bearer, send } from '#kit/http-client.ts';
 import { type BridgeWorld, startBridgeWorld } from '#kit/identity/bridge-world.ts';
-import { ada, anotherTenant, aTenant } from '#kit/identity/fake-entra.ts';
-import type { EntraUser } from '#kit/identity/fake-entra-tokens.ts';
+import { ada, anotherTenant, aTenant, busy, eve } from '#kit/identity/fake-entra.ts';
+import { withOther } from '#kit/identity/fake-entra-tokens.ts';
 
-const busy: EntraUser = {
-  ...ada,
-  oid: '33333333-0000-4000-8000-000000000003',
-  groups: Array.from({ length: 201 }, (_, at) => `93000000-0000-4000-8000-${String(at).padStart(12, '0')}`),
-};
-const eve: EntraUser = { ...ada, oid: '22222222-0000-4000-8000-000000000002' };
 const redirectUri = 'http://localhost:53121/mcp/oauth/callback';
 const webRedirect = 'https://app.example/callback';
 const verifier = 'v'.repeat(43);
@@ -352,13 +346,6 @@ describe('the bridge to Entra ID', () => {
 
   describe('tokens at the endpoint', () => {
     const tokens = () => world.entra.tokens;
-    /** Somebody else's name under Entra's signature. */
-    const forged = (token: string) => {
-      const [head, body = '', signature] = token.split('.');
-      const claims = JSON.parse(Buffer.from(body, 'base64url').toString());
-      const changed = Buffer.from(JSON.stringify({ ...claims, oid: eve.oid })).toString('base64url');
-      return `${head}.${changed}.${signature}`;
-    };
 
     test('only the ID token of this application and this directory opens it [S2.9] [X2.2] [B5] [B6]', async () => {
       expect((await call(await tokens().idToken(aTenant, ada))).status).toBe(200);
@@ -369,7 +356,7 @@ describe('the bridge to Entra ID', () => {
         tokens().idToken(aTenant, ada, { exp: 1000 }),
         tokens().idToken(aTenant, ada, { iss: 'https://login.microsoftonline.com/common/v2.0' }),
         tokens().idToken(aTenant, ada, { iss: `https://sts.windows.net/${aTenant}/` }),
-        forged(await tokens().idToken(aTenant, ada)),
+        withOther(await tokens().idToken(aTenant, ada), { oid: eve.oid }),
         tokens().appToken(aTenant, '44444444-0000-4000-8000-000000000004'),
       ];
       world.upstream.clear();

@@ -12,10 +12,7 @@ export const x: Lines = {
   '1.3': 'redirects are compared exactly; pages escape; an empty allow-list admits nobody',
   '1.4': "/verify trusts only the router's headers and challenges correctly",
   '1.5': 'children: own environment, drained stderr, bound sessions, notifications, limits',
-  '1.6': partial(
-    "claude.ai's needs: registration URI, suffixed documents, exact resource, no metadata on key-only addresses",
-    'the key-only address',
-  ),
+  '1.6': "claude.ai's needs: registration URI, suffixed documents, exact resource, no metadata on key-only addresses",
   '2.1': 'an unknown path is 404 and reaches no admin API',
   '2.2': 'group overage, replayed id_tokens and scope collapse are handled',
   '2.3': 'static registration hands out no more than it must',

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { requirements } from '../requirements.ts';
+import { requirements } from './requirements.ts';
 
 test('every difference names lines that exist, and says what holds instead', () => {
   const known = new Set(requirements.map(({ id }) => id));

@@ -47,7 +47,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('the scheme is read without case and nothing but Bearer is one [S0.19]', async () => {
+  test('the scheme is read without case and nothing but Bearer is one [S0.19] [B10]', async () => {
     for (const scheme of ['Bearer', 'bearer', 'BEARER'])
       expect((await post('open', { authorization: `${scheme} ${world.key}` })).status).toBe(200);
     world.upstream.clear();
@@ -56,7 +56,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('a token in the address is no token', async () => {
+  test('a token in the address is no token [B10]', async () => {
     for (const query of [`access_token=${world.key}`, `token=${world.key}`, `key=${world.key}`])
       expect((await post('open', {}, `/demo/mcp/open?${query}`)).status).toBe(401);
     untouched();

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { send } from '#kit/http-client.ts';
 import { startBridgeWorld } from '#kit/identity/bridge-world.ts';
 
-test('made-up codes end at the gateway after a minute’s worth, and keep nobody else from signing in [A24]', async () => {
+test('made-up codes end at the gateway after a minute’s worth, and keep nobody else from signing in', async () => {
   const world = await startBridgeWorld({ env: { TRUSTED_PROXIES: '127.0.0.1' } });
   try {
     const guess = (address: string, n: number) =>

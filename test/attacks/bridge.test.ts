@@ -27,3 +27,20 @@ test('made-up codes end at the gateway after a minute’s worth, and keep nobody
     await world.close();
   }
 }, 60_000);
+
+test('a form of thousands of names holds up nobody', async () => {
+  const world = await startBridgeWorld();
+  try {
+    const letters = [...'abcdefghijklmnopqrstuvwxyz'];
+    const names = letters.flatMap((a) => letters.flatMap((b) => letters.map((c) => a + b + c)));
+    const body = names.join('&').slice(0, 63_000);
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+    const from = performance.now();
+    const floods = [1, 2, 3].map(() => send(`${world.gateway.url}/oauth2/token`, { headers, body }));
+    const probe = send(`${world.gateway.url}/health`, { method: 'GET' });
+    expect((await Promise.all([probe, ...floods])).map(({ status }) => status)).toEqual([200, 400, 400, 400]);
+    expect(performance.now() - from).toBeLessThan(1000);
+  } finally {
+    await world.close();
+  }
+}, 60_000);

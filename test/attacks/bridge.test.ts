@@ -39,7 +39,7 @@ test('a form of thousands of names holds up nobody', async () => {
     const floods = [1, 2, 3].map(() => send(`${world.gateway.url}/oauth2/token`, { headers, body }));
     const probe = send(`${world.gateway.url}/health`, { method: 'GET' });
     expect((await Promise.all([probe, ...floods])).map(({ status }) => status)).toEqual([200, 400, 400, 400]);
-    expect(performance.now() - from).toBeLessThan(1000);
+    expect(performance.now() - from).toBeLessThan(2500);
   } finally {
     await world.close();
   }

@@ -1,7 +1,6 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
@@ -9,11 +8,8 @@ import { settingError } from '#core/error.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
-import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
-import { openAuthorizationServer } from '#oauth/authorization-server.ts';
-import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
@@ -55,32 +51,18 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, baseUrl, closers } = deps;
+  const { storage, closers } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   const bridge = openBridge(opened, deps);
   const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
-  closers.add('limiter of sign-in', () => limiter.close());
+  // A gateway that signs nobody in neither loads nor holds the library of the authorization server.
   const server =
     brokers.length === 0
       ? undefined
-      : await openAuthorizationServer({
-          issuer: baseUrl,
-          settings: config.oauth,
-          db: storage.db,
-          sealer,
-          cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
-          clock: deps.clock,
-          log: deps.log,
-          feed: deps.feed,
-          fetch: deps.egress.fetch,
-          limiter,
-          readAddress: addressReader(config.http.trustedProxies),
-          brokers,
-        });
+      : await (await import('./built-in-server.ts')).openBuiltInServer(config, { ...deps, sealer, brokers });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
   const accepted = configured.filter((provider) => provider.mode !== 'broker');
   const identities = openIdentities(server ? [server.tokens, ...accepted] : accepted);
@@ -88,18 +70,5 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  if (!server) return { identities, plugins: bridge ? [bridge.plugin] : [] };
-  const pages = interactionPlugin({
-    server,
-    issuer: baseUrl,
-    providers: brokers,
-    rules: { baseUrl, external: config.oauth.resources },
-    db: storage.db,
-    sealer,
-    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
-    readAddress: addressReader(config.http.trustedProxies),
-    clock: deps.clock,
-    log: deps.log,
-  });
-  return { identities, plugins: [server.plugin, pages] };
+  return { identities, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
 }

@@ -124,10 +124,7 @@ type GatewayVariant = Pick<Variant, 'name' | 'does'> & {
 };
 
 /** Everything on: key, role, enforced filter, credential, counted, audited. Only the limits are raised. */
-async function openGateway(
-  upstreamPort: number,
-  { name, does, env, yaml = '' }: GatewayVariant,
-): Promise<Variant> {
+async function openGateway(upstreamPort: number, { name, does, env, yaml = '' }: GatewayVariant): Promise<Variant> {
   const gateway = await startGateway({
     configYaml: gatewayYaml(upstreamPort) + yaml,
     env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream', ...env },

@@ -23,15 +23,35 @@ export interface LiveCalls {
   close(): void;
 }
 
+interface Place {
+  readonly call: LiveCall;
+  at: number;
+}
+
 const RETRY_MS = 500;
 const MAX_AT_ONCE = 16;
 
 export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
-  const live = new Set<LiveCall>();
+  /**
+   * Places in an array, the last one moving into whichever gets free. Not a Set: one that is added to and deleted from all
+   * the time leaves a trail of outgrown tables, each of which keeps the next one, and the calls in it, from being collected.
+   */
+  const live: Place[] = [];
   const due = new Set<LiveCall>();
   let working = 0;
   let retry: NodeJS.Timeout | undefined;
   let closed = false;
+
+  const isLive = (call: LiveCall) => live.some((place) => place.call === call);
+
+  /** Once or more often. */
+  function leave(place: Place): void {
+    if (live[place.at] !== place) return;
+    const last = live.pop();
+    if (!last || last === place) return;
+    last.at = place.at;
+    live[last.at] = last;
+  }
 
   async function judge(call: LiveCall): Promise<void> {
     try {
@@ -46,7 +66,7 @@ export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
           retry = undefined;
           work();
         }, RETRY_MS).unref();
-      } else if (live.has(call)) call.cut(error);
+      } else if (isLive(call)) call.cut(error);
     }
   }
 
@@ -54,7 +74,7 @@ export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
     for (const call of due) {
       if (working >= MAX_AT_ONCE || closed || retry) return;
       due.delete(call);
-      if (!live.has(call)) continue;
+      if (!isLive(call)) continue;
       working++;
       judge(call)
         .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
@@ -67,20 +87,21 @@ export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
 
   return {
     add(call) {
-      live.add(call);
+      const place: Place = { call, at: live.length };
+      live.push(place);
       return () => {
-        live.delete(call);
+        leave(place);
         due.delete(call);
       };
     },
     hear(change) {
       if (change.kind === 'session' || change.kind === 'signing-key' || change.kind === 'organization') return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
-      for (const call of live) if (id === undefined || idsOf(call.caller).includes(id)) due.add(call);
+      for (const { call } of live) if (id === undefined || idsOf(call.caller).includes(id)) due.add(call);
       work();
     },
     get size() {
-      return live.size;
+      return live.length;
     },
     close() {
       closed = true;

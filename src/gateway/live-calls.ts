@@ -35,6 +35,11 @@ const MAX_AT_ONCE = 16;
 /** SECURITY 3.7: of whoever nothing is announced, what was found out is believed for this long. */
 const SWEEP_MS = 60_000;
 
+interface Place {
+  readonly call: LiveCall;
+  at: number;
+}
+
 export function openLiveCalls({
   log,
   clock,
@@ -44,35 +49,50 @@ export function openLiveCalls({
   readonly clock: Clock;
   readonly sweepMs?: number;
 }): LiveCalls {
-  const live = new Set<LiveCall>();
-  const due = new Set<LiveCall>();
+  /**
+   * Places in an array, the last one moving into whichever gets free. Not a Set: one that is added to and deleted from all
+   * the time leaves a trail of outgrown tables, each of which keeps the next one, and the calls in it, from being collected.
+   */
+  const live: Place[] = [];
+  const due = new Set<Place>();
   /** As due, but nothing is known to have changed: after the others, and not again before the next round. */
-  const routine = new Set<LiveCall>();
-  const waiting = new Set<LiveCall>();
+  const routine = new Set<Place>();
+  const waiting = new Set<Place>();
   let working = 0;
   let retry: NodeJS.Timeout | undefined;
   let pauseMs: number = retryMs.first;
   let closed = false;
 
-  async function judge(call: LiveCall, isRoutine: boolean): Promise<void> {
+  const isLive = (place: Place) => live[place.at] === place;
+
+  /** Once or more often. */
+  function leave(place: Place): void {
+    if (!isLive(place)) return;
+    const last = live.pop();
+    if (!last || last === place) return;
+    last.at = place.at;
+    live[last.at] = last;
+  }
+
+  async function judge(place: Place, isRoutine: boolean): Promise<void> {
     try {
-      await call.judge();
+      await place.call.judge();
       pauseMs = retryMs.first;
     } catch (thrown) {
       const error = asGatehouseError(thrown);
       if (error.row.http < 500) {
-        if (live.has(call)) call.cut(error);
+        if (isLive(place)) place.call.cut(error);
         return;
       }
       // Who can't be judged now stays, and is judged as soon as it can be done.
       log.warn({ err: error }, 'an open call cannot be judged anew yet');
-      if (!isRoutine) tryLater(call);
+      if (!isRoutine) tryLater(place);
     }
   }
 
-  function tryLater(call: LiveCall): void {
-    if (closed || !live.has(call)) return;
-    waiting.add(call);
+  function tryLater(place: Place): void {
+    if (closed || !isLive(place)) return;
+    waiting.add(place);
     retry ??= setTimeout(() => {
       retry = undefined;
       pauseMs = Math.min(2 * pauseMs, retryMs.longest);
@@ -84,12 +104,12 @@ export function openLiveCalls({
 
   function work(): void {
     for (const set of [due, routine]) {
-      for (const call of set) {
+      for (const place of set) {
         if (working >= MAX_AT_ONCE || closed) return;
-        set.delete(call);
-        if (!live.has(call)) continue;
+        set.delete(place);
+        if (!isLive(place)) continue;
         working++;
-        judge(call, set === routine)
+        judge(place, set === routine)
           .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
           .finally(() => {
             working--;
@@ -100,30 +120,33 @@ export function openLiveCalls({
   }
 
   const sweep = setInterval(() => {
-    for (const call of live) if (isUnheard(call.caller, clock.now())) routine.add(call);
+    for (const place of live) if (isUnheard(place.call.caller, clock.now())) routine.add(place);
     work();
   }, sweepMs).unref();
 
   return {
     add(call) {
-      live.add(call);
+      const place: Place = { call, at: live.length };
+      live.push(place);
       return () => {
-        live.delete(call);
-        for (const set of [due, routine, waiting]) set.delete(call);
+        leave(place);
+        due.delete(place);
+        routine.delete(place);
+        waiting.delete(place);
       };
     },
     hear(change) {
       if (change.kind === 'session' || change.kind === 'signing-key' || change.kind === 'organization') return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
-      for (const call of live) if (id === undefined || idsOf(call.caller).includes(id)) due.add(call);
+      for (const place of live) if (id === undefined || idsOf(place.call.caller).includes(id)) due.add(place);
       work();
     },
     renewed(organization) {
-      for (const call of live) if (call.organization() === organization) due.add(call);
+      for (const place of live) if (place.call.organization() === organization) due.add(place);
       work();
     },
     get size() {
-      return live.size;
+      return live.length;
     },
     close() {
       closed = true;

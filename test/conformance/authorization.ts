@@ -5,8 +5,7 @@
  * Its scenarios for clients (`auth/…`, PROTOCOL 4) test a program that signs in at an MCP server of somebody else. The
  * gateway doesn't yet: upstream it sends a credential that was configured, or an identity assertion (ID-JAG) it obtained,
  * and it follows no upstream's challenge. So none of them applies but `auth/enterprise-managed-authorization`, which asks
- * for an MCP client with a command line of its own; what it asks of the exchange is tested in src/oauth/id-jag-client.ts's
- * tests.
+ * for an MCP client with a command line of its own; the exchange itself is tested in src/oauth/grants/id-jag.test.ts.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';

@@ -70,6 +70,7 @@ export async function startBrokeredWorld(options: BrokeredWorldOptions): Promise
   let moved = 0;
   const start = (more: Readonly<Record<string, string>> = {}) =>
     startGateway({
+      startTimeoutMs: 100_000,
       ...gatewayOptions,
       configYaml: yaml(idps, upstream.url) + extraYaml,
       env: {

@@ -5,6 +5,7 @@ import { isLocalRequest } from '#admin/admin-token.ts';
 import { asGatehouseError } from '#core/error.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
+import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
 import { type MetadataDeps, metadataPlugin } from '#oauth/resource-metadata.ts';
 
 export interface ControlPlaneDeps {
@@ -68,7 +69,15 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
     bodyLimit: deps.maxBodyBytes,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
   });
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
+  app.setNotFoundHandler((request, reply) => {
+    const { method, headers } = request;
+    if (method !== 'GET' || !asksForPage(headers.accept)) return reply.code(404).send({ error: 'Not found' });
+    return reply
+      .code(404)
+      .headers(pageHeaders)
+      .type('text/html; charset=utf-8')
+      .send(notFoundPage(deps.metadata.baseUrl));
+  });
   app.setErrorHandler((thrown, _request, reply) => {
     const status = statusOf(thrown);
     if (status !== undefined) return reply.code(status).send({ error: 'Bad request' });
@@ -99,6 +108,16 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   }
   await app.ready();
   return { handle: (req, res) => app.routing(req, res), close: () => app.close() };
+}
+
+/** The same for every address: it says nothing of what is here. */
+function notFoundPage(baseUrl: string): string {
+  const main = `<p class="state warn">Gatehouse</p>
+<h1>There is nothing at this address</h1>
+<p>Check what you were given: a letter may be missing at the end. Addresses for MCP clients look like this:</p>
+${copyable('MCP address', `${baseUrl}/{organization}/mcp/{name}`)}
+<footer><a href="${escapeHtml(baseUrl)}/welcome">About this gateway</a></footer>`;
+  return htmlPage({ title: 'Nothing here', main, narrow: true });
 }
 
 /** What Fastify itself refuses (a broken body, a wrong content type) carries its status. */

@@ -5,6 +5,7 @@ import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
@@ -43,6 +44,7 @@ export interface DataPlaneDeps {
   readonly receive: ReceiveOptions;
   /** Known once the port is. */
   readonly baseUrl: string;
+  readonly nameHosts: NameHosts | undefined;
 }
 
 export interface DataPlane {
@@ -72,7 +74,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     tokens: deps.identities,
     keys: live.keys,
     clock,
-    resources: { baseUrl, external: config.oauth.resources },
+    resources: { baseUrl, external: config.oauth.resources, nameHosts: deps.nameHosts },
   });
   const calls = openLiveCalls({ log, clock });
   closers.add('live calls', () => calls.close());

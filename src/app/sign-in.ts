@@ -6,6 +6,7 @@ import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { settingError } from '#core/error.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -44,6 +45,7 @@ export interface SignInDeps {
   readonly feed: ChangeFeed;
   /** As clients know the gateway, no trailing slash. */
   readonly baseUrl: string;
+  readonly nameHosts: NameHosts | undefined;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
@@ -55,7 +57,7 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, baseUrl, closers } = deps;
+  const { storage, baseUrl, nameHosts, closers } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
@@ -71,6 +73,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
       : await openAuthorizationServer({
           issuer: baseUrl,
           settings: config.oauth,
+          nameHosts,
           db: storage.db,
           sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
@@ -94,7 +97,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     server,
     issuer: baseUrl,
     providers: brokers,
-    rules: { baseUrl, external: config.oauth.resources },
+    rules: { baseUrl, external: config.oauth.resources, nameHosts },
     db: storage.db,
     sealer,
     formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),

@@ -12,6 +12,7 @@ import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Verdict } from './breakers.ts';
+import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
 
 export interface Call {
@@ -19,6 +20,7 @@ export interface Call {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly path: McpPath;
+  readonly entrance: Entrance;
   /** Unix milliseconds, and monotonic milliseconds for the duration. */
   readonly at: number;
   readonly startedAt: number;

@@ -144,7 +144,10 @@ describe('a call through the rooms', () => {
       maxBodyBytes: 1e6,
     };
     const handle = openGateway(deps);
-    const http: Server = createServer((req, res) => handle(req, res, parseMcpPath(req.url ?? '') ?? fail()));
+    const entrance = { baseUrl: 'http://localhost', name: undefined, keysOnly: false };
+    const http: Server = createServer((req, res) =>
+      handle(req, res, { path: parseMcpPath(req.url ?? '') ?? fail(), entrance }),
+    );
     listening = await listenOnLoopback(http);
   });
   afterEach(() => listening.close());

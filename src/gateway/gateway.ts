@@ -8,7 +8,6 @@ import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { uuidv7 } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
-import type { McpPath } from '#core/mcp-path.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import { readBody } from '#http/body.ts';
 import { addressKey } from '#http/client-address.ts';
@@ -21,8 +20,9 @@ import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
+import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import type { Caller, Identifier } from './identify.ts';
+import { type Caller, checkApiKey, type Identifier } from './identify.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
@@ -54,7 +54,7 @@ export interface GatewayDeps {
   readonly maxBodyBytes: number;
 }
 
-export type McpHandler = (req: IncomingMessage, res: ServerResponse, path: McpPath) => void;
+export type McpHandler = (req: IncomingMessage, res: ServerResponse, asked: Asked) => void;
 
 /** Goes on at once with a value, later with a promised one: the warm path makes no promise. */
 function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown: unknown) => void): void {
@@ -127,6 +127,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const wish = { path: call.path, selector: call.headers.organization };
     let caller: Caller | Promise<Caller>;
     try {
+      if (call.entrance.keysOnly) checkApiKey(call.headers);
       caller = deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
       if (!(caller instanceof Promise)) checkAudience(caller, wish);
     } catch (thrown) {
@@ -143,8 +144,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   }
 
   /** As the client wrote it; the trailing slash is part of it. */
-  function publicUrl({ req }: Received): string {
-    return `${deps.render.baseUrl}${req.url ?? ''}`;
+  function publicUrl({ req, entrance }: Received): string {
+    return `${entrance.baseUrl}${req.url ?? ''}`;
   }
 
   /** From here on a change about the caller reaches the call, whatever room it is in. */
@@ -308,12 +309,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
-  return (req, res, path) => {
+  return (req, res, { path, entrance }) => {
     const call: Call = {
       id: uuidv7(clock.now()),
       req,
       res,
       path,
+      entrance,
       at: clock.now(),
       startedAt: clock.monotonic(),
       address: '',

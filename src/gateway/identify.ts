@@ -184,6 +184,12 @@ function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
   return { scheme: /^d/i.test(scheme) ? 'dpop' : 'bearer', value };
 }
 
+/** For where API keys alone are accepted. Throws `no_token`, `invalid_token`. */
+export function checkApiKey(headers: CredentialHeaders): void {
+  const { scheme, value } = presentedCredential(headers);
+  if (scheme !== 'bearer' || !value.startsWith('gw_')) throw new GatehouseError('invalid_token');
+}
+
 function notOurs(): never {
   throw new GatehouseError('invalid_token');
 }

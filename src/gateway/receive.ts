@@ -9,7 +9,7 @@ export interface ReceiveOptions {
   readonly maxTargetBytes: number;
   readonly readAddress: AddressReader;
   /** Lower-case `host[:port]` values that are ours; `'*'`: any (a proxy in front checks). */
-  readonly hosts: ReadonlySet<string>;
+  readonly hosts: Pick<ReadonlySet<string>, 'has'>;
   /** Origins that browsers may call from; ours is among them. */
   readonly origins: ReadonlySet<string>;
   /** The outermost proxy says that the request came in the clear although this gateway's address is https. */

@@ -16,6 +16,7 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Every, systemEvery } from '#db/notified-change-feed.ts';
@@ -38,6 +39,7 @@ import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
 import { withoutOfflineAccess } from './refresh-scope.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
@@ -50,6 +52,8 @@ export interface AuthorizationServerDeps {
   /** The base URL, no trailing slash: issuer, and prefix of every endpoint. */
   readonly issuer: string;
   readonly settings: OauthSettings;
+  /** Where servers have host names of their own: resources beside those below the issuer. */
+  readonly nameHosts?: NameHosts | undefined;
   readonly db: Db;
   readonly sealer: Sealer;
   /** Sign cookies; the first one for new ones. */
@@ -87,12 +91,12 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
   const { issuer, settings } = deps;
-  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
+  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources, nameHosts: deps.nameHosts };
   const keys = await openSigningKeys({
     ...deps,
     algorithm: settings.signingAlgorithm,

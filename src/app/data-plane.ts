@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -82,11 +83,14 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   closers.add('live calls', unsubscribe);
   live.snapshots.onRenewed(calls.renewed);
+  const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
+  metrics.watch('open_breakers', () => breakers.open);
   watch(metrics, limits, spool);
   const handle = openGateway({
     ...live,
     identifier,
     live: calls,
+    breakers,
     sessions: openSessions({
       key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
       clock,

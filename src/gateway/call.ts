@@ -11,6 +11,7 @@ import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
+import type { Verdict } from './breakers.ts';
 import type { Entrance } from './entrance.ts';
 
 export interface Call {
@@ -34,6 +35,8 @@ export interface Call {
   bytesOut: number;
   /** Milliseconds until the upstream's head; undefined: none came. */
   upstreamMs: number | undefined;
+  /** Tells the upstream's breaker what became of the call. */
+  judgeUpstream: ((verdict: Verdict) => void) | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */

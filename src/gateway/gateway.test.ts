@@ -91,6 +91,7 @@ describe('a call through the rooms', () => {
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live: openLiveCalls({ log }),
+      breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
         find: () => snapshot,
         load: async () => snapshot,

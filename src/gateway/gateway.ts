@@ -18,6 +18,7 @@ import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
+import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
 import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
@@ -40,6 +41,7 @@ export interface GatewayDeps {
   readonly recorder: CallRecorder;
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
+  readonly breakers: Breakers;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly logRequest: (record: CallRecord, fields: object) => void;
@@ -81,6 +83,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
+    call.judgeUpstream?.(verdictOf(outcome));
+    call.judgeUpstream = undefined;
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
@@ -217,6 +221,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     call.server = binding.server.key;
     checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    const pass = deps.breakers.admit(organization.id, binding.server.id);
+    call.judgeUpstream = (verdict) =>
+      deps.breakers.report(pass, organization.id, { server: binding.server.id, verdict });
     enter(call, caller, access);
     const owner: SessionOwner = {
       principal: caller.principal.key,
@@ -311,6 +318,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       bytesIn: 0,
       bytesOut: 0,
       upstreamMs: undefined,
+      judgeUpstream: undefined,
       release: undefined,
       leave: undefined,
       cut: undefined,

@@ -253,6 +253,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     metrics: config.telemetry.metrics ? metrics : undefined,
     maxBodyBytes,
     readAddress: receive.readAddress,
+    takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
   const front = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl, entrances });

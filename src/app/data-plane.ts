@@ -55,6 +55,8 @@ export interface DataPlane {
   readonly snapshots: SnapshotStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
+  /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
+  readonly takeSignIn: (address: string) => void | Promise<void>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -113,7 +115,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     maxBodyBytes: config.limits.request.mcpBytes,
   });
   const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
-  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger };
+  const takeSignIn = (address: string) => limits.takeSignIn(addressKey(address));
+  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger, takeSignIn };
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

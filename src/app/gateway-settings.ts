@@ -12,6 +12,7 @@ export function callLimits({ limits }: Config): CallLimits {
     perPrincipalPerMinute: limits.principal.requestsPerMinute,
     perOrganizationPerMinute: limits.organization.requestsPerMinute,
     perStrangerPerMinute: limits.address.requestsPerMinute,
+    signInPerAddressPerMinute: limits.address.authPerMinute,
     concurrentPerPrincipal: limits.principal.concurrentCalls,
     concurrentPerOrganization: limits.organization.concurrentCalls,
     streamsPerPrincipal: limits.principal.streams,

@@ -61,11 +61,12 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
-  const bridge = openBridge(opened, deps);
-  const configured = bridge?.providers ?? opened;
-  const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
+  const readAddress = addressReader(config.http.trustedProxies);
+  const bridge = openBridge(opened, { ...deps, limiter, readAddress });
+  const configured = bridge?.providers ?? opened;
+  const brokers = configured.filter((provider) => provider.mode === 'broker');
   const server =
     brokers.length === 0
       ? undefined
@@ -81,7 +82,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           feed: deps.feed,
           fetch: deps.egress.fetch,
           limiter,
-          readAddress: addressReader(config.http.trustedProxies),
+          readAddress,
           brokers,
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
@@ -100,7 +101,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     db: storage.db,
     sealer,
     formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
-    readAddress: addressReader(config.http.trustedProxies),
+    readAddress,
     clock: deps.clock,
     log: deps.log,
   });

@@ -18,7 +18,9 @@ export function checkConfig(config: Config): readonly string[] {
 function checkRequired({ production, database, secrets, demo }: Config): void {
   if (production && database.url === undefined) throw settingError('DATABASE_URL environment variable is required');
   if (!demo && secrets.encryptionKey === undefined)
-    throw settingError('ENCRYPTION_KEY environment variable is required');
+    throw settingError(
+      'ENCRYPTION_KEY environment variable is required: make one with `openssl rand -base64 32`, and keep it',
+    );
 }
 
 /** Also for the scripts that need only the key (S0.34). */

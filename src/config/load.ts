@@ -8,6 +8,7 @@ import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
 import { dotted, explain } from './explain.ts';
+import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
 import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
@@ -30,7 +31,7 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   };
   readonly nodeEnv: string;
   readonly production: boolean;
-  /** No DATABASE_URL, no identity provider, loopback HOST, not production (DESIGN.md 2). */
+  /** No DATABASE_URL, no identity provider but accounts of its own, loopback only, not production (DESIGN.md 2). */
   readonly demo: boolean;
   /**
    * The demo has a local account to sign in with: only where nothing says whose people there are (no organization, no
@@ -103,7 +104,10 @@ export function loadConfig(options: LoadOptions): Config {
     },
     warnings: [],
   };
-  return deepFreeze({ ...config, warnings: options.purpose === 'database' ? [] : checkConfig(config) });
+  return deepFreeze({
+    ...config,
+    warnings: options.purpose === 'database' ? [] : [...checkConfig(config), ...foreignVariables(env)],
+  });
 }
 
 interface ConfigFile {
@@ -180,8 +184,12 @@ export function isLoopback(host: string): boolean {
 }
 
 function isDemo(file: FileConfig, env: Env): boolean {
-  const hasIdentity = file.identity.length > 0 || namesVendor(env);
-  return file.database.url === undefined && !hasIdentity && isLoopback(file.http.host) && env.NODE_ENV !== 'production';
+  if (file.database.url !== undefined || namesVendor(env) || env.NODE_ENV === 'production') return false;
+  if (!isLoopback(file.http.host)) return false;
+  // Who signs in with an account of the demo sits at this machine, as who holds its key does.
+  const isOwn =
+    file.identity.every(({ kind }) => kind === 'local') && isLoopback(new URL(baseUrlOf(file.http)).hostname);
+  return file.identity.length === 0 || isOwn;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,13 +1,11 @@
 /** What a person sees who opens an MCP address in a browser without a token. Says nothing of what exists. */
-
-import { copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
+import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
 import type { Call } from './call.ts';
 import { targetOf } from './entrance.ts';
 
 /** Clients that read JSON or event streams never list HTML, or list it beside them. */
 export function isBrowser({ req }: Call): boolean {
-  const { accept = '' } = req.headers;
-  return req.method === 'GET' && /\btext\/html\b/i.test(accept) && !/\b(?:json|event-stream)\b/i.test(accept);
+  return req.method === 'GET' && asksForPage(req.headers.accept);
 }
 
 export function signInPage(call: Call, { baseUrl, oauth }: { readonly baseUrl: string; readonly oauth: boolean }) {

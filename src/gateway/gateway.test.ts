@@ -73,6 +73,7 @@ describe('a call through the rooms', () => {
   const limits = openLimits(
     {
       ...{ perPrincipalPerMinute: 1e9, perOrganizationPerMinute: 1e9, perStrangerPerMinute: 1e9 },
+      signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
     },
     { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined },

@@ -170,6 +170,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function readMessage(call: Received, next: () => void, fail: (thrown: unknown) => void): void {
     if (call.req.method !== 'POST') {
+      // Some clients ask this way whether they have to sign in: strangers hear so, and nobody else gets anything by it.
+      if (call.req.method === 'HEAD') throw new GatehouseError('method_not_allowed');
       if (call.headers.protocolVersion === '2026-07-28') throw new GatehouseError('method_not_allowed');
       next();
       return;

@@ -141,8 +141,10 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
       ): Promise<Caller> {
         const known = await found;
         if ((known.boundTo !== undefined) !== (presented.scheme === 'dpop')) throw new GatehouseError('invalid_token');
-        if (known.boundTo !== undefined) await dpop.check(presented, known.boundTo, request);
-        return known;
+        if (known.boundTo === undefined) return known;
+        await dpop.check(presented, { jkt: known.boundTo, holder: known.principal.key }, request);
+        // Whatever was announced while the proof was checked reached no open call: this one is none yet.
+        return judge(presented.token);
       }
     },
     recheck: async (headers) => judge(presentedCredential(headers).value),

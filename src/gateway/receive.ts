@@ -47,7 +47,7 @@ export function receive(call: Call, options: ReceiveOptions): Received {
     if (headers.contentEncoding !== undefined && headers.contentEncoding !== 'identity') {
       throw new GatehouseError('media_type', { message: 'Content-Encoding is not accepted: send the body as it is' });
     }
-  } else if (req.method === 'GET' || req.method === 'DELETE') {
+  } else if (req.method === 'GET' || req.method === 'DELETE' || req.method === 'HEAD') {
     if (headers.hasBody)
       throw new GatehouseError('bad_request', { message: `A ${req.method} request must not have a body` });
   } else throw new GatehouseError('method_not_allowed');

@@ -24,7 +24,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
-import { checkState, closedEdges } from './authorize.ts';
+import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
@@ -38,7 +38,10 @@ import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
+import { withoutOfflineAccess } from './refresh-scope.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
+import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
@@ -88,7 +91,7 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
@@ -148,7 +151,8 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
       params?: string | readonly string[] | ReadonlySet<string>,
       duplicates?: string | readonly string[] | ReadonlySet<string>,
     ): void {
-      super.registerGrantType<Params>(name, writingAtOnce(deps, name, handler), params, duplicates);
+      const lenient = name === 'refresh_token' ? withoutOfflineAccess(handler) : handler;
+      super.registerGrantType<Params>(name, writingAtOnce(deps, name, lenient), params, duplicates);
     }
   }
   const provider = new AtOnce(deps.issuer, settings);
@@ -200,7 +204,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     ttl: lifetimes(settings),
     discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
-    extraParams: { state: checkState },
+    extraParams: { state: checkState, scope: defaultScopes(scopes) },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
@@ -253,7 +257,9 @@ function resourceIndicators(
 }
 
 async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
-  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  const user =
+    requestReads()?.users.get(sub) ??
+    (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub })));
   if (!user?.active) return undefined;
   const { email, emailVerified: email_verified, name, username } = user;
   const account = {

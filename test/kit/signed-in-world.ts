@@ -17,7 +17,8 @@ identity:
   - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
-const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
+const oauthYaml = (resources: readonly string[], passToken: boolean) =>
+  `oauth: { resources: ${JSON.stringify(resources)}, passToken: ${passToken} }\n`;
 
 export const worldYaml = (upstream: string) => `
 organizations:
@@ -62,6 +63,8 @@ export interface SignedInWorldOptions {
   readonly domain?: string;
   /** `oauth.resources`. */
   readonly resources?: readonly string[];
+  /** `oauth.passToken`. */
+  readonly passToken?: boolean;
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
   readonly env?: Readonly<Record<string, string>>;
@@ -73,7 +76,8 @@ export async function startSignedInWorld(options: SignedInWorldOptions = {}): Pr
   const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
-    const configYaml = worldYaml(upstream.url) + oauthYaml(resources) + (options.extraYaml ?? '');
+    const configYaml =
+      worldYaml(upstream.url) + oauthYaml(resources, options.passToken ?? false) + (options.extraYaml ?? '');
     const address: Readonly<Record<string, string>> =
       domain === undefined ? { BASE_URL: issuer } : { BASE_DOMAIN: domain };
     const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, ...address, ...options.env };

@@ -6,13 +6,13 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { Db } from '#db/schema.ts';
-import { withPlatform } from '#db/scope.ts';
 import type { Members } from '#oauth/members.ts';
+import { findOwnClient } from '#oauth/program-clients.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import type { SigningKeys } from '#oauth/signing-keys.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
-import { findProgramClient, type ProgramClient, type ProgramGrant } from '#records/program-clients.ts';
+import type { ProgramClient, ProgramGrant } from '#records/program-clients.ts';
 import { addClaims } from './token-claims.ts';
 
 export interface GrantDeps {
@@ -36,7 +36,7 @@ export const rulesOf = ({ issuer, settings, nameHosts }: GrantDeps): ResourceRul
 
 /** The authenticated client, where operators gave it this grant. Throws `unauthorized_client`. */
 export async function getRegistered(db: Db, client: Client, grant: ProgramGrant): Promise<ProgramClient> {
-  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
+  const registered = await findOwnClient(db, client.clientId);
   if (!registered?.grants.includes(grant) || client.clientAuthMethod === 'none') throw new errors.UnauthorizedClient();
   return registered;
 }

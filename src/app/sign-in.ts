@@ -79,6 +79,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           fetch: deps.egress.fetch,
           limiter,
           readAddress: addressReader(config.http.trustedProxies),
+          perAddressPerMinute: config.limits.address.requestsPerMinute,
           brokers,
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.

@@ -1,21 +1,28 @@
 /** What the library leaves open and our endpoints promise (REQUIREMENTS S1.11, SECURITY A7): middleware around its own. */
+import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { z } from 'zod';
 import { asGatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { renderError } from './error-page.ts';
+import { type Context, readForm, replaceForm, replaceQuery } from './form.ts';
+import { paths } from './mount.ts';
 
 const failed = z.object({ error: z.string() });
 
 export function closedEdges(provider: Provider, { log }: { readonly log: Log }): void {
   provider.use(async (ctx, next) => {
+    await addDefaultScope(ctx);
     await next();
     if (!isHandled(ctx)) return;
     const { route } = ctx.oidc;
     if (route === 'token') await burnCode(ctx);
     if (route === 'authorization') correctRedirect(ctx);
   });
+  // What not even its own handler caught: Koa would write it to standard error as it is.
+  const uncaught: EventEmitter = provider;
+  uncaught.on('error', (thrown: unknown) => log.error({ err: thrown }, 'the authorization server failed'));
   provider.on('server_error', (ctx, error) => {
     const { code, cause } = asGatehouseError(error);
     log.error({ err: cause ?? error, path: ctx.path }, 'the authorization server failed');
@@ -23,6 +30,23 @@ export function closedEdges(provider: Provider, { log }: { readonly log: Log }):
     ctx.status = 503;
     ctx.set('Retry-After', '1');
   });
+}
+
+const defaultScope = 'mcp:read mcp:write';
+/** Where an authorization request may be made of a form. */
+const requestForms: ReadonlySet<string> = new Set([paths.pushed_authorization_request, paths.device_authorization]);
+
+/** Who names no scope asks for the usual ones (RFC 6749 3.3): said here, so that the page says it to the person too. */
+async function addDefaultScope(ctx: Context): Promise<void> {
+  if (ctx.method === 'GET' && ctx.path === paths.authorization) {
+    const { scope, request_uri: pushed } = ctx.query;
+    if (!scope && pushed === undefined) replaceQuery(ctx, { ...ctx.query, scope: defaultScope });
+  } else if (ctx.method === 'POST' && requestForms.has(ctx.path)) {
+    const form = await readForm(ctx);
+    if (!form || form.get('scope')) return;
+    form.set('scope', defaultScope);
+    replaceForm(ctx, form);
+  }
 }
 
 /** Only routes of the library have a context of its own. */

@@ -1,4 +1,5 @@
 /** People: one row each, and the identities (identity provider, subject) that are them. E-mail addresses identify nobody. */
+import { randomUUID } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
@@ -15,6 +16,8 @@ export interface User {
   readonly name: string | undefined;
   readonly username: string | undefined;
   readonly active: boolean;
+  /** Unix milliseconds; whoever signed in before it is signed in no more. */
+  readonly signedOutAt: number | undefined;
 }
 
 export interface Identity {
@@ -71,8 +74,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       .executeTakeFirstOrThrow();
     return asUser(row);
   }
-  const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken || isProgramClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = await freeSubject(scope, seen);
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -88,6 +90,22 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     })
     .execute();
   return asUser(row);
+}
+
+/**
+ * Their own, unless another user has it: then with the identity provider's name in front, and where somebody has chosen
+ * even that for themselves elsewhere, a random one. The same subject at two identity providers at once waits in line here.
+ */
+async function freeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+  await sql`select pg_advisory_xact_lock(hashtextextended('gateway.subjects', 0))`.execute(tx);
+  if (!isProgramClientId(subject) && (await isFree(subject))) return subject;
+  const prefixed = `${provider}|${subject}`;
+  return (await isFree(prefixed)) ? prefixed : `${provider}|${randomUUID()}`;
+
+  async function isFree(candidate: string): Promise<boolean> {
+    const taken = await tx.selectFrom('users').select('id').where('subject', '=', candidate).executeTakeFirst();
+    return taken === undefined;
+  }
 }
 
 export async function findUser(
@@ -237,14 +255,21 @@ export async function putMember(
     .execute();
 }
 
-/** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */
+/**
+ * Deactivated people keep their row. Either way every sign-in until now is over, those under way and in flight too (the
+ * change feed names the user).
+ */
 export async function setUserActive(
   { tx }: PlatformScope,
   { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
 ): Promise<void> {
   await tx
     .updateTable('users')
-    .set({ deactivated_at: active ? null : new Date(nowMs), updated_at: new Date(nowMs) })
+    .set({
+      deactivated_at: active ? null : new Date(nowMs),
+      signed_out_at: new Date(nowMs),
+      updated_at: new Date(nowMs),
+    })
     .where('id', '=', userId)
     .execute();
 }
@@ -258,5 +283,6 @@ function asUser(row: UserRow): User {
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,
+    signedOutAt: row.signed_out_at?.getTime(),
   };
 }

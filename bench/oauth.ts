@@ -23,7 +23,7 @@ import { startPostgres } from '#kit/postgres-server.ts';
 import { openAuthorizationServer } from '#oauth/authorization-server.ts';
 import { insertOrganization } from '#records/organizations.ts';
 import { insertProgramClient } from '#records/program-clients.ts';
-import { upsertIdentity } from '#records/users.ts';
+import { putMember, upsertIdentity } from '#records/users.ts';
 
 const chains = 32;
 const redirectUri = 'https://client.example/callback';
@@ -55,7 +55,10 @@ async function serve(databaseUrl: string): Promise<void> {
     deps,
   );
   let statements = 0;
-  const db = openDb(database.dialect, () => statements++);
+  // BEGIN travels with the statement after it.
+  const db = openDb(database.dialect, (sql) => {
+    if (!sql.startsWith('start transaction')) statements++;
+  });
   process.on('message', () => {
     const { user, system } = process.cpuUsage();
     process.send?.({ cpuMs: (user + system) / 1000, statements });
@@ -116,7 +119,11 @@ async function serve(databaseUrl: string): Promise<void> {
   async function issue(person: number): Promise<string> {
     const { provider } = server;
     const seen = { provider: 'bench', subject: `person-${person}`, email: 'a@example.com' };
-    const user = await withPlatform(db, (scope) => upsertIdentity(scope, seen, Date.now()));
+    const user = await withPlatform(db, async (scope) => {
+      const known = await upsertIdentity(scope, seen, Date.now());
+      await putMember(scope, { userId: known.id, org: organization.id, roles: [] });
+      return known;
+    });
     const grant = new provider.Grant({ accountId: user.subject, clientId: publicId });
     grant.addResourceScope(url, 'mcp:read mcp:write');
     const known = await provider.Client.find(publicId);
@@ -199,15 +206,20 @@ async function run(child: ChildProcess, seconds: number): Promise<void> {
   const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64');
   const asked = () => post(`${url}/token`, { grant_type: 'client_credentials', scope: 'mcp:read' }, basic);
   await measure({ title: 'client credentials', seconds, child }, asked);
+  let persons = '';
   await measure({ title: 'refresh', seconds, child }, async (lane) => {
     const form = { grant_type: 'refresh_token', refresh_token: refreshTokens[lane] ?? '', client_id: publicId };
-    refreshTokens[lane] = (await post(`${url}/token`, form)).refresh_token ?? '';
+    const { refresh_token = '', access_token = '' } = await post(`${url}/token`, form);
+    refreshTokens[lane] = refresh_token;
+    persons = access_token;
   });
   const token = (await asked()).access_token ?? '';
-  await measure({ title: 'introspection', seconds, child }, async () => {
-    const { active } = await post(`${url}/introspect`, { token }, basic);
+  const introspect = (presented: string) => async () => {
+    const { active } = await post(`${url}/introspect`, { token: presented }, basic);
     if (active !== true) throw new Error('the token is not active');
-  });
+  };
+  await measure({ title: 'introspection', seconds, child }, introspect(token));
+  await measure({ title: "a person's token", seconds, child }, introspect(persons));
 }
 
 if (process.send) await serve(process.argv[2] ?? '');

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   dev: ['node', '--watch-preserve-output', '--watch', 'src/main.ts', 'serve'],
   'test:watch': ['vitest', 'watch'],
   'test:accounts': ['node', 'test/real-accounts/run.ts'],
+  'test:cli-clients': ['node', 'test/cli-clients/run.ts'],
   'test:coverage': ['vitest', 'run', '--coverage'],
   typecheck: ['tsc'],
   lint: ['biome', 'check', '.'],

@@ -6,6 +6,7 @@ import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { settingError } from '#core/error.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -44,6 +45,7 @@ export interface SignInDeps {
   readonly feed: ChangeFeed;
   /** As clients know the gateway, no trailing slash. */
   readonly baseUrl: string;
+  readonly nameHosts: NameHosts | undefined;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
@@ -55,21 +57,23 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, baseUrl, closers } = deps;
+  const { storage, baseUrl, nameHosts, closers } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
-  const bridge = openBridge(opened, deps);
-  const configured = bridge?.providers ?? opened;
-  const brokers = configured.filter((provider) => provider.mode === 'broker');
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
+  const readAddress = addressReader(config.http.trustedProxies);
+  const bridge = openBridge(opened, { ...deps, limiter, readAddress });
+  const configured = bridge?.providers ?? opened;
+  const brokers = configured.filter((provider) => provider.mode === 'broker');
   const server =
     brokers.length === 0
       ? undefined
       : await openAuthorizationServer({
           issuer: baseUrl,
           settings: config.oauth,
+          nameHosts,
           db: storage.db,
           sealer,
           cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
@@ -78,7 +82,7 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
           feed: deps.feed,
           fetch: deps.egress.fetch,
           limiter,
-          readAddress: addressReader(config.http.trustedProxies),
+          readAddress,
           perAddressPerMinute: config.limits.address.requestsPerMinute,
           brokers,
         });
@@ -94,11 +98,11 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     server,
     issuer: baseUrl,
     providers: brokers,
-    rules: { baseUrl, external: config.oauth.resources },
+    rules: { baseUrl, external: config.oauth.resources, nameHosts },
     db: storage.db,
     sealer,
     formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
-    readAddress: addressReader(config.http.trustedProxies),
+    readAddress,
     clock: deps.clock,
     log: deps.log,
   });

@@ -3,7 +3,7 @@
  * the right to bypass row-level security and names its scope for that transaction only (`set_config(…, true)`), so
  * nothing leaks through the pool. The role is asserted by PostgreSQL, not by us.
  */
-import { sql } from 'kysely';
+import { CompiledQuery } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import { asStorageError, isConnectionLost } from './errors.ts';
@@ -31,8 +31,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 export function withOrganization<T>(db: Db, org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T> {
   if (!uuid.test(org)) throw new GatehouseError('internal', { cause: new Error('an OrgId must be a UUID') });
   return inTransaction(db, async (tx) => {
-    await sql`select set_config('role', 'gatehouse_app', true), set_config('app.org', ${org}::text, true),
-      set_config('app.scope', '', true)`.execute(tx);
+    await enter(tx, { role: 'gatehouse_app', org, scope: '' });
     return work({ kind: 'organization', org, tx });
   });
 }
@@ -51,9 +50,24 @@ export function withPlatformSnapshot<T>(db: Db, work: (scope: PlatformScope) => 
 }
 
 async function asPlatform<T>(tx: Tx, work: (scope: PlatformScope) => Promise<T>): Promise<T> {
-  await sql`select set_config('role', 'gatehouse_platform', true), set_config('app.org', '', true),
-    set_config('app.scope', 'platform', true)`.execute(tx);
+  await enter(tx, { role: 'gatehouse_platform', org: '', scope: 'platform' });
   return work({ kind: 'platform', tx });
+}
+
+interface Place {
+  readonly role: 'gatehouse_app' | 'gatehouse_platform';
+  /** A UUID, or nothing. */
+  readonly org: OrgId | '';
+  readonly scope: 'platform' | '';
+}
+
+/**
+ * The first statement of every transaction. All values are literals, the organization's a UUID by the check above:
+ * without parameters it travels with BEGIN (adapters/database/postgres/begin.ts).
+ */
+async function enter(tx: Tx, { role, org, scope }: Place): Promise<void> {
+  const statement = `select set_config('role', '${role}', true), set_config('app.org', '${org}', true), set_config('app.scope', '${scope}', true)`;
+  await tx.executeQuery(CompiledQuery.raw(statement));
 }
 
 interface TransactionSettings {

@@ -11,12 +11,15 @@ import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
+import type { Verdict } from './breakers.ts';
+import type { Entrance } from './entrance.ts';
 
 export interface Call {
   readonly id: string;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly path: McpPath;
+  readonly entrance: Entrance;
   /** Unix milliseconds, and monotonic milliseconds for the duration. */
   readonly at: number;
   readonly startedAt: number;
@@ -32,6 +35,8 @@ export interface Call {
   bytesOut: number;
   /** Milliseconds until the upstream's head; undefined: none came. */
   upstreamMs: number | undefined;
+  /** Tells the upstream's breaker what became of the call. */
+  judgeUpstream: ((verdict: Verdict) => void) | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */

@@ -73,6 +73,7 @@ describe('a call through the rooms', () => {
   const limits = openLimits(
     {
       ...{ perPrincipalPerMinute: 1e9, perOrganizationPerMinute: 1e9, perStrangerPerMinute: 1e9 },
+      signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
     },
     { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined },
@@ -91,6 +92,7 @@ describe('a call through the rooms', () => {
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live: openLiveCalls({ log }),
+      breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
         find: () => snapshot,
         load: async () => snapshot,
@@ -139,7 +141,10 @@ describe('a call through the rooms', () => {
       maxBodyBytes: 1e6,
     };
     const handle = openGateway(deps);
-    const http: Server = createServer((req, res) => handle(req, res, parseMcpPath(req.url ?? '') ?? fail()));
+    const entrance = { baseUrl: 'http://localhost', name: undefined, keysOnly: false };
+    const http: Server = createServer((req, res) =>
+      handle(req, res, { path: parseMcpPath(req.url ?? '') ?? fail(), entrance }),
+    );
     listening = await listenOnLoopback(http);
   });
   afterEach(() => listening.close());

@@ -17,6 +17,7 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Every, systemEvery } from '#db/notified-change-feed.ts';
@@ -24,7 +25,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
-import { checkState, closedEdges } from './authorize.ts';
+import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
@@ -38,7 +39,10 @@ import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
+import { withoutOfflineAccess } from './refresh-scope.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
+import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
@@ -50,6 +54,8 @@ export interface AuthorizationServerDeps {
   /** The base URL, no trailing slash: issuer, and prefix of every endpoint. */
   readonly issuer: string;
   readonly settings: OauthSettings;
+  /** Where servers have host names of their own: resources beside those below the issuer. */
+  readonly nameHosts?: NameHosts | undefined;
   readonly db: Db;
   readonly sealer: Sealer;
   /** Sign cookies; the first one for new ones. */
@@ -91,12 +97,12 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
   const { issuer, settings } = deps;
-  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
+  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources, nameHosts: deps.nameHosts };
   const keys = await openSigningKeys({
     ...deps,
     algorithm: settings.signingAlgorithm,
@@ -153,7 +159,8 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
       params?: string | readonly string[] | ReadonlySet<string>,
       duplicates?: string | readonly string[] | ReadonlySet<string>,
     ): void {
-      super.registerGrantType<Params>(name, writingAtOnce(deps, name, handler), params, duplicates);
+      const lenient = name === 'refresh_token' ? withoutOfflineAccess(handler) : handler;
+      super.registerGrantType<Params>(name, writingAtOnce(deps, name, lenient), params, duplicates);
     }
   }
   const provider = new AtOnce(deps.issuer, settings);
@@ -205,7 +212,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     ttl: lifetimes(settings),
     discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
-    extraParams: { state: checkState },
+    extraParams: { state: checkState, scope: defaultScopes(scopes) },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
@@ -268,7 +275,9 @@ async function findAccount(
   people: WeakMap<object, User>,
   { sub, signedInAt }: { readonly sub: string; readonly signedInAt: number | undefined },
 ): Promise<Account | undefined> {
-  const user = await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub }));
+  const user =
+    requestReads()?.users.get(sub) ??
+    (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub })));
   if (!user?.active) return undefined;
   if (signedInAt !== undefined && user.signedOutAt !== undefined && signedInAt < user.signedOutAt) return undefined;
   const { email, emailVerified: email_verified, name, username } = user;

@@ -11,10 +11,11 @@ import { verifyToken } from '#adapters/identity/verify-token.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
-import { findProgramClient } from '#records/program-clients.ts';
 import { findUser } from '#records/users.ts';
 import { readForm, replaceForm } from './form.ts';
+import { findOwnClient } from './program-clients.ts';
 import { digestOf } from './record-store.ts';
+import { readsOf } from './request-reads.ts';
 import type { SigningKeys } from './signing-keys.ts';
 
 type AnyToken = AccessToken | ClientCredentials | RefreshToken;
@@ -97,7 +98,7 @@ async function describe(
   const token = found.get(ctx);
   const refreshToken = token?.kind === 'RefreshToken' ? token : undefined;
   const sub = claims?.sub ?? refreshToken?.accountId;
-  const holder = await findHolder(deps.db, sub);
+  const holder = await findHolder(deps.db, ctx, sub);
   // Whoever may not come in any more has no living token, whatever its row says.
   if (!holder) return { active: false };
   const { username } = holder;
@@ -114,15 +115,16 @@ async function describe(
 /** undefined: not here, or not any more. */
 async function findHolder(
   db: Db,
+  ctx: object,
   subject: string | undefined,
 ): Promise<{ readonly username: string | undefined } | undefined> {
   if (subject === undefined) return undefined;
-  return withPlatform(db, async (scope) => {
-    const program = await findProgramClient(scope, subject);
-    if (program) return { username: program.name };
-    const user = await findUser(scope, { column: 'subject', value: subject });
-    return user?.active ? { username: user.username ?? user.name } : undefined;
-  });
+  const program = await findOwnClient(db, subject, ctx);
+  if (program) return { username: program.name };
+  const user =
+    readsOf(ctx).users.get(subject) ??
+    (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: subject })));
+  return user?.active ? { username: user.username ?? user.name } : undefined;
 }
 
 const clean = (fields: Readonly<Record<string, unknown>>) =>
@@ -138,7 +140,7 @@ export async function mayIntrospect(
   if (token.clientId === client.clientId) return true;
   const claims = presented.get(ctx);
   if (!claims || client.clientAuthMethod === 'none') return false;
-  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
+  const registered = await findOwnClient(db, client.clientId, ctx);
   const audiences = [claims.aud ?? []].flat();
   return (
     registered !== undefined &&

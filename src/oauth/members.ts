@@ -9,9 +9,9 @@ import type { McpPath } from '#core/mcp-path.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
-import { findOrganization } from '#records/organizations.ts';
 import { isProgramClientId } from '#records/program-clients.ts';
-import { findStanding, listMemberships, type Standing, type User } from '#records/users.ts';
+import { findStanding, listStandings, type Standing } from '#records/standings.ts';
+import type { User } from '#records/users.ts';
 import { findProgramStanding } from './program-clients.ts';
 
 export interface MembersDeps {
@@ -85,17 +85,16 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
 
   return {
     find: async (subject, org) => membershipOf(await standingOf(subject, org), org),
-    async organizationFor({ id, subject }, path) {
-      const candidates = await withPlatform(db, async (scope) => {
-        const named = path?.organization === undefined ? undefined : await findOrganization(scope, path.organization);
-        const [only, ...others] = await listMemberships(scope, id);
-        const orgs = new Set([named?.id, others.length === 0 ? only?.org : undefined]);
-        const found: { readonly org: string; readonly standing: Standing | undefined }[] = [];
-        // Anew, not from memory: what was decided a moment before a token is made counts for it.
-        for (const org of orgs) if (org) found.push({ org, standing: await findStanding(scope, { subject, org }) });
-        return found;
-      });
-      for (const { org, standing } of candidates) if (await membershipOf(standing, org)) return org;
+    async organizationFor({ id }, path) {
+      // Anew, not from memory: what was decided a moment before a token is made counts for it.
+      const standings = await withPlatform(db, (scope) =>
+        listStandings(scope, { userId: id, called: path?.organization }),
+      );
+      const [only, ...others] = standings.filter(({ member }) => member);
+      const named = standings.find(({ isCalled }) => isCalled);
+      const candidates = new Set([named, others.length === 0 ? only : undefined]);
+      for (const standing of candidates)
+        if (standing && (await membershipOf(standing, standing.org))) return standing.org;
       return undefined;
     },
     close: unsubscribe,

@@ -8,7 +8,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { findLiveToken } from '#records/oauth-records.ts';
 import { findProgramClient, isProgramClientId } from '#records/program-clients.ts';
-import { findUser, listMemberships } from '#records/users.ts';
+import { listOrganizationsOf } from '#records/users.ts';
 import type { Members } from './members.ts';
 
 export const ownKind = 'gatehouse';
@@ -69,8 +69,7 @@ export function openOwnTokens(deps: OwnTokensDeps): IdentityProvider {
     async organizations(subject) {
       return withPlatform(db, async (scope) => {
         if (isProgramClientId(subject)) return [(await findProgramClient(scope, subject))?.org ?? []].flat();
-        const user = await findUser(scope, { column: 'subject', value: subject });
-        return user?.active ? (await listMemberships(scope, user.id)).map(({ org }) => org) : [];
+        return listOrganizationsOf(scope, subject);
       });
     },
     close: async () => undefined,

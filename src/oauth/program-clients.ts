@@ -14,7 +14,8 @@ import {
   type ProgramClient,
   type ProgramGrant,
 } from '#records/program-clients.ts';
-import type { Standing } from '#records/users.ts';
+import type { Standing } from '#records/standings.ts';
+import { readsOf, requestReads } from './request-reads.ts';
 
 export const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 export const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
@@ -39,11 +40,21 @@ export function withProgramClients(open: (model: string) => Adapter, db: Db): (m
       revokeByGrantId: (id) => inner.revokeByGrantId(id),
       async find(id) {
         if (!isProgramClientId(id)) return inner.find(id);
-        const client = await withPlatform(db, (scope) => findProgramClient(scope, id));
+        const client = await findOwnClient(db, id);
         return client && metadataOf(client);
       },
     };
   };
+}
+
+/** As `findProgramClient`, asked for once in a request. */
+export async function findOwnClient(db: Db, id: string, ctx?: object): Promise<ProgramClient | undefined> {
+  const reads = ctx ? readsOf(ctx) : requestReads();
+  const known = reads?.clients.get(id);
+  if (known || !isProgramClientId(id)) return known;
+  const client = await withPlatform(db, (scope) => findProgramClient(scope, id));
+  if (client) reads?.clients.set(id, client);
+  return client;
 }
 
 function metadataOf(client: ProgramClient): AdapterPayload {

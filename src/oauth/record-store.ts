@@ -12,23 +12,24 @@ import {
   consumeOauthRecord,
   type FoundOauthRecord,
   findOauthRecord,
-  findOauthRecordAndGrant,
+  findOauthRecordAndOthers,
   markOauthRecord,
   type OauthRecord,
   removeOauthRecord,
   removeOauthRecordsOf,
   upsertOauthRecord,
 } from '#records/oauth-records.ts';
+import { type RequestReads, requestReads } from './request-reads.ts';
 import { pendingWrites } from './token-writes.ts';
 
 /** Their ids are never shown to anybody but their owner, or are looked up by nothing else. */
 const plainIds: ReadonlySet<string> = new Set(['Grant', 'Interaction']);
 /** Found by `uid` or `user_code` and then saved under the id again: it is kept, sealed. */
 const sealedIds: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
-/** Redeemed at the token endpoint, which asks for their grant next. */
-const onGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken']);
 /** Kept as a whole under seal: they hold what others are found by (a device code, a session, `state`), or are a client's own words. */
 const sealedModels: ReadonlySet<string> = new Set(['Interaction', 'PushedAuthorizationRequest']);
+/** Whoever finds one asks for its grant and its person next. */
+const onGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken', 'AccessToken']);
 /** Written together with the answer of the token endpoint. */
 const keptBack: ReadonlySet<string> = new Set(['AccessToken', 'RefreshToken']);
 
@@ -64,18 +65,19 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
       return opened === undefined ? { exp: 1 } : z.record(z.string(), z.unknown()).parse(JSON.parse(opened));
     }
 
-    async function findWithGrant(id: string, grants: Map<string, Readonly<Record<string, unknown>>>) {
-      const found = await findOauthRecordAndGrant(db, { model, id, nowMs: clock.now() });
-      if (found?.grant) grants.set(found.grant.id, found.grant.payload);
+    async function findWithOthers(id: string, reads: RequestReads) {
+      const found = await findOauthRecordAndOthers(db, { model, id, nowMs: clock.now() });
+      if (found?.grant) reads.grants.set(found.grant.id, found.grant.payload);
+      if (found?.user) reads.users.set(found.user.subject, found.user);
       return found;
     }
 
     async function find(column: 'id' | 'uid' | 'user_code', value: string, id?: string) {
       // Their shadows are among the access tokens.
       if (model === 'ClientCredentials') return undefined;
-      const pending = pendingWrites();
-      const found = await (pending && onGrants.has(model) && column === 'id'
-        ? findWithGrant(value, pending.grants)
+      const [reads, pending] = [requestReads(), pendingWrites()];
+      const found = await (reads && onGrants.has(model) && column === 'id'
+        ? findWithOthers(value, reads)
         : findOauthRecord(db, model, { column, value, nowMs: clock.now() }));
       if (!found) return undefined;
       const { sealedId, ...payload }: AdapterPayload = openPayload(found);
@@ -112,12 +114,13 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
         };
         // Proofs and assertions are good once, whoever brings them a second time at the same moment.
         if (model === 'ReplayDetection') return useOnce(record);
+        if (model === 'Grant') requestReads()?.grants.delete(id);
         const pending = keptBack.has(model) ? pendingWrites() : undefined;
         if (pending) pending.inserted.push(record);
         else await upsertOauthRecord(db, record);
       },
       async find(id) {
-        const known = model === 'Grant' ? pendingWrites()?.grants.get(id) : undefined;
+        const known = model === 'Grant' ? requestReads()?.grants.get(id) : undefined;
         return known ? { ...known } : find('id', storedId(id), id);
       },
       findByUid: (uid) => find('uid', uid),
@@ -129,8 +132,14 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
         else if (!(await consumeOauthRecord(db, { ...used, nowMs: clock.now() })))
           throw new errors.InvalidGrant('already used');
       },
-      destroy: (id) => removeOauthRecord(db, model, storedId(id)),
-      revokeByGrantId: (grantId) => removeOauthRecordsOf(db, 'grant_id', grantId),
+      destroy(id) {
+        if (model === 'Grant') requestReads()?.grants.delete(id);
+        return removeOauthRecord(db, model, storedId(id));
+      },
+      revokeByGrantId(grantId) {
+        requestReads()?.grants.delete(grantId);
+        return removeOauthRecordsOf(db, 'grant_id', grantId);
+      },
     };
   };
 }

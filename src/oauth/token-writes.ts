@@ -17,8 +17,6 @@ interface Pending {
   readonly grant: string;
   readonly consumed: { readonly model: string; readonly id: string }[];
   readonly inserted: OauthRecord[];
-  /** Read together with what hangs on them. Whether one is there still is asked again when its tokens are written. */
-  readonly grants: Map<string, Readonly<Record<string, unknown>>>;
 }
 
 const pendingOf = new WeakMap<object, Pending>();
@@ -48,7 +46,7 @@ export function writingAtOnce<Context extends GrantContext>(
 ): (ctx: Context) => Promise<void> {
   const { db, clock } = deps;
   return async (ctx) => {
-    const pending: Pending = { grant, consumed: [], inserted: [], grants: new Map() };
+    const pending: Pending = { grant, consumed: [], inserted: [] };
     pendingOf.set(ctx, pending);
     try {
       await handler(ctx);

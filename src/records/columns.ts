@@ -22,6 +22,9 @@ const transport = z.discriminatedUnion('kind', [
 
 const enforced = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.unknown())));
 
+const identities = z.array(z.object({ provider: z.string(), subject: z.string() }));
+
+export const parseIdentities = (value: unknown) => identities.parse(value);
 export const parseRoles = (value: unknown): readonly string[] => roles.parse(value);
 export const parseAllowedRoles = (value: unknown): readonly string[] | '*' => allowedRoles.parse(value);
 export const parseTransport = (value: unknown): ServerTransport => transport.parse(value);

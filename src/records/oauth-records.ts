@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import { asUser, type User } from './users.ts';
 
 export interface OauthRecord {
   readonly model: string;
@@ -70,11 +71,11 @@ export function findOauthRecord(
   });
 }
 
-/** As `findOauthRecord` by id, with the grant that it hangs on: one statement where every token request has two. */
-export function findOauthRecordAndGrant(
+/** As `findOauthRecord` by id, with the grant that it hangs on and the person it is for: one statement for three questions. */
+export function findOauthRecordAndOthers(
   db: Db,
   { model, id, nowMs }: { readonly model: string; readonly id: string; readonly nowMs: number },
-): Promise<(FoundOauthRecord & { readonly grant: Found | undefined }) | undefined> {
+): Promise<(FoundOauthRecord & { readonly grant: Found | undefined; readonly user: User | undefined }) | undefined> {
   return withPlatform(db, async ({ tx }) => {
     const now = new Date(nowMs);
     const row = await tx
@@ -82,27 +83,32 @@ export function findOauthRecordAndGrant(
       .leftJoin('oauth_records as g', (join) =>
         join.onRef('g.id', '=', 'r.grant_id').on('g.model', '=', 'Grant').on('g.expires_at', '>', now),
       )
+      .leftJoin('users as u', 'u.subject', 'r.account_id')
       .select([
-        'r.id',
+        'r.id as record_id',
         'r.payload',
         'r.consumed_at',
         'r.grant_id as on_grant',
         'g.id as grant_id',
         'g.payload as grant',
       ])
+      .select(['u.id', 'u.subject', 'u.email', 'u.email_verified', 'u.name', 'u.username'])
+      .select(['u.deactivated_at', 'u.signed_out_at'])
       .where('r.model', '=', model)
       .where('r.id', '=', id)
       .where((is) => is.or([is('r.expires_at', 'is', null), is('r.expires_at', '>', now)]))
       .executeTakeFirst();
     if (!row || typeof row.payload !== 'object' || row.payload === null) return undefined;
-    const { grant_id: grantId, grant } = row;
+    const { grant_id: grantId, grant, id: userId, subject, email_verified } = row;
     const found = grantId !== null && typeof grant === 'object' && grant !== null;
+    const isKnown = userId !== null && subject !== null && email_verified !== null;
     return {
-      id: row.id,
+      id: row.record_id,
       payload: { ...row.payload },
       consumedAt: row.consumed_at?.getTime(),
       grantId: row.on_grant ?? undefined,
       grant: found ? { id: grantId, payload: { ...grant } } : undefined,
+      user: isKnown ? asUser({ ...row, id: userId, subject, email_verified }) : undefined,
     };
   });
 }

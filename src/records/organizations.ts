@@ -2,6 +2,7 @@
 import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId, type OrgId } from '#core/ids.ts';
+import type { Tx } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 
 export interface Organization {
@@ -30,21 +31,25 @@ export async function insertOrganization(scope: PlatformScope, input: NewOrganiz
   return asOrganization(row);
 }
 
-/** By slug, external id or UUID; removed ones are not found. */
-export async function findOrganization(scope: PlatformScope, name: string): Promise<Organization | undefined> {
-  const row = await scope.tx
+const named = (tx: Tx, name: string) =>
+  tx
     .selectFrom('organizations')
-    .select(columns)
     .where('deleted_at', 'is', null)
     .where((is) =>
       is.or([is('slug', '=', name), is('external_id', '=', name), is(sql`id::text`, '=', name.toLowerCase())]),
     )
     .orderBy(sql`id::text = ${name.toLowerCase()}`, 'desc')
     .orderBy(sql`slug = ${name}`, 'desc')
-    .limit(1)
-    .executeTakeFirst();
+    .limit(1);
+
+/** By slug, external id or UUID; removed ones are not found. */
+export async function findOrganization(scope: PlatformScope, name: string): Promise<Organization | undefined> {
+  const row = await named(scope.tx, name).select(columns).executeTakeFirst();
   return row && asOrganization(row);
 }
+
+/** As a part of another statement. */
+export const idOfNamed = (tx: Tx, name: string) => named(tx, name).select('id');
 
 /**
  * The organization of that name, made with a slug of its own when there is none (the identity provider's ids appear

@@ -39,7 +39,10 @@ export interface MemberRow {
   readonly groups: readonly string[];
 }
 
-type UserRow = Selectable<UsersTable>;
+export type UserRow = Pick<
+  Selectable<UsersTable>,
+  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
+>;
 
 /**
  * The user of this identity, made at their first sign-in; what the identity provider says of them is renewed. Their
@@ -74,7 +77,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       .executeTakeFirstOrThrow();
     return asUser(row);
   }
-  const subject = await freeSubject(scope, seen);
+  const subject = await findFreeSubject(scope, seen);
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -92,20 +95,17 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
   return asUser(row);
 }
 
-/**
- * Their own, unless another user has it: then with the identity provider's name in front, and where somebody has chosen
- * even that for themselves elsewhere, a random one. The same subject at two identity providers at once waits in line here.
- */
-async function freeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+/** Whatever others call their people: an identity provider may use our prefixes itself (Auth0's `github|123`). */
+async function findFreeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+  // One after the other: the same subject may come from two identity providers at once.
   await sql`select pg_advisory_xact_lock(hashtextextended('gateway.subjects', 0))`.execute(tx);
-  if (!isProgramClientId(subject) && (await isFree(subject))) return subject;
   const prefixed = `${provider}|${subject}`;
-  return (await isFree(prefixed)) ? prefixed : `${provider}|${randomUUID()}`;
-
-  async function isFree(candidate: string): Promise<boolean> {
+  for (const candidate of [subject, prefixed]) {
+    if (isProgramClientId(candidate)) continue;
     const taken = await tx.selectFrom('users').select('id').where('subject', '=', candidate).executeTakeFirst();
-    return taken === undefined;
+    if (!taken) return candidate;
   }
+  return `${prefixed}|${randomUUID()}`;
 }
 
 export async function findUser(
@@ -158,37 +158,19 @@ export async function listMemberships({ tx }: PlatformScope, userId: string): Pr
   }));
 }
 
-/** Where a person stands towards one organization. */
-export interface Standing {
-  readonly userId: string;
-  readonly identities: readonly Identity[];
-  /** The organization's, at its identity provider. */
-  readonly externalId: string | undefined;
-  /** `saidBy`: the identity provider whose word it is; undefined: made here. */
-  readonly member: { readonly roles: readonly string[]; readonly saidBy: string | undefined } | undefined;
-}
-
-/** undefined: no such person, one who is deactivated, or no such organization. */
-export async function findStanding(
-  scope: PlatformScope,
-  { subject, org }: { readonly subject: string; readonly org: string },
-): Promise<Standing | undefined> {
-  const row = await scope.tx
+/** Nobody belongs anywhere who may not come in any more. */
+export async function listOrganizationsOf({ tx }: PlatformScope, subject: string): Promise<readonly OrgId[]> {
+  const rows = await tx
     .selectFrom('users as u')
-    .innerJoin('organizations as o', (join) => join.on(sql`o.id::text`, '=', org).on('o.deleted_at', 'is', null))
-    .leftJoin('members as m', (join) => join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id'))
-    .select(['u.id', 'o.external_id', 'm.user_id as member', 'm.roles', 'm.identity_provider'])
+    .innerJoin('members as m', 'm.user_id', 'u.id')
+    .innerJoin('organizations as o', 'o.id', 'm.org_id')
+    .select('o.id')
     .where('u.subject', '=', subject)
     .where('u.deactivated_at', 'is', null)
-    .executeTakeFirst();
-  if (!row) return undefined;
-  return {
-    userId: row.id,
-    identities: await listIdentities(scope, row.id),
-    externalId: row.external_id ?? undefined,
-    member:
-      row.member === null ? undefined : { roles: parseRoles(row.roles), saidBy: row.identity_provider ?? undefined },
-  };
+    .where('o.deleted_at', 'is', null)
+    .orderBy('o.id')
+    .execute();
+  return rows.map(({ id }) => asOrgId(id));
 }
 
 /** What one identity provider says of a user's memberships, all of it: what it no longer says is removed, what others say stays. */
@@ -274,7 +256,7 @@ export async function setUserActive(
     .execute();
 }
 
-function asUser(row: UserRow): User {
+export function asUser(row: UserRow): User {
   return {
     id: row.id,
     subject: row.subject,

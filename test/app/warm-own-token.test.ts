@@ -35,10 +35,26 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
+const localUrl = () =>
+  z.object({ url: z.string() }).parse(JSON.parse(readFileSync(join(dataDir, 'gateway.json'), 'utf8'))).url;
+
+/** Of the rows that say who somebody is. */
+const listAboutPeople = () =>
+  statements.filter((sql) => /oauth_records|program_clients|"users"|"members"|"identities"/.test(sql));
+
+test('the first call with a new token asks once for the token and once for the membership', async () => {
+  const known = await world.signIn({ resource: world.issuer });
+  await send(`${localUrl()}/acme/mcp/docs`, { headers: known.auth, body: call('echo') });
+  for (const path of ['/acme/mcp/docs', '/mcp/docs']) {
+    const person = await world.signIn({ resource: world.issuer + path });
+    statements.length = 0;
+    const { status } = await send(localUrl() + path, { headers: person.auth, body: call('echo') });
+    expect([path, status, listAboutPeople().length]).toEqual([path, 200, 2]);
+  }
+});
+
 test('two hundred warm calls with our own token run no statement of their own [X0.4]', async () => {
-  const { url: local } = z
-    .object({ url: z.string() })
-    .parse(JSON.parse(readFileSync(join(dataDir, 'gateway.json'), 'utf8')));
+  const local = localUrl();
   for (const resource of [`${world.issuer}/acme/mcp/docs`, `${world.issuer}/mcp/docs`]) {
     const path = resource.slice(world.issuer.length);
     const person = await world.signIn({ resource });

@@ -3,7 +3,7 @@ import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { OrgId } from '#core/ids.ts';
 import { openDb } from '#db/open.ts';
-import type { Db } from '#db/schema.ts';
+import type { Db, Tx } from '#db/schema.ts';
 import { withOrganization, withPlatform, withPlatformSnapshot } from '#db/scope.ts';
 import { checkIsolation } from '#db/self-test.ts';
 import { insertOrganization } from '#records/organizations.ts';
@@ -65,6 +65,50 @@ export function describeDatabase(title: string, open: () => Promise<Database>): 
       await expect(work).rejects.toMatchObject({ code: 'conflict' });
       const kept = await withOrganization(db, org, (scope) => listServers(scope));
       expect(kept.map((server) => server.key)).toEqual(['tools']);
+    });
+
+    test('leaves no role, scope or open transaction behind, however a transaction ends [C2]', async () => {
+      const [org] = orgs;
+      if (!org) throw new Error('no organization');
+      const failures = [
+        (): Promise<never> => Promise.reject(new Error('before any statement')),
+        (tx: Tx) => sql`select 1 / 0`.execute(tx),
+        (tx: Tx) => sql`set local role nobody_of_this_name`.execute(tx),
+        (tx: Tx) => sql`rollback`.execute(tx).then(() => Promise.reject(new Error('ended by its own work'))),
+      ];
+      const begun = new Set<string>();
+      for (let n = 0; n < 40; n++) {
+        const work = failures[n % failures.length] ?? (() => Promise.reject());
+        const ended = [
+          () => withPlatform(db, ({ tx }) => work(tx)),
+          () => withOrganization(db, org, ({ tx }) => work(tx)),
+          () => db.transaction().execute(work),
+        ][n % 3];
+        await expect(ended?.()).rejects.toThrow();
+        const { rows } = await sql<{ role: string; place: string; at: string }>`select current_user as role,
+          concat(current_setting('app.org', true), current_setting('app.scope', true)) as place, now()::text as at`.execute(
+          db,
+        );
+        expect(rows).toEqual([{ role: 'gatehouse_app', place: '', at: expect.any(String) }]);
+        // In a transaction that was left open it would be the same time again.
+        begun.add(rows[0]?.at ?? '');
+        expect(await db.selectFrom('servers').select('id').execute()).toEqual([]);
+      }
+      expect(begun.size).toBe(40);
+    });
+
+    test('gives the first statement of a transaction its rows, with parameters or without', async () => {
+      const answers = await db.transaction().execute(async (tx) => {
+        const plain = await sql<{ n: number }>`select n from generate_series(1, 3) n`.execute(tx);
+        return plain.rows;
+      });
+      expect(answers).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
+      const given = await db.transaction().execute((tx) => sql<{ n: number }>`select ${7}::int as n`.execute(tx));
+      expect(given.rows).toEqual([{ n: 7 }]);
+      const isolation = await withPlatformSnapshot(db, ({ tx }) =>
+        sql<{ level: string }>`select current_setting('transaction_isolation') as level`.execute(tx),
+      );
+      if (database.kind !== 'pglite') expect(isolation.rows).toEqual([{ level: 'repeatable read' }]);
     });
 
     test('refuses to write in a snapshot', async () => {

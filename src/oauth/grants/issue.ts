@@ -4,19 +4,21 @@ import type Provider from 'oidc-provider';
 import { type Client, errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { Db } from '#db/schema.ts';
-import { withPlatform } from '#db/scope.ts';
 import type { Members } from '#oauth/members.ts';
+import { findOwnClient } from '#oauth/program-clients.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import type { SigningKeys } from '#oauth/signing-keys.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
-import { findProgramClient, type ProgramClient, type ProgramGrant } from '#records/program-clients.ts';
+import type { ProgramClient, ProgramGrant } from '#records/program-clients.ts';
 import { addClaims } from './token-claims.ts';
 
 export interface GrantDeps {
   readonly issuer: string;
   readonly settings: OauthSettings;
+  readonly nameHosts?: NameHosts | undefined;
   readonly db: Db;
   readonly keys: SigningKeys;
   readonly members: Members;
@@ -26,14 +28,15 @@ export interface GrantDeps {
   readonly fetch: typeof globalThis.fetch;
 }
 
-export const rulesOf = ({ issuer, settings }: GrantDeps): ResourceRules => ({
+export const rulesOf = ({ issuer, settings, nameHosts }: GrantDeps): ResourceRules => ({
   baseUrl: issuer,
   external: settings.resources,
+  nameHosts,
 });
 
 /** The authenticated client, where operators gave it this grant. Throws `unauthorized_client`. */
 export async function getRegistered(db: Db, client: Client, grant: ProgramGrant): Promise<ProgramClient> {
-  const registered = await withPlatform(db, (scope) => findProgramClient(scope, client.clientId));
+  const registered = await findOwnClient(db, client.clientId);
   if (!registered?.grants.includes(grant) || client.clientAuthMethod === 'none') throw new errors.UnauthorizedClient();
   return registered;
 }

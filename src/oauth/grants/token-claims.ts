@@ -6,9 +6,9 @@ import { type AccessToken, type ClientCredentials, errors } from 'oidc-provider'
 import type { OrgId } from '#core/ids.ts';
 import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
+import { findOwnClient } from '#oauth/program-clients.ts';
 import { parseResource, type ResourceRules } from '#oauth/resource.ts';
 import { findOrganization } from '#records/organizations.ts';
-import { findProgramClient } from '#records/program-clients.ts';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -31,15 +31,16 @@ export async function grantClaims(
 ): Promise<Claims> {
   if (token.kind === 'AccessToken') return waiting.get(token) ?? {};
   const { clientId = '', aud } = token;
-  return withPlatform(db, async (scope) => {
-    const client = await findProgramClient(scope, clientId);
-    if (!client?.grants.includes('client_credentials')) throw new errors.UnauthorizedClient();
-    for (const resource of [aud ?? []].flat()) {
-      if (!(await isInOrganization(scope, { rules, resource, org: client.org }))) throw new errors.InvalidTarget();
-    }
-    token.scope ??= defaultScopes.filter((name) => client.scopes.includes(name)).join(' ') || undefined;
-    return { org: client.org, scope: token.scope };
-  });
+  const client = await findOwnClient(db, clientId);
+  if (!client?.grants.includes('client_credentials')) throw new errors.UnauthorizedClient();
+  for (const resource of [aud ?? []].flat()) {
+    const named = organizationNamed(resource, rules);
+    const isOwn =
+      typeof named === 'string' ? await withPlatform(db, (scope) => isCalled(scope, client.org, named)) : named;
+    if (!isOwn) throw new errors.InvalidTarget();
+  }
+  token.scope ??= defaultScopes.filter((name) => client.scopes.includes(name)).join(' ') || undefined;
+  return { org: client.org, scope: token.scope };
 }
 
 /** Whether a token for `resource` opens nothing of another organization, given that its `org` claim is `org`. */
@@ -47,8 +48,16 @@ export async function isInOrganization(
   scope: PlatformScope,
   { rules, resource, org }: { readonly rules: ResourceRules; readonly resource: string; readonly org: OrgId },
 ): Promise<boolean> {
+  const named = organizationNamed(resource, rules);
+  return typeof named === 'string' ? isCalled(scope, org, named) : named;
+}
+
+/** By whatever name; false: it is no resource of ours; true: it is in whichever organization its token is for. */
+function organizationNamed(resource: string, rules: ResourceRules): string | boolean {
   const parsed = parseResource(resource, rules);
   if (!parsed) return false;
-  if (parsed.kind !== 'endpoint' || parsed.path.organization === undefined) return true;
-  return (await findOrganization(scope, parsed.path.organization))?.id === org;
+  return (parsed.kind === 'endpoint' ? parsed.path.organization : undefined) ?? true;
 }
+
+const isCalled = async (scope: PlatformScope, org: OrgId, name: string) =>
+  (await findOrganization(scope, name))?.id === org;

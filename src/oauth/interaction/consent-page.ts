@@ -26,10 +26,10 @@ export interface ConsentPage {
 export function consentPage(page: ConsentPage): string {
   const name = nameOf(page.asked);
   const main = [
+    '<p class="state">Gatehouse</p>',
     ...(page.problem
       ? [`<p class="note" role="alert"><strong>${escapeHtml(problems[page.problem])}</strong></p>`]
       : []),
-    '<p class="state">Gatehouse</p>',
     `<h1><bdi>${escapeHtml(name)}</bdi> asks for access</h1>`,
     `<p>${page.person === undefined ? 'Sign in only if you started this yourself, just now.' : 'Allow it only if you started this yourself, just now.'}</p>`,
     facts(page),

@@ -147,7 +147,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       const error = asGatehouseError(thrown);
       const denied = error.code === 'sign_in_denied';
       log[denied ? 'warn' : 'error'](
-        { event: 'sign_in_failed', provider: identity.name, code: error.code, err: error.cause ?? error },
+        { event: 'sign_in_failed', provider: identity.name, error: error.code, err: error.cause ?? error },
         'sign-in: the identity provider let nobody in',
       );
       return deny({ interaction }, denied ? 'access_denied' : 'server_error');

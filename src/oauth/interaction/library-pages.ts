@@ -49,8 +49,9 @@ function codePage(ctx: KoaContextWithOIDC, out?: ErrorOut, error?: Error): void 
   const given: unknown = ctx.state[givenCode];
   const value = typeof given === 'string' ? ` value="${escapeHtml(given)}"` : '';
   const invalid = trouble === undefined ? '' : ' aria-invalid="true" aria-describedby="trouble"';
-  const main = `${trouble === undefined ? '' : `<p class="note" role="alert" id="trouble"><strong>${escapeHtml(trouble)}</strong></p>\n`}<p class="state">Gatehouse</p>
-<h1>Connect a device</h1>
+  const alert = `<p class="note" role="alert" id="trouble"><strong>${escapeHtml(trouble ?? '')}</strong></p>\n`;
+  const main = `<p class="state">Gatehouse</p>
+${trouble === undefined ? '' : alert}<h1>Connect a device</h1>
 <p>Type the code that your device shows. Nobody should send you one: if somebody did, close this page.</p>
 ${form(
   ctx,

@@ -104,6 +104,18 @@ describe('a broken network', () => {
   });
 });
 
+test('BEGIN and the scope of a transaction are one message', async () => {
+  const database = await openTestDatabase(t.url);
+  const db = openDb(database.dialect);
+  const asked = () =>
+    t.sql(`select query from pg_stat_activity where state = 'idle in transaction' and datname = current_database()`);
+  const seen = await withPlatform(db, asked);
+  expect(seen).toEqual([
+    { query: expect.stringMatching(/^start transaction isolation level read committed read write; select set_config/) },
+  ]);
+  await database.close();
+});
+
 describe('what cannot be opened', () => {
   test('a server that is not there is waited for, then refused as storage_unavailable', async () => {
     const proxy = await openProxy(1);

@@ -10,6 +10,7 @@ import { applicationRole, type Database, type DatabaseDeps, isConnectionLost } f
 import type { Adapter } from '#core/adapter.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
+import { joinBegin } from './begin.ts';
 import { openListener } from './listener.ts';
 
 const config = z.strictObject({
@@ -82,7 +83,8 @@ function openPool(settings: PostgresConfig, log: Log): pg.Pool {
     max: settings.poolSize,
     idleTimeoutMillis: 30_000,
   });
-  return surviveErrors(pool, log);
+  surviveErrors(pool, log).on('connect', joinBegin);
+  return pool;
 }
 
 /** The role comes with the connection itself: there is no moment, and no failed statement, that leaves it without. */

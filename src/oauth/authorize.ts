@@ -1,4 +1,5 @@
 /** What the library leaves open and our endpoints promise (REQUIREMENTS S1.11, SECURITY A7): middleware around its own. */
+import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { z } from 'zod';
@@ -27,6 +28,9 @@ export function closedEdges(provider: Provider, { log }: { readonly log: Log }):
     if (route === 'token') await burnCode(ctx);
     if (route === 'authorization') correctRedirect(ctx);
   });
+  // Who hangs up in the middle: Koa would write it to standard error, as often as a stranger likes.
+  const aborted: EventEmitter = provider;
+  aborted.on('error', (thrown: unknown) => log.debug({ err: thrown }, 'an answer could not be sent'));
   provider.on('server_error', (ctx, error) => {
     failed(ctx, error, log);
     if (refusal.safeParse(ctx.body).success) ctx.body = serverError;

@@ -42,6 +42,7 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     fetch: deps.egress.fetch,
     limiter,
     readAddress,
+    perAddressPerMinute: config.limits.address.requestsPerMinute,
     brokers,
   });
   const pages = interactionPlugin({

@@ -8,6 +8,7 @@ import Provider, {
   type CanBePromise,
   type Configuration,
   errors,
+  type KoaContextWithOIDC,
   type TokenEndpointGrantContext,
   type UnknownObject,
 } from 'oidc-provider';
@@ -45,6 +46,7 @@ import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
+import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
 import { writingAtOnce } from './token-writes.ts';
 
@@ -65,6 +67,8 @@ export interface AuthorizationServerDeps {
   readonly fetch: typeof globalThis.fetch;
   readonly limiter: Limiter;
   readonly readAddress: AddressReader;
+  /** How often one address may begin something, a sign-in above all. */
+  readonly perAddressPerMinute: number;
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
   readonly every?: Every;
@@ -76,6 +80,8 @@ export interface AuthorizationServer {
   /** Our own tokens, to be accepted like any identity provider's. */
   readonly tokens: IdentityProvider;
   readonly members: Members;
+  /** Counts whoever begins something: for the pages, which are mounted beside. */
+  readonly strangers: Strangers;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -104,6 +110,7 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     accessTokenSeconds: settings.accessTokenSeconds,
   });
   const members = openMembers(deps);
+  const strangers = openStrangers(deps);
   const clients = openClients({ ...deps, scopes, provider: () => built.provider });
   const build = () => {
     const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
@@ -129,9 +136,10 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       isOurResource: (audience) => parseResource(audience, rules) !== undefined,
     }),
     members,
+    strangers,
     plugin: async (app) => {
       await app.register(clients.plugin);
-      await app.register(mount(issuer, () => built.callback));
+      await app.register(mount({ issuer, strangers, callback: () => built.callback }));
     },
     sweep: sweeper.sweep,
     async close() {
@@ -179,7 +187,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
   const people = new WeakMap<object, User>();
   return {
     adapter: withProgramClients(clients.over(openRecordStore(deps)), db),
-    fetch: (input, init) => deps.fetch(input, init),
+    fetch: clients.fetch,
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
@@ -230,7 +238,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
         },
       },
     },
-    findAccount: (_ctx, sub) => findAccount(db, people, sub),
+    findAccount: (ctx, sub, token) => findAccount(db, people, { sub, signedInAt: signedInAt(ctx, token) }),
     interactions: interactionSettings(db, issuer),
   };
 }
@@ -256,11 +264,22 @@ function resourceIndicators(
   };
 }
 
-async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+/** Of what is redeemed, or of the session. Unix milliseconds, cut to the second; undefined: nobody signed in for it. */
+function signedInAt(ctx: KoaContextWithOIDC, token: object | undefined): number | undefined {
+  const seconds = token && 'authTime' in token ? token.authTime : ctx.oidc.session?.loginTs;
+  return typeof seconds === 'number' ? seconds * 1000 : undefined;
+}
+
+async function findAccount(
+  db: Db,
+  people: WeakMap<object, User>,
+  { sub, signedInAt }: { readonly sub: string; readonly signedInAt: number | undefined },
+): Promise<Account | undefined> {
   const user =
     requestReads()?.users.get(sub) ??
     (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub })));
   if (!user?.active) return undefined;
+  if (signedInAt !== undefined && user.signedOutAt !== undefined && signedInAt < user.signedOutAt) return undefined;
   const { email, emailVerified: email_verified, name, username } = user;
   const account = {
     accountId: sub,
@@ -287,6 +306,8 @@ function cookies({ issuer, cookieKeys }: AuthorizationServerDeps): Configuration
   };
 }
 
+const anonymousSessionSeconds = 600;
+
 /** Seconds. */
 function lifetimes(settings: OauthSettings): Configuration['ttl'] {
   return {
@@ -299,7 +320,9 @@ function lifetimes(settings: OauthSettings): Configuration['ttl'] {
     Interaction: 600,
     DeviceCode: 600,
     // Idle, and never beyond the most since the person signed in.
-    Session: (_ctx, { loginTs = Date.now() / 1000 }) => {
+    Session: (_ctx, { loginTs = Date.now() / 1000, accountId }) => {
+      // Nobody's yet: a form's secret, for as long as somebody may type.
+      if (accountId === undefined) return anonymousSessionSeconds;
       const left = Math.floor(loginTs + settings.sessionMaxSeconds - Date.now() / 1000);
       return Math.max(1, Math.min(settings.sessionIdleSeconds, left));
     },

@@ -1,10 +1,13 @@
 /** What the library leaves open and our endpoints promise (REQUIREMENTS S1.11, SECURITY A7): middleware around its own. */
+import type { EventEmitter } from 'node:events';
 import type Provider from 'oidc-provider';
 import { errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { z } from 'zod';
 import { asGatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { renderError } from './error-page.ts';
+import { type Context, readForm, replaceForm, replaceQuery } from './form.ts';
+import { paths } from './mount.ts';
 
 const refusal = z.object({ error: z.string() });
 
@@ -13,20 +16,42 @@ type KoaContext = Pick<KoaContextWithOIDC, 'path' | 'status' | 'set' | 'body'>;
 export function closedEdges(provider: Provider, { log }: { readonly log: Log }): void {
   provider.use(async (ctx, next) => {
     // What fails outside the library's own handling, such as keeping the session, would end as bare text.
-    await next().catch((thrown: unknown) => {
-      failed(ctx, thrown, log);
-      ctx.body = serverError;
-      if (isHandled(ctx) && ctx.accepts('json', 'html') === 'html') renderError(ctx, serverError);
-    });
+    await addDefaultScope(ctx)
+      .then(next)
+      .catch((thrown: unknown) => {
+        failed(ctx, thrown, log);
+        ctx.body = serverError;
+        if (isHandled(ctx) && ctx.accepts('json', 'html') === 'html') renderError(ctx, serverError);
+      });
     if (!isHandled(ctx)) return;
     const { route } = ctx.oidc;
     if (route === 'token') await burnCode(ctx);
     if (route === 'authorization') correctRedirect(ctx);
   });
+  // Who hangs up in the middle: Koa would write it to standard error, as often as a stranger likes.
+  const aborted: EventEmitter = provider;
+  aborted.on('error', (thrown: unknown) => log.debug({ err: thrown }, 'an answer could not be sent'));
   provider.on('server_error', (ctx, error) => {
     failed(ctx, error, log);
     if (refusal.safeParse(ctx.body).success) ctx.body = serverError;
   });
+}
+
+const defaultScope = 'mcp:read mcp:write';
+/** Where an authorization request may be made of a form. */
+const requestForms: ReadonlySet<string> = new Set([paths.pushed_authorization_request, paths.device_authorization]);
+
+/** Who names no scope asks for the usual ones (RFC 6749 3.3): said here, so that the page says it to the person too. */
+async function addDefaultScope(ctx: Context): Promise<void> {
+  if (ctx.method === 'GET' && ctx.path === paths.authorization) {
+    const { scope, request_uri: pushed } = ctx.query;
+    if (!scope && pushed === undefined) replaceQuery(ctx, { ...ctx.query, scope: defaultScope });
+  } else if (ctx.method === 'POST' && requestForms.has(ctx.path)) {
+    const form = await readForm(ctx);
+    if (!form || form.get('scope')) return;
+    form.set('scope', defaultScope);
+    replaceForm(ctx, form);
+  }
 }
 
 const serverError = { error: 'server_error', error_description: 'The request could not be answered: try again later' };

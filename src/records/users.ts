@@ -16,6 +16,8 @@ export interface User {
   readonly name: string | undefined;
   readonly username: string | undefined;
   readonly active: boolean;
+  /** Unix milliseconds; whoever signed in before it is signed in no more. */
+  readonly signedOutAt: number | undefined;
 }
 
 export interface Identity {
@@ -39,7 +41,7 @@ export interface MemberRow {
 
 export type UserRow = Pick<
   Selectable<UsersTable>,
-  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at'
+  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
 >;
 
 /**
@@ -95,6 +97,8 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
 
 /** Whatever others call their people: an identity provider may use our prefixes itself (Auth0's `github|123`). */
 async function findFreeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+  // One after the other: the same subject may come from two identity providers at once.
+  await sql`select pg_advisory_xact_lock(hashtextextended('gateway.subjects', 0))`.execute(tx);
   const prefixed = `${provider}|${subject}`;
   for (const candidate of [subject, prefixed]) {
     if (isProgramClientId(candidate)) continue;
@@ -126,15 +130,6 @@ export async function findIdentityUser({ tx }: PlatformScope, identity: Identity
     .selectAll('u')
     .executeTakeFirst();
   return row && asUser(row);
-}
-
-export async function listIdentities({ tx }: PlatformScope, userId: string): Promise<readonly Identity[]> {
-  const rows = await tx
-    .selectFrom('identities')
-    .select(['identity_provider', 'subject'])
-    .where('user_id', '=', userId)
-    .execute();
-  return rows.map((row) => ({ provider: row.identity_provider, subject: row.subject }));
 }
 
 /** Memberships in organizations that still exist. */
@@ -233,14 +228,21 @@ export async function putMember(
     .execute();
 }
 
-/** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */
+/**
+ * Deactivated people keep their row. Either way every sign-in until now is over, those under way and in flight too (the
+ * change feed names the user).
+ */
 export async function setUserActive(
   { tx }: PlatformScope,
   { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
 ): Promise<void> {
   await tx
     .updateTable('users')
-    .set({ deactivated_at: active ? null : new Date(nowMs), updated_at: new Date(nowMs) })
+    .set({
+      deactivated_at: active ? null : new Date(nowMs),
+      signed_out_at: new Date(nowMs),
+      updated_at: new Date(nowMs),
+    })
     .where('id', '=', userId)
     .execute();
 }
@@ -254,5 +256,6 @@ export function asUser(row: UserRow): User {
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,
+    signedOutAt: row.signed_out_at?.getTime(),
   };
 }

@@ -54,6 +54,8 @@ export interface TestServerOptions {
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
   readonly trustedProxies?: readonly string[];
+  /** Default: as many as the test likes. */
+  readonly perAddressPerMinute?: number;
   /** Consent page, callback and the rest of what browsers see, for `brokers`. */
   readonly pages?: boolean;
 }
@@ -98,6 +100,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     brokers: options.brokers ?? [],
     limiter,
     readAddress: addressReader(options.trustedProxies ?? []),
+    perAddressPerMinute: options.perAddressPerMinute ?? 1_000_000,
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   const pages = interactionPlugin({

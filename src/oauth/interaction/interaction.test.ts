@@ -236,7 +236,7 @@ describe('coming back from the identity provider', () => {
     const answer = await fetch(page.url, {
       method: 'POST',
       redirect: 'manual',
-      body: new URLSearchParams({ csrf, ...withSso }),
+      body: new URLSearchParams({ csrf, shown: /name="shown" value="([^"]+)"/.exec(page.html)?.[1] ?? '', ...withSso }),
       headers: { cookie: jar.cookiesFor(page.url), origin: t.issuer },
     });
     const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]);

@@ -1,16 +1,5 @@
 /** What a person sees who opens an MCP address in a browser without a token. Says nothing of what exists. */
-
-<<<<<<< HEAD
-
-import { copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
-
-=======
-
-import { formatMcpPath } from '#core/mcp-path.ts';
-import { asksForPage, copyable, htmlPage, pageHeaders } from '#http/page.ts';
-
->>>>>>> news
-
+import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
 import type { Call } from './call.ts';
 import { targetOf } from './entrance.ts';
 

@@ -36,11 +36,11 @@ test('without its storage the server answers with a page or a document of ours, 
   const get = (path: string, accept: string) => send(`${broken.url}${path}`, { method: 'GET', headers: { accept } });
   const page = await get('/device', 'text/html');
   expect([page.status, page.headers['content-type']]).toEqual([500, 'text/html; charset=utf-8']);
-  expect(page.bytes).toContain('Try again');
-  expect(page.bytes).not.toContain('Code: <code>server_error</code><br>');
+  expect(page.text).toContain('Try again');
+  expect(page.text).not.toContain('Code: <code>server_error</code><br>');
   const program = await get('/device', 'application/json');
   expect(program.status).toBe(500);
-  expect(JSON.parse(program.bytes)).toMatchObject({ error: 'server_error' });
+  expect(JSON.parse(program.text)).toMatchObject({ error: 'server_error' });
   const form = { grant_type: 'refresh_token', refresh_token: 'r'.repeat(43), client_id: client.id };
   const token = await fetch(`${broken.url}/token`, { method: 'POST', body: new URLSearchParams(form) });
   expect(token.status).toBe(500);

@@ -248,7 +248,7 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   [
     "a literal key of an identity provider's API",
     'identity:\n  - kind: clerk\n    secretKey: anything\n',
-    'gatehouse.yaml:3:16: identity.0.secretKey is a secret',
+    'gatehouse.yaml:3:16: identity[0].secretKey is a secret',
   ],
   ['a literal key', `secrets:\n  encryptionKey: ${key}\n`, 'gatehouse.yaml:2:18: secrets.encryptionKey is a secret'],
   ['a password in a URL', `database: {url: '${database}'}`, 'gatehouse.yaml:1:17: database.url is a secret'],

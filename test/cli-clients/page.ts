@@ -1,5 +1,5 @@
 /** docs/reference/cli-clients.md, from what a run showed. */
-import { row } from '#scripts/docs.ts';
+import { row } from '#scripts/markdown.ts';
 import type { Shown } from './attempt.ts';
 import type { CliClient } from './client.ts';
 import { kinds } from './world.ts';

@@ -2,6 +2,7 @@
  * Calls and streams that are open now. When something changes about a caller, theirs are judged anew and cut when they
  * would no longer be let in: a revocation ends what is under way, not only what comes next (SECURITY B11).
  */
+import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
@@ -28,54 +29,87 @@ export interface LiveCalls {
   close(): void;
 }
 
-const RETRY_MS = 500;
+/** Between two attempts to judge those that couldn't be: doubled as long as it goes on. */
+const retryMs = { first: 500, longest: 8000 } as const;
 const MAX_AT_ONCE = 16;
+/** SECURITY 3.7: of whoever nothing is announced, what was found out is believed for this long. */
+const SWEEP_MS = 60_000;
 
-export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
+export function openLiveCalls({
+  log,
+  clock,
+  sweepMs = SWEEP_MS,
+}: {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly sweepMs?: number;
+}): LiveCalls {
   const live = new Set<LiveCall>();
   const due = new Set<LiveCall>();
+  /** As due, but nothing is known to have changed: after the others, and not again before the next round. */
+  const routine = new Set<LiveCall>();
+  const waiting = new Set<LiveCall>();
   let working = 0;
   let retry: NodeJS.Timeout | undefined;
+  let pauseMs: number = retryMs.first;
   let closed = false;
 
-  async function judge(call: LiveCall): Promise<void> {
+  async function judge(call: LiveCall, isRoutine: boolean): Promise<void> {
     try {
       await call.judge();
+      pauseMs = retryMs.first;
     } catch (thrown) {
       const error = asGatehouseError(thrown);
+      if (error.row.http < 500) {
+        if (live.has(call)) call.cut(error);
+        return;
+      }
       // Who can't be judged now stays, and is judged as soon as it can be done.
-      if (error.row.http >= 500) {
-        log.warn({ err: error }, 'an open call cannot be judged anew yet');
-        due.add(call);
-        retry ??= setTimeout(() => {
-          retry = undefined;
-          work();
-        }, RETRY_MS).unref();
-      } else if (live.has(call)) call.cut(error);
+      log.warn({ err: error }, 'an open call cannot be judged anew yet');
+      if (!isRoutine) tryLater(call);
     }
+  }
+
+  function tryLater(call: LiveCall): void {
+    if (closed || !live.has(call)) return;
+    waiting.add(call);
+    retry ??= setTimeout(() => {
+      retry = undefined;
+      pauseMs = Math.min(2 * pauseMs, retryMs.longest);
+      for (const one of waiting) due.add(one);
+      waiting.clear();
+      work();
+    }, pauseMs).unref();
   }
 
   function work(): void {
-    for (const call of due) {
-      if (working >= MAX_AT_ONCE || closed || retry) return;
-      due.delete(call);
-      if (!live.has(call)) continue;
-      working++;
-      judge(call)
-        .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
-        .finally(() => {
-          working--;
-          work();
-        });
+    for (const set of [due, routine]) {
+      for (const call of set) {
+        if (working >= MAX_AT_ONCE || closed) return;
+        set.delete(call);
+        if (!live.has(call)) continue;
+        working++;
+        judge(call, set === routine)
+          .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
+          .finally(() => {
+            working--;
+            work();
+          });
+      }
     }
   }
+
+  const sweep = setInterval(() => {
+    for (const call of live) if (isUnheard(call.caller, clock.now())) routine.add(call);
+    work();
+  }, sweepMs).unref();
 
   return {
     add(call) {
       live.add(call);
       return () => {
         live.delete(call);
-        due.delete(call);
+        for (const set of [due, routine, waiting]) set.delete(call);
       };
     },
     hear(change) {
@@ -94,6 +128,15 @@ export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
     close() {
       closed = true;
       clearTimeout(retry);
+      clearInterval(sweep);
     },
   };
+}
+
+/**
+ * Tokens of others: nobody tells us when one of them, or what its holder may do, comes to an end before its time. A call may
+ * last longer than the token that it came with.
+ */
+function isUnheard({ principal, tokenId }: Caller, now: number): boolean {
+  return principal.kind === 'user' && tokenId === undefined && principal.expiresAt > now;
 }

@@ -12,9 +12,9 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { BrokeredWorld } from '#kit/brokered-world.ts';
 import { freePort } from '#kit/listen.ts';
-import { registerClient } from '#kit/oauth.ts';
 import { type Revision, readOutcome, type ScenarioOutcome, suiteDir } from './suite.ts';
 
 export const authorizationScenarios = ['authorization-server-metadata-endpoint', 'authorization-code-grant'] as const;
@@ -28,9 +28,14 @@ export async function runAuthorizationSuite(
   const { issuer } = world;
   const port = await freePort();
   const redirectUri = `http://127.0.0.1:${port}/callback`;
-  const client = await registerClient({ url: issuer }, { redirect_uris: [redirectUri] });
+  const registration = await fetch(`${issuer}/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' }),
+  });
+  const client = z.object({ client_id: z.string() }).parse(await registration.json());
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
-  const args = ['--client-id', client.id, '--resource', `${issuer}/acme/mcp/docs`, '--port', String(port)];
+  const args = ['--client-id', client.client_id, '--resource', `${issuer}/acme/mcp/docs`, '--port', String(port)];
   try {
     await runCli(['--url', issuer, ...args, '--spec-version', revision, '-o', folder], async (url) => {
       // The suite itself listens at the end of the way.

@@ -55,17 +55,6 @@ test('the documented settings are read with their documented defaults [S0.20] [S
   });
 });
 
-test('accounts of its own leave the demo a demo, as long as nobody else can reach it', () => {
-  const own = 'identity: [{ kind: local }]';
-  expect(yaml(own).demo).toBe(true);
-  expect(yaml(own, { BASE_URL: 'http://localhost:4000' }).demo).toBe(true);
-  expect(() => yaml(own, { BASE_URL: 'https://gw.example' })).toThrow(
-    'ENCRYPTION_KEY environment variable is required',
-  );
-  expect(() => yaml(own, { HOST: '0.0.0.0' })).toThrow('openssl rand');
-  expect(yaml(own, { NODE_ENV: 'production', DATABASE_URL: database, ENCRYPTION_KEY: key }).demo).toBe(false);
-});
-
 const refused: readonly (readonly [string, Env, string])[] = [
   ['a database without a key', { DATABASE_URL: database }, 'ENCRYPTION_KEY environment variable is required'],
   ['an open host without a key', { HOST: '0.0.0.0' }, 'ENCRYPTION_KEY environment variable is required'],

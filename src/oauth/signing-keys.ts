@@ -173,7 +173,7 @@ async function read(db: Db, sealer: Sealer, algorithm: SigningAlgorithm): Promis
     const opened = sealer.open(placeOf(row.kid), row.sealed);
     if (opened === undefined) {
       throw settingError(
-        'The signing keys in the database cannot be opened: ENCRYPTION_KEY is not the one they were made with',
+        'The signing keys in the database cannot be opened: ENCRYPTION_KEY is not the one they were made with. Set that one again (a demo has its own, in DATA_DIR/keys.json), or begin anew with another DATA_DIR or database',
       );
     }
     return { jwk: { ...JSON.parse(opened), kid: row.kid }, state: row.state, changedAt: row.changedAt };

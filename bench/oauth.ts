@@ -74,6 +74,7 @@ async function serve(databaseUrl: string): Promise<void> {
   const url = `http://127.0.0.1:${(listening.address() as AddressInfo).port}`;
   const key = deriveKey('a root secret of the benchmark alone', 'oauth');
   const server = await openAuthorizationServer({
+    perAddressPerMinute: 1_000_000,
     issuer: url,
     settings,
     db,

@@ -4,28 +4,13 @@ import { join } from 'node:path';
 import { adminBase, contract } from '#admin/contract.ts';
 import { type Setting, settings } from '#config/settings.ts';
 import { errorTable } from '#core/error.ts';
+import { filePage } from '#scripts/docs-file.ts';
+import { made, table } from '#scripts/markdown.ts';
 
 interface Page {
   /** Under docs/reference/. */
   readonly file: string;
   readonly text: string;
-}
-
-const made = (source: string) => `<!-- Made from ${source} by \`npm run docs\`: change it there. -->\n`;
-
-/** One row of a Markdown table. */
-export function row(cells: readonly (string | number | undefined)[]): string {
-  return `| ${cells
-    .map((cell) =>
-      String(cell ?? '')
-        .replaceAll('|', '\\|')
-        .replaceAll('\n', ' '),
-    )
-    .join(' | ')} |`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly (string | number | undefined)[])[]): string {
-  return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 }
 
 function errorsPage(): Page {
@@ -58,7 +43,7 @@ export function configPage(shown: readonly Setting[]): Page {
   ]);
   const text = `# Settings
 
-Environment over file over default. \`.env\` in the working directory is read too. Secrets are never written in
+Environment over file over default. What only the file can say: [gatehouse.yaml](gatehouse-yaml.md). \`.env\` in the working directory is read too. Secrets are never written in
 \`gatehouse.yaml\`: there they are references, \`\${NAME}\` or \`\${file:/run/secrets/name}\`.
 
 ${table(['variable', 'default', 'in gatehouse.yaml', 'meaning', 'also accepted as'], rows)}
@@ -84,7 +69,7 @@ ${table(['route', 'what it does', 'operation', 'permission', 'audited as'], rows
   return { file: 'admin-api.md', text: `${made('src/admin/contract.ts')}\n${text}` };
 }
 
-export const renderPages = (): readonly Page[] => [errorsPage(), configPage(settings), adminPage()];
+export const renderPages = (): readonly Page[] => [errorsPage(), configPage(settings), filePage(), adminPage()];
 
 export const referenceFolder = (root: string): string => join(root, 'docs', 'reference');
 

@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   dev: ['node', '--watch-preserve-output', '--watch', 'src/main.ts', 'serve'],
   'test:watch': ['vitest', 'watch'],
   'test:accounts': ['node', 'test/real-accounts/run.ts'],
+  'test:cli-clients': ['node', 'test/cli-clients/run.ts'],
   'test:coverage': ['vitest', 'run', '--coverage'],
   typecheck: ['tsc'],
   lint: ['biome', 'check', '.'],
@@ -26,6 +27,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],
+  'sign-in-runs': ['node', 'test/sign-in/record.ts'],
 };
 
 export const scriptNames: readonly string[] = ['test', ...Object.keys(commands)];

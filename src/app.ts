@@ -1,7 +1,7 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
-import { ensureDemo } from '#admin/demo.ts';
+import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
@@ -10,7 +10,8 @@ import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
-import { openFront } from '#app/front.ts';
+import { type Entrances, openEntrances } from '#app/entrances.ts';
+import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
@@ -45,10 +46,15 @@ export interface AppDeps {
 export interface App {
   /** As clients reach it, no trailing slash. */
   readonly url: string;
+  /** Where API keys alone are accepted, no trailing slash; undefined: nowhere. */
+  readonly keysUrl: string | undefined;
   /** MCP paths worth showing, best first. */
   readonly endpoints: readonly string[];
   /** Of a demo's first start only. */
   readonly firstKey: Secret | undefined;
+  readonly firstAccount: FirstAccount | undefined;
+  /** Clients find a sign-in by themselves. */
+  readonly signIn: boolean;
   readonly log: Log;
   /** Finishes calls in flight within the drain time, then closes everything. Idempotent. */
   close(): Promise<void>;
@@ -79,31 +85,33 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config);
-  const places = { root: productRoot, dataDir: config.dataDir };
+  const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
-  const { listener, serve } = await listen(config);
-  // For a start that fails from here on; a graceful stop closes it first of all, below.
-  closers.add('listener', () => listener.close(0));
-  const url = localUrl(config, listener.port);
-  const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listener.port}`;
+  const listeners = await listen(config, deps);
+  const url = localUrl(config, listeners.port);
+  const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
+  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { handle, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, state });
+  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
     state.ready = false;
     stopStreams();
-    return listener.close(config.http.timeouts.drainMs);
+    return listeners.close(config.http.timeouts.drainMs);
   });
-  serve(handle);
+  listeners.serve(front);
   state.ready = true;
-  log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, demo: config.demo }, 'listening');
+  log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, keysUrl: entrances.keysUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;
   return {
     url: baseUrl,
+    keysUrl: entrances.keysUrl,
     endpoints: demo?.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`) ?? [],
     firstKey: demo?.firstKey,
+    firstAccount: demo?.firstAccount,
+    signIn,
     log,
     close() {
       closing ??= closers.closeAll(log).then(() => log.close());
@@ -112,22 +120,65 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
 }
 
+interface Listeners {
+  readonly port: number;
+  readonly keysPort: number | undefined;
+  serve(front: Front): void;
+  /** Both at once. */
+  close(deadlineMs: number): Promise<void>;
+}
+
 /** Listens before the rest is open: a taken port is said at once, and port 0 becomes a number. */
-async function listen(config: Config): Promise<{ listener: Listener; serve: (handler: Handler) => void }> {
-  let handler: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
-  const listener = await openListener(listenerOptions(config), (req, res) => handler(req, res));
-  return {
-    listener,
-    serve(next) {
-      handler = next;
-    },
+async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers' | 'log'>): Promise<Listeners> {
+  const wait: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
+  let front: Front = { handle: wait, handleKeysOnly: wait };
+  const opened: Listener[] = [];
+  const close = async (deadlineMs: number) => {
+    await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
   };
+  // For a start that fails from here on; a graceful stop closes them first of all.
+  closers.add('listener', () => close(0));
+  const options = listenerOptions(config);
+  const main = await openListener(options, (req, res) => front.handle(req, res));
+  opened.push(main);
+  const keys = await listenForKeys(config, {
+    log,
+    mainPort: main.port,
+    handler: (req, res) => front.handleKeysOnly(req, res),
+  });
+  if (keys) opened.push(keys);
+  return {
+    port: main.port,
+    keysPort: keys?.port,
+    serve(next) {
+      front = next;
+    },
+    close,
+  };
+}
+
+/** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free and no host name does it. */
+async function listenForKeys(
+  config: Config,
+  deps: { readonly log: Log; readonly mainPort: number; readonly handler: Handler },
+): Promise<Listener | undefined> {
+  const options = { ...listenerOptions(config), portSetting: 'KEYS_PORT' };
+  const { port, keysPort, keysHost } = config.http;
+  if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler);
+  if (!config.demoSignIn || keysHost !== undefined || deps.mainPort === 65_535) return undefined;
+  try {
+    return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler);
+  } catch (error) {
+    deps.log.warn({ err: error }, 'there is no address for API keys only: set KEYS_PORT to a free port');
+    return undefined;
+  }
 }
 
 interface PlaneDeps extends OpenDeps {
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
+  readonly entrances: Entrances;
   readonly state: { readonly ready: boolean };
 }
 
@@ -147,18 +198,25 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
   });
 }
 
-async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Handler; stopStreams: () => void }> {
-  const { baseUrl, state, log, clock, closers, version } = deps;
+interface Planes {
+  readonly front: Front;
+  readonly signIn: boolean;
+  readonly stopStreams: () => void;
+}
+
+async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
+  const { baseUrl, entrances, state, log, clock, closers, version } = deps;
+  const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
-  const { identities, plugins } = await openSignIn(config, { ...deps, egress, feed });
+  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
-  const receive = receiveOptions(config, baseUrl);
+  const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive },
+    ...{ feed, identities, openUpstream, metrics, receive, nameHosts },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
@@ -191,12 +249,13 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<{ handle: Ha
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
     ],
-    metadata: { ...found, baseUrl, external: config.oauth.resources, log },
+    metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts, log },
     metrics: config.telemetry.metrics ? metrics : undefined,
     maxBodyBytes,
     readAddress: receive.readAddress,
+    takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
-  const handle = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl });
-  return { handle, stopStreams: plane.heartbeat.close };
+  const front = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl, entrances });
+  return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
 }

@@ -23,6 +23,8 @@ export interface Requirement {
   readonly text: string;
   /** Only a document can meet it. */
   readonly documents: boolean;
+  /** What of it is still missing: never covered, whatever titles say. */
+  readonly lacks: string | undefined;
 }
 
 export interface Coverage {
@@ -48,7 +50,8 @@ export const requirements: readonly Requirement[] = Object.entries(systems).flat
     id: toId(number),
     system,
     text: typeof line === 'string' ? line : line.text,
-    documents: typeof line !== 'string',
+    documents: typeof line !== 'string' && 'documents' in line,
+    lacks: typeof line !== 'string' && 'lacks' in line ? line.lacks : undefined,
   })),
 );
 
@@ -57,7 +60,7 @@ export function coverageOf(covered: ReadonlySet<string>): Readonly<Record<string
   return Object.fromEntries(
     Object.keys(systems).map((system) => {
       const lines = requirements.filter((line) => line.system === system);
-      const uncovered = lines.filter((line) => !covered.has(line.id)).map((line) => line.id);
+      const uncovered = lines.filter((line) => !covered.has(line.id) || line.lacks !== undefined).map(({ id }) => id);
       return [system, { total: lines.length, covered: lines.length - uncovered.length, uncovered }];
     }),
   );
@@ -78,7 +81,7 @@ interface Evidence {
 
 /** From the last run's passed tests, or (no run yet) from the titles in the test files. */
 export function readEvidence(root: string): Evidence {
-  const found = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root });
+  const found = globSync(['{src,test}/**/*.{test,contract}.ts'], { cwd: root });
   const present = new Set(found.map((file) => file.split(sep).join('/')));
   const run = readRun(root);
   if (run === undefined) {
@@ -101,6 +104,8 @@ function printTable(evidence: Evidence): void {
   const documents = requirements.filter((line) => line.documents);
   const met = documents.filter((line) => evidence.covered.has(line.id)).length;
   process.stdout.write(`of these ${documents.length} lines that only documents can meet, ${met} covered\n`);
+  for (const { id, lacks } of requirements)
+    if (lacks !== undefined && evidence.covered.has(id)) process.stdout.write(`${id} in part, lacks: ${lacks}\n`);
 }
 
 interface Options {
@@ -121,7 +126,8 @@ export function runGate(root: string, options: Options): number {
   if (unknown.length > 0) process.stderr.write(`Titles name ids that don't exist: ${unknown.join(', ')}\n`);
   const baselineFile = join(root, 'test', 'requirements-baseline.json');
   const baseline: readonly string[] = JSON.parse(readFileSync(baselineFile, 'utf8'));
-  const lost = baseline.filter((id) => !evidence.covered.has(id));
+  const partly = new Set(requirements.filter(({ lacks }) => lacks !== undefined).map(({ id }) => id));
+  const lost = baseline.filter((id) => !evidence.covered.has(id) || partly.has(id));
   if (options.update) writeBaseline(baselineFile, evidence.covered, options.force ? [] : baseline);
   const isLoss = lost.length > 0 && !(options.update && options.force);
   if (isLoss) process.stderr.write(`No passing test proves these lines any more: ${lost.join(', ')}\n`);
@@ -129,7 +135,8 @@ export function runGate(root: string, options: Options): number {
 }
 
 function writeBaseline(file: string, covered: ReadonlySet<string>, kept: readonly string[]): void {
-  const ids = requirements.map((line) => line.id).filter((id) => covered.has(id) || kept.includes(id));
+  const whole = requirements.filter(({ lacks }) => lacks === undefined).map((line) => line.id);
+  const ids = whole.filter((id) => covered.has(id) || kept.includes(id));
   writeFileSync(file, `${JSON.stringify(ids, null, 2)}\n`);
   process.stderr.write(`Baseline: ${ids.length} lines.\n`);
 }

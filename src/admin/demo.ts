@@ -1,12 +1,13 @@
 /**
  * The demo: one organization, the builtin servers and the official ones that are installed, all enabled for every member,
- * and one API key, shown once. Runs at every start of a demo and changes nothing that is there.
+ * one API key and one local account, each shown once. Runs at every start of a demo and changes nothing that is there.
  */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { Secret } from '#core/secret.ts';
+import { hashPassword, makePassword } from '#core/password.ts';
+import { Secret } from '#core/secret.ts';
 import type { ServerTransport, StdioTransport } from '#core/transport.ts';
 import type { AdminRecords, NewServer, OrganizationRow, ServerRow } from './records.ts';
 
@@ -19,6 +20,13 @@ export interface DemoOptions {
   readonly dataDir: string;
   /** A package's entry of `bin`, absolute; undefined: not installed. */
   readonly findBin?: (packageName: string) => string | undefined;
+  /** People can sign in: there is an account to do it with. */
+  readonly signIn?: boolean;
+}
+
+export interface FirstAccount {
+  readonly username: string;
+  readonly password: Secret;
 }
 
 export interface Demo {
@@ -26,6 +34,8 @@ export interface Demo {
   readonly servers: readonly string[];
   /** Only when the organization had no key at all yet. */
   readonly firstKey: Secret | undefined;
+  /** Only when there was no local account at all yet. */
+  readonly firstAccount: FirstAccount | undefined;
 }
 
 export async function ensureDemo(records: AdminRecords, options: DemoOptions): Promise<Demo> {
@@ -35,7 +45,12 @@ export async function ensureDemo(records: AdminRecords, options: DemoOptions): P
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
   const wanted = demoServers(options);
   for (const values of wanted) await ensureServer(records, { organization, values, found: known.get(values.key) });
-  return { organization, servers: wanted.map(({ key }) => key), firstKey: await ensureKey(records, organization) };
+  return {
+    organization,
+    servers: wanted.map(({ key }) => key),
+    firstKey: await ensureKey(records, organization),
+    firstAccount: options.signIn ? await ensureAccount(records, organization) : undefined,
+  };
 }
 
 interface Ensuring {
@@ -58,6 +73,16 @@ async function ensureKey(records: AdminRecords, { id }: OrganizationRow): Promis
   if ((await records.listKeys(id)).length > 0) return undefined;
   const values = { name: 'first start', roles: ['member'], endpoints: undefined, expiresAt: undefined };
   return (await records.insertKey(id, values)).text;
+}
+
+async function ensureAccount(records: AdminRecords, { id: org }: OrganizationRow): Promise<FirstAccount | undefined> {
+  if ((await records.listAccounts()).length > 0) return undefined;
+  const username = 'admin';
+  const password = makePassword();
+  const membership = { org, roles: ['member'] };
+  const digest = await hashPassword(password);
+  await records.insertAccount({ username, name: undefined, email: undefined, digest, membership });
+  return { username, password: new Secret(password) };
 }
 
 const builtins: readonly (readonly [key: string, title: string])[] = [

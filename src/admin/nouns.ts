@@ -16,7 +16,7 @@ export const rolesOrAll = z.union([z.literal('*'), roles], { error: 'must be "*"
 export const enforced = z.record(text, z.record(text, z.record(z.string(), z.unknown())));
 
 /** Names of variables that hold secrets: a definition is stored in the clear and must not have them. */
-export const secretName = /(secret|password|passwd|token|credential|api[-_]?key|private[-_]?key|(^|_)key)$/i;
+export const secretName = /(secret|password|passwd|token|credential|(api|private|secret)[-_]?key|(^|_)key)$/i;
 
 const environment = z
   .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'), z.string())
@@ -61,19 +61,20 @@ export const server = z.object({
 });
 
 export const bindingInput = z.strictObject({
-  server: slug,
-  partition: text.optional(),
-  credential: z.string().min(1).max(16_384).optional(),
+  server: slug.describe('Key of the server.'),
+  partition: text.optional().describe('Replaces `{partition}` in its URL.'),
+  credential: z.string().min(1).max(16_384).optional().describe('Sent upstream, sealed here.'),
   header: z
     .strictObject({
       name: z
         .string()
         .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/)
-        .refine((name) => !isReservedHeader(name), { error: 'is a header that the gateway sets itself' }),
-      template: z.string().includes('{}'),
+        .refine((name) => !isReservedHeader(name), { error: 'is a header that the gateway sets itself' })
+        .describe('Header that carries the credential. Default: Authorization.'),
+      template: z.string().includes('{}').describe('`{}` stands for the credential. Default: `Bearer {}`.'),
     })
     .optional(),
-  enforced: enforced.default({}),
+  enforced: enforced.default({}).describe('Tool → argument → what is merged over what callers send.'),
 });
 
 export const collection = z.object({

@@ -44,3 +44,12 @@ test('readiness follows the gateway', async () => {
   ready = false;
   expect((await app.inject({ url: '/ready' })).statusCode).toBe(503);
 });
+
+test('a browser that was pointed at the root is welcomed; a program is told that nothing is there', async () => {
+  const page = await app.inject({ url: '/', headers: { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
+  expect([page.statusCode, page.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+  expect(page.body).toContain('Gatehouse is running');
+  for (const accept of ['*/*', 'application/json']) {
+    expect((await app.inject({ url: '/', headers: { accept } })).statusCode).toBe(404);
+  }
+});

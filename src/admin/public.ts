@@ -1,6 +1,7 @@
 /** What strangers may see: the welcome page, health and readiness. Nothing here names an organization or a server. */
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import type { Clock } from '#core/clock.ts';
+import { asksForPage } from '#http/page.ts';
 import { welcomePage } from './welcome.ts';
 
 export interface PublicDeps {
@@ -23,11 +24,15 @@ export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
       const ready = await deps.ready();
       return plain(reply.code(ready ? 200 : 503)).send({ status: ready ? 'ready' : 'not ready' });
     });
-    app.get('/welcome', async (_request, reply) => {
+    const sendWelcome = (reply: FastifyReply) => {
       const { version, demo, signIn } = deps;
       const { html, headers } = welcomePage({ baseUrl: deps.baseUrl(), version, demo, signIn });
       return reply.headers(headers).type('text/html; charset=utf-8').send(html);
-    });
+    };
+    app.get('/welcome', async (_request, reply) => sendWelcome(reply));
+    app.get('/', async (request, reply) =>
+      asksForPage(request.headers.accept) ? sendWelcome(reply) : reply.callNotFound(),
+    );
   };
 }
 

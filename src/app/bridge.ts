@@ -1,14 +1,12 @@
 import type { FastifyPluginAsync } from 'fastify';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
-import type { Clock } from '#core/clock.ts';
 import { settingError } from '#core/error.ts';
-import type { Log } from '#core/log.ts';
-import { openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
+import { type EntraBridgeDeps, openEntraBridge } from '#oauth/entra-bridge/entra-bridge.ts';
 
 /** In bridge mode the authorization server that clients see is this gateway, for all of its endpoints. */
 export function openBridge(
   providers: readonly IdentityProvider[],
-  { baseUrl, clock, log }: { readonly baseUrl: string; readonly clock: Clock; readonly log: Log },
+  deps: Omit<EntraBridgeDeps, 'server'>,
 ): { readonly providers: readonly IdentityProvider[]; readonly plugin: FastifyPluginAsync } | undefined {
   const bridged = providers.find(({ mode }) => mode === 'bridge');
   if (!bridged) return undefined;
@@ -19,7 +17,7 @@ export function openBridge(
       `Bridge mode of ${bridged.name} speaks for the whole gateway: give ${other.name} mode: direct, or ${bridged.name} mode: broker`,
     );
   }
-  const { metadata, plugin } = openEntraBridge({ baseUrl, server: bridged.bridge, clock, log });
-  const known = { ...bridged, authorizationServer: baseUrl, metadata: async () => metadata };
+  const { metadata, plugin } = openEntraBridge({ ...deps, server: bridged.bridge });
+  const known = { ...bridged, authorizationServer: deps.baseUrl, metadata: async () => metadata };
   return { providers: providers.map((provider) => (provider === bridged ? known : provider)), plugin };
 }

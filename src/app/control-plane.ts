@@ -1,10 +1,11 @@
 /** Everything that is not the MCP data plane, behind Fastify: admin API, health, metrics, discovery, pages. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import fastify, { type FastifyPluginAsync, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isLocalRequest } from '#admin/admin-token.ts';
 import { asGatehouseError } from '#core/error.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
+import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
 import { type MetadataDeps, metadataPlugin } from '#oauth/resource-metadata.ts';
 
 export interface ControlPlaneDeps {
@@ -14,11 +15,38 @@ export interface ControlPlaneDeps {
   readonly metrics: { text(): Promise<string>; readonly contentType: string } | undefined;
   readonly maxBodyBytes: number;
   readonly readAddress: AddressReader;
+  /** Counts a request to the OAuth endpoints from this address. Throws or rejects `rate_limited`. */
+  readonly takeSignIn: (address: string) => void | Promise<void>;
 }
 
 /** Who tries to sign in, register or pass by a proxy is on record, successful or not (REQUIREMENTS S1.51). */
 const signInPath =
   /^\/(?:authorize|token|register|par|device|callback|interaction|revoke|introspect|userinfo|session|verify)(?:[/?]|$)/;
+
+/** Not `/verify` and `/introspect`: servers ask there about every call, and failures at the first are counted of their own. */
+const countedPath =
+  /^\/(?:oauth2\/)?(?:authorize|token|register|par|device|callback|interaction|revoke|session)(?:[/?]|$)/;
+
+/** Whoever is on this machine could do worse, and so look all who come through a proxy that nobody named. */
+async function countSignIn(request: FastifyRequest, reply: FastifyReply, deps: ControlPlaneDeps): Promise<void> {
+  const { socket, headers } = request.raw;
+  const address = deps.readAddress(socket.remoteAddress ?? '', headers['x-forwarded-for']?.toString());
+  if (!countedPath.test(request.url) || /^(?:127\.|::1$)/.test(address)) return;
+  try {
+    await deps.takeSignIn(address);
+  } catch (thrown) {
+    const { row, message, retryAfterSeconds = 1 } = asGatehouseError(thrown);
+    const body = { error: 'temporarily_unavailable', error_description: message };
+    await reply
+      .code(row.http)
+      .headers({
+        'Retry-After': String(retryAfterSeconds),
+        'Cache-Control': 'no-store',
+        'Access-Control-Allow-Origin': '*',
+      })
+      .send(body);
+  }
+}
 
 /** From the raw list: the authorization server replaces what its URLs are made from. */
 function whoAsked({ raw: { rawHeaders, socket } }: FastifyRequest, readAddress: AddressReader): object {
@@ -41,7 +69,15 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
     bodyLimit: deps.maxBodyBytes,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
   });
-  app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'Not found' }));
+  app.setNotFoundHandler((request, reply) => {
+    const { method, headers } = request;
+    if (method !== 'GET' || !asksForPage(headers.accept)) return reply.code(404).send({ error: 'Not found' });
+    return reply
+      .code(404)
+      .headers(pageHeaders)
+      .type('text/html; charset=utf-8')
+      .send(notFoundPage(deps.metadata.baseUrl));
+  });
   app.setErrorHandler((thrown, _request, reply) => {
     const status = statusOf(thrown);
     if (status !== undefined) return reply.code(status).send({ error: 'Bad request' });
@@ -49,6 +85,7 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
     deps.log.error({ err: error.cause ?? error }, error.message);
     return reply.code(error.row.http).send({ error: error.message });
   });
+  app.addHook('onRequest', (request, reply) => countSignIn(request, reply, deps));
   app.addHook('onResponse', async (request, reply) => {
     const { method, url } = request;
     // What wrote past Fastify (the authorization server) left its status there.
@@ -71,6 +108,16 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   }
   await app.ready();
   return { handle: (req, res) => app.routing(req, res), close: () => app.close() };
+}
+
+/** The same for every address: it says nothing of what is here. */
+function notFoundPage(baseUrl: string): string {
+  const main = `<p class="state warn">Gatehouse</p>
+<h1>There is nothing at this address</h1>
+<p>Check what you were given: a letter may be missing at the end. Addresses for MCP clients look like this:</p>
+${copyable('MCP address', `${baseUrl}/{organization}/mcp/{name}`)}
+<footer><a href="${escapeHtml(baseUrl)}/welcome">About this gateway</a></footer>`;
+  return htmlPage({ title: 'Nothing here', main, narrow: true });
 }
 
 /** What Fastify itself refuses (a broken body, a wrong content type) carries its status. */

@@ -5,7 +5,9 @@ import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -42,6 +44,7 @@ export interface DataPlaneDeps {
   readonly receive: ReceiveOptions;
   /** Known once the port is. */
   readonly baseUrl: string;
+  readonly nameHosts: NameHosts | undefined;
 }
 
 export interface DataPlane {
@@ -52,6 +55,8 @@ export interface DataPlane {
   readonly snapshots: SnapshotStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
+  /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
+  readonly takeSignIn: (address: string) => void | Promise<void>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -69,9 +74,9 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     tokens: deps.identities,
     keys: live.keys,
     clock,
-    resources: { baseUrl, external: config.oauth.resources },
+    resources: { baseUrl, external: config.oauth.resources, nameHosts: deps.nameHosts },
   });
-  const calls = openLiveCalls({ log });
+  const calls = openLiveCalls({ log, clock });
   closers.add('live calls', () => calls.close());
   // After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated.
   const unsubscribe = deps.feed.subscribe((change) => {
@@ -79,11 +84,15 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     calls.hear(change);
   });
   closers.add('live calls', unsubscribe);
+  live.snapshots.onRenewed(calls.renewed);
+  const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
+  metrics.watch('open_breakers', () => breakers.open);
   watch(metrics, limits, spool);
   const handle = openGateway({
     ...live,
     identifier,
     live: calls,
+    breakers,
     sessions: openSessions({
       key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
       clock,
@@ -106,7 +115,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     maxBodyBytes: config.limits.request.mcpBytes,
   });
   const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
-  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger };
+  const takeSignIn = (address: string) => limits.takeSignIn(addressKey(address));
+  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger, takeSignIn };
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

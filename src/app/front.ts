@@ -2,9 +2,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { parseMcpPath } from '#core/mcp-path.ts';
+import type { Asked, Entrance } from '#gateway/entrance.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
 import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
 import { answerPreflight } from '#http/cors.ts';
+import type { Handler } from '#http/server.ts';
+import type { Entrances } from './entrances.ts';
 
 export interface FrontDeps {
   readonly mcp: McpHandler;
@@ -12,6 +15,13 @@ export interface FrontDeps {
   readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts' | 'isInsecure'>;
   /** As clients know the gateway, no trailing slash; its path is taken off where a proxy leaves it on. */
   readonly baseUrl: string;
+  readonly entrances: Pick<Entrances, 'find'>;
+}
+
+export interface Front {
+  readonly handle: Handler;
+  /** Of the listener for API keys. */
+  readonly handleKeysOnly: Handler;
 }
 
 /**
@@ -20,19 +30,23 @@ export interface FrontDeps {
  */
 const anyHost = /^\/(?:health|ready|verify|\.well-known\/[^?]*)\/?(?:\?.*)?$/;
 
-export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerResponse) => void {
+/** Of an address for API keys: whatever could tell of a sign-in isn't there. */
+const besideKeys = /^\/(?:health|ready)\/?(?:\?.*)?$/;
+
+export function openFront(deps: FrontDeps): Front {
   const { mcp, other, receive } = deps;
   const base = new URL(deps.baseUrl);
   const stripBase = baseStripper(base.pathname.replace(/\/$/, ''));
 
   /** A page that a browser was led to by a name of its own (DNS rebinding) reads nothing here either. */
-  function toOther(req: IncomingMessage, res: ServerResponse): void {
+  function toOther(req: IncomingMessage, res: ServerResponse, entrance: Entrance): void {
     const hosts = hostsOf(req);
     const [host = ''] = hosts;
     if (hosts.length > 1) refuse(res, 400, 'The header host is sent more than once');
-    else if (anyHost.test(req.url ?? '')) publicly(req, res);
+    else if ((entrance.keysOnly ? besideKeys : anyHost).test(req.url ?? '')) publicly(req, res);
     else if (!isLocalName(host) && !receive.hosts.has(host) && !receive.hosts.has('*'))
       refuse(res, 421, 'Host not served here');
+    else if (entrance.keysOnly || entrance.name !== undefined) refuse(res, 404, 'Not found');
     else if (receive.isInsecure(req.socket.remoteAddress ?? '', req.headers['x-forwarded-proto']?.toString()))
       refuseInsecure(req, res);
     else publicly(req, res);
@@ -52,18 +66,32 @@ export function openFront(deps: FrontDeps): (req: IncomingMessage, res: ServerRe
     else refuse(res, 403, 'This address is served over https only');
   }
 
-  return (req, res) => {
-    stripBase(req);
-    const path = parseMcpPath(req.url ?? '');
-    if (!path) {
+  function route(req: IncomingMessage, res: ServerResponse, keysOnly: boolean): void {
+    const entrance = deps.entrances.find(req, keysOnly);
+    if (entrance.name === undefined) stripBase(req);
+    const asked = askedFor(req.url ?? '', entrance);
+    if (!asked) {
       // Fastify's router would decode what the grammar of our paths refuses.
-      if (isPlain(req.url ?? '')) toOther(req, res);
+      if (isPlain(req.url ?? '')) toOther(req, res, entrance);
       else refuse(res, 400, 'The request target has characters that are not accepted here');
       return;
     }
     if (req.method === 'OPTIONS') preflight(req, res, receive);
-    else mcp(req, res, path);
+    else mcp(req, res, asked);
+  }
+
+  return {
+    handle: (req, res) => route(req, res, false),
+    handleKeysOnly: (req, res) => route(req, res, true),
   };
+}
+
+/** undefined: no MCP endpoint. On the host of a server there is one path. */
+function askedFor(target: string, entrance: Entrance): Asked | undefined {
+  const path = parseMcpPath(target);
+  if (!path || entrance.name === undefined) return path && { path, entrance };
+  const isOther = path.organization !== undefined || path.name !== undefined;
+  return isOther ? undefined : { path: { organization: undefined, name: entrance.name }, entrance };
 }
 
 /** Every copy: Node's own parser keeps the first and says nothing of others. */

@@ -12,6 +12,7 @@ export function callLimits({ limits }: Config): CallLimits {
     perPrincipalPerMinute: limits.principal.requestsPerMinute,
     perOrganizationPerMinute: limits.organization.requestsPerMinute,
     perStrangerPerMinute: limits.address.requestsPerMinute,
+    signInPerAddressPerMinute: limits.address.authPerMinute,
     concurrentPerPrincipal: limits.principal.concurrentCalls,
     concurrentPerOrganization: limits.organization.concurrentCalls,
     streamsPerPrincipal: limits.principal.streams,
@@ -51,13 +52,16 @@ export function listenerOptions({ http, limits }: Config): ListenerOptions {
   };
 }
 
-/** Hosts and origins that are ours: the base URL's, what the operator adds, and on a loopback listener the machine itself. */
-export function receiveOptions({ http, limits, baseUrlGiven }: Config, baseUrl: string): ReceiveOptions {
+/** Origins that are ours: the base URL's, what the operator adds, and on a loopback listener the machine itself. */
+export function receiveOptions(
+  { http, limits, baseUrlGiven }: Config,
+  { baseUrl, hosts }: { readonly baseUrl: string; readonly hosts: ReceiveOptions['hosts'] },
+): ReceiveOptions {
   const base = new URL(baseUrl);
   return {
     maxTargetBytes: limits.request.urlBytes,
     readAddress: addressReader(http.trustedProxies),
-    hosts: new Set([base.host.toLowerCase(), ...http.allowedHosts.map((host) => host.toLowerCase())]),
+    hosts,
     origins: new Set([base.origin, ...http.allowedOrigins]),
     isInsecure: insecurityCheck(http.trustedProxies, base),
     loopback: isLoopback(http.host) || !baseUrlGiven,

@@ -9,8 +9,15 @@ import { addressKey } from '#http/client-address.ts';
 import { findLocalAccount } from '#records/local-accounts.ts';
 import type { Closers } from './closers.ts';
 
-/** An office may sit behind one address: an account is held tighter. */
-const tries = { account: { points: 10, windowSeconds: 900 }, address: { points: 60, windowSeconds: 900 } } as const;
+/**
+ * An office may sit behind one address: an account is held tighter from each, and looser from all together, so that a
+ * stranger can't shut its owner out.
+ */
+const tries = {
+  'account-from-address': { points: 10, windowSeconds: 900 },
+  address: { points: 60, windowSeconds: 900 },
+  account: { points: 200, windowSeconds: 900 },
+} as const;
 
 export async function openLocalAccounts(
   db: Db,
@@ -25,10 +32,13 @@ export async function openLocalAccounts(
       const { subject, active, email, name } = found.user;
       return { subject, active, email, name, username: found.username, digest: found.digest };
     },
-    async takeAttempt(kind, value) {
-      const key = kind === 'address' ? addressKey(value) : value;
-      const { allowed, resetMs } = await limiter.take(`password ${kind} ${key}`, tries[kind]);
-      if (!allowed) throw new GatehouseError('rate_limited', { retryAfterSeconds: Math.ceil(resetMs / 1000) });
+    async takeAttempt({ username, address }) {
+      const from = addressKey(address);
+      const keys = { address: from, 'account-from-address': `${from} ${username}`, account: username };
+      for (const kind of ['address', 'account-from-address', 'account'] as const) {
+        const { allowed, resetMs } = await limiter.take(`password ${kind} ${keys[kind]}`, tries[kind]);
+        if (!allowed) throw new GatehouseError('rate_limited', { retryAfterSeconds: Math.ceil(resetMs / 1000) });
+      }
     },
   };
 }

@@ -1,13 +1,16 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { settingError } from '#core/error.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
@@ -40,6 +43,7 @@ export interface SignInDeps {
   readonly feed: ChangeFeed;
   /** As clients know the gateway, no trailing slash. */
   readonly baseUrl: string;
+  readonly nameHosts: NameHosts | undefined;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
@@ -55,14 +59,20 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
-  const bridge = openBridge(opened, deps);
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
+  closers.add('limiter of sign-in', () => limiter.close());
+  const readAddress = addressReader(config.http.trustedProxies);
+  const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
   // A gateway that signs nobody in neither loads nor holds the library of the authorization server.
   const server =
     brokers.length === 0
       ? undefined
-      : await (await import('./built-in-server.ts')).openBuiltInServer(config, { ...deps, sealer, brokers });
+      : await (await import('./built-in-server.ts')).openBuiltInServer(config, {
+          ...deps,
+          ...{ sealer, brokers, limiter, readAddress },
+        });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
   const accepted = configured.filter((provider) => provider.mode !== 'broker');
   const identities = openIdentities(server ? [server.tokens, ...accepted] : accepted);

@@ -15,12 +15,14 @@ export function verifyDeps(
     passToken: oauth.passToken,
     takeStranger: deps.takeStranger,
     async identify(headers, request) {
-      const { principal } = await deps.identifier.identify({ ...headers, apiKey: undefined }, request);
+      const { principal, provider } = await deps.identifier.identify({ ...headers, apiKey: undefined }, request);
       // A key is for MCP paths of its organization, and says of nobody who they are.
       if (principal.kind === 'api-key') throw new GatehouseError('invalid_token');
-      const { subject, name, email, organization, claims } = principal;
+      const { subject, name, email, organization: named, claims, scopes } = principal;
       const audiences = [claims.aud ?? []].flat().filter((value) => typeof value === 'string');
-      return { subject, name, email, organization, audiences };
+      // Whoever can be asked is: the token may be older than what became of the membership.
+      const isMember = named !== undefined && (!provider?.memberships || (await provider.memberships(subject, named)));
+      return { subject, name, email, organization: isMember ? named : undefined, audiences, scopes };
     },
   };
 }

@@ -13,10 +13,16 @@ export interface Banner {
 export interface Places {
   /** No trailing slash. */
   readonly url: string;
+  /** Where API keys alone are accepted: clients that find a sign-in drop a key that they were given. */
+  readonly keysUrl: string | undefined;
   /** MCP paths such as `/demo/mcp/everything`, the first one used in the examples. */
   readonly endpoints: readonly string[];
   /** Of a first start only: it is shown here and never again. */
   readonly key: string | undefined;
+  /** Of a first start only, too. */
+  readonly account: { readonly username: string; readonly password: string } | undefined;
+  /** Clients find a sign-in by themselves. */
+  readonly signIn: boolean;
   /** How this command line was called. */
   readonly command: string;
 }
@@ -69,7 +75,7 @@ function styles(colour: boolean) {
 }
 
 function lines(
-  { url, endpoints, key, command, demo }: Places & { readonly demo: boolean },
+  { url, keysUrl, endpoints, key, account, signIn, command, demo }: Places & { readonly demo: boolean },
   style: Style,
 ): readonly string[] {
   const urls = endpoints.map((path) => `${url}${path}`);
@@ -78,8 +84,16 @@ function lines(
   return [
     row('Welcome', style.cyan(`${url}/welcome`)),
     ...urls.map((mcp, index) => row(index === 0 ? 'MCP' : '', style.cyan(mcp))),
-    ...(key === undefined ? [] : ['', row('Key', style.bold(key)), row('', style.dim('shown once: keep it now'))]),
-    ...(first === undefined ? [] : ['', ...recipes({ url: first, path: endpoints[0] ?? '', key, command }, style)]),
+    ...(keysUrl === undefined
+      ? []
+      : [row('Keys', `${style.cyan(keysUrl)} ${style.dim('the same paths, API keys only')}`)]),
+    ...(account === undefined ? [] : ['', row('Sign in', `${account.username} ${style.bold(account.password)}`)]),
+    ...(key === undefined ? [] : [...(account ? [] : ['']), row('Key', style.bold(key))]),
+    ...(key === undefined && account === undefined ? [] : [row('', style.dim('shown once: keep it now'))]),
+    ...(first === undefined || !signIn ? [] : ['', ...signInRecipe(first, style)]),
+    ...(first === undefined
+      ? []
+      : ['', ...recipes({ url: (keysUrl ?? url) + endpoints[0], path: endpoints[0] ?? '', key, command }, style)]),
     '',
     ...(demo
       ? [`  ${style.dim('Servers of the demo run as plain processes, without a sandbox: on this machine only.')}`]
@@ -93,6 +107,13 @@ interface Recipe {
   readonly path: string;
   readonly key: string | undefined;
   readonly command: string;
+}
+
+function signInRecipe(url: string, style: Style): readonly string[] {
+  return [
+    `  ${style.dim('Claude Code, signing in (other clients: add the URL alone)')}`,
+    `  claude mcp add --transport http --scope user gatehouse ${url}`,
+  ];
 }
 
 /** Ready to paste (ECOSYSTEM.md 1.3). Without a key at hand the examples read it from the environment. */

@@ -154,6 +154,9 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
     url: 'http://localhost:3000',
     endpoints: ['/demo/mcp/everything', '/demo/mcp/time'],
     key: 'gw_test_KEY',
+    keysUrl: undefined,
+    account: undefined,
+    signIn: false,
     command: 'gatehouse',
   });
   const url = 'http://localhost:3000/demo/mcp/everything';
@@ -170,7 +173,32 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
 
 test('a later start shows no key', () => {
   const { banner: shown, text } = banner({});
-  shown.welcome({ url: 'http://localhost:3000', endpoints: ['/demo/mcp/time'], key: undefined, command: 'gatehouse' });
+  shown.welcome({
+    url: 'http://localhost:3000',
+    keysUrl: undefined,
+    endpoints: ['/demo/mcp/time'],
+    key: undefined,
+    account: undefined,
+    signIn: false,
+    command: 'gatehouse',
+  });
   expect(text()).not.toContain('shown once');
   expect(text()).toContain('$GATEHOUSE_KEY');
+});
+
+test('where people sign in, lines with the key lead to the address that takes keys only', () => {
+  const { banner: shown, text } = banner();
+  shown.welcome({
+    url: 'http://localhost:3000',
+    keysUrl: 'http://localhost:3001',
+    endpoints: ['/demo/mcp/time'],
+    key: 'gw_test_KEY',
+    account: { username: 'admin', password: 'SECRET' },
+    signIn: true,
+    command: 'gatehouse',
+  });
+  expect(text()).toMatch(/Sign in +admin SECRET/);
+  expect(text()).toMatch(/gatehouse http:\/\/localhost:3000\/demo\/mcp\/time$/m);
+  expect(text()).toContain('gatehouse http://localhost:3001/demo/mcp/time --header');
+  expect(text()).toContain('curl -s http://localhost:3001/demo/mcp/time');
 });

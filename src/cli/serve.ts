@@ -21,9 +21,12 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   const { openApp } = await import('#app.ts');
   const app = await openApp(config, { version, env: io.env, onStep: banner.step, quiet: isShown });
   banner.done();
-  const places = { url: app.url, endpoints: app.endpoints, key: app.firstKey?.reveal(), command: io.command };
-  if (isShown) banner.welcome(places);
-  else if (places.key !== undefined) io.out(`${places.key}\n`);
+  const { url, keysUrl, endpoints, firstKey, firstAccount, signIn } = app;
+  const account = firstAccount && { username: firstAccount.username, password: firstAccount.password.reveal() };
+  const key = firstKey?.reveal();
+  if (isShown) banner.welcome({ url, keysUrl, endpoints, key, account, signIn, command: io.command });
+  else if (key !== undefined) io.out(`${key}\n`);
+  if (!isShown && account) io.out(`${account.username} ${account.password}\n`);
   io.onCrash((error) => crash(io, app, error));
   await untilStopped(app);
 }

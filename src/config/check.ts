@@ -9,6 +9,7 @@ export function checkConfig(config: Config): readonly string[] {
   checkRequired(config);
   checkKey(config, warnings);
   checkBaseUrl(config);
+  checkKeysAddress(config);
   checkReferences(config);
   warnings.push(...withoutEffect(config));
   return warnings;
@@ -17,7 +18,9 @@ export function checkConfig(config: Config): readonly string[] {
 function checkRequired({ production, database, secrets, demo }: Config): void {
   if (production && database.url === undefined) throw settingError('DATABASE_URL environment variable is required');
   if (!demo && secrets.encryptionKey === undefined)
-    throw settingError('ENCRYPTION_KEY environment variable is required');
+    throw settingError(
+      'ENCRYPTION_KEY environment variable is required: make one with `openssl rand -base64 32`, and keep it',
+    );
 }
 
 /** Also for the scripts that need only the key (S0.34). */
@@ -51,14 +54,20 @@ function checkBaseUrl({ http, production }: Config): void {
   }
 }
 
+/** The address for API keys has no sign-in: were it the gateway's own, there would be none at all. */
+function checkKeysAddress({ http: { baseUrl, keysHost, port, keysPort } }: Config): void {
+  const { host, hostname } = new URL(baseUrl);
+  if (keysHost !== undefined && (keysHost === host || keysHost === hostname)) {
+    throw settingError('KEYS_HOST is the host of BASE_URL: give it another name, such as one that begins with keys.');
+  }
+  if (keysPort !== undefined && keysPort === port && port !== 0) {
+    throw settingError('KEYS_PORT is the same as PORT: set it to another one');
+  }
+}
+
 /** Accepted, for what deploys them is written already; said, for nothing here acts on them yet. */
-function withoutEffect({ http, redis }: Config): readonly string[] {
-  const given = {
-    REDIS_URL: redis.url,
-    BASE_DOMAIN: http.baseDomain,
-    KEYS_HOST: http.keysHost,
-    KEYS_PORT: http.keysPort,
-  };
+function withoutEffect({ redis }: Config): readonly string[] {
+  const given = { REDIS_URL: redis.url };
   return Object.entries(given).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name} has no effect in this version`],
   );

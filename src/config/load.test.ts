@@ -55,6 +55,17 @@ test('the documented settings are read with their documented defaults [S0.20] [S
   });
 });
 
+test('accounts of its own leave the demo a demo, as long as nobody else can reach it', () => {
+  const own = 'identity: [{ kind: local }]';
+  expect(yaml(own).demo).toBe(true);
+  expect(yaml(own, { BASE_URL: 'http://localhost:4000' }).demo).toBe(true);
+  expect(() => yaml(own, { BASE_URL: 'https://gw.example' })).toThrow(
+    'ENCRYPTION_KEY environment variable is required',
+  );
+  expect(() => yaml(own, { HOST: '0.0.0.0' })).toThrow('openssl rand');
+  expect(yaml(own, { NODE_ENV: 'production', DATABASE_URL: database, ENCRYPTION_KEY: key }).demo).toBe(false);
+});
+
 const refused: readonly (readonly [string, Env, string])[] = [
   ['a database without a key', { DATABASE_URL: database }, 'ENCRYPTION_KEY environment variable is required'],
   ['an open host without a key', { HOST: '0.0.0.0' }, 'ENCRYPTION_KEY environment variable is required'],
@@ -122,6 +133,28 @@ test('session time is seconds of ours or any unit of theirs', () => {
 
 test('what has no effect yet is said', () => {
   expect(load({ REDIS_URL: 'redis://localhost' }).warnings).toEqual(['REDIS_URL has no effect in this version']);
+});
+
+test('keys.{BASE_DOMAIN} takes API keys only, unless KEYS_HOST names another host', () => {
+  expect(load({ BASE_DOMAIN: 'gw.example' }).http).toMatchObject({
+    baseUrl: 'https://auth.gw.example',
+    keysHost: 'keys.gw.example',
+  });
+  expect(load({ BASE_DOMAIN: 'gw.example', KEYS_HOST: 'K.example' }).http.keysHost).toBe('k.example');
+  expect(load({ BASE_DOMAIN: 'gw.example', KEYS_PORT: '3001' }).warnings).toEqual([]);
+  expect(() => load({ BASE_URL: 'https://gw.example', KEYS_HOST: 'gw.example' })).toThrow('another name');
+  expect(() => load({ KEYS_HOST: 'https://gw.example' })).toThrow('must be a host name');
+  expect(() => load({ KEYS_PORT: '3000' })).toThrow('KEYS_PORT is the same as PORT');
+});
+
+test('the demo has an account to sign in with where nothing says whose people there are', () => {
+  expect(load({})).toMatchObject({ demo: true, demoSignIn: true, identity: [{ kind: 'local' }] });
+  const collections = load({ PORT: '4000' }, { 'gatehouse.yaml': 'limits: {}' });
+  expect(collections).toMatchObject({ demo: true, demoSignIn: true });
+  const organized = load({}, { 'gatehouse.yaml': 'organizations: [{slug: acme, name: Acme}]' });
+  expect(organized).toMatchObject({ demo: true, demoSignIn: false, identity: [] });
+  const keyed = load({ ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB' });
+  expect(keyed).toMatchObject({ demo: true, demoSignIn: false, identity: [] });
 });
 
 test('an empty variable is an unset one', () => {
@@ -223,6 +256,11 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
     'gatehouse.yaml:2:5: servers[0].key',
   ],
   ['a missing value', 'servers:\n  - key: docs\n', 'servers[0].transport'],
+  [
+    "a literal key of an identity provider's API",
+    'identity:\n  - kind: clerk\n    secretKey: anything\n',
+    'gatehouse.yaml:3:16: identity[0].secretKey is a secret',
+  ],
   ['a literal key', `secrets:\n  encryptionKey: ${key}\n`, 'gatehouse.yaml:2:18: secrets.encryptionKey is a secret'],
   ['a password in a URL', `database: {url: '${database}'}`, 'gatehouse.yaml:1:17: database.url is a secret'],
   [

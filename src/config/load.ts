@@ -8,8 +8,9 @@ import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
 import { dotted, explain } from './explain.ts';
+import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
-import { configSchema, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
+import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
@@ -30,8 +31,13 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   };
   readonly nodeEnv: string;
   readonly production: boolean;
-  /** No DATABASE_URL, no identity provider, loopback HOST, not production (DESIGN.md 2). */
+  /** No DATABASE_URL, no identity provider but accounts of its own, loopback only, not production (DESIGN.md 2). */
   readonly demo: boolean;
+  /**
+   * The demo has a local account to sign in with: only where nothing says whose people there are (no organization, no
+   * ENCRYPTION_KEY). API keys then have an address of their own.
+   */
+  readonly demoSignIn: boolean;
   /** False: `http.baseUrl` follows from the port and must be made anew when port 0 was asked for. */
   readonly baseUrlGiven: boolean;
   /** Absolute. */
@@ -68,30 +74,40 @@ export function loadConfig(options: LoadOptions): Config {
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
+  const mapping = readMapping(env, cwd, readFile);
+  const demo = isDemo(parsed.data, env);
+  const { organizations, secrets } = parsed.data;
+  const isBare = organizations.length + Object.keys(mapping).length === 0 && secrets.encryptionKey === undefined;
+  const demoSignIn = demo && isBare;
+  const identity = demoSignIn ? [demoIdentity] : parsed.data.identity;
   const config: Config = {
     ...parsed.data,
-    http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http) },
+    http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http), keysHost: keysHostOf(parsed.data.http) },
     telemetry: {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
       color: env.NO_COLOR === undefined,
     },
-    identity: parsed.data.identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
+    identity: identity.map((settings) => ({ kind: settings.kind, read: () => settings })),
     nodeEnv: env.NODE_ENV ?? '',
     production: env.NODE_ENV === 'production',
-    demo: isDemo(parsed.data, env),
+    demo,
+    demoSignIn,
     baseUrlGiven: parsed.data.http.baseUrl !== undefined || parsed.data.http.baseDomain !== undefined,
     dataDir,
     file: file?.path,
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
-    mapping: readMapping(env, cwd, readFile),
+    mapping,
     remote: {
       url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,
     },
     warnings: [],
   };
-  return deepFreeze({ ...config, warnings: options.purpose === 'database' ? [] : checkConfig(config) });
+  return deepFreeze({
+    ...config,
+    warnings: options.purpose === 'database' ? [] : [...checkConfig(config), ...foreignVariables(env)],
+  });
 }
 
 interface ConfigFile {
@@ -157,6 +173,10 @@ function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
   return baseDomain === undefined ? `http://localhost:${port}` : `https://auth.${baseDomain}`;
 }
 
+function keysHostOf({ keysHost, baseDomain }: FileConfig['http']): string | undefined {
+  return keysHost ?? (baseDomain === undefined ? undefined : `keys.${baseDomain}`);
+}
+
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 
 export function isLoopback(host: string): boolean {
@@ -164,8 +184,12 @@ export function isLoopback(host: string): boolean {
 }
 
 function isDemo(file: FileConfig, env: Env): boolean {
-  const hasIdentity = file.identity.length > 0 || namesVendor(env);
-  return file.database.url === undefined && !hasIdentity && isLoopback(file.http.host) && env.NODE_ENV !== 'production';
+  if (file.database.url !== undefined || namesVendor(env) || env.NODE_ENV === 'production') return false;
+  if (!isLoopback(file.http.host)) return false;
+  // Who signs in with an account of the demo sits at this machine, as who holds its key does.
+  const isOwn =
+    file.identity.every(({ kind }) => kind === 'local') && isLoopback(new URL(baseUrlOf(file.http)).hostname);
+  return file.identity.length === 0 || isOwn;
 }
 
 function deepFreeze<T>(value: T): T {

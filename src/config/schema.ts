@@ -79,7 +79,7 @@ const proxyUrl = z.preprocess(
   httpUrl,
 );
 /** As the API has it, but what is secret never lies about in the open. */
-const binding = bindingInput.extend({ credential: secret.optional() });
+const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
 
 const unsupported = (what: string) =>
   z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
@@ -93,12 +93,17 @@ export const configSchema = z.strictObject({
       .string()
       .regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/, 'must be a domain name')
       .optional(),
-    keysHost: text.optional(),
+    keysHost: z
+      .string()
+      .toLowerCase()
+      .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$/, 'must be a host name, with a port or without')
+      .optional(),
     keysPort: port.optional(),
     trustedProxies: addresses,
     allowedOrigins: origins,
-    /** Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks. */
-    allowedHosts: list,
+    allowedHosts: list.describe(
+      "Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks.",
+    ),
     allowInsecureHttp: flag,
     timeouts: inboundTimeouts,
   }),
@@ -108,7 +113,7 @@ export const configSchema = z.strictObject({
       .regex(/^postgres(ql)?:\/\//, 'must start with postgresql://')
       .transform((value) => new Secret(value))
       .optional(),
-    poolSize: count(10, { max: 1000 }),
+    poolSize: count(10, { max: 1000 }).describe('Connections of one replica.'),
     ...databaseTimeouts,
   }),
   redis: section({
@@ -122,45 +127,75 @@ export const configSchema = z.strictObject({
   secrets: section({ encryptionKey: secret.optional() }),
   identity: z.array(identityAdapters.config).default([]),
   oauth: section({
-    signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256'),
-    /** The private key that signs, in PEM or the base64 of it. Made here unless given. */
-    signingKey: secret.optional(),
-    accessTokenSeconds: count(600, { min: 60, max: 86_400 }),
-    refreshTokenSeconds: count(2_592_000, { min: 300 }),
-    /** 0: for ever. */
-    clientSeconds: count(7_776_000, { min: 0 }),
-    sessionIdleSeconds: count(3600, { min: 60 }),
-    sessionMaxSeconds: count(43_200, { min: 60 }),
+    signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256').describe('Signs access tokens and ID tokens.'),
+    signingKey: secret
+      .optional()
+      .describe('The private key that signs, in PEM or the base64 of it. Unset: made at the first start and rotated.'),
+    accessTokenSeconds: count(600, { min: 60, max: 86_400 }).describe('Lifetime of access tokens.'),
+    refreshTokenSeconds: count(2_592_000, { min: 300 }).describe(
+      'Lifetime of refresh tokens, and so of a sign-in that is not used.',
+    ),
+    clientSeconds: count(7_776_000, { min: 0 }).describe(
+      'Lifetime of a registered client from its registration or last update; 0: for ever.',
+    ),
+    sessionIdleSeconds: count(3600, { min: 60 }).describe(
+      'A browser is asked to sign in again after this long unused,',
+    ),
+    sessionMaxSeconds: count(43_200, { min: 60 }).describe('and after this long in any case.'),
     registration: section({
-      enabled: flagOr(true),
-      /** Everybody in an office behind one address, twice, within a working day. */
-      perAddressPerHour: count(5000),
-      pending: count(50_000),
+      enabled: flagOr(true).describe('Whether programs may register themselves (RFC 7591).'),
+      // Everybody in an office behind one address, twice, within a working day.
+      perAddressPerHour: count(5000).describe('Registrations from one address (IPv6: one /64) in an hour.'),
+      pending: count(50_000).describe('Registered clients that nobody has signed in through yet.'),
     }),
-    clientMetadataDocuments: flagOr(true),
-    resources: z.array(httpUrl).default([]),
-    /** `/verify` hands the token to the service as X-Auth-Token. */
-    passToken: flag,
+    clientMetadataDocuments: flagOr(true).describe(
+      'Whether a client id may be the URL of a document about the client.',
+    ),
+    resources: z
+      .array(httpUrl)
+      .default([])
+      .describe('URLs of services behind your own proxy that ask `/verify`; no slash at the end.'),
+    passToken: flag.describe('`/verify` hands the token to the service as X-Auth-Token.'),
     assertionIssuers: z
       .array(
         z.strictObject({
-          issuer: httpUrl,
-          jwksUrl: httpUrl.optional(),
-          organization: organizationRef,
-          identityProvider: slug,
+          issuer: httpUrl.describe('Exactly as the assertions have it.'),
+          jwksUrl: httpUrl.optional().describe('Default: what its metadata says.'),
+          organization: organizationRef.describe('The only organization that it may speak for.'),
+          identityProvider: slug.describe('Name of the identity provider whose people it names.'),
         }),
       )
-      .default([]),
+      .default([])
+      .describe('Issuers of identity assertions (ID-JAG) that are accepted.'),
   }),
-  organizations: z.array(z.strictObject({ slug, name: text, externalId: organizationRef.optional() })).default([]),
-  servers: z.array(z.strictObject({ key: slug, title: text.optional(), transport, trusted: flag })).default([]),
+  organizations: z
+    .array(
+      z.strictObject({
+        slug: slug.describe('In URLs: `/{slug}/mcp`.'),
+        name: text.describe('For people.'),
+        externalId: organizationRef.optional().describe('Its id at the identity provider.'),
+      }),
+    )
+    .default([]),
+  servers: z
+    .array(
+      z.strictObject({
+        key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
+        title: text.optional().describe('For people.'),
+        transport: transport.describe(
+          '`{ kind: http, url }`, `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`.',
+        ),
+        trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
+      }),
+    )
+    .default([]),
   collections: z
     .array(
       z.strictObject({
-        organization: organizationRef,
-        name: collectionName,
-        allowedRoles: rolesOrAll,
-        bindings: z.array(binding).min(1),
+        organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
+        name: collectionName.describe('In URLs: `/{organization}/mcp/{name}`.'),
+        allowedRoles: rolesOrAll.describe('`*`: every member; an empty list: nobody.'),
+        bindings: z.array(binding).min(1).describe('The servers in it.'),
       }),
     )
     .default([]),
@@ -168,10 +203,10 @@ export const configSchema = z.strictObject({
     .array(
       z
         .strictObject({
-          organization: organizationRef,
-          server: slug,
-          allMembers: z.literal(true).optional(),
-          allowedRoles: z.array(text).optional(),
+          organization: organizationRef.describe('For which: slug, external id or UUID.'),
+          server: slug.describe('Key of the server.'),
+          allMembers: z.literal(true).optional().describe('Every member may use it; either this or `allowedRoles`.'),
+          allowedRoles: z.array(text).optional().describe('Members with one of these roles may use it.'),
         })
         .refine((value) => (value.allMembers === true) !== (value.allowedRoles !== undefined), {
           error: 'needs either allMembers: true or allowedRoles',
@@ -181,25 +216,40 @@ export const configSchema = z.strictObject({
   groups: unsupported('groups'),
   policies: unsupported('policies'),
   limits,
-  audit: section({ calls: z.enum(['required', 'best_effort']).default('required'), ...auditLimits }),
+  audit: section({
+    calls: z
+      .enum(['required', 'best_effort'])
+      .default('required')
+      .describe('required: new calls are refused while their audit can be kept nowhere.'),
+    ...auditLimits,
+  }),
   egress: section({
-    /** CIDR blocks and host names that the gateway may reach although they are private. */
-    allow: list,
+    allow: list.describe('CIDR blocks and host names that the gateway may reach although they are private.'),
     httpProxy: proxyUrl.optional(),
     httpsProxy: proxyUrl.optional(),
     noProxy: list,
   }),
-  runner: section({ sandbox: z.enum(['auto', 'none']).default('auto'), ...runnerLimits }),
+  runner: section({
+    sandbox: z
+      .enum(['auto', 'none'])
+      .default('auto')
+      .describe("none: stdio servers run with the gateway's own rights."),
+    ...runnerLimits,
+  }),
   telemetry: section({
     logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
     logFormat: z.enum(['json', 'pretty']).optional(),
     metrics: z
       .preprocess((value) => (value === 'false' ? false : value === 'true' ? true : value), z.boolean())
-      .default(true),
+      .default(true)
+      .describe('Whether there is `/metrics`.'),
   }),
 });
 
 export type FileConfig = z.output<typeof configSchema>;
+
+/** Who signs people in where nothing is configured. */
+export const demoIdentity = identityAdapters.config.parse({ kind: 'local' });
 
 /** MAPPING_FILE of the older generation (REQUIREMENTS.md S0.24): organization → collection → what it maps to. */
 export const mappingSchema = z.record(

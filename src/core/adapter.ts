@@ -14,7 +14,8 @@ export interface Adapter<Kind extends string, Config extends z.ZodObject, Deps, 
 }
 
 export interface AdapterRegistry<Deps, Port> {
-  readonly list: readonly { readonly kind: string; readonly title: string }[];
+  /** `config`: its schema without `kind`. */
+  readonly list: readonly { readonly kind: string; readonly title: string; readonly config: z.ZodObject }[];
   /** `{kind, …}` of any registered adapter; anything else is refused with the known kinds named. */
   readonly config: z.ZodType<{ readonly kind: string }>;
   /** Checks the configuration against the adapter's schema. Throws GatehouseError `setting`. */
@@ -27,7 +28,7 @@ export function adapterRegistry<Deps, Port>(
   const byKind = new Map(adapters.map((adapter) => [adapter.kind, adapter]));
   const config = z.looseObject({ kind: z.enum(adapters.map((a) => a.kind) as [string, ...string[]]) });
   return {
-    list: adapters.map(({ kind, title }) => ({ kind, title })),
+    list: adapters.map(({ kind, title, config }) => ({ kind, title, config })),
     config: config.transform((value, context) => {
       const { kind, ...rest } = value;
       const parsed = byKind.get(kind)?.config.safeParse(rest);

@@ -25,3 +25,8 @@ export function parseMcpPath(target: string): McpPath | undefined {
 export function formatMcpPath({ organization, name }: McpPath): string {
   return `${organization === undefined ? '' : `/${organization}`}/mcp${name === undefined ? '' : `/${name}`}`;
 }
+
+/** The same server with and without `mcp-` (REQUIREMENTS S1.33), where only one of the two exists. */
+export function otherSpelling(name: string): string {
+  return name.startsWith('mcp-') ? name.slice('mcp-'.length) : `mcp-${name}`;
+}

@@ -1,5 +1,6 @@
 /** Passwords of local accounts: argon2id (RFC 9106) with OWASP's parameters, written as a PHC string. */
 import { argon2, randomBytes, randomInt, timingSafeEqual } from 'node:crypto';
+import { GatehouseError } from './error.ts';
 
 const saltBytes = 16;
 const tagBytes = 32;
@@ -45,9 +46,28 @@ interface Cost {
   readonly tagLength: number;
 }
 
-function derive(password: string, nonce: Buffer, settings: Cost): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const message = Buffer.from(password.normalize('NFKC'));
-    argon2('argon2id', { message, nonce, ...settings }, (error, tag) => (error ? reject(error) : resolve(tag)));
-  });
+/** At once: the pool's other threads look up names and write files meanwhile. */
+const mostAtOnce = 2;
+/** Some 0.7 s of work. */
+const mostWaiting = 64;
+const waiting: (() => void)[] = [];
+let running = 0;
+
+/** Throws `rate_limited` where too many wait already. */
+async function derive(password: string, nonce: Buffer, settings: Cost): Promise<Buffer> {
+  if (running >= mostAtOnce) {
+    if (waiting.length >= mostWaiting) throw new GatehouseError('rate_limited', { retryAfterSeconds: 1 });
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  } else running++;
+  try {
+    return await new Promise((resolve, reject) => {
+      const message = Buffer.from(password.normalize('NFKC'));
+      argon2('argon2id', { message, nonce, ...settings }, (error, tag) => (error ? reject(error) : resolve(tag)));
+    });
+  } finally {
+    // Whoever waits longest takes this place.
+    const next = waiting.shift();
+    if (next) next();
+    else running--;
+  }
 }

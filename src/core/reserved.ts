@@ -70,6 +70,7 @@ export const reservedNames: ReadonlySet<string> = new Set([
   'server-card',
   'admin',
   'auth',
+  'keys',
 ]);
 
 /**

@@ -191,6 +191,7 @@ export interface UsersTable {
   name: string | null;
   username: string | null;
   deactivated_at: NullableTime;
+  signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
   created_at: TimeDefault;
   updated_at: TimeDefault;

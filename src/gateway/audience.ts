@@ -2,7 +2,7 @@
  * What a token is for (RFC 8707, RFC 9728 7.4; SECURITY B1). One that names endpoints of ours is good at those only, at
  * each of their URLs; a name of the whole organization or gateway covers what is in it, never the other way round.
  */
-import type { McpPath } from '#core/mcp-path.ts';
+import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import { parseResource, type Resource, type ResourceRules } from '#core/resource.ts';
 
 /** undefined: the token names nothing of ours, as those of identity providers that know no resources. */
@@ -28,8 +28,8 @@ function isOurs(value: string, rules: ResourceRules): boolean {
 }
 
 /**
- * `alias`: good if the called organization is the one that the token names by another name, which only its members may
- * learn. Decided from the words alone: nothing is looked up.
+ * `alias`: good if the called organization or endpoint is the one that the token names by another name, which only
+ * members may learn. Decided from the words alone: nothing is looked up.
  */
 export function judgeAudience(
   audience: Audience,
@@ -42,26 +42,36 @@ export function judgeAudience(
   for (const resource of audience) {
     if (resource.kind === 'gateway') return 'good';
     if (resource.kind === 'external') continue;
-    if (resource.path.name !== undefined && resource.path.name !== path.name) continue;
-    if (resource.path.organization === path.organization && (path.organization !== undefined || !isSelected))
+    const { name } = resource.path;
+    const isAnother = name !== undefined && name !== path.name;
+    if (isAnother && (path.name === undefined || name !== otherSpelling(path.name))) continue;
+    if (
+      !isAnother &&
+      resource.path.organization === path.organization &&
+      (path.organization !== undefined || !isSelected)
+    )
       return 'good';
     judged = 'alias';
   }
   return judged;
 }
 
-/** Of an `alias`: whether the organization, by whatever name it was called, is one that the token names. */
-export function coversOrganization(
-  audience: Audience,
-  path: McpPath,
-  /** `own`: the organization of the token itself, which `/mcp` without an organization means. */
-  { isNamed, own }: { readonly isNamed: (name: string) => boolean; readonly own: string | undefined },
-): boolean {
+export interface Called {
+  /** Whether this is a name of the organization that was called. */
+  readonly isNamed: (name: string) => boolean;
+  /** Whether this is a name of the endpoint that was called. */
+  readonly isEndpoint: (name: string) => boolean;
+  /** The organization of the token itself, which `/mcp` without an organization means. */
+  readonly own: string | undefined;
+}
+
+/** Of an `alias`: whether organization and endpoint, by whatever names they were called, are ones that the token names. */
+export function coversEndpoint(audience: Audience, { isNamed, isEndpoint, own }: Called): boolean {
   if (!audience) return true;
   return audience.some((resource) => {
     if (resource.kind === 'gateway') return true;
     if (resource.kind === 'external') return false;
-    if (resource.path.name !== undefined && resource.path.name !== path.name) return false;
+    if (resource.path.name !== undefined && !isEndpoint(resource.path.name)) return false;
     const named = resource.path.organization ?? own;
     return named !== undefined && isNamed(named);
   });

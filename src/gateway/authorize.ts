@@ -4,10 +4,10 @@
  */
 import type { IdentityProvider, Membership } from '#adapters/identity/identity.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { McpPath } from '#core/mcp-path.ts';
+import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
 import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
-import { coversOrganization, judgeAudience } from './audience.ts';
+import { coversEndpoint, judgeAudience } from './audience.ts';
 import type { Caller } from './identify.ts';
 
 export interface Access {
@@ -122,8 +122,13 @@ function authorizeMember(
 
 function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {
   if (!organization) return false;
-  const isItsName = (name: string) => isNamed(organization, name);
-  return coversOrganization(caller.audience, path, { isNamed: isItsName, own: ownOrganization(caller) });
+  const called = path.name === undefined ? undefined : findEndpoint(organization, path.name);
+  return coversEndpoint(caller.audience, {
+    isNamed: (name) => isNamed(organization, name),
+    // Nothing has the name that was called: the words decide, and next its members hear that it isn't there.
+    isEndpoint: (name) => (called ? findEndpoint(organization, name) === called : name === path.name),
+    own: ownOrganization(caller),
+  });
 }
 
 function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, path: McpPath): Access {
@@ -138,8 +143,12 @@ export function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: st
   return name === externalId || name === slug || name === id;
 }
 
+function findEndpoint({ endpoints }: OrganizationSnapshot, name: string): Endpoint | undefined {
+  return endpoints.get(name) ?? endpoints.get(otherSpelling(name));
+}
+
 function admit(organization: OrganizationSnapshot, { name }: McpPath, roles: readonly string[]): Access {
-  const endpoint = name === undefined ? undefined : organization.endpoints.get(name);
+  const endpoint = name === undefined ? undefined : findEndpoint(organization, name);
   if (!endpoint) throw new GatehouseError('unknown_endpoint');
   const { allowedRoles } = endpoint;
   if (allowedRoles !== '*' && !roles.some((role) => allowedRoles.includes(role)))

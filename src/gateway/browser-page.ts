@@ -1,17 +1,15 @@
 /** What a person sees who opens an MCP address in a browser without a token. Says nothing of what exists. */
-
-import { formatMcpPath } from '#core/mcp-path.ts';
-import { copyable, htmlPage, pageHeaders } from '#http/page.ts';
+import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
 import type { Call } from './call.ts';
+import { targetOf } from './entrance.ts';
 
 /** Clients that read JSON or event streams never list HTML, or list it beside them. */
 export function isBrowser({ req }: Call): boolean {
-  const { accept = '' } = req.headers;
-  return req.method === 'GET' && /\btext\/html\b/i.test(accept) && !/\b(?:json|event-stream)\b/i.test(accept);
+  return req.method === 'GET' && asksForPage(req.headers.accept);
 }
 
-export function signInPage({ path }: Call, { baseUrl, oauth }: { readonly baseUrl: string; readonly oauth: boolean }) {
-  const url = baseUrl + formatMcpPath(path);
+export function signInPage(call: Call, { baseUrl, oauth }: { readonly baseUrl: string; readonly oauth: boolean }) {
+  const url = call.entrance.baseUrl + targetOf(call);
   const key = '--header "Authorization: Bearer YOUR_KEY"';
   const add = `claude mcp add --transport http gatehouse ${url}`;
   const headers = { Authorization: 'Bearer YOUR_KEY' };
@@ -25,7 +23,7 @@ export function signInPage({ path }: Call, { baseUrl, oauth }: { readonly baseUr
     copyable('Address', url),
     copyable('Claude Code', oauth ? add : `${add} ${key}`),
     copyable('VS Code', `code --add-mcp '${JSON.stringify(code)}'`),
-    '<footer>401: no token provided. <a href="/welcome">About this gateway</a></footer>',
+    `<footer>401: no token provided. <a href="${escapeHtml(baseUrl)}/welcome">About this gateway</a></footer>`,
   ];
   return { html: htmlPage({ title: 'Gatehouse: an MCP address', main: main.join('\n') }), headers: pageHeaders };
 }

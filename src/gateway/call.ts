@@ -11,12 +11,16 @@ import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
+import type { Verdict } from './breakers.ts';
+import type { Entrance } from './entrance.ts';
+import type { Caller } from './identify.ts';
 
 export interface Call {
   readonly id: string;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly path: McpPath;
+  readonly entrance: Entrance;
   /** Unix milliseconds, and monotonic milliseconds for the duration. */
   readonly at: number;
   readonly startedAt: number;
@@ -32,10 +36,14 @@ export interface Call {
   bytesOut: number;
   /** Milliseconds until the upstream's head; undefined: none came. */
   upstreamMs: number | undefined;
+  /** Tells the upstream's breaker what became of the call. */
+  judgeUpstream: ((verdict: Verdict) => void) | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */
   leave: (() => void) | undefined;
+  /** Something changed about the caller before it was let in anywhere: who they are now. */
+  doubted: Caller | undefined;
   /** Ends what goes on upstream; undefined: nothing does yet. */
   cut: ((error: GatehouseError) => void) | undefined;
   accounted: boolean;

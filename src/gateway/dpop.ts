@@ -15,10 +15,10 @@ export interface DpopRequest {
 }
 
 export interface DpopChecker {
-  /** Rejects `invalid_dpop_proof`. `jkt`: what the token is bound to. */
+  /** Rejects `invalid_dpop_proof`, `rate_limited`. `jkt`: what the token is bound to; `holder`: whose it is. */
   check(
     presented: { readonly proof: string | undefined; readonly token: string },
-    jkt: string,
+    bound: { readonly jkt: string; readonly holder: string },
     request: DpopRequest,
   ): Promise<void>;
 }
@@ -26,19 +26,39 @@ export interface DpopChecker {
 /** Clocks of clients are as far off as this; a proof is remembered for both sides of it. */
 const MAX_AGE_SECONDS = 300;
 const MAX_PROOF_LENGTH = 8192;
-/** One caller makes at most 6,000 in the time that they are remembered (limits.principal). */
-const MAX_REMEMBERED = 200_000;
+/** Proofs remembered; of one caller, lest they push out what others used: more than anybody needs in the time. */
+const usual = { inAll: 400_000, ofOne: 20_000 } as const;
 
-export function openDpopChecker(clock: Clock): DpopChecker {
+export function openDpopChecker(
+  clock: Clock,
+  { inAll, ofOne }: { readonly inAll: number; readonly ofOne: number } = usual,
+): DpopChecker {
   const perf = { now: () => clock.monotonic() };
-  const seen = new LRUCache<string, true>({
-    max: MAX_REMEMBERED,
+  /** Holder → how many of theirs are remembered. */
+  const counts = new Map<string, number>();
+  /** Proof → its holder. */
+  const seen = new LRUCache<string, string>({
+    max: inAll,
     ttl: 2 * MAX_AGE_SECONDS * 1000,
     ttlResolution: 0,
     perf,
+    dispose(holder) {
+      const left = (counts.get(holder) ?? 1) - 1;
+      if (left > 0) counts.set(holder, left);
+      else counts.delete(holder);
+    },
   });
 
-  async function check(proof: string, token: string, { jkt, request }: { jkt: string; request: DpopRequest }) {
+  function remember(id: string, holder: string): void {
+    if (seen.has(id)) refuse('jti, seen before');
+    if ((counts.get(holder) ?? 0) >= ofOne) seen.purgeStale();
+    const count = counts.get(holder) ?? 0;
+    if (count >= ofOne) throw new GatehouseError('rate_limited', { retryAfterSeconds: 60 });
+    counts.set(holder, count + 1);
+    seen.set(id, holder);
+  }
+
+  async function check(proof: string, token: string, { jkt, holder, request }: Checking) {
     if (proof.length > MAX_PROOF_LENGTH) throw new errors.JWTInvalid('the proof is too long');
     const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, {
       typ: 'dpop+jwt',
@@ -54,21 +74,26 @@ export function openDpopChecker(clock: Clock): DpopChecker {
     if (typeof htu !== 'string' || !URL.canParse(htu) || withoutQuery(htu) !== withoutQuery(request.url)) refuse('htu');
     if (ath !== hash('sha256', token, 'base64url')) refuse('ath');
     if (!protectedHeader.jwk || (await calculateJwkThumbprint(protectedHeader.jwk)) !== jkt) refuse('the key');
-    const id = `${jkt} ${jti}`;
-    if (seen.has(id)) refuse('jti, seen before');
-    seen.set(id, true);
+    remember(hash('sha256', `${jkt} ${jti}`, 'base64'), holder);
   }
 
   return {
-    async check({ proof, token }, jkt, request) {
+    async check({ proof, token }, bound, request) {
       if (proof === undefined) throw new GatehouseError('invalid_dpop_proof');
       try {
-        await check(proof, token, { jkt, request });
+        await check(proof, token, { ...bound, request });
       } catch (cause) {
+        if (cause instanceof GatehouseError) throw cause;
         throw new GatehouseError('invalid_dpop_proof', { cause });
       }
     },
   };
+}
+
+interface Checking {
+  readonly jkt: string;
+  readonly holder: string;
+  readonly request: DpopRequest;
 }
 
 function refuse(what: string): never {

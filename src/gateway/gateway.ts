@@ -8,7 +8,6 @@ import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { uuidv7 } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
-import type { McpPath } from '#core/mcp-path.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import { readBody } from '#http/body.ts';
 import { addressKey } from '#http/client-address.ts';
@@ -19,9 +18,11 @@ import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
+import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
+import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import type { Caller, Identifier } from './identify.ts';
+import { type Caller, checkApiKey, type Identifier } from './identify.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
@@ -40,6 +41,7 @@ export interface GatewayDeps {
   readonly recorder: CallRecorder;
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
+  readonly breakers: Breakers;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly logRequest: (record: CallRecord, fields: object) => void;
@@ -52,7 +54,7 @@ export interface GatewayDeps {
   readonly maxBodyBytes: number;
 }
 
-export type McpHandler = (req: IncomingMessage, res: ServerResponse, path: McpPath) => void;
+export type McpHandler = (req: IncomingMessage, res: ServerResponse, asked: Asked) => void;
 
 /** Goes on at once with a value, later with a promised one: the warm path makes no promise. */
 function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown: unknown) => void): void {
@@ -70,11 +72,19 @@ function endOf({ principal: { expiresAt } }: Caller): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + SKEW_MS;
 }
 
+function checkEnabled({ server }: Binding): void {
+  if (!server.enabled) {
+    throw new GatehouseError('not_enabled', { data: `Service '${server.key}' is not enabled for your organization` });
+  }
+}
+
 export function openGateway(deps: GatewayDeps): McpHandler {
   const { clock } = deps;
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
+    call.judgeUpstream?.(verdictOf(outcome));
+    call.judgeUpstream = undefined;
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
@@ -117,6 +127,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const wish = { path: call.path, selector: call.headers.organization };
     let caller: Caller | Promise<Caller>;
     try {
+      if (call.entrance.keysOnly) checkApiKey(call.headers);
       caller = deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
       if (!(caller instanceof Promise)) checkAudience(caller, wish);
     } catch (thrown) {
@@ -133,8 +144,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   }
 
   /** As the client wrote it; the trailing slash is part of it. */
-  function publicUrl({ req }: Received): string {
-    return `${deps.render.baseUrl}${req.url ?? ''}`;
+  function publicUrl({ req, entrance }: Received): string {
+    return `${entrance.baseUrl}${req.url ?? ''}`;
   }
 
   /** From here on a change about the caller reaches the call, whatever room it is in. */
@@ -142,10 +153,20 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const { path, headers } = call;
     call.leave = deps.live.add({
       caller,
+      organization: () => call.org,
       async judge() {
         const again = await deps.identifier.recheck(headers);
-        if (!call.endpoint) return;
-        await authorize(again, { path, selector: headers.organization, snapshots: deps.snapshots });
+        if (!call.endpoint) {
+          // It is being let in by what was so before the change.
+          call.doubted = again;
+          return;
+        }
+        const { endpoint } = await authorize(again, {
+          path,
+          selector: headers.organization,
+          snapshots: deps.snapshots,
+        });
+        checkEnabled(soleBinding(endpoint.bindings));
       },
       cut: (error) => (call.cut ? call.cut(error) : refuse(call, error)),
     });
@@ -153,6 +174,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function readMessage(call: Received, next: () => void, fail: (thrown: unknown) => void): void {
     if (call.req.method !== 'POST') {
+      // Some clients ask this way whether they have to sign in: strangers hear so, and nobody else gets anything by it.
+      if (call.req.method === 'HEAD') throw new GatehouseError('method_not_allowed');
       if (call.headers.protocolVersion === '2026-07-28') throw new GatehouseError('method_not_allowed');
       next();
       return;
@@ -202,12 +225,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (call.accounted) return;
     const binding = soleBinding(endpoint.bindings);
     call.server = binding.server.key;
-    if (!binding.server.enabled) {
-      throw new GatehouseError('not_enabled', {
-        data: `Service '${binding.server.key}' is not enabled for your organization`,
-      });
-    }
+    checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    const pass = deps.breakers.admit(organization.id, binding.server.id);
+    call.judgeUpstream = (verdict) =>
+      deps.breakers.report(pass, organization.id, { server: binding.server.id, verdict });
     enter(call, caller, access);
     const owner: SessionOwner = {
       principal: caller.principal.key,
@@ -256,6 +278,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     then(
       access,
       (admitted) => {
+        const { doubted } = call;
+        if (doubted) {
+          call.doubted = undefined;
+          return admit(call, doubted, fail);
+        }
         call.org = admitted.organization.id;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
@@ -282,12 +309,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
-  return (req, res, path) => {
+  return (req, res, { path, entrance }) => {
     const call: Call = {
       id: uuidv7(clock.now()),
       req,
       res,
       path,
+      entrance,
       at: clock.now(),
       startedAt: clock.monotonic(),
       address: '',
@@ -301,8 +329,10 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       bytesIn: 0,
       bytesOut: 0,
       upstreamMs: undefined,
+      judgeUpstream: undefined,
       release: undefined,
       leave: undefined,
+      doubted: undefined,
       cut: undefined,
       accounted: false,
     };

@@ -141,8 +141,10 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
       ): Promise<Caller> {
         const known = await found;
         if ((known.boundTo !== undefined) !== (presented.scheme === 'dpop')) throw new GatehouseError('invalid_token');
-        if (known.boundTo !== undefined) await dpop.check(presented, known.boundTo, request);
-        return known;
+        if (known.boundTo === undefined) return known;
+        await dpop.check(presented, { jkt: known.boundTo, holder: known.principal.key }, request);
+        // Whatever was announced while the proof was checked reached no open call: this one is none yet.
+        return judge(presented.token);
       }
     },
     recheck: async (headers) => judge(presentedCredential(headers).value),
@@ -180,6 +182,12 @@ function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
   if (apiKey !== undefined)
     throw new GatehouseError('bad_request', { message: 'Send either Authorization or X-API-Key, not both' });
   return { scheme: /^d/i.test(scheme) ? 'dpop' : 'bearer', value };
+}
+
+/** For where API keys alone are accepted. Throws `no_token`, `invalid_token`. */
+export function checkApiKey(headers: CredentialHeaders): void {
+  const { scheme, value } = presentedCredential(headers);
+  if (scheme !== 'bearer' || !value.startsWith('gw_')) throw new GatehouseError('invalid_token');
 }
 
 function notOurs(): never {

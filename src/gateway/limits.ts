@@ -8,6 +8,8 @@ export interface CallLimits {
   readonly perOrganizationPerMinute: number;
   /** Failed sign-ins by address (IPv6: by /64). */
   readonly perStrangerPerMinute: number;
+  /** Requests to the OAuth endpoints from one address. */
+  readonly signInPerAddressPerMinute: number;
   readonly concurrentPerPrincipal: number;
   readonly concurrentPerOrganization: number;
   readonly streamsPerPrincipal: number;
@@ -21,6 +23,8 @@ export interface Limits {
   takeOrganization(org: string): void | Promise<void>;
   /** Counts a failed sign-in. Throws or rejects `rate_limited` once there were too many. */
   takeStranger(address: string): void | Promise<void>;
+  /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited` once there were too many. */
+  takeSignIn(address: string): void | Promise<void>;
   /** A place among the concurrent calls or streams; the answer gives it back. Throws `too_many_calls`. */
   enter(kind: 'call' | 'stream', principal: string, org: string): () => void;
   readonly active: { calls: number; streams: number };
@@ -40,6 +44,7 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
     takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute),
     takeOrganization: (org) => takeOne(`o:${org}`, limits.perOrganizationPerMinute),
     takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
+    takeSignIn: (address) => takeOne(`oauth:${address}`, limits.signInPerAddressPerMinute),
     enter(kind, principal, org) {
       const ofPrincipal = kind === 'call' ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal;
       const ofOrganization = kind === 'call' ? limits.concurrentPerOrganization : limits.streamsPerOrganization;

@@ -54,6 +54,7 @@ const gauges = {
   streams: 'Open event streams to callers',
   sessions: 'Sessions of legacy callers',
   children: 'Processes of stdio servers',
+  open_breakers: 'Upstreams, per organization, whose calls are refused for a while because they failed',
   spool_bytes: 'Call records on disk that are not yet in the database, in bytes',
 } as const;
 export type GaugeName = keyof typeof gauges;

@@ -9,7 +9,7 @@ export interface ReceiveOptions {
   readonly maxTargetBytes: number;
   readonly readAddress: AddressReader;
   /** Lower-case `host[:port]` values that are ours; `'*'`: any (a proxy in front checks). */
-  readonly hosts: ReadonlySet<string>;
+  readonly hosts: Pick<ReadonlySet<string>, 'has'>;
   /** Origins that browsers may call from; ours is among them. */
   readonly origins: ReadonlySet<string>;
   /** The outermost proxy says that the request came in the clear although this gateway's address is https. */
@@ -47,7 +47,7 @@ export function receive(call: Call, options: ReceiveOptions): Received {
     if (headers.contentEncoding !== undefined && headers.contentEncoding !== 'identity') {
       throw new GatehouseError('media_type', { message: 'Content-Encoding is not accepted: send the body as it is' });
     }
-  } else if (req.method === 'GET' || req.method === 'DELETE') {
+  } else if (req.method === 'GET' || req.method === 'DELETE' || req.method === 'HEAD') {
     if (headers.hasBody)
       throw new GatehouseError('bad_request', { message: `A ${req.method} request must not have a body` });
   } else throw new GatehouseError('method_not_allowed');

@@ -1,11 +1,11 @@
 /** One error type inside, one body per surface (DESIGN ruling 1). This is the MCP surface. */
 import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
-import { formatMcpPath } from '#core/mcp-path.ts';
 import { resourceQuery } from '#core/resource.ts';
 import { isBrowser, signInPage } from './browser-page.ts';
 import type { Call } from './call.ts';
 import { dpopAlgorithms } from './dpop.ts';
+import { targetOf } from './entrance.ts';
 import { allScopes, neededScopes } from './scopes.ts';
 
 /** Refusals about who calls and what exists: `{error}`. All else is an answer to a JSON-RPC message. */
@@ -52,10 +52,11 @@ export function rpcErrorBody(error: GatehouseError, id: Buffer | undefined, data
 export function renderError(
   res: ServerResponse,
   call: Call,
-  { error, options }: { readonly error: GatehouseError; readonly options: RenderOptions },
+  { error, options: all }: { readonly error: GatehouseError; readonly options: RenderOptions },
 ): number {
+  const options = call.entrance.keysOnly ? { ...all, oauth: false, scopes: false } : all;
   if (error.code === 'https_required' && isBrowser(call) && call.headers?.authorization === undefined) {
-    res.writeHead(308, { Location: options.baseUrl + formatMcpPath(call.path), 'Cache-Control': 'no-store' }).end();
+    res.writeHead(308, { Location: call.entrance.baseUrl + targetOf(call), 'Cache-Control': 'no-store' }).end();
     return 0;
   }
   const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
@@ -90,12 +91,12 @@ function challengeFor({ row }: GatehouseError, call: Call, options: RenderOption
   if (dpop) parts.push(`algs="${dpopAlgorithms.join(' ')}"`);
   if (options.scopes && row.http === 401) parts.push(`scope="${allScopes}"`);
   else if (challenge === 'insufficient_scope') parts.push(`scope="${neededScopes(call.message)}"`);
-  if (options.oauth) parts.push(`resource_metadata="${metadataUrl(call, options)}"`);
+  if (options.oauth) parts.push(`resource_metadata="${metadataUrl(call)}"`);
   return [dpop ? 'DPoP' : 'Bearer', parts.join(', ')].join(' ').trimEnd();
 }
 
-/** Below the base URL, so that a proxy that passes on nothing else leads there too. */
-function metadataUrl({ path, req }: Call, { baseUrl }: RenderOptions): string {
-  const query = resourceQuery(req.url ?? '');
-  return `${baseUrl}/.well-known/oauth-protected-resource${formatMcpPath(path)}${query}`;
+/** Below the address that was called, so that a proxy that passes on nothing else leads there too. */
+function metadataUrl(call: Call): string {
+  const query = resourceQuery(call.req.url ?? '');
+  return `${call.entrance.baseUrl}/.well-known/oauth-protected-resource${targetOf(call)}${query}`;
 }

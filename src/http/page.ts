@@ -107,6 +107,10 @@ export function copyable(heading: string, line: string): string {
   return `<h2>${escapeHtml(heading)}</h2>\n<pre>${escapeHtml(line)}</pre>`;
 }
 
+/** A browser that was pointed here, and no program: by its `Accept` header. */
+export const asksForPage = (accept = ''): boolean =>
+  /\btext\/html\b/i.test(accept) && !/\b(?:json|event-stream)\b/i.test(accept);
+
 const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   '<': '&lt;',

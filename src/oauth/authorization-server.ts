@@ -8,6 +8,7 @@ import Provider, {
   type CanBePromise,
   type Configuration,
   errors,
+  type KoaContextWithOIDC,
   type TokenEndpointGrantContext,
   type UnknownObject,
 } from 'oidc-provider';
@@ -16,6 +17,7 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Every, systemEvery } from '#db/notified-change-feed.ts';
@@ -23,7 +25,7 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { findUser, type User } from '#records/users.ts';
-import { checkState, closedEdges } from './authorize.ts';
+import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
@@ -37,11 +39,14 @@ import { mount, paths } from './mount.ts';
 import { openOwnTokens } from './own-tokens.ts';
 import { withProgramClients } from './program-clients.ts';
 import { openRecordStore } from './record-store.ts';
+import { withoutOfflineAccess } from './refresh-scope.ts';
+import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
 import type { OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
+import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
 import { writingAtOnce } from './token-writes.ts';
 
@@ -49,6 +54,8 @@ export interface AuthorizationServerDeps {
   /** The base URL, no trailing slash: issuer, and prefix of every endpoint. */
   readonly issuer: string;
   readonly settings: OauthSettings;
+  /** Where servers have host names of their own: resources beside those below the issuer. */
+  readonly nameHosts?: NameHosts | undefined;
   readonly db: Db;
   readonly sealer: Sealer;
   /** Sign cookies; the first one for new ones. */
@@ -60,6 +67,8 @@ export interface AuthorizationServerDeps {
   readonly fetch: typeof globalThis.fetch;
   readonly limiter: Limiter;
   readonly readAddress: AddressReader;
+  /** How often one address may begin something, a sign-in above all. */
+  readonly perAddressPerMinute: number;
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
   readonly every?: Every;
@@ -71,6 +80,8 @@ export interface AuthorizationServer {
   /** Our own tokens, to be accepted like any identity provider's. */
   readonly tokens: IdentityProvider;
   readonly members: Members;
+  /** Counts whoever begins something: for the pages, which are mounted beside. */
+  readonly strangers: Strangers;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -86,12 +97,12 @@ const scopes = [...identityScopes, ...mcpScopes];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {
   const { issuer, settings } = deps;
-  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources };
+  const rules: ResourceRules = { baseUrl: issuer, external: settings.resources, nameHosts: deps.nameHosts };
   const keys = await openSigningKeys({
     ...deps,
     algorithm: settings.signingAlgorithm,
@@ -99,6 +110,7 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     accessTokenSeconds: settings.accessTokenSeconds,
   });
   const members = openMembers(deps);
+  const strangers = openStrangers(deps);
   const clients = openClients({ ...deps, scopes, provider: () => built.provider });
   const build = () => {
     const provider = buildProvider(deps, configuration(deps, { rules, members, clients, keys: keys.current }));
@@ -124,9 +136,10 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       isOurResource: (audience) => parseResource(audience, rules) !== undefined,
     }),
     members,
+    strangers,
     plugin: async (app) => {
       await app.register(clients.plugin);
-      await app.register(mount(issuer, () => built.callback));
+      await app.register(mount({ issuer, strangers, callback: () => built.callback }));
     },
     sweep: sweeper.sweep,
     async close() {
@@ -146,7 +159,8 @@ function buildProvider(deps: AuthorizationServerDeps, settings: Configuration): 
       params?: string | readonly string[] | ReadonlySet<string>,
       duplicates?: string | readonly string[] | ReadonlySet<string>,
     ): void {
-      super.registerGrantType<Params>(name, writingAtOnce(deps, name, handler), params, duplicates);
+      const lenient = name === 'refresh_token' ? withoutOfflineAccess(handler) : handler;
+      super.registerGrantType<Params>(name, writingAtOnce(deps, name, lenient), params, duplicates);
     }
   }
   const provider = new AtOnce(deps.issuer, settings);
@@ -173,7 +187,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
   const people = new WeakMap<object, User>();
   return {
     adapter: withProgramClients(clients.over(openRecordStore(deps)), db),
-    fetch: (input, init) => deps.fetch(input, init),
+    fetch: clients.fetch,
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,
     responseTypes: ['code'],
@@ -198,7 +212,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
     ttl: lifetimes(settings),
     discovery: { ...grantMetadata, resource_indicators_supported: true, mcp_protocol_version: '2025-06-18' },
     renderError,
-    extraParams: { state: checkState },
+    extraParams: { state: checkState, scope: defaultScopes(scopes) },
     features: {
       devInteractions: { enabled: false },
       userinfo: { enabled: false },
@@ -224,7 +238,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
         },
       },
     },
-    findAccount: (_ctx, sub) => findAccount(db, people, sub),
+    findAccount: (ctx, sub, token) => findAccount(db, people, { sub, signedInAt: signedInAt(ctx, token) }),
     interactions: interactionSettings(db, issuer),
   };
 }
@@ -250,11 +264,22 @@ function resourceIndicators(
   };
 }
 
-async function findAccount(db: Db, people: WeakMap<object, User>, sub: string): Promise<Account | undefined> {
+/** Of what is redeemed, or of the session. Unix milliseconds, cut to the second; undefined: nobody signed in for it. */
+function signedInAt(ctx: KoaContextWithOIDC, token: object | undefined): number | undefined {
+  const seconds = token && 'authTime' in token ? token.authTime : ctx.oidc.session?.loginTs;
+  return typeof seconds === 'number' ? seconds * 1000 : undefined;
+}
+
+async function findAccount(
+  db: Db,
+  people: WeakMap<object, User>,
+  { sub, signedInAt }: { readonly sub: string; readonly signedInAt: number | undefined },
+): Promise<Account | undefined> {
   const user =
     requestReads()?.users.get(sub) ??
     (await withPlatform(db, (scope) => findUser(scope, { column: 'subject', value: sub })));
   if (!user?.active) return undefined;
+  if (signedInAt !== undefined && user.signedOutAt !== undefined && signedInAt < user.signedOutAt) return undefined;
   const { email, emailVerified: email_verified, name, username } = user;
   const account = {
     accountId: sub,
@@ -281,6 +306,8 @@ function cookies({ issuer, cookieKeys }: AuthorizationServerDeps): Configuration
   };
 }
 
+const anonymousSessionSeconds = 600;
+
 /** Seconds. */
 function lifetimes(settings: OauthSettings): Configuration['ttl'] {
   return {
@@ -293,7 +320,9 @@ function lifetimes(settings: OauthSettings): Configuration['ttl'] {
     Interaction: 600,
     DeviceCode: 600,
     // Idle, and never beyond the most since the person signed in.
-    Session: (_ctx, { loginTs = Date.now() / 1000 }) => {
+    Session: (_ctx, { loginTs = Date.now() / 1000, accountId }) => {
+      // Nobody's yet: a form's secret, for as long as somebody may type.
+      if (accountId === undefined) return anonymousSessionSeconds;
       const left = Math.floor(loginTs + settings.sessionMaxSeconds - Date.now() / 1000);
       return Math.max(1, Math.min(settings.sessionIdleSeconds, left));
     },

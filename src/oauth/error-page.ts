@@ -12,7 +12,8 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 export function renderError(ctx: KoaContextWithOIDC, out: ErrorOut): void {
-  const { error, error_description: description } = out;
+  const { error } = out;
+  const description = error === 'server_error' ? undefined : out.error_description;
   const known = Object.hasOwn(advice, error) ? advice[error] : undefined;
   for (const [name, value] of Object.entries(pageHeaders)) ctx.set(name, value);
   ctx.type = 'html';
@@ -24,5 +25,6 @@ export function renderError(ctx: KoaContextWithOIDC, out: ErrorOut): void {
       `<p>${escapeHtml(known ?? 'The application that sent you here asked for something that is not possible.')}</p>`,
       `<p>Code: <code>${escapeHtml(error)}</code>${description ? `<br>${escapeHtml(description)}` : ''}</p>`,
     ].join('\n'),
+    narrow: true,
   });
 }

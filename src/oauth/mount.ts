@@ -4,6 +4,11 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { asGatehouseError, type GatehouseError } from '#core/error.ts';
+import { pageHeaders } from '#http/page.ts';
+import { noticePage } from './interaction/notice-page.ts';
+import { type Notice, notices } from './interaction/texts.ts';
+import type { Strangers } from './strangers.ts';
 
 export const paths = {
   authorization: '/authorize',
@@ -27,6 +32,8 @@ interface Endpoint {
   readonly open?: true;
   /** Its parameters are in the body alone (RFC 6749 2.3.1): in a URL they end up in logs. */
   readonly noQuery?: true;
+  /** Whoever asks leaves a row behind: counted by address. */
+  readonly begins?: true;
   /** What may be kept, and for how long; default: nothing. */
   readonly cached?: true;
 }
@@ -36,31 +43,38 @@ const published = { methods: ['GET', 'HEAD'], open: true, cached: true } as cons
 const discovery = ['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration'] as const;
 
 const endpoints: readonly Endpoint[] = [
-  { url: paths.authorization, methods: ['GET', 'POST'] },
+  { url: paths.authorization, methods: ['GET', 'POST'], begins: true },
   { url: `${paths.authorization}/:uid`, methods: ['GET'] },
   { url: paths.token, ...post },
-  { url: paths.pushed_authorization_request, ...post },
-  { url: paths.device_authorization, ...post },
-  { url: paths.code_verification, methods: ['GET', 'POST'] },
+  { url: paths.pushed_authorization_request, ...post, begins: true },
+  { url: paths.device_authorization, ...post, begins: true },
+  { url: paths.code_verification, methods: ['GET', 'POST'], begins: true },
   { url: `${paths.code_verification}/:uid`, methods: ['GET'] },
   { url: paths.revocation, ...post },
   { url: paths.introspection, ...post },
   { url: paths.jwks, ...published },
-  { url: paths.end_session, methods: ['GET', 'POST'] },
+  { url: paths.end_session, methods: ['GET', 'POST'], begins: true },
   { url: `${paths.end_session}/confirm`, methods: ['POST'] },
   { url: `${paths.end_session}/success`, methods: ['GET'] },
   ...discovery.map((url) => ({ url, ...published })),
 ];
 
-/** `callback`: of the provider in charge at the moment of the request. */
-export function mount(issuer: string, callback: () => Callback): FastifyPluginAsync {
+export interface MountDeps {
+  readonly issuer: string;
+  readonly strangers: Strangers;
+  /** Of the provider in charge at the moment of the request. */
+  readonly callback: () => Callback;
+}
+
+export function mount({ issuer, strangers, callback }: MountDeps): FastifyPluginAsync {
   const { host, protocol, pathname } = new URL(issuer);
   const prefix = pathname === '/' ? '' : pathname;
 
-  function handle(endpoint: Endpoint, request: FastifyRequest, reply: FastifyReply): void {
-    const { raw } = request;
+  async function handle(endpoint: Endpoint, { raw }: FastifyRequest, reply: FastifyReply): Promise<void> {
     reply.hijack();
     if (answerAlone(endpoint, raw, reply.raw)) return;
+    const refused = endpoint.begins && (await strangers.take(raw).catch(asGatehouseError));
+    if (refused) return refuseStranger(reply.raw, refused, endpoint);
     const [path = '/', ...query] = (raw.url ?? '/').split('?');
     const known = discovery.find((url) => path.startsWith(url)) ?? (path.replace(/\/$/, '') || '/');
     raw.url = [known, ...query].join('?');
@@ -69,7 +83,7 @@ export function mount(issuer: string, callback: () => Callback): FastifyPluginAs
     raw.headers.host = host;
     raw.headers['x-forwarded-proto'] = protocol.slice(0, -1);
     delete raw.headers['x-forwarded-host'];
-    void callback()(raw, reply.raw);
+    await callback()(raw, reply.raw);
   }
 
   return async (app: FastifyInstance) => {
@@ -97,12 +111,30 @@ function answerAlone(endpoint: Endpoint, req: IncomingMessage, res: ServerRespon
   }
   if (!endpoint.methods.includes(method)) {
     res.setHeader('Allow', endpoint.methods.join(', '));
-    return refuse(res, 405, 'this endpoint does not have that method');
+    return refuse(res, 405, invalid('this endpoint does not have that method'));
   }
   if (endpoint.noQuery && req.url?.includes('?')) {
-    return refuse(res, 400, 'parameters belong in the body, not in the URL');
+    return refuse(res, 400, invalid('parameters belong in the body, not in the URL'));
+  }
+  // PostgreSQL has no NUL, and nothing honest does.
+  if (/%00/.test(req.url ?? '')) {
+    if (endpoint.open) return refuse(res, 400, invalid('a parameter has a character that is none'));
+    return sendPage(res, notices.invalid_request);
   }
   return false;
+}
+
+function refuseStranger(res: ServerResponse, error: GatehouseError, { open }: Endpoint): void {
+  const { row, message, retryAfterSeconds = 1 } = error;
+  res.setHeader('Retry-After', String(retryAfterSeconds));
+  if (open) return void refuse(res, row.http, { error: 'temporarily_unavailable', error_description: message });
+  sendPage(res, notices.too_many);
+}
+
+function sendPage(res: ServerResponse, notice: Notice): true {
+  res.writeHead(notice.status, { ...pageHeaders, 'Content-Type': 'text/html; charset=utf-8' });
+  res.end(noticePage(notice));
+  return true;
 }
 
 function preflight({ methods }: Endpoint, res: ServerResponse): true {
@@ -115,8 +147,10 @@ function preflight({ methods }: Endpoint, res: ServerResponse): true {
   return true;
 }
 
-function refuse(res: ServerResponse, status: number, description: string): true {
+const invalid = (error_description: string) => ({ error: 'invalid_request', error_description });
+
+function refuse(res: ServerResponse, status: number, body: Readonly<Record<string, string>>): true {
   res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
-  res.end(JSON.stringify({ error: 'invalid_request', error_description: description }));
+  res.end(JSON.stringify(body));
   return true;
 }

@@ -4,11 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import { type Adapter, type AdapterPayload, errors } from 'oidc-provider';
+import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import {
   consumeOauthRecord,
+  type FoundOauthRecord,
   findOauthRecord,
   findOauthRecordAndOthers,
   markOauthRecord,
@@ -24,12 +26,20 @@ import { pendingWrites } from './token-writes.ts';
 const plainIds: ReadonlySet<string> = new Set(['Grant', 'Interaction']);
 /** Found by `uid` or `user_code` and then saved under the id again: it is kept, sealed. */
 const sealedIds: ReadonlySet<string> = new Set(['Session', 'DeviceCode']);
+/** Kept as a whole under seal: they hold what others are found by (a device code, a session, `state`), or are a client's own words. */
+const sealedModels: ReadonlySet<string> = new Set(['Interaction', 'PushedAuthorizationRequest']);
 /** Whoever finds one asks for its grant and its person next. */
 const onGrants: ReadonlySet<string> = new Set(['AuthorizationCode', 'RefreshToken', 'AccessToken']);
 /** Written together with the answer of the token endpoint. */
 const keptBack: ReadonlySet<string> = new Set(['AccessToken', 'RefreshToken']);
 
 export const digestOf = (value: string): string => createHash('sha256').update(value).digest('base64url');
+
+/** PostgreSQL has no NUL: a request that carries one is at fault, not the storage. Throws `invalid_request`. */
+function checkText(payload: AdapterPayload): void {
+  if (JSON.stringify(payload).includes('\\u0000'))
+    throw new errors.InvalidRequest('a parameter has a character that is none');
+}
 
 export interface RecordStoreDeps {
   readonly db: Db;
@@ -43,8 +53,16 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
     const place = `oauth_records:${model}`;
 
     function storedPayload(id: string, { jti: _bearer, ...rest }: AdapterPayload): AdapterPayload {
+      if (sealedModels.has(model)) return { sealed: sealer.seal(`${place}:${storedId(id)}`, JSON.stringify(rest)) };
       if (plainIds.has(model)) return { ...rest, jti: id };
       return sealedIds.has(model) ? { ...rest, sealedId: sealer.seal(place, id) } : rest;
+    }
+
+    function openPayload({ id, payload }: FoundOauthRecord): AdapterPayload {
+      if (!sealedModels.has(model)) return { ...payload };
+      const opened = typeof payload.sealed === 'string' ? sealer.open(`${place}:${id}`, payload.sealed) : undefined;
+      // Of another root secret: as good as gone.
+      return opened === undefined ? { exp: 1 } : z.record(z.string(), z.unknown()).parse(JSON.parse(opened));
     }
 
     async function findWithOthers(id: string, reads: RequestReads) {
@@ -62,7 +80,7 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
         ? findWithOthers(value, reads)
         : findOauthRecord(db, model, { column, value, nowMs: clock.now() }));
       if (!found) return undefined;
-      const { sealedId, ...payload }: AdapterPayload = { ...found.payload };
+      const { sealedId, ...payload }: AdapterPayload = openPayload(found);
       const jti = id ?? (typeof sealedId === 'string' ? sealer.open(place, sealedId) : payload.jti);
       // Whether a refresh token is used up already is decided when its successor is written.
       const consumed = pending?.grant === 'refresh_token' && model === 'RefreshToken' ? undefined : found.consumedAt;
@@ -82,6 +100,7 @@ export function openRecordStore({ db, clock, sealer }: RecordStoreDeps): (model:
 
     return {
       async upsert(id, payload, expiresIn) {
+        checkText(payload);
         const record: OauthRecord = {
           model,
           id: storedId(id),

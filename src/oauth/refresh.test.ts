@@ -179,6 +179,14 @@ describe('refresh tokens', () => {
     expect(decodeJwt(String(narrow.body.access_token)).scope).toBe('mcp:read');
   });
 
+  test('a client repeats what it asked for, with an offline_access that it was never granted, as Codex does', async () => {
+    const session = await signIn(one, { scope: 'mcp:read mcp:write' });
+    const again = await refresh(one, { ...session, scope: 'mcp:read mcp:write offline_access' });
+    expect(again).toMatchObject({ status: 200, body: { scope: 'mcp:read mcp:write' } });
+    const next = { ...session, refreshToken: String(again.body.refresh_token) };
+    expect(await refresh(one, { ...next, scope: 'offline_access' })).toMatchObject({ status: 200 });
+  });
+
   test('a deactivated person gets no new token, and the old ones end [B11]', async () => {
     const session = await signIn(one);
     await one.database.sql('update gateway.users set deactivated_at = now() where id = $1', [session.user.id]);

@@ -6,6 +6,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Log } from '#core/log.ts';
 import { formatMcpPath, parseMcpPath } from '#core/mcp-path.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import { resourceQuery } from '#core/resource.ts';
 import { answerPreflight } from '#http/cors.ts';
 
@@ -23,6 +24,7 @@ export interface MetadataDeps {
   readonly builtIn: boolean;
   /** Resources behind other host names, that a proxy asks `/verify` for. */
   readonly external: readonly string[];
+  readonly nameHosts: NameHosts | undefined;
   readonly log: Log;
 }
 
@@ -59,6 +61,8 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
   function describe(request: FastifyRequest, target: string): Described | undefined {
     const external = findExternal(deps.external, request.headers.host, target);
     if (external) return { resource: external, name: external, servers: builtIn ? [baseUrl] : [] };
+    const name = deps.nameHosts?.find(request.headers.host?.toLowerCase() ?? '');
+    if (name !== undefined) return describeName(name, target);
     if (/^\/?(?:\?|$)/.test(target))
       return { resource: `${baseUrl}/`, name: 'Gatehouse', servers: deps.authorizationServersOf(undefined) };
     const path = parseMcpPath(target);
@@ -68,6 +72,13 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
       name: `Gatehouse ${formatMcpPath(path)}`,
       servers: deps.authorizationServersOf(path.organization),
     };
+  }
+
+  /** On the host of a server there is one resource, whether its path is asked for or the root. */
+  function describeName(name: string, target: string): Described | undefined {
+    if (!/^(?:\/mcp)?\/?(?:\?|$)/.test(target)) return undefined;
+    const resource = `${deps.nameHosts?.originOf(name)}/mcp${resourceQuery(target)}`;
+    return { resource, name: `Gatehouse ${name}`, servers: deps.authorizationServersOf(undefined) };
   }
 
   app.register(async (scope) => {

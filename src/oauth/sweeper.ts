@@ -21,7 +21,7 @@ export interface SweeperDeps {
 const sweepEveryMs = 30_000;
 const batch = 1000;
 /** Of one sweep: a flood of dead rows is removed over several. */
-const maxBatches = 20;
+const maxBatches = 200;
 
 export function openSweeper({ db, clock, log, keys, every }: SweeperDeps) {
   let running: Promise<void> | undefined;

@@ -3,18 +3,21 @@
  * forward_auth, nginx auth_request). For services behind other host names that know nothing of OAuth themselves.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { asGatehouseError, type GatehouseError } from '#core/error.ts';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { readHeaders } from '#http/headers.ts';
+import { type Forwarded, findResource, readForwarded } from './forwarded.ts';
 
 /** Who a good token stands for. */
 export interface VerifiedCaller {
   readonly subject: string;
   readonly name: string | undefined;
   readonly email: string | undefined;
-  /** As the token names it. */
+  /** As the token names it, as long as they belong to it. */
   readonly organization: string | undefined;
   /** `aud` of the token. */
   readonly audiences: readonly string[];
+  /** undefined: the token is limited by none. */
+  readonly scopes: readonly string[] | undefined;
 }
 
 export interface VerifyDeps {
@@ -33,6 +36,8 @@ export interface VerifyDeps {
   readonly passToken: boolean;
 }
 
+const neededScopes = ['mcp:read', 'mcp:write'] as const;
+
 export function verifyPlugin(deps: VerifyDeps): FastifyPluginAsync {
   return async (app) => {
     // Whatever body came along is the service's, and not read.
@@ -44,7 +49,7 @@ export function verifyPlugin(deps: VerifyDeps): FastifyPluginAsync {
       handler: async (request, reply) => {
         reply.header('Cache-Control', 'no-store');
         if (!deps.isProxy(request.raw.socket.remoteAddress ?? '')) return reply.code(404).send({ error: 'Not found' });
-        const forwarded = readForwarded(request);
+        const forwarded = readForwarded(request.raw.rawHeaders);
         const resource = forwarded && findResource(deps.resources, forwarded.url);
         if (!forwarded || !resource) return refuseAudience(reply, 'The forwarded request is for no known resource');
         return verify(request, reply, { forwarded, resource });
@@ -63,16 +68,21 @@ export function verifyPlugin(deps: VerifyDeps): FastifyPluginAsync {
       const method = forwarded.method ?? 'GET';
       const caller = await deps.identify({ authorization, dpop }, { method, url: forwarded.url.href });
       if (!caller.audiences.includes(resource)) return refuseAudience(reply, 'The token is not for this resource');
+      // What the request does is in its body, which nobody here reads: a token must be good for all of it.
+      if (caller.scopes && !neededScopes.every((scope) => caller.scopes?.includes(scope)))
+        throw new GatehouseError('insufficient_scope');
       return reply
         .headers(identityHeaders(caller, deps.passToken ? authorization : undefined))
         .code(200)
         .send('');
     } catch (thrown) {
       const error = asGatehouseError(thrown);
-      if (error.row.http !== 401) throw error;
-      await deps.takeStranger(request.raw.socket.remoteAddress ?? '', forwardedFor);
+      if (error.code !== 'insufficient_scope') {
+        if (error.row.http !== 401) throw error;
+        await deps.takeStranger(request.raw.socket.remoteAddress ?? '', forwardedFor);
+      }
       return reply
-        .code(401)
+        .code(error.row.http)
         .header('WWW-Authenticate', challengeFor(error, resource))
         .send({ error: error.row.challenge === 'none' ? 'unauthorized' : error.row.challenge });
     }
@@ -89,7 +99,7 @@ function challengeFor({ row }: GatehouseError, resource: string): string {
   const metadata = `${origin}/.well-known/oauth-protected-resource${pathname.replace(/\/$/, '')}`;
   const code = row.challenge === 'none' ? '' : `error="${row.challenge}", `;
   const scheme = row.challenge === 'invalid_dpop_proof' ? 'DPoP' : 'Bearer';
-  return `${scheme} ${code}scope="mcp:read mcp:write", resource_metadata="${metadata}"`;
+  return `${scheme} ${code}scope="${neededScopes.join(' ')}", resource_metadata="${metadata}"`;
 }
 
 /** Each one is always there: an empty one replaces what a client may have sent under its name. */
@@ -106,54 +116,4 @@ function identityHeaders(caller: VerifiedCaller, authorization: string | undefin
 /** Header values are Latin-1 on the wire: what isn't printable ASCII goes percent-encoded, CR and LF never. */
 function headerText(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
-}
-
-interface Forwarded {
-  readonly url: URL;
-  readonly method: string | undefined;
-}
-
-/**
- * The request as it came to the proxy: X-Forwarded-{Proto,Host,Uri} (Traefik, Caddy), or X-Original-URL (nginx, ingress).
- * A proxy sets one of the two and passes a client's copy of the other on: where both are there they must agree, so that
- * nobody chooses by a header of their own which resource they are judged for (REQUIREMENTS X1.4). undefined: can't be told.
- */
-function readForwarded({ headers }: FastifyRequest): Forwarded | undefined {
-  const one = (name: string) => headers[name]?.toString();
-  const [proto, host, uri, original] = [
-    'x-forwarded-proto',
-    'x-forwarded-host',
-    'x-forwarded-uri',
-    'x-original-url',
-  ].map(one);
-  const isForwarded = host !== undefined || uri !== undefined;
-  const told = isForwarded ? parseParts(proto, host, uri) : undefined;
-  const asked = original === undefined ? undefined : parseUrl(original);
-  if ((isForwarded && !told) || (original !== undefined && !asked)) return undefined;
-  if (told && asked && told.href !== asked.href) return undefined;
-  const url = told ?? asked;
-  return url && { url, method: one('x-forwarded-method') ?? one('x-original-method') };
-}
-
-function parseParts(proto: string | undefined, host: string | undefined, uri: string | undefined): URL | undefined {
-  if (!proto || !host || uri === undefined || !/^[\w.:[\]-]{1,255}$/.test(host)) return undefined;
-  return uri.startsWith('/') ? parseUrl(`${proto}://${host}${uri}`) : undefined;
-}
-
-/** Dots and escapes that a URL parser resolves but a service might not are refused: they would be judged as another path. */
-function parseUrl(text: string): URL | undefined {
-  const path = text.replace(/^https?:\/\/[^/]*/, '').replace(/[?#].*$/, '');
-  if (!/^https?:\/\//.test(text) || !URL.canParse(text) || /\/\.{1,2}(?:\/|$)|%2e|%2f|%5c|\\|\/\//i.test(path))
-    return undefined;
-  const url = new URL(text);
-  return url.username || url.password ? undefined : url;
-}
-
-function findResource(resources: readonly string[], { origin, pathname }: URL): string | undefined {
-  const below = resources.filter((resource) => {
-    const { origin: of, pathname: path } = new URL(resource);
-    const folder = path.replace(/\/$/, '');
-    return of === origin && (pathname === folder || pathname.startsWith(`${folder}/`));
-  });
-  return below.sort((one, other) => other.length - one.length)[0];
 }

@@ -92,7 +92,8 @@ export function findOauthRecordAndOthers(
         'g.id as grant_id',
         'g.payload as grant',
       ])
-      .select(['u.id', 'u.subject', 'u.email', 'u.email_verified', 'u.name', 'u.username', 'u.deactivated_at'])
+      .select(['u.id', 'u.subject', 'u.email', 'u.email_verified', 'u.name', 'u.username'])
+      .select(['u.deactivated_at', 'u.signed_out_at'])
       .where('r.model', '=', model)
       .where('r.id', '=', id)
       .where((is) => is.or([is('r.expires_at', 'is', null), is('r.expires_at', '>', now)]))

@@ -71,7 +71,8 @@ export async function insertProgramClient(
 
 /** By id, across organizations. One of a removed organization is not found. */
 export async function findProgramClient({ tx }: PlatformScope, id: string): Promise<ProgramClient | undefined> {
-  if (!isProgramClientId(id)) return undefined;
+  // Anything else, such as a NUL, PostgreSQL would not even take.
+  if (!/^prg_[0-9a-z]{1,64}$/i.test(id)) return undefined;
   const row = await tx
     .selectFrom('program_clients as c')
     .innerJoin('organizations as o', 'o.id', 'c.org_id')

@@ -48,6 +48,7 @@ class CachedSnapshots implements SnapshotStore {
   readonly #stale = new Set<OrgId>();
   readonly #unsubscribe: () => void;
   readonly #closing = new AbortController();
+  readonly #listeners: ((organization: OrgId) => void)[] = [];
   #renewal: Promise<void> | undefined;
 
   constructor({ db, feed, clock, log, maxOrganizations = 2_000 }: SnapshotStoreDeps) {
@@ -72,6 +73,10 @@ class CachedSnapshots implements SnapshotStore {
     this.#flights.set(organization, flight);
     flight.result = this.#fly(organization, flight).finally(() => this.#flights.delete(organization));
     return flight.result;
+  }
+
+  onRenewed(listener: (organization: OrgId) => void): void {
+    this.#listeners.push(listener);
   }
 
   async close(): Promise<void> {
@@ -134,6 +139,7 @@ class CachedSnapshots implements SnapshotStore {
       const snapshot = byId.get(id);
       if (!snapshot) this.#snapshots.delete(id);
       else if (this.#snapshots.has(id)) this.#keep(snapshot);
+      for (const listener of this.#listeners) listener(id);
     }
   }
 

@@ -65,6 +65,8 @@ export interface SnapshotStore {
   find(organization: string): OrganizationSnapshot | undefined;
   /** Loads it if it exists. One query in flight per organization; unknown names are remembered for a short while. */
   load(organization: string): Promise<OrganizationSnapshot | undefined>;
+  /** Called when one in memory was replaced or is gone: what it allowed may be allowed no longer. */
+  onRenewed(listener: (organization: OrgId) => void): void;
   close(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
 /** People: one row each, and the identities (identity provider, subject) that are them. E-mail addresses identify nobody. */
+import { randomUUID } from 'node:crypto';
 import { type Selectable, sql } from 'kysely';
 import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
@@ -15,6 +16,8 @@ export interface User {
   readonly name: string | undefined;
   readonly username: string | undefined;
   readonly active: boolean;
+  /** Unix milliseconds; whoever signed in before it is signed in no more. */
+  readonly signedOutAt: number | undefined;
 }
 
 export interface Identity {
@@ -38,7 +41,7 @@ export interface MemberRow {
 
 export type UserRow = Pick<
   Selectable<UsersTable>,
-  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at'
+  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
 >;
 
 /**
@@ -74,8 +77,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       .executeTakeFirstOrThrow();
     return asUser(row);
   }
-  const taken = await tx.selectFrom('users').select('id').where('subject', '=', seen.subject).executeTakeFirst();
-  const subject = taken || isProgramClientId(seen.subject) ? `${seen.provider}|${seen.subject}` : seen.subject;
+  const subject = await findFreeSubject(scope, seen);
   const row = await tx
     .insertInto('users')
     .values({ subject, ...profile })
@@ -91,6 +93,19 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     })
     .execute();
   return asUser(row);
+}
+
+/** Whatever others call their people: an identity provider may use our prefixes itself (Auth0's `github|123`). */
+async function findFreeSubject({ tx }: PlatformScope, { provider, subject }: Identity): Promise<string> {
+  // One after the other: the same subject may come from two identity providers at once.
+  await sql`select pg_advisory_xact_lock(hashtextextended('gateway.subjects', 0))`.execute(tx);
+  const prefixed = `${provider}|${subject}`;
+  for (const candidate of [subject, prefixed]) {
+    if (isProgramClientId(candidate)) continue;
+    const taken = await tx.selectFrom('users').select('id').where('subject', '=', candidate).executeTakeFirst();
+    if (!taken) return candidate;
+  }
+  return `${prefixed}|${randomUUID()}`;
 }
 
 export async function findUser(
@@ -213,14 +228,21 @@ export async function putMember(
     .execute();
 }
 
-/** Deactivated people keep their row; every token and session of theirs ends (the change feed names the user). */
+/**
+ * Deactivated people keep their row. Either way every sign-in until now is over, those under way and in flight too (the
+ * change feed names the user).
+ */
 export async function setUserActive(
   { tx }: PlatformScope,
   { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
 ): Promise<void> {
   await tx
     .updateTable('users')
-    .set({ deactivated_at: active ? null : new Date(nowMs), updated_at: new Date(nowMs) })
+    .set({
+      deactivated_at: active ? null : new Date(nowMs),
+      signed_out_at: new Date(nowMs),
+      updated_at: new Date(nowMs),
+    })
     .where('id', '=', userId)
     .execute();
 }
@@ -234,5 +256,6 @@ export function asUser(row: UserRow): User {
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,
+    signedOutAt: row.signed_out_at?.getTime(),
   };
 }

@@ -8,6 +8,7 @@ import { startWorld, upstreamSecret, type World } from '#kit/world.ts';
 
 const extraYaml = `
 limits:
+  breaker: { consecutiveFailures: 100000, minimumCalls: 100000 }
   principal: { requestsPerMinute: 100000, concurrentCalls: 4, streams: 4 }
   timeouts: { toolCallMs: 4000, toolCallHeadersMs: 3000 }
 `;

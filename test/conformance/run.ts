@@ -1,6 +1,12 @@
-/** `npm run conformance`: the official suite through the gateway (`--direct`: straight at the fixture). Exit 1 on a failure. */
+/**
+ * `npm run conformance`: the official suite through the gateway (`--direct`: straight at the fixture), and its
+ * `authorization` mode against our authorization server. Exit 1 on a failure.
+ */
+import { startBrokeredWorld } from '#kit/brokered-world.ts';
 import { startConformanceServer } from '#kit/conformance-server.ts';
 import { startSubject } from '#kit/conformance-subject.ts';
+import { startPostgres } from '#kit/postgres-server.ts';
+import { runAuthorizationSuite } from './authorization.ts';
 import { failedRequired, renderOutcomes, revisions, runSuite } from './suite.ts';
 
 const direct = process.argv.includes('--direct');
@@ -18,5 +24,17 @@ try {
 } finally {
   await subject?.close();
   await fixture.close();
+}
+const postgres = direct ? undefined : await startPostgres();
+const world =
+  postgres && (await startBrokeredWorld({ database: { url: postgres.url('postgres'), close: postgres.stop } }));
+try {
+  for (const revision of world ? revisions : []) {
+    const outcomes = world ? await runAuthorizationSuite(world, revision) : [];
+    failed += failedRequired(outcomes).length;
+    console.log(renderOutcomes(`${revision} authorization server`, outcomes));
+  }
+} finally {
+  await world?.close();
 }
 process.exitCode = failed === 0 ? 0 : 1;

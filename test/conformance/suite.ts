@@ -20,7 +20,9 @@ export interface ScenarioOutcome {
   readonly failures: readonly string[];
 }
 
-const suiteDir = dirname(createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json'));
+export const suiteDir = dirname(
+  createRequire(import.meta.url).resolve('@modelcontextprotocol/conformance/package.json'),
+);
 const requirements = z.object({ server: z.array(z.string()) });
 const checks = z.array(z.object({ id: z.string(), status: z.string(), errorMessage: z.string().optional() }));
 
@@ -53,7 +55,8 @@ const notRun = (scenario: string): ScenarioOutcome => ({
   failures: ['the suite wrote no result (timed out or crashed)'],
 });
 
-function readOutcome(path: string, name: string, required: ReadonlySet<string>): ScenarioOutcome {
+/** What the suite wrote about one scenario: the folder `name` at `path`. */
+export function readOutcome(path: string, name: string, required: ReadonlySet<string>): ScenarioOutcome {
   const scenario = name.replace(/^server-/, '').replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, '');
   const list = checks.parse(JSON.parse(readFileSync(join(path, 'checks.json'), 'utf8')));
   const failed = list.filter(({ status }) => status === 'FAILURE');

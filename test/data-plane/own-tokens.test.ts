@@ -215,6 +215,21 @@ describe('what is revoked ends, on every replica, within a second', () => {
     await expectCut(person, () => world.setRoles(person.user.id, {}), 403);
   });
 
+  test('a collection that is closed to them cuts what runs there, on every replica [B11]', async () => {
+    const person = await world.signIn();
+    const streams = await openAll(person);
+    const setRoles = (roles: string) =>
+      world.database.sql(`update gateway.collections set allowed_roles = $1::jsonb where name = 'docs'`, [roles]);
+    const from = Date.now();
+    await setRoles('["nobody"]');
+    await Promise.all(streams.map(untilEnd));
+    expect(Date.now() - from).toBeLessThan(1000);
+    await setRoles('"*"');
+    const again = async (n: number) =>
+      (await send(at('/acme/mcp/docs', n), { headers: person.auth, body: list })).status;
+    await expect.poll(() => Promise.all([again(0), again(1)]), { timeout: 1000 }).toEqual([200, 200]);
+  });
+
   test('a role: the next call hears of it [B11] [B16]', async () => {
     const person = await world.signIn({}, { acme: ['staff'] });
     const status = async () =>

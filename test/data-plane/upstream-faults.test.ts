@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Fault, type FaultProxy, startFaultProxy } from '#kit/fault-proxy.ts';
 import { call, openStream, send } from '#kit/http-client.ts';
 import { residentBytes } from '#kit/process.ts';
-import { event, hang, json, openSse, rawBytes, result, type Script } from '#kit/recording-upstream.ts';
+import { answerMcp, event, hang, json, openSse, rawBytes, result, type Script } from '#kit/recording-upstream.ts';
 import { startWorld, type World } from '#kit/world.ts';
 
 /** Milliseconds of the whole call in this file; undici's timers are coarse. */
@@ -262,4 +262,25 @@ describe('a network that misbehaves', () => {
     ]);
     expect(performance.now() - before).toBeLessThan(500);
   });
+});
+
+test('a server that fails is left alone, others are not, and it is taken back when it answers again [R10]', async () => {
+  const extraYaml = 'limits:\n  timeouts: { toolCallHeadersMs: 700 }\n  breaker: { openMs: 300 }\n';
+  const world = await startWorld({ extraYaml });
+  const callIt = () => send(world.url('open'), { headers: world.auth, body: call('echo') });
+  const callOther = () => send(world.url('filtered'), { headers: world.auth, body: call('retrieve') });
+  world.upstream.script((request, res) => (request.target === '/mcp' ? hang : answerMcp)(request, res));
+  expect(await Promise.all(Array.from({ length: 5 }, async () => (await callIt()).status))).toEqual(Array(5).fill(504));
+  const asked = world.upstream.requests.length;
+  const before = performance.now();
+  const refused = await Promise.all(Array.from({ length: 20 }, callIt));
+  expect(performance.now() - before).toBeLessThan(500);
+  expect(new Set(refused.map(({ status }) => status))).toEqual(new Set([502]));
+  expect(refused[0]?.headers['retry-after']).toBe('1');
+  expect(world.upstream.requests.length).toBeLessThanOrEqual(asked + 1);
+  expect((await callOther()).status).toBe(200);
+  world.upstream.script();
+  await expect.poll(async () => (await callIt()).status, { timeout: 3000 }).toBe(200);
+  expect((await callIt()).status).toBe(200);
+  await world.close();
 });

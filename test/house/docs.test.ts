@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { configPage, referenceFolder, renderPages, row } from '#scripts/docs.ts';
+import { identityAdapters } from '#adapters/identity/index.ts';
+import { configPage, referenceFolder, renderPages } from '#scripts/docs.ts';
+import { listIdentityKeys, listSection } from '#scripts/docs-file.ts';
+import { row } from '#scripts/markdown.ts';
 
 test('the generated reference equals the code (else: npm run docs)', () => {
   for (const { file, text } of renderPages()) {
@@ -18,4 +21,18 @@ test('a setting is shown with its place, aliases and secrecy', () => {
     { name: 'A_KEY', aliases: ['B_KEY'], path: ['a', 'key'], default: '-', meaning: 'Opens A.', secret: true },
   ]);
   expect(text).toContain('| `A_KEY` | - | `a.key` | Opens A. Secret. | `B_KEY` |');
+});
+
+test.each(identityAdapters.list.map(({ kind }) => kind))(
+  'every setting of the identity provider %s says what it means',
+  (kind) => {
+    expect(listIdentityKeys(kind).length).toBeGreaterThan(0);
+    expect(listIdentityKeys(kind).filter(({ meaning }) => meaning === '')).toEqual([]);
+  },
+);
+
+test('every setting of sign-in says what it means, and what it is unless set', () => {
+  const keys = listSection('oauth');
+  expect(keys.filter(({ meaning }) => meaning === '')).toEqual([]);
+  expect(keys.find(({ path }) => path.join('.') === 'oauth.registration.perAddressPerHour')?.default).toBe('5000');
 });

@@ -30,7 +30,8 @@ interface Cookie {
   readonly value: string;
 }
 
-export function openBrowserJar(stopAt: (url: string) => boolean): BrowserJar {
+/** `fetch`: how it reaches anything, e.g. emulators by their real names. */
+export function openBrowserJar(stopAt: (url: string) => boolean, { fetch = globalThis.fetch } = {}): BrowserJar {
   let cookies: readonly Cookie[] = [];
 
   function keep(url: URL, lines: readonly string[]): void {

@@ -11,6 +11,7 @@ import { limiterAdapters } from '#adapters/limiter/index.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import { type Log, silentLog } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import { openSealer } from '#core/sealer.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { withPlatform } from '#db/scope.ts';
@@ -43,6 +44,7 @@ export interface TestServerOptions {
   /** Default: where it listens. A second replica is given the first one's. */
   readonly issuer?: string;
   readonly settings?: Partial<OauthSettings>;
+  readonly nameHosts?: NameHosts;
   readonly clock?: Clock;
   readonly log?: Log;
   /** ENCRYPTION_KEY: as a gateway's on the same database, tokens made here are good there. */
@@ -52,6 +54,8 @@ export interface TestServerOptions {
   readonly brokers?: readonly IdentityProvider[];
   readonly plugins?: readonly FastifyPluginAsync[];
   readonly trustedProxies?: readonly string[];
+  /** Default: as many as the test likes. */
+  readonly perAddressPerMinute?: number;
   /** Consent page, callback and the rest of what browsers see, for `brokers`. */
   readonly pages?: boolean;
 }
@@ -85,6 +89,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const server = await openAuthorizationServer({
     issuer,
     settings: { ...oauthDefaults, ...options.settings },
+    nameHosts: options.nameHosts,
     db: database.db,
     sealer: openSealer(deriveKey(secret, 'oauth-seal')),
     cookieKeys: [deriveKey(secret, 'oauth-cookies').toString('base64url')],
@@ -95,13 +100,14 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
     brokers: options.brokers ?? [],
     limiter,
     readAddress: addressReader(options.trustedProxies ?? []),
+    perAddressPerMinute: options.perAddressPerMinute ?? 1_000_000,
   });
   const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
   const pages = interactionPlugin({
     server,
     issuer,
     providers: options.brokers ?? [],
-    rules: { baseUrl: issuer, external: options.settings?.resources ?? [] },
+    rules: { baseUrl: issuer, external: options.settings?.resources ?? [], nameHosts: options.nameHosts },
     db: database.db,
     sealer: openSealer(deriveKey(secret, 'oauth-seal')),
     formKey: deriveKey(secret, 'oauth-forms'),

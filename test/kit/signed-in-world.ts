@@ -1,6 +1,7 @@
 /** Gateways with the built-in authorization server on one PostgreSQL, and tokens of theirs without a browser. */
 
 import { asOrgId } from '#core/ids.ts';
+import { openNameHosts } from '#core/name-hosts.ts';
 import { withPlatform } from '#db/scope.ts';
 import { type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { openTestServer, type SignedInClient, type SignInOptions, signIn, type TestServer } from '#kit/oauth.ts';
@@ -16,7 +17,8 @@ identity:
   - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
-const oauthYaml = (resources: readonly string[]) => `oauth: { resources: ${JSON.stringify(resources)} }\n`;
+const oauthYaml = (resources: readonly string[], passToken: boolean) =>
+  `oauth: { resources: ${JSON.stringify(resources)}, passToken: ${passToken} }\n`;
 
 export const worldYaml = (upstream: string) => `
 organizations:
@@ -57,23 +59,37 @@ export interface SignedInWorld {
 export interface SignedInWorldOptions {
   readonly issuer?: string;
   readonly replicas?: number;
+  /** BASE_DOMAIN; the issuer is then `auth.` below it. */
+  readonly domain?: string;
   /** `oauth.resources`. */
   readonly resources?: readonly string[];
+  /** `oauth.passToken`. */
+  readonly passToken?: boolean;
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startSignedInWorld(options: SignedInWorldOptions = {}): Promise<SignedInWorld> {
-  const { issuer = 'https://gw.example', replicas = 1, resources = [] } = options;
+  const { domain, replicas = 1, resources = [] } = options;
+  const issuer = options.issuer ?? (domain === undefined ? 'https://gw.example' : `https://auth.${domain}`);
   const [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
-    const configYaml = worldYaml(upstream.url) + oauthYaml(resources) + (options.extraYaml ?? '');
-    const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, BASE_URL: issuer, ...options.env };
+    const configYaml =
+      worldYaml(upstream.url) + oauthYaml(resources, options.passToken ?? false) + (options.extraYaml ?? '');
+    const address: Readonly<Record<string, string>> =
+      domain === undefined ? { BASE_URL: issuer } : { BASE_DOMAIN: domain };
+    const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, ...address, ...options.env };
     gateways.push(await startGateway({ configYaml, env }));
   }
-  const oauth = await openTestServer({ database, issuer, rootSecret, settings: { resources } });
+  const oauth = await openTestServer({
+    database,
+    issuer,
+    rootSecret,
+    settings: { resources },
+    ...(domain !== undefined && { nameHosts: openNameHosts({ domain, baseUrl: issuer, others: new Set() }) }),
+  });
   const rows = await database.sql('select slug, id from gateway.organizations');
   const organizationIds = Object.fromEntries(rows.map(({ slug, id }) => [String(slug), String(id)]));
   const setRoles: SignedInWorld['setRoles'] = (userId, memberships) =>

@@ -6,28 +6,38 @@ const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be lower case l
 const claimPath = z.string().min(1);
 
 export const commonSettings = {
-  /** Names it in the database: keep it. Default: the preset, where there is one, else the kind. */
-  name: slug.optional(),
-  /** On the button of the sign-in page. */
-  title: z.string().min(1).max(64).optional(),
-  mode: z.enum(['broker', 'direct', 'bridge']).optional(),
-  /** Everybody who signs in here is a member of it (slug, external id or UUID), unless `organizationClaim` names others. */
+  name: slug
+    .optional()
+    .describe('Names it in the database: keep it. Default: the preset, where there is one, else the kind.'),
+  title: z.string().min(1).max(64).optional().describe('On the button of the sign-in page.'),
+  mode: z
+    .enum(['broker', 'direct', 'bridge'])
+    .optional()
+    .describe(
+      'broker: it signs people in, their tokens are ours; direct: its own tokens are accepted; bridge: Entra only. Default: broker where the entry has what signing in needs, else direct (WorkOS: direct).',
+    ),
   organization: z
     .string()
     .regex(/^[A-Za-z0-9_-]{1,128}$/)
-    .optional(),
-  /** Claim (name or dotted path) with the organization's id. */
-  organizationClaim: claimPath.optional(),
-  /** Claim with roles. */
-  rolesClaim: claimPath.optional(),
-  /** Claim with groups. */
-  groupsClaim: claimPath.optional(),
-  /** Role or group as the identity provider has it → roles here. What it doesn't list stays as it is. */
-  roleMapping: z.record(z.string(), z.array(z.string().min(1))).default({}),
-  /** PEM files for its hosts: further certificate authorities, and our certificate for mutual TLS. */
+    .optional()
+    .describe(
+      'Everybody who signs in here is a member of it (slug, external id or UUID), unless `organizationClaim` names others.',
+    ),
+  organizationClaim: claimPath.optional().describe("Claim (name or dotted path) with the organization's id."),
+  rolesClaim: claimPath.optional().describe('Claim with roles.'),
+  groupsClaim: claimPath.optional().describe('Claim with groups.'),
+  roleMapping: z
+    .record(z.string(), z.array(z.string().min(1)))
+    .default({})
+    .describe("Role or group as the identity provider has it → roles here. What it doesn't list stays as it is."),
   tls: z
-    .strictObject({ caFile: z.string().optional(), certFile: z.string().optional(), keyFile: z.string().optional() })
-    .optional(),
+    .strictObject({
+      caFile: z.string().optional().describe('Further certificate authorities, in PEM.'),
+      certFile: z.string().optional().describe('Our certificate, for servers that ask for one (mutual TLS).'),
+      keyFile: z.string().optional().describe('Its private key.'),
+    })
+    .optional()
+    .describe('PEM files for its hosts: further certificate authorities, and our certificate for mutual TLS.'),
 } as const;
 
 export type CommonSettings = z.output<z.ZodObject<typeof commonSettings>>;

@@ -200,6 +200,6 @@ export interface LocalAccountStore {
       }
     | undefined
   >;
-  /** Counts an attempt. Throws `rate_limited` once there were too many under this key. */
-  takeAttempt(kind: 'account' | 'address', key: string): Promise<void>;
+  /** Counts an attempt. Throws `rate_limited` once there were too many for this account or from this address. */
+  takeAttempt(attempt: { readonly username: string; readonly address: string }): Promise<void>;
 }

@@ -41,6 +41,8 @@ export const signIn: readonly string[] = [
      name text,
      username text,
      deactivated_at timestamptz,
+     -- sign-ins before it are over: another password was set, or the person was deactivated
+     signed_out_at timestamptz,
      last_sign_in_at timestamptz,
      created_at timestamptz not null default now(),
      updated_at timestamptz not null default now()

@@ -6,8 +6,10 @@
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { BridgedServer } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import { type AddressReader, addressKey } from '#http/client-address.ts';
 import { type OauthAnswer, refusal } from './answer.ts';
 import { authorize, pinnedScopes } from './authorize.ts';
 import { register } from './register.ts';
@@ -19,6 +21,8 @@ export interface EntraBridgeDeps {
   readonly server: BridgedServer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly limiter: Limiter;
+  readonly readAddress: AddressReader;
 }
 
 export interface EntraBridge {
@@ -42,8 +46,9 @@ export function openEntraBridge(deps: EntraBridgeDeps): EntraBridge {
     for (const path of ['/oauth2/token', '/token']) {
       app.options(path, answerPreflight);
       app.post(path, async (request, reply) => {
-        const { 'content-type': type, authorization } = request.headers;
-        return send(reply, await exchange({ body: textOf(request.body), type, authorization }));
+        const { 'content-type': type, authorization, 'x-forwarded-for': forwardedFor } = request.headers;
+        const address = addressKey(deps.readAddress(request.raw.socket.remoteAddress ?? '', forwardedFor?.toString()));
+        return send(reply, await exchange({ address, body: textOf(request.body), type, authorization }));
       });
     }
     app.options('/register', answerPreflight);

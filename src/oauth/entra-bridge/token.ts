@@ -1,7 +1,10 @@
 import { decodeJwt } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { BridgedServer } from '#adapters/identity/identity.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
+import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { readJson } from '#http/egress-body.ts';
@@ -10,10 +13,15 @@ import { pinnedScope } from './authorize.ts';
 
 const timeoutMs = 10_000;
 const maxAnswerBytes = 256 * 1024;
-/** Token requests on their way at one moment; more than that is a flood or an Entra that hangs. */
-const maxInFlight = 200;
+/** Token requests on their way at one moment, of one address and in all; more is a flood or an Entra that hangs. */
+const maxInFlight = { ofOne: 40, inAll: 200 } as const;
+/** What Entra refuses counts against it there: with enough of that it stops serving us all (AADSTS90055, 429). */
+const refusedPerAddress = { points: 60, windowSeconds: 60 } as const;
+const maxShutOut = 10_000;
 
 export interface TokenRequest {
+  /** Whoever asks, as limits count them. */
+  readonly address: string;
   readonly body: string;
   readonly type: string | undefined;
   readonly authorization: string | undefined;
@@ -27,27 +35,40 @@ export function openTokenExchange(deps: {
   readonly server: BridgedServer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly limiter: Limiter;
 }): (request: TokenRequest) => Promise<OauthAnswer> {
-  const { server, clock, log } = deps;
-  let inFlight = 0;
+  const { server, clock, log, limiter } = deps;
+  const inFlight = openConcurrency();
+  /** Address → monotonic milliseconds until which it is not heard. */
+  const shutOut = new LRUCache<string, number>({ max: maxShutOut });
+
+  async function countRefused(address: string): Promise<void> {
+    const { allowed, resetMs } = await limiter.take(`bridge ${address}`, refusedPerAddress);
+    if (!allowed) shutOut.set(address, clock.monotonic() + resetMs);
+  }
+
   return async (request) => {
     const form = prepare(request, server);
     if ('status' in form) return form;
-    if (inFlight >= maxInFlight) {
-      return {
-        ...refusal(503, 'temporarily_unavailable', 'Too many sign-ins at once'),
-        headers: { 'retry-after': '1' },
-      };
+    const waitMs = (shutOut.get(request.address) ?? 0) - clock.monotonic();
+    if (waitMs > 0) return later(429, 'Too many failed sign-ins', waitMs);
+    const leave = inFlight.acquire('all', maxInFlight.inAll);
+    const leaveOne = leave && inFlight.acquire(`of ${request.address}`, maxInFlight.ofOne);
+    if (!leaveOne) {
+      leave?.();
+      return later(503, 'Too many sign-ins at once', 1000);
     }
-    inFlight++;
     try {
-      return await passOn(form, request.authorization);
+      const answer = await passOn(form, request.authorization);
+      if (answer.status >= 400 && answer.status < 500) await countRefused(request.address);
+      return answer;
     } catch (error) {
       const late = error instanceof GatehouseError && error.code === 'upstream_timeout';
       log.error({ err: error }, 'Entra gave no usable answer to a token request');
       return refusal(late ? 504 : 502, 'temporarily_unavailable', 'Entra cannot be reached: try again');
     } finally {
-      inFlight--;
+      leaveOne();
+      leave();
     }
   };
 
@@ -72,6 +93,11 @@ export function openTokenExchange(deps: {
     const retryAfter = answer.headers.get('retry-after');
     return { status: answer.status, body: parsed.data, ...(retryAfter && { headers: { 'retry-after': retryAfter } }) };
   }
+}
+
+function later(status: number, why: string, waitMs: number): OauthAnswer {
+  const headers = { 'retry-after': String(Math.ceil(waitMs / 1000)) };
+  return { ...refusal(status, 'temporarily_unavailable', why), headers };
 }
 
 /** The form as it goes to Entra, or why it doesn't. */

@@ -4,6 +4,7 @@ import type Provider from 'oidc-provider';
 import { type Client, errors, type TokenEndpointGrantContext } from 'oidc-provider';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { NameHosts } from '#core/name-hosts.ts';
 import type { Db } from '#db/schema.ts';
 import type { Members } from '#oauth/members.ts';
 import { findOwnClient } from '#oauth/program-clients.ts';
@@ -17,6 +18,7 @@ import { addClaims } from './token-claims.ts';
 export interface GrantDeps {
   readonly issuer: string;
   readonly settings: OauthSettings;
+  readonly nameHosts?: NameHosts | undefined;
   readonly db: Db;
   readonly keys: SigningKeys;
   readonly members: Members;
@@ -26,9 +28,10 @@ export interface GrantDeps {
   readonly fetch: typeof globalThis.fetch;
 }
 
-export const rulesOf = ({ issuer, settings }: GrantDeps): ResourceRules => ({
+export const rulesOf = ({ issuer, settings, nameHosts }: GrantDeps): ResourceRules => ({
   baseUrl: issuer,
   external: settings.resources,
+  nameHosts,
 });
 
 /** The authenticated client, where operators gave it this grant. Throws `unauthorized_client`. */

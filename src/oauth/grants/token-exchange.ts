@@ -48,6 +48,9 @@ export async function exchangeToken(provider: Provider, deps: GrantDeps, ctx: Ex
   const subject = await checkSubject(deps, registered, params);
   const requested = params.requested_token_type ?? accessTokenType;
   if (requested === idJagTokenType) return sendAssertion(deps, ctx, { registered, subject });
+  // It says who somebody is; what its client may do for them they were not asked.
+  if (params.subject_token_type === idTokenType)
+    throw new errors.InvalidRequest('an ID token is exchanged for an identity assertion only');
   if (requested !== accessTokenType) throw new errors.InvalidRequest('requested_token_type is not supported');
   const resource = resourceOf(ctx) ?? params.audience;
   await checkTarget(deps, registered, resource);
@@ -113,8 +116,7 @@ async function readIdToken(deps: GrantDeps, client: ProgramClient, token: string
       requiredClaims: ['exp', 'iat', 'sub'],
     });
     if ((protectedHeader.typ ?? 'JWT').toLowerCase() !== 'jwt') throw new Error('no ID token');
-    const { scope: _scope, ...claims } = payload;
-    return { claims: { ...claims, scope: client.scopes.join(' ') }, grantId: undefined };
+    return { claims: payload, grantId: undefined };
   } catch (cause) {
     throw new errors.InvalidGrant({ detail: 'not an ID token of this client', cause });
   }

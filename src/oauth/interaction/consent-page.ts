@@ -1,7 +1,7 @@
 /** The consent page: who asks, where the answer goes, what for; and the ways to sign in. Shown before any of them is called. */
 import { escapeHtml, htmlPage } from '#http/page.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
-import { type Asked, clientHost, plainName } from './asked.ts';
+import { type Asked, approvalOf, clientHost, plainName } from './asked.ts';
 import { type Problem, problems } from './texts.ts';
 import { describeResource, describeScopes } from './words.ts';
 
@@ -26,10 +26,10 @@ export interface ConsentPage {
 export function consentPage(page: ConsentPage): string {
   const name = nameOf(page.asked);
   const main = [
+    '<p class="state">Gatehouse</p>',
     ...(page.problem
       ? [`<p class="note" role="alert"><strong>${escapeHtml(problems[page.problem])}</strong></p>`]
       : []),
-    '<p class="state">Gatehouse</p>',
     `<h1><bdi>${escapeHtml(name)}</bdi> asks for access</h1>`,
     `<p>${page.person === undefined ? 'Sign in only if you started this yourself, just now.' : 'Allow it only if you started this yourself, just now.'}</p>`,
     facts(page),
@@ -97,9 +97,10 @@ function warnings({ client, redirectKind }: Asked): readonly string[] {
   return found;
 }
 
-function form({ action, csrf }: ConsentPage, inside: string): string {
+function form({ action, csrf, asked }: ConsentPage, inside: string): string {
   return `<form method="post" action="${escapeHtml(action)}" autocomplete="off">
 <input type="hidden" name="csrf" value="${escapeHtml(csrf)}">
+<input type="hidden" name="shown" value="${approvalOf(asked)}">
 ${inside}
 </form>`;
 }

@@ -107,7 +107,7 @@ describe('the consent page', () => {
 });
 
 describe('the form', () => {
-  test('is refused without its token, with another one, or from another site [A19]', async () => {
+  test('is refused without its token, with another one, or from another site [A19] [S1.39] [X1.2]', async () => {
     const client = await t.register();
     const jar = t.jar();
     const page = await jar.open(t.ask(client));
@@ -236,7 +236,7 @@ describe('coming back from the identity provider', () => {
     const answer = await fetch(page.url, {
       method: 'POST',
       redirect: 'manual',
-      body: new URLSearchParams({ csrf, ...withSso }),
+      body: new URLSearchParams({ csrf, shown: /name="shown" value="([^"]+)"/.exec(page.html)?.[1] ?? '', ...withSso }),
       headers: { cookie: jar.cookiesFor(page.url), origin: t.issuer },
     });
     const cookie = answer.headers.getSetCookie().map((line) => line.split(';')[0]);

@@ -7,6 +7,7 @@ import { asGatehouseError } from '#core/error.ts';
 import type { Sealer } from '#core/sealer.ts';
 import { withPlatform } from '#db/scope.ts';
 import { parseResource, type ResourceRules } from '#oauth/resource.ts';
+import type { Strangers } from '#oauth/strangers.ts';
 import { isConsentKnown, putConsent } from '#records/consents.ts';
 import { findUser, type User } from '#records/users.ts';
 import { type Asked, approvalOf, askedBy, consentOf, plainName } from './asked.ts';
@@ -16,7 +17,7 @@ import type { NoticeKey } from './texts.ts';
 
 export interface InteractionsDeps extends ProvisionDeps {
   /** Its provider is another one after each change of the signing keys. */
-  readonly server: { readonly provider: Provider };
+  readonly server: { readonly provider: Provider; readonly strangers: Strangers };
   /** No trailing slash. */
   readonly issuer: string;
   /** Those in broker mode. */
@@ -35,6 +36,8 @@ export interface Loaded {
 interface Entrant {
   readonly provider: IdentityProvider;
   readonly person: SignedIn;
+  /** Unix milliseconds: before the person was looked at. */
+  readonly sinceMs: number;
 }
 
 type Outcome = { readonly onward: string } | { readonly error: NoticeKey };
@@ -104,15 +107,19 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     res: ServerResponse,
   ): Promise<string> {
     const user = await provision(deps, entrant.provider, entrant.person);
-    if (!user.active) {
-      log.warn({ event: 'sign_in_refused', user: user.id }, 'sign-in: the account is deactivated');
+    const { signedOutAt = 0 } = user;
+    if (!user.active || signedOutAt > entrant.sinceMs) {
+      log.warn({ event: 'sign_in_refused', user: user.id }, 'sign-in: the account is deactivated, or was signed out');
       return deny({ interaction }, 'access_denied');
     }
     const session = await server.provider.Session.get(server.provider.createContext(req, res));
     if (session.accountId !== undefined && session.accountId !== user.subject) await session.destroy();
     interaction.session = undefined;
     log.info({ event: 'sign_in', user: user.id, provider: entrant.provider.name }, 'sign-in: a person signed in');
-    return finishWith(interaction, { login: { accountId: user.subject }, approved: entrant.approval });
+    // To the second, as the library counts: never before the moment that ended all earlier sign-ins.
+    const ts = Math.max(Math.floor(deps.clock.now() / 1000), Math.ceil(signedOutAt / 1000));
+    const login = { accountId: user.subject, ...(signedOutAt > 0 && { ts }) };
+    return finishWith(interaction, { login, approved: entrant.approval });
   }
 
   function deny({ interaction }: Pick<Loaded, 'interaction'>, error: 'access_denied' | 'server_error') {
@@ -132,14 +139,15 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       ...(organization !== undefined && { organization }),
       ...(loginHint !== undefined && { loginHint }),
     };
+    const sinceMs = deps.clock.now();
     try {
       const person = await identity.signIn.finish(callback, request);
-      return await enter({ interaction }, { provider: identity, person, approval }, req, res);
+      return await enter({ interaction }, { provider: identity, person, approval, sinceMs }, req, res);
     } catch (thrown) {
       const error = asGatehouseError(thrown);
       const denied = error.code === 'sign_in_denied';
       log[denied ? 'warn' : 'error'](
-        { event: 'sign_in_failed', provider: identity.name, code: error.code, err: error.cause ?? error },
+        { event: 'sign_in_failed', provider: identity.name, error: error.code, err: error.cause ?? error },
         'sign-in: the identity provider let nobody in',
       );
       return deny({ interaction }, denied ? 'access_denied' : 'server_error');

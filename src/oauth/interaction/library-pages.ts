@@ -2,7 +2,8 @@
 import type { Client, Configuration, ErrorOut, KoaContextWithOIDC } from 'oidc-provider';
 import { escapeHtml, formHeaders, htmlPage, pageHeaders } from '#http/page.ts';
 import { clientHost, plainName } from './asked.ts';
-import { donePage } from './notice-page.ts';
+import { donePage, noticePage } from './notice-page.ts';
+import { notices } from './texts.ts';
 
 type Features = NonNullable<Configuration['features']>;
 
@@ -35,12 +36,22 @@ function codePage(ctx: KoaContextWithOIDC, out?: ErrorOut, error?: Error): void 
     show(ctx, pageHeaders, donePage('The device was not connected', 'You refused it. You may close this page.'));
     return;
   }
+  const { session } = ctx.oidc;
+  if (out && session && session.exp === undefined) {
+    // A form, or a way back, of no session: there is none either to keep the next form's secret in.
+    Object.assign(session, { touched: false });
+    const isForm = ctx.method === 'POST';
+    ctx.status = isForm ? notices.refused_form.status : notices.expired.status;
+    show(ctx, pageHeaders, noticePage(isForm ? notices.refused_form : notices.expired));
+    return;
+  }
   const trouble = (error && troubles[error.name]) ?? (out ? 'That did not work: try again.' : undefined);
   const given: unknown = ctx.state[givenCode];
   const value = typeof given === 'string' ? ` value="${escapeHtml(given)}"` : '';
   const invalid = trouble === undefined ? '' : ' aria-invalid="true" aria-describedby="trouble"';
-  const main = `${trouble === undefined ? '' : `<p class="note" role="alert" id="trouble"><strong>${escapeHtml(trouble)}</strong></p>\n`}<p class="state">Gatehouse</p>
-<h1>Connect a device</h1>
+  const alert = `<p class="note" role="alert" id="trouble"><strong>${escapeHtml(trouble ?? '')}</strong></p>\n`;
+  const main = `<p class="state">Gatehouse</p>
+${trouble === undefined ? '' : alert}<h1>Connect a device</h1>
 <p>Type the code that your device shows. Nobody should send you one: if somebody did, close this page.</p>
 ${form(
   ctx,

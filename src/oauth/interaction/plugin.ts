@@ -8,6 +8,7 @@ import { errors } from 'oidc-provider';
 import { z } from 'zod';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { formHeaders, pageHeaders } from '#http/page.ts';
+import { approvalOf } from './asked.ts';
 import { consentPage } from './consent-page.ts';
 import { type FormGuard, openFormGuard } from './form-guard.ts';
 import { type Interactions, type InteractionsDeps, type Loaded, openInteractions } from './interactions.ts';
@@ -24,6 +25,8 @@ export interface InteractionPluginDeps extends InteractionsDeps {
 const field = z.string().max(512).optional();
 const formFields = z.object({
   csrf: field,
+  /** What the page said when it was sent. */
+  shown: field,
   do: z.enum(['allow', 'deny', 'sign-out']).optional(),
   with: field,
   username: field,
@@ -69,10 +72,13 @@ function addConsent(app: FastifyInstance, deps: ConsentDeps): void {
       log.warn({ event: 'form_refused', site: request.headers['sec-fetch-site'] }, 'sign-in: a form was refused');
       return sendNotice(reply, 'refused_form');
     }
+    await deps.server.strangers.take(request.raw);
     const loaded = await interactions.load(uid, request.raw, reply.raw);
+    const place = `${issuer}/interaction/${uid}`;
+    // The client says something else of itself since: to be read first.
+    if (form.do !== 'deny' && form.shown !== approvalOf(loaded.asked)) return redirect(reply, place);
     const answer = await decide(request, reply, { ...deps, loaded, form });
     if (answer.cookie !== undefined) reply.header('set-cookie', answer.cookie);
-    const place = `${issuer}/interaction/${uid}`;
     if (answer.problem) return redirect(reply, `${place}?problem=${answer.problem}`);
     if (answer.onward === undefined) return redirect(reply, place);
     return redirect(reply, onwardLink(deps, uid, answer.onward));
@@ -99,6 +105,7 @@ async function decide(
     interactions,
     providers,
     readAddress,
+    clock,
   }: ConsentDeps & { readonly loaded: Loaded; readonly form: Form },
 ): Promise<Answer> {
   if (form.do === 'deny') return { onward: await interactions.deny(loaded, 'access_denied') };
@@ -115,9 +122,10 @@ async function decide(
   try {
     if (provider.signIn.method === 'redirect') return await interactions.start(loaded, provider, provider.signIn);
     const address = readAddress(request.raw.socket.remoteAddress ?? '', request.headers['x-forwarded-for']?.toString());
+    const sinceMs = clock.now();
     const person = await provider.signIn.check(form.username ?? '', form.password ?? '', address);
     if (!person) return { problem: 'password' };
-    return { onward: await interactions.enter(loaded, { provider, person }, request.raw, reply.raw) };
+    return { onward: await interactions.enter(loaded, { provider, person, sinceMs }, request.raw, reply.raw) };
   } catch (thrown) {
     const { code } = asGatehouseError(thrown);
     if (code === 'rate_limited') return { problem: 'attempts' };
@@ -201,6 +209,9 @@ function sendError(reply: FastifyReply, thrown: unknown, { log }: InteractionPlu
   }
   if (thrown instanceof errors.InvalidClient) return sendNotice(reply, 'invalid_client');
   const error = asGatehouseError(thrown);
+  if (error.code === 'rate_limited') {
+    return sendNotice(reply.header('retry-after', String(error.retryAfterSeconds ?? 1)), 'too_many');
+  }
   const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : error.row.http;
   if (status >= 400 && status < 500) return sendNotice(reply, 'invalid_request');
   log.error({ err: error.cause ?? error }, 'sign-in: a page failed');

@@ -62,6 +62,11 @@ export const notices = {
     title: 'Not reachable right now',
     text: 'The identity provider or our storage did not answer. Try again in a moment.',
   },
+  too_many: {
+    status: 429,
+    title: 'Too many sign-ins were begun',
+    text: 'From the network that you are in, in the last minute. Wait one, then start again from your application.',
+  },
   invalid_client: {
     status: 400,
     title: 'Unknown application',

@@ -11,6 +11,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { discard, readJson } from '#http/egress-body.ts';
 import { forLibrary, type MetadataRules, parseClientMetadata } from './client-metadata.ts';
+import { findKnownDocument } from './known-documents.ts';
 
 export type DocumentProperties = Readonly<Record<string, unknown>> & { readonly client_id: string };
 
@@ -35,6 +36,8 @@ const maxBytes = 5 * 1024;
 const totalMs = 3000;
 const freshSeconds = { min: 300, max: 86_400 };
 const badMs = 60_000;
+/** For how long beyond its time a document serves while no other may be fetched. */
+const staleMs = 3_600_000;
 const perAddress = { points: 60, windowSeconds: 60 };
 const together = { points: 600, windowSeconds: 60 };
 
@@ -56,26 +59,41 @@ type Known =
 export function openClientDocuments(deps: ClientDocumentsDeps): ClientDocuments {
   const { clock } = deps;
   const known = new LRUCache<string, Known>({ max: 2000 });
+  /** Apart: strangers' nonsense pushes no good one out. */
+  const refusedLately = new LRUCache<string, Known>({ max: 2000 });
   const underWay = new Map<string, Promise<Known>>();
 
   async function learn(url: string): Promise<Known> {
-    const found = await read(url, deps).catch((thrown: unknown) => refusal(url, thrown, deps));
-    known.set(url, found);
+    const found = await read(url, deps).catch((thrown: unknown) => unread(url, thrown, deps));
+    if ('properties' in found) {
+      known.set(url, found);
+      refusedLately.delete(url);
+    } else {
+      refusedLately.set(url, found);
+      known.delete(url);
+    }
     return found;
+  }
+
+  /** undefined: the limits are reached. */
+  async function ask(url: string): Promise<Known | undefined> {
+    if (!underWay.has(url) && !(await takeLimits(deps))) return undefined;
+    // Somebody else may have begun meanwhile.
+    const asking = underWay.get(url) ?? learn(url).finally(() => underWay.delete(url));
+    underWay.set(url, asking);
+    return asking;
   }
 
   return {
     async find(url) {
-      let found = known.get(url);
+      let found = known.get(url) ?? refusedLately.get(url);
       if (!found || found.until <= clock.now()) {
-        let asking = underWay.get(url);
-        if (!asking) {
-          await takeLimits(deps);
-          // Somebody else may have begun meanwhile.
-          asking = underWay.get(url) ?? learn(url).finally(() => underWay.delete(url));
-          underWay.set(url, asking);
-        }
-        found = await asking;
+        const fresh = await ask(url);
+        // A flood of strange documents must not end the sign-ins of known clients.
+        const stale = found && 'properties' in found && found.until + staleMs > clock.now() ? found : undefined;
+        found = fresh ?? stale;
+        if (!found)
+          throw new errors.InvalidClient('too many client metadata documents are asked for; try again in a minute');
       }
       if ('refused' in found) throw new errors.InvalidClient(found.refused);
       return found.properties;
@@ -83,21 +101,24 @@ export function openClientDocuments(deps: ClientDocumentsDeps): ClientDocuments 
   };
 }
 
-async function takeLimits({ limiter, askedBy }: ClientDocumentsDeps): Promise<void> {
+async function takeLimits({ limiter, askedBy }: ClientDocumentsDeps): Promise<boolean> {
   const address = askedBy();
   const own = address === undefined || (await limiter.take(`client-documents ${address}`, perAddress)).allowed;
-  if (own && (await limiter.take('client-documents', together)).allowed) return;
-  throw new errors.InvalidClient('too many client metadata documents are asked for; try again in a minute');
+  return own && (await limiter.take('client-documents', together)).allowed;
 }
 
 /** What is wrong with a document its author may read; why it can't be had says something of the network, so nobody does. */
 class BadDocument extends Error {}
 
-function refusal(url: string, thrown: unknown, { clock, log }: ClientDocumentsDeps): Known {
-  const said =
-    thrown instanceof BadDocument || thrown instanceof errors.OIDCProviderError
-      ? describe(thrown)
-      : 'cannot be fetched';
+/** Refused, unless nobody answered at all and we know by heart what stands there. */
+function unread(url: string, thrown: unknown, { clock, log, scopes }: ClientDocumentsDeps): Known {
+  const isBad = thrown instanceof BadDocument || thrown instanceof errors.OIDCProviderError;
+  const byHeart = isBad ? undefined : findKnownDocument(url);
+  if (byHeart) {
+    log.info({ url, err: thrown }, 'client metadata document cannot be fetched: the one known here is used');
+    return { properties: parseDocument(url, byHeart, scopes), until: clock.now() + badMs };
+  }
+  const said = isBad ? describe(thrown) : 'cannot be fetched';
   log.info({ url, err: thrown }, 'client metadata document refused');
   return { refused: `client metadata document: ${said}`, until: clock.now() + badMs };
 }

@@ -7,6 +7,7 @@ import Provider, {
   type Configuration,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
+import { GatehouseError } from '#core/error.ts';
 import { addressKey } from '#http/client-address.ts';
 import { paths } from '#oauth/mount.ts';
 import { markClientSignedIn } from '#records/clients.ts';
@@ -29,6 +30,8 @@ export interface Clients {
   /** For what the library publishes: it neither registers clients nor fetches documents itself. */
   readonly features: Pick<NonNullable<Configuration['features']>, 'registration' | 'clientIdMetadataDocument'>;
   readonly plugin: FastifyPluginAsync;
+  /** For the library: it fetches clients' keys (`jwks_uri`), at anybody's asking, as often as asked. */
+  readonly fetch: typeof globalThis.fetch;
   /** For every provider that is built. */
   extend(provider: Provider): void;
 }
@@ -52,12 +55,26 @@ export function openClients(deps: ClientsDeps): Clients {
         allowFetch: () => false,
       },
     },
+    fetch: limitedFetch(deps),
     plugin: registrationPlugin(paths.registration, { ...deps, validate, managementUrl }),
     extend(provider) {
       // A code was given for an agreement, or tokens for a code: either way a person completed a sign-in.
       provider.on('authorization.success', (ctx) => keepSignedIn(ctx.oidc.client?.clientId));
       provider.on('grant.success', (ctx) => keepSignedIn(ctx.oidc.client?.clientId));
     },
+  };
+}
+
+const keysPerAddress = { points: 60, windowSeconds: 60 };
+const keysTogether = { points: 600, windowSeconds: 60 };
+
+function limitedFetch(deps: ClientsDeps): typeof globalThis.fetch {
+  const { limiter } = deps;
+  return async (input, init) => {
+    const address = Provider.ctx && addressOf(Provider.ctx, deps);
+    const own = address === undefined || (await limiter.take(`client-keys ${address}`, keysPerAddress)).allowed;
+    if (own && (await limiter.take('client-keys', keysTogether)).allowed) return deps.fetch(input, init);
+    throw new GatehouseError('rate_limited');
   };
 }
 

@@ -85,8 +85,11 @@ function sendError(thrown: unknown, reply: FastifyReply, { log }: RegistrationDe
     if (statusCode === 401) reply.header('www-authenticate', 'Bearer realm="auth"');
     return reply.code(statusCode).send({ error, error_description });
   }
-  if (isTooLarge(thrown))
-    return reply.code(413).send({ error: 'invalid_client_metadata', error_description: 'the body is too large' });
+  const refused = refusedBy(thrown);
+  if (refused !== undefined) {
+    const error_description = refused === 413 ? 'the body is too large' : 'the request cannot be read';
+    return reply.code(refused).send({ error: 'invalid_client_metadata', error_description });
+  }
   const error = asGatehouseError(thrown);
   if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
   if (error.row.http >= 500) log.error({ err: error.cause ?? error }, error.message);
@@ -94,5 +97,9 @@ function sendError(thrown: unknown, reply: FastifyReply, { log }: RegistrationDe
   return reply.code(error.row.http).send({ error: code, error_description: error.message });
 }
 
-const isTooLarge = (thrown: unknown): boolean =>
-  typeof thrown === 'object' && thrown !== null && 'statusCode' in thrown && thrown.statusCode === 413;
+/** The status of what Fastify refuses by itself: a body that is too large, a content type that is none. */
+function refusedBy(thrown: unknown): number | undefined {
+  if (typeof thrown !== 'object' || thrown === null || !('statusCode' in thrown)) return undefined;
+  const { statusCode } = thrown;
+  return typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500 ? statusCode : undefined;
+}

@@ -7,29 +7,42 @@ const webUrl = z.url({ protocol: /^https?$/ });
 export const clerkConfig = z
   .strictObject({
     ...commonSettings,
-    /** `sk_live_…` or `sk_test_…`: for the Backend API. */
-    secretKey: z.string().min(1),
-    /** `pk_live_…` or `pk_test_…`: names the Frontend API, which is the issuer. */
-    publishableKey: z.string().min(1).optional(),
-    /** In place of `publishableKey`: the Frontend API's address, e.g. https://clerk.example.com. */
-    frontendApi: webUrl.optional(),
-    apiUrl: webUrl.default('https://api.clerk.com'),
-    /**
-     * Origins (`azp`) whose session tokens are accepted, e.g. `["https://app.example.com"]`; unset: every page that signs
-     * people in at this Clerk instance may call.
-     */
-    authorizedParties: z.array(z.string().min(1)).min(1).optional(),
-    /**
-     * Accepted in `aud`. Session tokens have none, and OAuth tokens only where a resource was asked for: set, an OAuth token
-     * must name one of these; unset, a token that names any audience is refused.
-     */
-    audiences: z.array(z.string().min(1)).min(1).optional(),
-    /** Accept opaque OAuth access tokens (`oat_…`), each asked about at Clerk once a minute. */
-    opaqueTokens: z.boolean().default(true),
-    /** OAuth application of the instance: set, people sign in through the gateway (mode broker). */
-    clientId: z.string().min(1).optional(),
-    /** Unset: a public client. */
-    clientSecret: z.string().min(1).optional(),
+    secretKey: z.string().min(1).describe('`sk_live_…` or `sk_test_…`: for the Backend API.'),
+    publishableKey: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('`pk_live_…` or `pk_test_…`: names the Frontend API, which is the issuer.'),
+    frontendApi: webUrl
+      .optional()
+      .describe("In place of `publishableKey`: the Frontend API's address, e.g. https://clerk.example.com."),
+    apiUrl: webUrl
+      .default('https://api.clerk.com')
+      .describe('The Backend API: for a proxy in between, or an emulator.'),
+    authorizedParties: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe(
+        'Origins (`azp`) whose session tokens are accepted, e.g. `["https://app.example.com"]`; unset: every page that signs people in at this Clerk instance may call.',
+      ),
+    audiences: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe(
+        'Accepted in `aud`. Session tokens have none, and OAuth tokens only where a resource was asked for: set, an OAuth token must name one of these; unset, a token that names any audience is refused.',
+      ),
+    opaqueTokens: z
+      .boolean()
+      .default(true)
+      .describe('Accept opaque OAuth access tokens (`oat_…`), each asked about at Clerk once a minute.'),
+    clientId: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('OAuth application of the instance: set, people sign in through the gateway (mode broker).'),
+    clientSecret: z.string().min(1).optional().describe('Unset: a public client.'),
   })
   .superRefine((value, context) => {
     for (const { path, message } of listProblems(value)) context.addIssue({ code: 'custom', path: [path], message });

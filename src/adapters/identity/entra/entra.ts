@@ -25,18 +25,30 @@ const directoryId = z
 const config = z
   .strictObject({
     ...commonSettings,
-    /** The own directory: its members belong to `organization` (default: the one whose external id is this). */
-    tenantId: directoryId.optional(),
-    /** Further directories, each with its organization (slug, external id or UUID). All others are refused. */
-    tenants: z.record(directoryId, z.string().regex(/^[A-Za-z0-9_-]{1,128}$/)).default({}),
-    /** Application (client) id. */
-    clientId: z.string().min(1),
-    /** Unset: a public client. With it groups that don't fit into a token are asked for at Microsoft Graph. */
-    clientSecret: z.string().min(1).optional(),
-    /** Accepted in `aud` of access tokens. Default: the client id and api://<client id>. */
-    audiences: z.array(z.string().min(1)).min(1).optional(),
-    /** Tokens of applications without a user (client credentials) are accepted. */
-    allowApplications: z.boolean().default(false),
+    tenantId: directoryId
+      .optional()
+      .describe(
+        'The own directory: its members belong to `organization` (default: the one whose external id is this).',
+      ),
+    tenants: z
+      .record(directoryId, z.string().regex(/^[A-Za-z0-9_-]{1,128}$/))
+      .default({})
+      .describe('Further directories, each with its organization (slug, external id or UUID). All others are refused.'),
+    clientId: z.string().min(1).describe('Application (client) id.'),
+    clientSecret: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Unset: a public client. With it groups that don't fit into a token are asked for at Microsoft Graph."),
+    audiences: z
+      .array(z.string().min(1))
+      .min(1)
+      .optional()
+      .describe('Accepted in `aud` of access tokens. Default: the client id and api://<client id>.'),
+    allowApplications: z
+      .boolean()
+      .default(false)
+      .describe('Tokens of applications without a user (client credentials) are accepted.'),
   })
   .refine(({ tenantId, tenants }) => tenantId !== undefined || Object.keys(tenants).length > 0, {
     path: ['tenantId'],

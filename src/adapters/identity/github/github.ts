@@ -18,20 +18,22 @@ const login = z.string().regex(/^([A-Za-z0-9][A-Za-z0-9_-]*|\*)$/, 'must be a lo
 const config = z
   .strictObject({
     ...commonSettings,
-    clientId: z.string().min(1),
-    clientSecret: z.string().min(1),
-    /** Of a GitHub Enterprise Server, or a subdomain of ghe.com. */
-    baseUrl: webUrl.default('https://github.com'),
-    /** Default: what follows from `baseUrl`. */
-    apiUrl: webUrl.optional(),
-    /** Login names; `["*"]`: everybody with an account. */
-    allowedUsers: z.array(login).optional(),
-    /** Active members may sign in, too. */
-    allowedOrganizations: z.array(login).optional(),
-    /** `organization/team-slug`: their members may, too. */
-    allowedTeams: z.array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'must be organization/team')).optional(),
-    /** Organizations (`acme`) and teams (`acme/platform`) as groups: asks for `read:org`. `roleMapping` implies it. */
-    groups: z.boolean().default(false),
+    clientId: z.string().min(1).describe('Of the OAuth app.'),
+    clientSecret: z.string().min(1).describe('Of the OAuth app.'),
+    baseUrl: webUrl.default('https://github.com').describe('Of a GitHub Enterprise Server, or a subdomain of ghe.com.'),
+    apiUrl: webUrl.optional().describe('Default: what follows from `baseUrl`.'),
+    allowedUsers: z.array(login).optional().describe('Login names; `["*"]`: everybody with an account.'),
+    allowedOrganizations: z.array(login).optional().describe('Active members may sign in, too.'),
+    allowedTeams: z
+      .array(z.string().regex(/^[^/\s]+\/[^/\s]+$/, 'must be organization/team'))
+      .optional()
+      .describe('`organization/team-slug`: their members may, too.'),
+    groups: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Organizations (`acme`) and teams (`acme/platform`) as groups: asks for `read:org`. `roleMapping` implies it.',
+      ),
   })
   .superRefine((value, context) => {
     for (const [path, message] of listProblems(value)) context.addIssue({ code: 'custom', path: [path], message });

@@ -21,8 +21,8 @@ function store(account: typeof ada | undefined = ada) {
   return {
     taken,
     find: async (username: string) => (username === account?.username ? account : undefined),
-    takeAttempt: async (kind: string, key: string) => {
-      taken.push(`${kind} ${key}`);
+    takeAttempt: async ({ username, address }: { readonly username: string; readonly address: string }) => {
+      taken.push(`${username} from ${address}`);
     },
   };
 }
@@ -53,7 +53,7 @@ test('an unknown name costs as much work as a wrong password', async () => {
 test('tries count per account and per address, before anything is looked up', async () => {
   const accounts = store();
   await open(accounts).check('Ada', 'wrong', '192.0.2.1');
-  expect(accounts.taken).toEqual(['address 192.0.2.1', 'account ada']);
+  expect(accounts.taken).toEqual(['ada from 192.0.2.1']);
   const refused = open({
     find: () => Promise.reject(new Error('was looked up')),
     takeAttempt: () => Promise.reject(new GatehouseError('rate_limited')),

@@ -40,8 +40,7 @@ function passwordSignIn(settings: LocalConfig, accounts: LocalAccountStore): Pas
     method: 'password',
     async check(name, password, address) {
       const username = name.trim().normalize('NFKC').toLowerCase().slice(0, 256);
-      await accounts.takeAttempt('address', address);
-      await accounts.takeAttempt('account', username);
+      await accounts.takeAttempt({ username, address });
       nobody ??= hashPassword(makePassword());
       const account = await accounts.find(username);
       const fits = await checkPassword(password.slice(0, maxPasswordLength), account?.digest ?? (await nobody));

@@ -71,10 +71,17 @@ function checkClient({ claims }: CheckedToken, settings: OidcConfig): void {
   if (!ours) throw new GatehouseError('invalid_token');
 }
 
-/** Roles are known where a claim is named for them, or groups that the mapping makes roles of. */
+/**
+ * Roles are known where a claim is named for them, or groups that the mapping makes roles of. Bound to an organization, its
+ * tokens are good there and nowhere else, whatever they say (SECURITY B5).
+ */
 function asCaller(checked: CheckedToken, settings: OidcConfig): VerifiedToken {
-  const { roles: rolesClaims, groups: groupsClaim, organization } = claimsOf(settings);
-  const verified = asVerified(checked, { ...settings, rolesClaim: undefined, organizationClaim: organization });
+  const { roles: rolesClaims, groups: groupsClaim, organization: organizationClaim } = claimsOf(settings);
+  const { organization } = settings;
+  const verified = {
+    ...asVerified(checked, { ...settings, rolesClaim: undefined, organizationClaim }),
+    ...(organization !== undefined && { organization }),
+  };
   if (rolesClaims === undefined && groupsClaim === undefined) return verified;
   const groups = groupsClaim === undefined ? [] : findTexts(checked.claims, groupsClaim);
   const roles = (rolesClaims ?? []).flatMap((path) => findTexts(checked.claims, path));

@@ -26,59 +26,65 @@ const reservedParameters = [
 export const oidcConfig = z
   .strictObject({
     ...commonSettings,
-    /** What a vendor does its own way is filled in. */
-    preset: z.enum(presetNames).optional(),
-    /** Exactly as the tokens have it. */
-    issuer: z.url({ protocol: /^https?$/ }).optional(),
-    /** Okta, Auth0: the host name that the issuer follows from. */
-    domain: hostName.optional(),
-    /** Okta: a custom authorization server. */
+    preset: z.enum(presetNames).optional().describe('What a vendor does its own way is filled in.'),
+    issuer: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe('Exactly as the tokens have it.'),
+    domain: hostName.optional().describe('Okta, Auth0: the host name that the issuer follows from.'),
     authorizationServerId: z
       .string()
       .regex(/^[A-Za-z0-9_-]+$/)
-      .optional(),
-    /** Auth0: prefix of own claims. */
-    claimNamespace: z.string().min(1).optional(),
-    /** Amazon Cognito. */
+      .optional()
+      .describe('Okta: a custom authorization server.'),
+    claimNamespace: z.string().min(1).optional().describe('Auth0: prefix of own claims.'),
     userPoolId: z
       .string()
       .regex(/^[a-z0-9-]+_[A-Za-z0-9]+$/, 'must look like eu-west-1_AbCdEf123')
-      .optional(),
-    /** Google: Workspace domains whose people may sign in; `["*"]`: anybody with an account. */
-    allowedDomains: z.array(z.string().min(1)).min(1, 'must name a domain, or "*"').optional(),
-    /** Set: signs people in. */
-    clientId: z.string().min(1).optional(),
-    /** Unset: a public client. */
-    clientSecret: z.string().min(1).optional(),
+      .optional()
+      .describe('Amazon Cognito.'),
+    allowedDomains: z
+      .array(z.string().min(1))
+      .min(1, 'must name a domain, or "*"')
+      .optional()
+      .describe('Google: Workspace domains whose people may sign in; `["*"]`: anybody with an account.'),
+    clientId: z.string().min(1).optional().describe('Set: signs people in.'),
+    clientSecret: z.string().min(1).optional().describe('Unset: a public client.'),
     scopes: z
       .array(z.string().regex(/^\S+$/))
       .refine((scopes) => scopes.includes('openid'), 'must contain openid')
-      .optional(),
-    /** Sent along with the authorization request, such as Auth0's `audience` or `connection`. */
+      .optional()
+      .describe('Asked for at sign-in. Default: openid, profile, email, or what the preset says.'),
     authorizationParameters: z
       .record(z.string(), z.string())
       .refine((given) => !reservedParameters.some((name) => name in given), 'must not set what sign-in itself sends')
-      .default({}),
-    /** Default: what the issuer's discovery document says. */
-    jwksUrl: z.url({ protocol: /^https?$/ }).optional(),
-    /** In direct mode: whom tokens are for. */
-    audiences: z.array(z.string().min(1)).min(1).optional(),
+      .default({})
+      .describe("Sent along with the authorization request, such as Auth0's `audience` or `connection`."),
+    jwksUrl: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe("Default: what the issuer's discovery document says."),
+    audiences: z.array(z.string().min(1)).min(1).optional().describe('In direct mode: whom tokens are for.'),
     algorithms: z
       .array(algorithms)
       .min(1)
-      .default([...asymmetricAlgorithms]),
+      .default([...asymmetricAlgorithms])
+      .describe('Algorithms that may sign its tokens.'),
     /** Claims are names or dotted paths, e.g. `realm_access.roles`. */
-    /** Unset: tokens are not limited by scope. */
-    scopesClaim: claimPath.optional(),
-    emailClaim: claimPath.default('email'),
-    nameClaim: claimPath.default('name'),
-    usernameClaim: claimPath.optional(),
-    /** Header `typ` values, e.g. `["at+jwt"]` to insist on RFC 9068. */
+    scopesClaim: claimPath.optional().describe('Unset: tokens are not limited by scope.'),
+    emailClaim: claimPath.default('email').describe('Claim with the e-mail address.'),
+    nameClaim: claimPath.default('name').describe('Claim with the name for people.'),
+    usernameClaim: claimPath.optional().describe('Claim with the username.'),
     allowedTypes: z
       .array(z.string().min(1))
       .min(1)
-      .default([...accessTokenTypes]),
-    maxLifetimeSeconds: z.int().positive().default(strictRules.maxLifetimeSeconds),
+      .default([...accessTokenTypes])
+      .describe('Header `typ` values, e.g. `["at+jwt"]` to insist on RFC 9068.'),
+    maxLifetimeSeconds: z
+      .int()
+      .positive()
+      .default(strictRules.maxLifetimeSeconds)
+      .describe('Tokens that are good for longer are refused.'),
   })
   .superRefine((value, context) => {
     for (const { path, message } of listProblems(value)) {
@@ -96,11 +102,12 @@ export const presetOf = ({ preset }: Pick<OidcConfig, 'preset'>): Preset | undef
 /** Never undefined once the settings are checked. */
 export const issuerOf = (settings: OidcConfig): string => settings.issuer ?? presetOf(settings)?.issuer(settings) ?? '';
 
-/** Claims where the entry names none: the preset's. */
+/** Claims where the entry names none: the preset's, but not for what the entry settles by itself. */
 export function claimsOf(settings: OidcConfig): PresetClaims {
-  const filled = presetOf(settings)?.claims(settings) ?? {};
+  const { organization, ...filled } = presetOf(settings)?.claims(settings) ?? {};
   return {
     ...filled,
+    ...(organization !== undefined && settings.organization === undefined && { organization }),
     ...(settings.rolesClaim !== undefined && { roles: [settings.rolesClaim] }),
     ...(settings.groupsClaim !== undefined && { groups: settings.groupsClaim }),
     ...(settings.organizationClaim !== undefined && { organization: settings.organizationClaim }),
@@ -130,6 +137,12 @@ function listProblems(settings: OidcConfig): readonly Problem[] {
         message: 'must be broker: its access tokens can be checked by nobody else',
       },
     mode === 'direct' && audiences === undefined && { path: 'audiences', message: 'must name who tokens are for' },
+    mode === 'direct' &&
+      settings.organization !== undefined &&
+      settings.organizationClaim !== undefined && {
+        path: 'organizationClaim',
+        message: 'must be left out where organization is given: its tokens would speak for other organizations',
+      },
     clientSecret !== undefined && clientId === undefined && { path: 'clientId', message: 'belongs to clientSecret' },
     settings.preset === 'google' &&
       settings.allowedDomains === undefined && {

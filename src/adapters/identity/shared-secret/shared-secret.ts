@@ -40,29 +40,39 @@ const openWebui = {
 const config = z
   .strictObject({
     ...commonSettings,
-    secret: z.string().min(32, 'must be at least 32 characters'),
-    /** `open-webui`: its claims, and its table of users in the database of the gateway. */
-    preset: z.enum(['open-webui']).optional(),
-    /** Unset: the tokens carry no `iss`, and one that does is refused. */
-    issuer: z.string().min(1).optional(),
-    /** Unset: `aud` is not looked at. */
-    audiences: z.array(z.string().min(1)).min(1).optional(),
-    /** The first of these that a token has is its subject. */
-    subjectClaims: z.array(claimPath).min(1).default(['sub', 'id']),
-    emailClaim: claimPath.default('email'),
-    nameClaim: claimPath.default('name'),
-    /** Where the application keeps its users, in the database of the gateway: who isn't there has no access. */
+    secret: z.string().min(32, 'must be at least 32 characters').describe('The same as the other application has.'),
+    preset: z
+      .enum(['open-webui'])
+      .optional()
+      .describe('`open-webui`: its claims, and its table of users in the database of the gateway.'),
+    issuer: z.string().min(1).optional().describe('Unset: the tokens carry no `iss`, and one that does is refused.'),
+    audiences: z.array(z.string().min(1)).min(1).optional().describe('Unset: `aud` is not looked at.'),
+    subjectClaims: z
+      .array(claimPath)
+      .min(1)
+      .default(['sub', 'id'])
+      .describe('The first of these that a token has is its subject.'),
+    emailClaim: claimPath.default('email').describe('Claim with the e-mail address.'),
+    nameClaim: claimPath.default('name').describe('Claim with the name for people.'),
     userTable: z
       .strictObject({
-        table: z.string().regex(/^[A-Za-z_]\w{0,62}\.[A-Za-z_]\w{0,62}$/, 'must be schema.table, in plain names'),
-        idColumn: columnName.default('id'),
-        emailColumn: columnName.default('email'),
-        nameColumn: columnName.optional(),
-        roleColumn: columnName.optional(),
+        table: z
+          .string()
+          .regex(/^[A-Za-z_]\w{0,62}\.[A-Za-z_]\w{0,62}$/, 'must be schema.table, in plain names')
+          .describe('`schema.table`, in the database of the gateway: who is not there has no access.'),
+        idColumn: columnName.default('id').describe('What the subject of a token is compared with.'),
+        emailColumn: columnName.default('email').describe('Their e-mail address.'),
+        nameColumn: columnName.optional().describe('Their name for people.'),
+        roleColumn: columnName.optional().describe('What `tableRoles` looks at.'),
       })
-      .optional(),
-    /** Value of the role column → roles in `organization`. Values that are not listed give none. */
-    tableRoles: z.record(z.string(), z.array(z.string().min(1))).default({ admin: ['MCP-Admin'] }),
+      .optional()
+      .describe(
+        "Where the application keeps its users, in the database of the gateway: who isn't there has no access.",
+      ),
+    tableRoles: z
+      .record(z.string(), z.array(z.string().min(1)))
+      .default({ admin: ['MCP-Admin'] })
+      .describe('Value of the role column → roles in `organization`. Values that are not listed give none.'),
   })
   .refine((value) => value.mode === undefined || value.mode === 'direct', { path: ['mode'], error: 'must be direct' });
 

@@ -21,22 +21,31 @@ const webUrl = z.url({ protocol: /^https?$/ });
 
 const config = z.strictObject({
   ...commonSettings,
-  apiKey: z.string().min(1),
-  clientId: z.string().min(1),
-  /** May have a path, e.g. https://api.workos.com/auth/v1, with or without a trailing slash. */
-  authorizationServerUrl: webUrl,
-  /** Accepted in `aud` of its tokens: resource indicators where WorkOS has them set. Default: the client id. */
-  audiences: z.array(z.string().min(1)).min(1).optional(),
-  /**
-   * Further issuers. `audiences` may be empty only for session tokens
-   * (`https://api.workos.com/user_management/<clientId>`): they have no `aud`, their issuer names the client.
-   */
+  apiKey: z.string().min(1).describe('From the dashboard, `sk_…`.'),
+  clientId: z.string().min(1).describe('From the dashboard, `client_…`.'),
+  authorizationServerUrl: webUrl.describe(
+    'May have a path, e.g. https://api.workos.com/auth/v1, with or without a trailing slash.',
+  ),
+  audiences: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe(
+      'Accepted in `aud` of its tokens: resource indicators where WorkOS has them set. Default: the client id.',
+    ),
   issuers: z
     .array(
-      z.strictObject({ issuer: z.string().min(1), jwksUrl: webUrl.optional(), audiences: z.array(z.string().min(1)) }),
+      z.strictObject({
+        issuer: z.string().min(1).describe('Exactly as its tokens have it.'),
+        jwksUrl: webUrl.optional().describe('Default: what its metadata says.'),
+        audiences: z.array(z.string().min(1)).describe('Accepted in `aud` of its tokens.'),
+      }),
     )
-    .default([]),
-  apiBaseUrl: webUrl.default('https://api.workos.com'),
+    .default([])
+    .describe(
+      'Further issuers. `audiences` may be empty only for session tokens (`https://api.workos.com/user_management/<clientId>`): they have no `aud`, their issuer names the client.',
+    ),
+  apiBaseUrl: webUrl.default('https://api.workos.com').describe('For a proxy in between, or an emulator.'),
 });
 
 export type WorkosConfig = z.output<typeof config>;
@@ -84,6 +93,8 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
       if (!source) throw new GatehouseError('invalid_token');
       const checked = await verifyToken(token, source.keys.find, { rules: source.rules, clock: deps.clock });
       if (source.rules.audiences === 'unchecked') checkNoAudience(checked, clientId);
+      // RFC 8693 4.1: somebody of the vendor's, or of the operator's, acts as this person. Sign-in refuses that too.
+      if (checked.claims.act !== undefined) throw new GatehouseError('invalid_token');
       return asVerified(checked, claimNames);
     },
     async memberships(subject, organization) {

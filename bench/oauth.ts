@@ -1,11 +1,15 @@
 /**
- * Tokens per second of the built-in authorization server on real PostgreSQL: `node bench/oauth.ts [seconds]`. The server
- * is a process of its own, the load comes from this one, over loopback.
+ * Tokens per second of the built-in authorization server on real PostgreSQL: `node bench/oauth.ts [seconds] [rounds]
+ * [page]`, with `page` into docs/reference/sign-in-rates.md. The server is a process of its own, the load comes from
+ * this one, over loopback.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import fastify from 'fastify';
 import { Agent, request } from 'undici';
 import { z } from 'zod';
@@ -170,14 +174,18 @@ async function spentBy(child: ChildProcess) {
   return spent.parse(message);
 }
 
-interface Measured {
-  readonly title: string;
-  readonly seconds: number;
-  readonly child: ChildProcess;
+interface Sample {
+  readonly perSecond: number;
+  /** Milliseconds of the server's processor. */
+  readonly cpuMs: number;
+  readonly statements: number;
 }
 
-async function measure({ title, seconds, child }: Measured, work: (lane: number) => Promise<unknown>): Promise<void> {
-  const lanes = Array.from({ length: chains }, (_, lane) => lane);
+type Work = (lane: number) => Promise<unknown>;
+
+const lanes = Array.from({ length: chains }, (_, lane) => lane);
+
+async function measure(child: ChildProcess, seconds: number, work: Work): Promise<Sample> {
   for (const lane of lanes) await work(lane);
   const before = await spentBy(child);
   const startedAt = performance.now();
@@ -193,41 +201,85 @@ async function measure({ title, seconds, child }: Measured, work: (lane: number)
   );
   const perSecond = (done * 1000) / (performance.now() - startedAt);
   const after = await spentBy(child);
-  const cpu = ((after.cpuMs - before.cpuMs) / done).toFixed(2);
-  const statements = ((after.statements - before.statements) / done).toFixed(1);
-  console.log(
-    `${title.padEnd(20)} ${perSecond.toFixed(0).padStart(6)} per second, each ${cpu} ms of CPU and ${statements} statements`,
-  );
+  return {
+    perSecond,
+    cpuMs: (after.cpuMs - before.cpuMs) / done,
+    statements: (after.statements - before.statements) / done,
+  };
 }
 
-async function run(child: ChildProcess, seconds: number): Promise<void> {
+async function run(child: ChildProcess, { rounds, seconds }: { readonly rounds: number; readonly seconds: number }) {
   const [message] = await once(child, 'message');
   const { url, client, publicId, refreshTokens } = ready.parse(message);
   const basic = Buffer.from(`${client.id}:${client.secret}`).toString('base64');
   const asked = () => post(`${url}/token`, { grant_type: 'client_credentials', scope: 'mcp:read' }, basic);
-  await measure({ title: 'client credentials', seconds, child }, asked);
-  let persons = '';
-  await measure({ title: 'refresh', seconds, child }, async (lane) => {
-    const form = { grant_type: 'refresh_token', refresh_token: refreshTokens[lane] ?? '', client_id: publicId };
-    const { refresh_token = '', access_token = '' } = await post(`${url}/token`, form);
-    refreshTokens[lane] = refresh_token;
-    persons = access_token;
-  });
   const token = (await asked()).access_token ?? '';
-  const introspect = (presented: string) => async () => {
-    const { active } = await post(`${url}/introspect`, { token: presented }, basic);
+  let persons = '';
+  const introspect = (presented: () => string) => async () => {
+    const { active } = await post(`${url}/introspect`, { token: presented() }, basic);
     if (active !== true) throw new Error('the token is not active');
   };
-  await measure({ title: 'introspection', seconds, child }, introspect(token));
-  await measure({ title: "a person's token", seconds, child }, introspect(persons));
+  const works: Readonly<Record<string, Work>> = {
+    'client credentials': asked,
+    refresh: async (lane) => {
+      const form = { grant_type: 'refresh_token', refresh_token: refreshTokens[lane] ?? '', client_id: publicId };
+      const { refresh_token = '', access_token = '' } = await post(`${url}/token`, form);
+      refreshTokens[lane] = refresh_token;
+      persons = access_token;
+    },
+    "introspection of a client's own token": introspect(() => token),
+    "introspection of a person's token by a resource server": introspect(() => persons),
+  };
+  const samples = new Map<string, Sample[]>();
+  // The first round is for the compiler.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [title, work] of Object.entries(works)) {
+      const sample = await measure(child, seconds, work);
+      if (round > 0) samples.set(title, [...(samples.get(title) ?? []), sample]);
+    }
+  }
+  return [...samples].map(([title, taken]) => ({ title, ...medianOf(taken) }));
+}
+
+function medianOf(samples: readonly Sample[]): Sample {
+  const median = (field: keyof Sample) => {
+    const sorted = samples.map((sample) => sample[field]).sort((one, other) => one - other);
+    return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  };
+  return { perSecond: median('perSecond'), cpuMs: median('cpuMs'), statements: median('statements') };
+}
+
+type Row = Sample & { readonly title: string };
+
+function pageOf(rows: readonly Row[], { rounds, seconds }: { readonly rounds: number; readonly seconds: number }) {
+  const table = rows.map(
+    ({ title, perSecond, cpuMs, statements }) =>
+      `| ${title} | ${perSecond.toFixed(0)} | ${cpuMs.toFixed(2)} | ${statements.toFixed(0)} |`,
+  );
+  return `# Rates of the authorization server
+
+Made by \`node bench/oauth.ts\` on ${new Date().toISOString().slice(0, 10)}: ${availableParallelism()} cores, Node ${process.versions.node}. Absolute figures drift with the machine.
+
+| request | per second | CPU ms each | round trips to PostgreSQL |
+| --- | --- | --- | --- |
+${table.join('\n')}
+
+- One server process, ${chains} requests at a time from another process, PostgreSQL in a third one; all of them share the machine. CPU is the server's alone.
+- Tokens are signed with ${settings.signingAlgorithm}; each can be revoked, so a row is written for it. A refresh uses its token up, exactly one of any number of racers.
+- Medians of ${rounds} rounds of ${seconds} s in which the requests take turns, after one that isn't counted.
+`;
 }
 
 if (process.send) await serve(process.argv[2] ?? '');
 else {
   const postgres = await startPostgres();
   const child = fork(import.meta.filename, [postgres.url('postgres')]);
+  const [seconds, rounds] = [Number(process.argv[2] ?? 3), Number(process.argv[3] ?? 5)];
   try {
-    await run(child, Number(process.argv[2] ?? 5));
+    const page = pageOf(await run(child, { rounds, seconds }), { rounds, seconds });
+    console.log(page);
+    if (process.argv[4] === 'page')
+      writeFileSync(join(import.meta.dirname, '../docs/reference/sign-in-rates.md'), page);
   } finally {
     child.kill();
     await postgres.stop();

@@ -10,6 +10,7 @@ import { send } from '#kit/http-client.ts';
 import { freePort } from '#kit/listen.ts';
 import { startPostgres } from '#kit/postgres-server.ts';
 import { descendants } from '#kit/process.ts';
+import { issueOwnToken } from './own-token.ts';
 
 export interface Variant {
   readonly name: string;
@@ -35,7 +36,8 @@ export const openers: Readonly<Record<string, Opener>> = {
   }),
   nginx: openNginx,
   relay: openRelay,
-  gatehouse: openGatewayOnPostgres,
+  gatehouse: (port) => openGatewayOnPostgres(port),
+  'gatehouse-own-token': openGatewayWithTokens,
   'gatehouse-embedded': (port) =>
     openGateway(port, { name: 'Gatehouse, embedded', does: 'the same with the embedded database in the same process' }),
   supergateway: (port) => openSupergateway(port),
@@ -115,13 +117,16 @@ http {
 }
 `;
 
+type GatewayVariant = Pick<Variant, 'name' | 'does'> & {
+  readonly env?: Readonly<Record<string, string>>;
+  /** More of gatehouse.yaml. */
+  readonly yaml?: string;
+};
+
 /** Everything on: key, role, enforced filter, credential, counted, audited. Only the limits are raised. */
-async function openGateway(
-  upstreamPort: number,
-  { name, does, env }: Pick<Variant, 'name' | 'does'> & { readonly env?: Readonly<Record<string, string>> },
-): Promise<Variant> {
+async function openGateway(upstreamPort: number, { name, does, env, yaml = '' }: GatewayVariant): Promise<Variant> {
   const gateway = await startGateway({
-    configYaml: gatewayYaml(upstreamPort),
+    configYaml: gatewayYaml(upstreamPort) + yaml,
     env: { BENCH_CREDENTIAL: 'bench-credential-of-the-upstream', ...env },
     quiet: true,
   });
@@ -136,20 +141,42 @@ async function openGateway(
   };
 }
 
-async function openGatewayOnPostgres(upstreamPort: number): Promise<Variant> {
+const rootSecret = 'a-root-secret-of-the-benchmark-only';
+
+async function openGatewayOnPostgres(
+  upstreamPort: number,
+  given?: GatewayVariant,
+): Promise<Variant & { readonly databaseUrl: string }> {
   const postgres = await startPostgres();
+  const databaseUrl = postgres.url('postgres');
   const gateway = await openGateway(upstreamPort, {
     name: 'Gatehouse',
     does: 'key, role, enforced filter, credential, metrics, audit into PostgreSQL (a process of its own, not counted)',
-    env: { DATABASE_URL: postgres.url('postgres'), ENCRYPTION_KEY: 'a-root-secret-of-the-benchmark-only' },
+    ...given,
+    env: { DATABASE_URL: databaseUrl, ENCRYPTION_KEY: rootSecret, ...given?.env },
   });
   return {
     ...gateway,
+    databaseUrl,
     async close() {
       await gateway.close();
       await postgres.stop();
     },
   };
+}
+
+async function openGatewayWithTokens(upstreamPort: number): Promise<Variant> {
+  const issuer = 'https://gateway.example';
+  const gateway = await openGatewayOnPostgres(upstreamPort, {
+    name: 'Gatehouse, own token',
+    does: 'the same for a person with a token that the built-in authorization server issued',
+    env: { BASE_URL: issuer },
+    // Nobody listens there: the token is made without a sign-in.
+    yaml: "identity: [{ kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }]\n",
+  });
+  const { databaseUrl } = gateway;
+  const token = await issueOwnToken({ databaseUrl, issuer, rootSecret, organization: 'bench', roles: ['caller'] });
+  return { ...gateway, headers: { authorization: `Bearer ${token}` } };
 }
 
 const gatewayYaml = (upstreamPort: number) => `

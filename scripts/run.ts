@@ -27,6 +27,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],
+  'sign-in-runs': ['node', 'test/sign-in/record.ts'],
 };
 
 export const scriptNames: readonly string[] = ['test', ...Object.keys(commands)];

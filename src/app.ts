@@ -157,15 +157,15 @@ async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers'
   };
 }
 
-/** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free. */
+/** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free and no host name does it. */
 async function listenForKeys(
   config: Config,
   deps: { readonly log: Log; readonly mainPort: number; readonly handler: Handler },
 ): Promise<Listener | undefined> {
   const options = { ...listenerOptions(config), portSetting: 'KEYS_PORT' };
-  const { port, keysPort } = config.http;
+  const { port, keysPort, keysHost } = config.http;
   if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler);
-  if (!config.demoSignIn || deps.mainPort === 65_535) return undefined;
+  if (!config.demoSignIn || keysHost !== undefined || deps.mainPort === 65_535) return undefined;
   try {
     return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler);
   } catch (error) {

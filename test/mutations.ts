@@ -257,6 +257,46 @@ const mutations: readonly Mutation[] = [
     to: 'MCP-Nobody',
     tests: ['test/identity/open-webui.test.ts'],
   },
+  {
+    id: 'S1.43',
+    breaks: 'the OAuth endpoints are limited per address',
+    file: 'src/app/control-plane.ts',
+    from: '    await deps.takeSignIn(address);',
+    to: '    await Promise.resolve(address);',
+    tests: ['test/oauth/protection.test.ts'],
+  },
+  {
+    id: 'S1.42',
+    breaks: 'a star is answered as a star',
+    file: 'src/gateway/receive.ts',
+    from: "options.origins.has('*') ? '*' : headers.origin",
+    to: 'headers.origin',
+    tests: ['test/oauth/variables.test.ts'],
+  },
+  {
+    id: 'S1.19',
+    breaks: 'refresh tokens live as long as the setting says',
+    file: server,
+    from: 'RefreshToken: settings.refreshTokenSeconds',
+    to: 'RefreshToken: 86_400',
+    tests: ['test/oauth/variables.test.ts'],
+  },
+  {
+    id: 'S1.46',
+    breaks: 'a code lives for a minute',
+    file: server,
+    from: 'AuthorizationCode: 60,',
+    to: 'AuthorizationCode: 3600,',
+    tests: ['test/oauth/edges.test.ts'],
+  },
+  {
+    id: 'S2.9',
+    breaks: 'an ID token is of the version 2.0 endpoint',
+    file: 'src/adapters/identity/entra/tokens.ts',
+    from: "if (isIdToken && !issuer.endsWith('/v2.0'))",
+    to: 'if (isIdToken && !issuer)',
+    tests: [entra],
+  },
 ];
 
 const root = join(import.meta.dirname, '..');

@@ -81,7 +81,7 @@ interface Evidence {
 
 /** From the last run's passed tests, or (no run yet) from the titles in the test files. */
 export function readEvidence(root: string): Evidence {
-  const found = globSync(['src/**/*.test.ts', 'test/**/*.test.ts'], { cwd: root });
+  const found = globSync(['{src,test}/**/*.{test,contract}.ts'], { cwd: root });
   const present = new Set(found.map((file) => file.split(sep).join('/')));
   const run = readRun(root);
   if (run === undefined) {

@@ -76,7 +76,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     clock,
     resources: { baseUrl, external: config.oauth.resources, nameHosts: deps.nameHosts },
   });
-  const calls = openLiveCalls({ log });
+  const calls = openLiveCalls({ log, clock });
   closers.add('live calls', () => calls.close());
   // After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated.
   const unsubscribe = deps.feed.subscribe((change) => {

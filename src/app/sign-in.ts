@@ -13,8 +13,6 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
-import { openAuthorizationServer } from '#oauth/authorization-server.ts';
-import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
@@ -57,7 +55,7 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, baseUrl, nameHosts, closers } = deps;
+  const { storage, closers } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
@@ -67,24 +65,13 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;
   const brokers = configured.filter((provider) => provider.mode === 'broker');
+  // A gateway that signs nobody in neither loads nor holds the library of the authorization server.
   const server =
     brokers.length === 0
       ? undefined
-      : await openAuthorizationServer({
-          issuer: baseUrl,
-          settings: config.oauth,
-          nameHosts,
-          db: storage.db,
-          sealer,
-          cookieKeys: [deriveKey(storage.rootSecret.reveal(), 'oauth-cookies').toString('base64url')],
-          clock: deps.clock,
-          log: deps.log,
-          feed: deps.feed,
-          fetch: deps.egress.fetch,
-          limiter,
-          readAddress,
-          perAddressPerMinute: config.limits.address.requestsPerMinute,
-          brokers,
+      : await (await import('./built-in-server.ts')).openBuiltInServer(config, {
+          ...deps,
+          ...{ sealer, brokers, limiter, readAddress },
         });
   // A broker's own tokens are for us alone, to sign people in with: none of its issuers is accepted from callers.
   const accepted = configured.filter((provider) => provider.mode !== 'broker');
@@ -93,18 +80,5 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  if (!server) return { identities, plugins: bridge ? [bridge.plugin] : [] };
-  const pages = interactionPlugin({
-    server,
-    issuer: baseUrl,
-    providers: brokers,
-    rules: { baseUrl, external: config.oauth.resources, nameHosts },
-    db: storage.db,
-    sealer,
-    formKey: deriveKey(storage.rootSecret.reveal(), 'oauth-forms'),
-    readAddress,
-    clock: deps.clock,
-    log: deps.log,
-  });
-  return { identities, plugins: [server.plugin, pages] };
+  return { identities, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
 }

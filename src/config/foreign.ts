@@ -8,6 +8,9 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^LOG_FILE$/, 'the log goes to standard output'],
   [/^MCP_PROTOCOL_VERSION(?:S_SUPPORTED)?$/, 'every revision of the protocol is served'],
   [/^MCP_[A-Z0-9_]+_(?:ENABLED|URLS?)$/, 'servers are listed in gatehouse.yaml'],
+  [/^GATEWAY_DOMAIN$/, 'BASE_URL names the host, with https:// in front'],
+  [/^TLS_(?:CERT|KEY)_PATH$/, 'TLS ends at the reverse proxy'],
+  [/^MCP_PORT_[A-Z0-9_]+$/, 'all servers are on the one port, each under its name'],
   [/^OAUTH_/, 'there is no such setting'],
 ];
 

@@ -36,15 +36,20 @@ export const settings: readonly Setting[] = [
     name: 'BASE_DOMAIN',
     path: ['http', 'baseDomain'],
     default: '',
-    meaning: 'Serves {name}.{BASE_DOMAIN}/mcp and auth.{BASE_DOMAIN}.',
+    meaning: 'Serves each server and collection at {name}.{BASE_DOMAIN}/mcp; sign-in is at auth.{BASE_DOMAIN}.',
   },
   {
     name: 'KEYS_HOST',
     path: ['http', 'keysHost'],
     default: 'keys.{BASE_DOMAIN}',
-    meaning: 'Host name that takes API keys only.',
+    meaning: 'Host name that takes API keys only: no sign-in and no metadata there.',
   },
-  { name: 'KEYS_PORT', path: ['http', 'keysPort'], default: '', meaning: 'Port that takes API keys only.' },
+  {
+    name: 'KEYS_PORT',
+    path: ['http', 'keysPort'],
+    default: 'PORT + 1 where the demo has a sign-in, if it is free',
+    meaning: 'Port that takes API keys only: no sign-in and no metadata there.',
+  },
   {
     name: 'TRUSTED_PROXIES',
     path: ['http', 'trustedProxies'],

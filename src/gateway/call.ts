@@ -13,6 +13,7 @@ import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Verdict } from './breakers.ts';
 import type { Entrance } from './entrance.ts';
+import type { Caller } from './identify.ts';
 
 export interface Call {
   readonly id: string;
@@ -41,6 +42,8 @@ export interface Call {
   release: (() => void) | undefined;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */
   leave: (() => void) | undefined;
+  /** Something changed about the caller before it was let in anywhere: who they are now. */
+  doubted: Caller | undefined;
   /** Ends what goes on upstream; undefined: nothing does yet. */
   cut: ((error: GatehouseError) => void) | undefined;
   accounted: boolean;

@@ -3,12 +3,13 @@ import { createServer, type IncomingMessage, request, type Server } from 'node:h
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asBindingId, asKeyId, asOrgId, asServerId } from '#core/ids.ts';
 import { parseMcpPath } from '#core/mcp-path.ts';
-import { principalKey } from '#core/principal.ts';
+import { type Principal, principalKey } from '#core/principal.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord } from '#records/call-record.ts';
@@ -17,7 +18,7 @@ import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
-import { openLiveCalls } from './live-calls.ts';
+import { type LiveCalls, openLiveCalls } from './live-calls.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {
@@ -68,6 +69,7 @@ describe('a call through the rooms', () => {
   let releases: (() => void)[];
   let errors: unknown[];
   let recording: (record: CallRecord, done: () => void) => void;
+  let live: LiveCalls;
   let identify: () => Caller | Promise<Caller>;
   let start: (call: UpstreamCall, sink: UpstreamSink) => void;
   const limits = openLimits(
@@ -89,9 +91,10 @@ describe('a call through the rooms', () => {
     identify = () => caller;
     start = () => undefined;
     recording = (_record, done) => setImmediate(done);
+    live = openLiveCalls({ log, clock: systemClock });
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
-      live: openLiveCalls({ log }),
+      live,
       breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
         find: () => snapshot,
@@ -183,6 +186,40 @@ describe('a call through the rooms', () => {
   const nothingIsHeld = () => expect(limits.active).toEqual({ calls: 0, streams: 0 });
   const sse = { 'content-type': 'text/event-stream' };
   const json = { 'content-type': 'application/json' };
+
+  test('what changes while somebody is being let in counts for them [B11] [B16]', async () => {
+    let roles: { roles: string[] } | undefined = { roles: [] };
+    let asked = 0;
+    let answer: () => void = () => undefined;
+    const provider: IdentityProvider = {
+      ...{ kind: 't', name: 't', title: 'T', mode: 'direct', issuers: ['i'], namesOrganizationsBy: 'id' },
+      verify: () => Promise.reject(new Error('not asked')),
+      memberships: () => {
+        asked++;
+        const now = roles;
+        return new Promise((resolve) => {
+          answer = () => resolve(now);
+        });
+      },
+      close: async () => undefined,
+    };
+    const principal: Principal = {
+      ...{ kind: 'user', key: principalKey('i', 's'), issuer: 'i', subject: 's', claims: {} },
+      expiresAt: Date.now() + 60_000,
+    };
+    identify = () => ({ principal, provider, userId: 'u', tokenId: 't' });
+    const { answer: answered } = post();
+    await expect.poll(() => asked).toBe(1);
+    roles = undefined;
+    live.hear({ kind: 'user', id: 'u' });
+    await new Promise((resolve) => setImmediate(resolve));
+    answer();
+    await expect.poll(() => asked).toBe(2);
+    answer();
+    expect((await answered).status).toBe(403);
+    expect(started).toHaveLength(0);
+    nothingIsHeld();
+  });
 
   test('who hangs up while being identified leaves a record and starts nothing', async () => {
     let known: (caller: Caller) => void = () => undefined;

@@ -156,7 +156,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       organization: () => call.org,
       async judge() {
         const again = await deps.identifier.recheck(headers);
-        if (!call.endpoint) return;
+        if (!call.endpoint) {
+          // It is being let in by what was so before the change.
+          call.doubted = again;
+          return;
+        }
         const { endpoint } = await authorize(again, {
           path,
           selector: headers.organization,
@@ -274,6 +278,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     then(
       access,
       (admitted) => {
+        const { doubted } = call;
+        if (doubted) {
+          call.doubted = undefined;
+          return admit(call, doubted, fail);
+        }
         call.org = admitted.organization.id;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
@@ -323,6 +332,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       judgeUpstream: undefined,
       release: undefined,
       leave: undefined,
+      doubted: undefined,
       cut: undefined,
       accounted: false,
     };

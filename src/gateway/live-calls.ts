@@ -2,6 +2,7 @@
  * Calls and streams that are open now. When something changes about a caller, theirs are judged anew and cut when they
  * would no longer be let in: a revocation ends what is under way, not only what comes next (SECURITY B11).
  */
+import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
@@ -28,72 +29,137 @@ export interface LiveCalls {
   close(): void;
 }
 
-const RETRY_MS = 500;
+/** Between two attempts to judge those that couldn't be: doubled as long as it goes on. */
+const retryMs = { first: 500, longest: 8000 } as const;
 const MAX_AT_ONCE = 16;
+/** SECURITY 3.7: of whoever nothing is announced, what was found out is believed for this long. */
+const SWEEP_MS = 60_000;
 
-export function openLiveCalls({ log }: { readonly log: Log }): LiveCalls {
-  const live = new Set<LiveCall>();
-  const due = new Set<LiveCall>();
+interface Place {
+  readonly call: LiveCall;
+  at: number;
+}
+
+export function openLiveCalls({
+  log,
+  clock,
+  sweepMs = SWEEP_MS,
+}: {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly sweepMs?: number;
+}): LiveCalls {
+  /**
+   * Places in an array, the last one moving into whichever gets free. Not a Set: one that is added to and deleted from all
+   * the time leaves a trail of outgrown tables, each of which keeps the next one, and the calls in it, from being collected.
+   */
+  const live: Place[] = [];
+  const due = new Set<Place>();
+  /** As due, but nothing is known to have changed: after the others, and not again before the next round. */
+  const routine = new Set<Place>();
+  const waiting = new Set<Place>();
   let working = 0;
   let retry: NodeJS.Timeout | undefined;
+  let pauseMs: number = retryMs.first;
   let closed = false;
 
-  async function judge(call: LiveCall): Promise<void> {
+  const isLive = (place: Place) => live[place.at] === place;
+
+  /** Once or more often. */
+  function leave(place: Place): void {
+    if (!isLive(place)) return;
+    const last = live.pop();
+    if (!last || last === place) return;
+    last.at = place.at;
+    live[last.at] = last;
+  }
+
+  async function judge(place: Place, isRoutine: boolean): Promise<void> {
     try {
-      await call.judge();
+      await place.call.judge();
+      pauseMs = retryMs.first;
     } catch (thrown) {
       const error = asGatehouseError(thrown);
+      if (error.row.http < 500) {
+        if (isLive(place)) place.call.cut(error);
+        return;
+      }
       // Who can't be judged now stays, and is judged as soon as it can be done.
-      if (error.row.http >= 500) {
-        log.warn({ err: error }, 'an open call cannot be judged anew yet');
-        due.add(call);
-        retry ??= setTimeout(() => {
-          retry = undefined;
-          work();
-        }, RETRY_MS).unref();
-      } else if (live.has(call)) call.cut(error);
+      log.warn({ err: error }, 'an open call cannot be judged anew yet');
+      if (!isRoutine) tryLater(place);
     }
+  }
+
+  function tryLater(place: Place): void {
+    if (closed || !isLive(place)) return;
+    waiting.add(place);
+    retry ??= setTimeout(() => {
+      retry = undefined;
+      pauseMs = Math.min(2 * pauseMs, retryMs.longest);
+      for (const one of waiting) due.add(one);
+      waiting.clear();
+      work();
+    }, pauseMs).unref();
   }
 
   function work(): void {
-    for (const call of due) {
-      if (working >= MAX_AT_ONCE || closed || retry) return;
-      due.delete(call);
-      if (!live.has(call)) continue;
-      working++;
-      judge(call)
-        .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
-        .finally(() => {
-          working--;
-          work();
-        });
+    for (const set of [due, routine]) {
+      for (const place of set) {
+        if (working >= MAX_AT_ONCE || closed) return;
+        set.delete(place);
+        if (!isLive(place)) continue;
+        working++;
+        judge(place, set === routine)
+          .catch((error) => log.error({ err: error }, 'an open call could not be cut'))
+          .finally(() => {
+            working--;
+            work();
+          });
+      }
     }
   }
 
+  const sweep = setInterval(() => {
+    for (const place of live) if (isUnheard(place.call.caller, clock.now())) routine.add(place);
+    work();
+  }, sweepMs).unref();
+
   return {
     add(call) {
-      live.add(call);
+      const place: Place = { call, at: live.length };
+      live.push(place);
       return () => {
-        live.delete(call);
-        due.delete(call);
+        leave(place);
+        due.delete(place);
+        routine.delete(place);
+        waiting.delete(place);
       };
     },
     hear(change) {
       if (change.kind === 'session' || change.kind === 'signing-key' || change.kind === 'organization') return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
-      for (const call of live) if (id === undefined || idsOf(call.caller).includes(id)) due.add(call);
+      for (const place of live) if (id === undefined || idsOf(place.call.caller).includes(id)) due.add(place);
       work();
     },
     renewed(organization) {
-      for (const call of live) if (call.organization() === organization) due.add(call);
+      for (const place of live) if (place.call.organization() === organization) due.add(place);
       work();
     },
     get size() {
-      return live.size;
+      return live.length;
     },
     close() {
       closed = true;
       clearTimeout(retry);
+      clearInterval(sweep);
     },
   };
+}
+
+/**
+ * Tokens of others: nobody tells us when one of them, or what its holder may do, comes to an end before its time. A call may
+ * last longer than the token that it came with.
+ */
+function isUnheard({ principal, tokenId }: Caller, now: number): boolean {
+  return principal.kind === 'user' && tokenId === undefined && principal.expiresAt > now;
 }

@@ -50,7 +50,7 @@ function errorOf(location: string | undefined) {
 }
 
 describe('/authorize', () => {
-  test('asks the person, by a cookie for this sign-in alone', async () => {
+  test('asks the person, by a cookie for this sign-in alone [S1.11] [S1.39]', async () => {
     const { status, headers } = await authorize();
     expect(status).toBe(303);
     expect(headers.location).toMatch(new RegExp(`^${t.issuer}/interaction/[\\w-]+$`));
@@ -207,7 +207,7 @@ describe('/token', () => {
     expect(without).toMatchObject({ status: 401, body: { error: 'invalid_client' } });
   });
 
-  test('its answer has what S1.16 lists, and is kept by nobody [S1.16] [S1.19]', async () => {
+  test('its answer has what S1.16 lists, and is kept by nobody [S1.16]', async () => {
     const session = await signIn(t);
     const { headers, body } = await refresh(t, session);
     expect(body).toEqual({

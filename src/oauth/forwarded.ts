@@ -67,10 +67,17 @@ function readGenerously(path: string): string | undefined {
   if (decoded === undefined || decoded.split('/').length !== path.split('/').length) return undefined;
   if (/[\p{Cc}\\?#]/u.test(decoded)) return undefined;
   const segments = decoded.split('/').slice(1);
-  const read = segments.map((segment) => segment.replace(/;.*$/s, '').replace(/[. ]+$/, ''));
+  const read = segments.map((segment) => trimEnd(segment.replace(/;.*$/s, '')));
   // An empty one is fine only where nothing follows it.
   if (read.some((segment, at) => segment === '' && (at < read.length - 1 || segments[at] !== ''))) return undefined;
   return `/${read.join('/')}`.toLowerCase();
+}
+
+/** Without dots and blanks at the end; by hand, since a pattern for it takes time that grows with the square. */
+function trimEnd(segment: string): string {
+  let end = segment.length;
+  while (end > 0 && '. '.includes(segment.charAt(end - 1))) end--;
+  return segment.slice(0, end);
 }
 
 const maxRounds = 4;

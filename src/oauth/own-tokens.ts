@@ -10,8 +10,7 @@ import { findLiveToken } from '#records/oauth-records.ts';
 import { findProgramClient, isProgramClientId } from '#records/program-clients.ts';
 import { listOrganizationsOf } from '#records/users.ts';
 import type { Members } from './members.ts';
-
-export const ownKind = 'gatehouse';
+import { ownKind } from './settings.ts';
 
 export interface OwnTokensDeps {
   readonly issuer: string;

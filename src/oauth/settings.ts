@@ -1,5 +1,8 @@
 import type { Secret } from '#core/secret.ts';
 
+/** Of the identity provider that accepts the tokens issued here. */
+export const ownKind = 'gatehouse';
+
 /** What the authorization server is told; config/schema.ts has the defaults. */
 export interface OauthSettings {
   readonly signingAlgorithm: 'RS256' | 'ES256';

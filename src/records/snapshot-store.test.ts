@@ -157,7 +157,7 @@ describe('a change reaches the snapshot within a second', () => {
     );
   });
 
-  test('of a server that is switched off for all, inactive ones giving no access [S4.20]', async () => {
+  test('of a server that is switched off for all, inactive ones giving no access [S4.20] [X4.1]', async () => {
     await withOrganization(t.db, org, (scope) =>
       putEnablement(scope, { server: shared, enabled: true, allMembers: true, allowedRoles: [] }),
     );
@@ -192,7 +192,7 @@ describe('a change reaches the snapshot within a second', () => {
     expect(await store.load('newcomer')).toMatchObject({ slug: 'newcomer' });
   });
 
-  test('of an organization that is removed: it is gone for every name [S4.20]', async () => {
+  test('of an organization that is removed: it is gone for every name [S4.20] [X4.1]', async () => {
     const gone = await withPlatform(t.db, (scope) =>
       insertOrganization(scope, { slug: 'gone', externalId: 'org_g', name: 'Gone' }),
     );

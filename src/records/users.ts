@@ -132,15 +132,6 @@ export async function findIdentityUser({ tx }: PlatformScope, identity: Identity
   return row && asUser(row);
 }
 
-export async function listIdentities({ tx }: PlatformScope, userId: string): Promise<readonly Identity[]> {
-  const rows = await tx
-    .selectFrom('identities')
-    .select(['identity_provider', 'subject'])
-    .where('user_id', '=', userId)
-    .execute();
-  return rows.map((row) => ({ provider: row.identity_provider, subject: row.subject }));
-}
-
 /** Memberships in organizations that still exist. */
 export async function listMemberships({ tx }: PlatformScope, userId: string): Promise<readonly MemberRow[]> {
   const rows = await tx

@@ -121,7 +121,7 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     expect((await victim.context().cookies()).filter(({ name }) => name === 'gw_as')).toEqual([]);
   });
 
-  test('another site cannot send the form [A19]', async () => {
+  test('another site cannot send the form [A19] [S1.39]', async () => {
     const context = await profile({ javaScript: true });
     const consent = await consentPage(context);
     const csrf = await consent.locator('input[name=csrf]').first().getAttribute('value');

@@ -46,11 +46,25 @@ export async function attempt(client: CliClient, program: string, place: Place):
   if (page.status !== 200 && page.status !== 0)
     throw new Error(`its callback answered ${page.status} ${textOf(page.html)}`);
   const said = await client.status(desk);
+  await refreshed(client, desk, world);
   return {
     said: said.replaceAll(world.mcpUrl, 'URL'),
     ...readAuthorization(url, world),
     ...(await readCalls(client, world, from)),
   };
+}
+
+const countRefreshes = ({ relay }: World) =>
+  relay.exchanges.filter(
+    ({ path, body, status }) => path === '/token' && body.includes('grant_type=refresh_token') && status === 200,
+  ).length;
+
+/** Where tokens are short: some clients refresh at once, the others when theirs is over; it goes on working then. */
+async function refreshed(client: CliClient, desk: Desk, world: World): Promise<void> {
+  if (world.tokenSeconds === undefined || countRefreshes(world) > 0) return;
+  await setTimeout(world.tokenSeconds * 1000);
+  await client.status(desk);
+  if (countRefreshes(world) === 0) throw new Error('its token is over, and it was not refreshed');
 }
 
 /** The client's own command and the person at the browser, side by side: neither is waited for once the other failed. */
@@ -145,9 +159,7 @@ async function readCalls(client: CliClient, world: World, from: number) {
     userAgent,
     protocolVersion: first.parsed.params.protocolVersion ?? '',
     methods,
-    refreshes: exchanges.filter(
-      ({ path, body, status }) => path === '/token' && body.includes('grant_type=refresh_token') && status === 200,
-    ).length,
+    refreshes: countRefreshes(world),
   };
 }
 

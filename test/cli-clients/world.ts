@@ -5,19 +5,23 @@ import { sqlOf } from '#kit/postgres.ts';
 import { startPostgres } from '#kit/postgres-server.ts';
 import { startRecordingUpstream } from '#kit/recording-upstream.ts';
 import type { Account } from './browser.ts';
+import { noWayOut } from './client.ts';
 import { type Relay, startRelay } from './relay.ts';
 
 export interface Kind {
   readonly title: string;
   /** The section `oauth` of gatehouse.yaml. */
   readonly oauth: string;
+  /** Tokens live as long: clients are watched until they had to refresh theirs. */
+  readonly tokenSeconds?: number;
 }
 
 export const kinds: readonly Kind[] = [
-  { title: 'as delivered', oauth: '{}' },
+  { title: 'as delivered, without a way to the Internet', oauth: '{}' },
   {
     title: 'without client metadata documents, tokens of one minute',
     oauth: '{ clientMetadataDocuments: false, accessTokenSeconds: 60 }',
+    tokenSeconds: 60,
   },
 ];
 
@@ -47,6 +51,7 @@ export interface World {
   /** What people paste into their client: a collection of the organization. */
   readonly mcpUrl: string;
   readonly account: Account;
+  readonly tokenSeconds: number | undefined;
   readonly relay: Relay;
   /** Calls of people who were signed in, since `from` (Unix milliseconds): as the gateway keeps them. */
   calls(from: number): Promise<readonly AuditedCall[]>;
@@ -55,7 +60,7 @@ export interface World {
 
 const made = z.object({ username: z.string(), password: z.string() });
 
-export async function openWorld({ oauth }: Kind): Promise<World> {
+export async function openWorld({ oauth, tokenSeconds }: Kind): Promise<World> {
   const [postgres, upstream, relay] = await Promise.all([startPostgres(), startRecordingUpstream(), startRelay()]);
   const database = postgres.url('postgres');
   const gateway = await startGateway({
@@ -64,6 +69,7 @@ export async function openWorld({ oauth }: Kind): Promise<World> {
       DATABASE_URL: database,
       ENCRYPTION_KEY: 'a-root-secret-of-the-clients-lane-only',
       BASE_URL: relay.url,
+      HTTPS_PROXY: noWayOut.HTTPS_PROXY,
     },
   });
   relay.forwardTo(gateway.url);
@@ -74,6 +80,7 @@ export async function openWorld({ oauth }: Kind): Promise<World> {
   return {
     mcpUrl: `${relay.url}/acme/mcp/docs`,
     account,
+    tokenSeconds,
     relay,
     calls: async (from) => z.array(call).parse(await sqlOf(database, query(from))),
     async close() {

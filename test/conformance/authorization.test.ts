@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type BrokeredWorld, startBrokeredWorld } from '#kit/brokered-world.ts';
+import { createTestDatabase } from '#kit/postgres.ts';
 import { authorizationScenarios, runAuthorizationSuite } from './authorization.ts';
 import { revisions } from './suite.ts';
 
 let world: BrokeredWorld;
 beforeAll(async () => {
-  world = await startBrokeredWorld();
+  world = await startBrokeredWorld({ database: await createTestDatabase() });
 }, 120_000);
 afterAll(() => world?.close());
 

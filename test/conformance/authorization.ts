@@ -5,16 +5,15 @@
  * Its scenarios for clients (`auth/…`, PROTOCOL 4) test a program that signs in at an MCP server of somebody else. The
  * gateway doesn't yet: upstream it sends a credential that was configured, or an identity assertion (ID-JAG) it obtained,
  * and it follows no upstream's challenge. So none of them applies but `auth/enterprise-managed-authorization`, which asks
- * for an MCP client with a command line of its own; what it asks of the exchange is tested in src/oauth/id-jag-client.ts's
- * tests.
+ * for an MCP client with a command line of its own; the exchange itself is tested in src/oauth/grants/id-jag.test.ts.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { z } from 'zod';
 import type { BrokeredWorld } from '#kit/brokered-world.ts';
 import { freePort } from '#kit/listen.ts';
-import { registerClient } from '#kit/oauth.ts';
 import { type Revision, readOutcome, type ScenarioOutcome, suiteDir } from './suite.ts';
 
 export const authorizationScenarios = ['authorization-server-metadata-endpoint', 'authorization-code-grant'] as const;
@@ -28,9 +27,14 @@ export async function runAuthorizationSuite(
   const { issuer } = world;
   const port = await freePort();
   const redirectUri = `http://127.0.0.1:${port}/callback`;
-  const client = await registerClient({ url: issuer }, { redirect_uris: [redirectUri] });
+  const registration = await fetch(`${issuer}/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ redirect_uris: [redirectUri], token_endpoint_auth_method: 'none' }),
+  });
+  const client = z.object({ client_id: z.string() }).parse(await registration.json());
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
-  const args = ['--client-id', client.id, '--resource', `${issuer}/acme/mcp/docs`, '--port', String(port)];
+  const args = ['--client-id', client.client_id, '--resource', `${issuer}/acme/mcp/docs`, '--port', String(port)];
   try {
     await runCli(['--url', issuer, ...args, '--spec-version', revision, '-o', folder], async (url) => {
       // The suite itself listens at the end of the way.

@@ -5,6 +5,7 @@
 import { startBrokeredWorld } from '#kit/brokered-world.ts';
 import { startConformanceServer } from '#kit/conformance-server.ts';
 import { startSubject } from '#kit/conformance-subject.ts';
+import { startPostgres } from '#kit/postgres-server.ts';
 import { runAuthorizationSuite } from './authorization.ts';
 import { failedRequired, renderOutcomes, revisions, runSuite } from './suite.ts';
 
@@ -24,7 +25,9 @@ try {
   await subject?.close();
   await fixture.close();
 }
-const world = direct ? undefined : await startBrokeredWorld();
+const postgres = direct ? undefined : await startPostgres();
+const world =
+  postgres && (await startBrokeredWorld({ database: { url: postgres.url('postgres'), close: postgres.stop } }));
 try {
   for (const revision of world ? revisions : []) {
     const outcomes = world ? await runAuthorizationSuite(world, revision) : [];

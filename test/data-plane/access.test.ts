@@ -47,7 +47,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('the scheme is read without case and nothing but Bearer is one [S0.19]', async () => {
+  test('the scheme is read without case and nothing but Bearer is one [S0.19] [B10]', async () => {
     for (const scheme of ['Bearer', 'bearer', 'BEARER'])
       expect((await post('open', { authorization: `${scheme} ${world.key}` })).status).toBe(200);
     world.upstream.clear();
@@ -56,7 +56,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('a token in the address is no token', async () => {
+  test('a token in the address is no token [B10]', async () => {
     for (const query of [`access_token=${world.key}`, `token=${world.key}`, `key=${world.key}`])
       expect((await post('open', {}, `/demo/mcp/open?${query}`)).status).toBe(401);
     untouched();
@@ -104,7 +104,7 @@ describe('who is let in', () => {
     untouched();
   });
 
-  test('a server that is not enabled answers in JSON-RPC under the id of the call', async () => {
+  test('a server that is not enabled answers in JSON-RPC under the id of the call [X4.1]', async () => {
     const answer = await send(world.url('unused'), { headers: world.auth, body: call('echo', {}, 'abc') });
     expect(answer.status).toBe(200);
     expect(answer.json).toEqual({

@@ -52,14 +52,14 @@ identity:
     for (const token of tokens) expect(world.upstream.bytes().includes(token)).toBe(false);
   });
 
-  test('the role that counts is the live one, not the one in the token [S4.2] [X4.1]', async () => {
+  test('the role that counts is the live one, not the one in the token [S4.2]', async () => {
     expect((await post(await session('user_staff'), 'staff')).status).toBe(200);
     world.upstream.clear();
     const claimed = await session('user_member', { o: { id: 'org_123', rol: 'staff' } });
     expect([(await post(claimed, 'staff')).status, (await post(claimed)).status]).toEqual([403, 200]);
   });
 
-  test('who is no member is refused, whatever organization the token names [X4.1] [X4.2]', async () => {
+  test('who is no member is refused, whatever organization the token names [X4.2]', async () => {
     const tokens = [
       await session('user_foreign', { o: { id: 'org_123', rol: 'staff' } }),
       await session('user_stranger'),

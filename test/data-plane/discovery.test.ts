@@ -48,6 +48,17 @@ describe('under a base URL without a path', () => {
       expect([path, (await get(prefix + path)).status]).toEqual([path, 404]);
   });
 
+  test('a stranger who asks by HEAD, as Gemini CLI does, is challenged too; with a token there is nothing by HEAD', async () => {
+    const url = `${world.gateways[0]?.url}/acme/mcp/docs`;
+    const stranger = await send(url, { method: 'HEAD', headers: { accept: 'application/json' } });
+    expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([
+      401,
+      `Bearer scope="mcp:read mcp:write", resource_metadata="${world.issuer}${prefix}/acme/mcp/docs"`,
+    ]);
+    const person = await world.signIn({ resource: `${world.issuer}/acme/mcp/docs` });
+    expect((await send(url, { method: 'HEAD', headers: person.auth })).status).toBe(405);
+  });
+
   test('a challenge leads to the document of the address that was called, its query kept', async () => {
     const answer = await send(`${world.gateways[0]?.url}/org_123/mcp/docs?x=1`, { body: call('echo') });
     expect([answer.status, answer.headers['www-authenticate']]).toEqual([

@@ -4,7 +4,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createKey } from '#kit/gateway.ts';
 import { bearer, call, type Sent, send } from '#kit/http-client.ts';
 import { freePort } from '#kit/listen.ts';
+import { answerMcp } from '#kit/recording-upstream.ts';
 import { type SignedInWorld, startSignedInWorld } from '#kit/signed-in-world.ts';
+import { startWorld } from '#kit/world.ts';
 
 const prefix = '/.well-known/oauth-protected-resource';
 const domain = 'gw.example';
@@ -239,4 +241,33 @@ test('the listener for API keys knows its own hosts only', async () => {
     body: call('echo'),
   });
   expect(answer.status).toBe(421);
+});
+
+test('SIGTERM lets calls at the address for API keys finish, too [X0.4]', async () => {
+  const own = await startWorld({ env: { KEYS_PORT: '0' } });
+  const keysUrl = String(own.gateway.logs().find(({ msg }) => msg === 'listening')?.keysUrl);
+  let release = () => {};
+  own.upstream.script((request, res) => {
+    release = () => void answerMcp(request, res);
+  });
+  const inFlight = send(`${keysUrl}/demo/mcp/open`, { headers: own.auth, body: call('echo') });
+  await own.upstream.waitFor(({ rpc }) => rpc.method === 'tools/call');
+  const stopped = own.gateway.stop();
+  await expect
+    .poll(() =>
+      send(`${keysUrl}/health`, { method: 'GET' }).then(
+        ({ status }) => status,
+        () => 'refused',
+      ),
+    )
+    .not.toBe(200);
+  release();
+  expect((await inFlight).status).toBe(200);
+  expect(await stopped).toBe(0);
+  await own.upstream.close();
+});
+
+test('a port that is taken is named by its own setting', async () => {
+  const taken = { KEYS_PORT: String(keysPort) };
+  await expect(startWorld({ env: taken })).rejects.toThrow(/Port \d+ on 127.0.0.1 is taken.*set KEYS_PORT to another/);
 });

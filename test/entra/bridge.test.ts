@@ -2,15 +2,9 @@ import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Answer, bearer, send } from '#kit/http-client.ts';
 import { type BridgeWorld, startBridgeWorld } from '#kit/identity/bridge-world.ts';
-import { ada, anotherTenant, aTenant } from '#kit/identity/fake-entra.ts';
-import type { EntraUser } from '#kit/identity/fake-entra-tokens.ts';
+import { ada, anotherTenant, aTenant, busy, eve } from '#kit/identity/fake-entra.ts';
+import { withOther } from '#kit/identity/fake-entra-tokens.ts';
 
-const busy: EntraUser = {
-  ...ada,
-  oid: '33333333-0000-4000-8000-000000000003',
-  groups: Array.from({ length: 201 }, (_, at) => `93000000-0000-4000-8000-${String(at).padStart(12, '0')}`),
-};
-const eve: EntraUser = { ...ada, oid: '22222222-0000-4000-8000-000000000002' };
 const redirectUri = 'http://localhost:53121/mcp/oauth/callback';
 const webRedirect = 'https://app.example/callback';
 const verifier = 'v'.repeat(43);
@@ -82,6 +76,9 @@ describe('the bridge to Entra ID', () => {
       const challenged = await send(at('/mcp/code'), { body: { jsonrpc: '2.0', id: 1, method: 'ping' } });
       expect(challenged.status).toBe(401);
       expect(challenged.headers['www-authenticate']).toContain('/.well-known/oauth-protected-resource/mcp/code');
+      expect((await get('/.well-known/oauth-protected-resource')).json).toMatchObject({
+        authorization_servers: [base()],
+      });
       const resource = await get('/.well-known/oauth-protected-resource/mcp/code');
       expect(resource.json).toMatchObject({ resource: `${base()}/mcp/code`, authorization_servers: [base()] });
       for (const name of ['oauth-authorization-server', 'openid-configuration']) {
@@ -96,7 +93,7 @@ describe('the bridge to Entra ID', () => {
       expect((await get('/health')).status).toBe(200);
     });
 
-    test('unknown paths reach nothing, least of all an API of workloads [X2.1]', async () => {
+    test('unknown paths reach nothing, least of all an API of workloads [S2.1] [X2.1]', async () => {
       const paths = ['/api/v1beta/workloads', '/api/v1beta/secrets', '/oauth2', '/oauth2/device', '/v2.0/authorize'];
       for (const path of paths) {
         expect([path, (await get(path)).status]).toEqual([path, 404]);
@@ -357,6 +354,9 @@ describe('the bridge to Entra ID', () => {
         tokens().idToken(aTenant, ada, { aud: 'another-application' }),
         tokens().idToken(aTenant, ada, { tid: anotherTenant }),
         tokens().idToken(aTenant, ada, { exp: 1000 }),
+        tokens().idToken(aTenant, ada, { iss: 'https://login.microsoftonline.com/common/v2.0' }),
+        tokens().idToken(aTenant, ada, { iss: `https://sts.windows.net/${aTenant}/` }),
+        withOther(await tokens().idToken(aTenant, ada), { oid: eve.oid }),
         tokens().appToken(aTenant, '44444444-0000-4000-8000-000000000004'),
       ];
       world.upstream.clear();
@@ -383,7 +383,7 @@ describe('the bridge to Entra ID', () => {
       expect(world.upstream.bytes().length).toBe(0);
     });
 
-    test('initialize of 2024-11-05 with the bearer works', async () => {
+    test('initialize of 2024-11-05 with the bearer works [S2.10]', async () => {
       const answer = await send(at('/mcp/code'), {
         headers: bearer(await tokens().idToken(aTenant, ada)),
         body: {

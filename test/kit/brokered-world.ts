@@ -14,7 +14,6 @@ import { startFakeOidc } from './identity/fake-oidc.ts';
 import { startFakeWorkos } from './identity/fake-workos.ts';
 import { openRealNames } from './identity/real-names.ts';
 import { listenOnLoopback } from './listen.ts';
-import { createTestDatabase } from './postgres.ts';
 import { type RecordingUpstream, startRecordingUpstream } from './recording-upstream.ts';
 
 /** As the buttons of the sign-in page name them. */
@@ -40,7 +39,6 @@ export interface BrokeredWorld {
   signIn(url: URL, options: { readonly with: Broker; readonly redirectUri: string; jar?: BrowserJar }): Promise<URL>;
   /** What a form of the sign-in page says for it. */
   fields(broker: Broker): Readonly<Record<string, string>>;
-  sql(text: string): Promise<readonly Readonly<Record<string, unknown>>[]>;
   /** Ends the process and starts it again at the same address. */
   restart(): Promise<void>;
   /** Sends the process SIGUSR2 (see children/movable-clock.ts) and waits until its clock has moved. */
@@ -49,6 +47,8 @@ export interface BrokeredWorld {
 }
 
 export interface BrokeredWorldOptions extends Partial<GatewayOptions> {
+  /** PostgreSQL, empty or migrated; ended by `close`. */
+  readonly database: { readonly url: string; close(): Promise<unknown> };
   /** Default: where it listens, by the name localhost. */
   readonly issuer?: string;
   /** Appended to gatehouse.yaml. */
@@ -57,16 +57,12 @@ export interface BrokeredWorldOptions extends Partial<GatewayOptions> {
   readonly clockStepSeconds?: number;
 }
 
-export async function startBrokeredWorld(options: BrokeredWorldOptions = {}): Promise<BrokeredWorld> {
-  const idps = await startEmulators();
+export async function startBrokeredWorld(options: BrokeredWorldOptions): Promise<BrokeredWorld> {
+  const idps = await startEmulators(options.issuer);
   const documents = await startDocuments();
   const hosts = { ...idps.entra.hostMap, [new URL(documentUrl).hostname]: documents.url };
-  const [database, upstream, names] = await Promise.all([
-    createTestDatabase(),
-    startRecordingUpstream(),
-    openRealNames(hosts),
-  ]);
-  const { clockStepSeconds = 0, extraYaml = '', issuer: given, ...gatewayOptions } = options;
+  const [upstream, names] = await Promise.all([startRecordingUpstream(), openRealNames(hosts)]);
+  const { database, clockStepSeconds = 0, extraYaml = '', issuer: given, ...gatewayOptions } = options;
   const movable = {
     NODE_OPTIONS: `--import=${import.meta.resolve('./children/movable-clock.ts')}`,
     MOVE_CLOCK_SECONDS: String(clockStepSeconds),
@@ -74,6 +70,7 @@ export async function startBrokeredWorld(options: BrokeredWorldOptions = {}): Pr
   let moved = 0;
   const start = (more: Readonly<Record<string, string>> = {}) =>
     startGateway({
+      startTimeoutMs: 100_000,
       ...gatewayOptions,
       configYaml: yaml(idps, upstream.url) + extraYaml,
       env: {
@@ -114,7 +111,6 @@ export async function startBrokeredWorld(options: BrokeredWorldOptions = {}): Pr
       if (!done.url.startsWith(redirectUri)) throw new Error(`${broker} ended at ${done.url}: ${done.html}`);
       return new URL(done.url);
     },
-    sql: database.sql,
     async restart() {
       await gateway.stop();
       gateway = await start({ PORT: port, CLOCK_AHEAD_SECONDS: String(moved * clockStepSeconds) });
@@ -135,13 +131,14 @@ export async function startBrokeredWorld(options: BrokeredWorldOptions = {}): Pr
   };
 }
 
-async function startEmulators() {
+/** Entra ID knows an address on the web by its whole URL and asks for a secret there; on loopback it does neither. */
+async function startEmulators(issuer: string | undefined) {
   const clientSecret = 'a-secret-of-the-gateway';
   const organization = 'org_acme';
   const [workos, clerk, entra, github, oidc] = await Promise.all([
     startFakeWorkos({ organizations: { [organization]: { user_1: ['member'] } } }),
     startFakeClerk({ organizations: { [organization]: { user_1: 'org:member' } } }),
-    startFakeEntra({ desktop: ['http://localhost/callback'] }),
+    startFakeEntra(issuer === undefined ? { desktop: ['http://localhost/callback'] } : { web: [`${issuer}/callback`] }),
     startFakeGithub(),
     startFakeOidc({
       clientSecret,
@@ -159,6 +156,7 @@ async function startEmulators() {
       FAKE_WORKOS_KEY: workos.apiKey,
       FAKE_CLERK_KEY: clerk.secretKey,
       FAKE_CLERK_SECRET: clerk.clientSecret,
+      ...(issuer !== undefined && { FAKE_ENTRA_SECRET: entra.clientSecret }),
       FAKE_GITHUB_SECRET: github.clientSecret,
       FAKE_OIDC_SECRET: clientSecret,
     },
@@ -170,7 +168,7 @@ async function startEmulators() {
 
 type Emulators = Awaited<ReturnType<typeof startEmulators>>;
 
-const yaml = ({ workos, clerk, entra, github, oidc }: Emulators, upstream: string) => `
+const yaml = ({ workos, clerk, entra, github, oidc, env }: Emulators, upstream: string) => `
 organizations:
   - { slug: acme, name: Acme, externalId: org_acme }
 servers:
@@ -193,7 +191,12 @@ identity:
     apiUrl: ${clerk.url}
     clientId: ${clerk.clientId}
     clientSecret: \${FAKE_CLERK_SECRET}
-  - { kind: entra, mode: broker, tenantId: ${entra.tenant}, clientId: ${entra.clientId}, organization: acme }
+  - kind: entra
+    mode: broker
+    tenantId: ${entra.tenant}
+    clientId: ${entra.clientId}
+    organization: acme
+    ${'FAKE_ENTRA_SECRET' in env ? `clientSecret: \${FAKE_ENTRA_SECRET}` : ''}
   - kind: github
     baseUrl: ${github.baseUrl}
     clientId: ${github.clientId}

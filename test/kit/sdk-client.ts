@@ -26,6 +26,8 @@ export interface SdkClientOptions {
   readonly redirectUrl: string;
   /** The address a browser ends at, which begins with `redirectUrl`. */
   readonly browse: (url: URL) => Promise<URL>;
+  /** Default: the global one. */
+  readonly fetch?: typeof globalThis.fetch;
   /** Set: the client id is this URL (Client ID Metadata Document), nothing is registered. */
   readonly clientMetadataUrl?: string;
 }
@@ -36,7 +38,7 @@ type Information = Awaited<ReturnType<OAuthClientProvider['clientInformation']>>
 export interface SdkClient {
   /** Connects, signing in where that is needed, and calls a tool. The text of its answer. */
   call(name: string, args?: Readonly<Record<string, unknown>>): Promise<string>;
-  /** Of the programs's memory. */
+  /** Of the program's memory. */
   tokens(): Tokens;
   information(): Information;
   /** How often a browser was opened. */
@@ -57,7 +59,7 @@ export function openSdkClient(options: SdkClientOptions): SdkClient {
   const { provider, memory } = openMemory(options);
   const seen: string[] = [];
   const watched: typeof globalThis.fetch = async (input, init) => {
-    const answer = await fetch(input, init);
+    const answer = await (options.fetch ?? fetch)(input, init);
     const { pathname } = new URL(input instanceof Request ? input.url : input);
     seen.push(`${init?.method ?? 'GET'} ${pathname} ${answer.status}`);
     return answer;

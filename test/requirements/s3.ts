@@ -1,11 +1,17 @@
-import { inDocuments, type Lines, numbered } from './line.ts';
+import { inDocuments, type Lines, numbered, partial } from './line.ts';
 
 /** Multi-tenant tool gateway for Open WebUI. */
 export const s3: Lines = numbered([
   'accounts appear at first sign-in and reach nothing until they are in a group',
   'the chain from edge to gateway, proxy, Open WebUI and stores',
-  "Open WebUI's session tokens from header or cookie, e-mail by claim or by looking up the user",
-  "groups by e-mail from the membership table, administrators by Open WebUI's role",
+  partial(
+    "Open WebUI's session tokens from header or cookie, e-mail by claim or by looking up the user",
+    'the cookie, which counts at the REST façade alone (DESIGN ruling 9)',
+  ),
+  partial(
+    "groups by e-mail from the membership table, administrators by Open WebUI's role",
+    'groups by e-mail from the membership table',
+  ),
   'identity headers are set for trusted servers',
   'rate limits per user and per address with 429 and Retry-After',
   'one analytics row per request, refused ones too',

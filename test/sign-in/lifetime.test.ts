@@ -1,6 +1,7 @@
 /** What becomes of a connection of the official SDKs: tokens that expire, are revoked, a gateway that starts anew. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BrokeredWorld, startBrokeredWorld } from '#kit/brokered-world.ts';
+import { createTestDatabase } from '#kit/postgres.ts';
 import { openSdkClient, type SdkVersion, sdkVersions } from '#kit/sdk-client.ts';
 
 const redirectUrl = 'http://localhost:41733/callback';
@@ -11,6 +12,7 @@ const toleranceSeconds = 60;
 let world: BrokeredWorld;
 beforeAll(async () => {
   world = await startBrokeredWorld({
+    database: await createTestDatabase(),
     clockStepSeconds: accessTokenSeconds + toleranceSeconds + 5,
     extraYaml: `oauth: { accessTokenSeconds: ${accessTokenSeconds} }\n`,
   });

@@ -9,13 +9,16 @@ import {
   documentUrl,
   startBrokeredWorld,
 } from '#kit/brokered-world.ts';
+import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { openSdkClient, type SdkClientOptions, type SdkVersion, sdkVersions } from '#kit/sdk-client.ts';
 
 const redirectUrl = 'http://localhost:41733/callback';
 
+let database: TestDatabase;
 let world: BrokeredWorld;
 beforeAll(async () => {
-  world = await startBrokeredWorld();
+  database = await createTestDatabase();
+  world = await startBrokeredWorld({ database });
 }, 120_000);
 afterAll(() => world?.close());
 
@@ -60,7 +63,7 @@ describe.each(sdkVersions)('the SDK %s', (version) => {
 });
 
 test.each(sdkVersions)('the SDK %s is known by its document, nothing is registered [S1.26]', async (version) => {
-  const before = await world.sql('select count(*)::int as n from gateway.oauth_clients');
+  const before = await database.sql('select count(*)::int as n from gateway.oauth_clients');
   const client = open(version, 'corp', {
     clientMetadataUrl: documentUrl,
     // Any port of loopback will do (RFC 8252 7.3).
@@ -69,7 +72,7 @@ test.each(sdkVersions)('the SDK %s is known by its document, nothing is register
   expect(await client.call('echo', { text: 'hi' })).toBe('{"text":"hi"}');
   expect(client.information()?.client_id).toBe(documentUrl);
   expect(client.requests().filter((line) => line.includes('/register'))).toEqual([]);
-  expect(await world.sql('select count(*)::int as n from gateway.oauth_clients')).toEqual(before);
+  expect(await database.sql('select count(*)::int as n from gateway.oauth_clients')).toEqual(before);
   expect(world.documentRequests()).toBe(1);
   await client.close();
 });

@@ -98,6 +98,66 @@ test('GATEWAY_JWT_SECRET is the key where no other is set [S1.45]', () => {
   expect(refusal({ GATEWAY_JWT_SECRET: 'short' })).toContain('at least 32 characters');
 });
 
+test("the Entra gateway's .env is read as its shell read it, and what means nothing any more is named [S2.37]", () => {
+  const dotenv = `# Entra ID
+ENTRA_TENANT_ID="8f1c0c4e-3b6c-4f0e-9d1b-2f6f1d3c5a7b"   # directory
+export ENTRA_CLIENT_ID='2c9d7c52-0c1f-4a44-8a55-6d2f0a1b3c4d'
+ENCRYPTION_KEY=${key}#no comment
+DATA_DIR="$HOME/gateway data" # ours
+GATEWAY_DOMAIN=mcp.example.com
+TLS_CERT_PATH=$HOME/tls/cert.pem
+TLS_KEY_PATH=\${HOME}/tls/key.pem
+
+HTTPS_PROXY=http://proxy.corp.example:3128
+NO_PROXY="localhost,127.0.0.1"
+MCP_PORT_GITHUB=9100
+`;
+  const config = loadConfig({
+    env: { HOME: '/home/ops' },
+    cwd: '/w',
+    readFile: (path) => (path === '/w/.env' ? dotenv : undefined),
+  });
+  expect(config.identity.map((entry) => entry.read())).toMatchObject([
+    {
+      mode: 'bridge',
+      tenantId: '8f1c0c4e-3b6c-4f0e-9d1b-2f6f1d3c5a7b',
+      clientId: '2c9d7c52-0c1f-4a44-8a55-6d2f0a1b3c4d',
+    },
+  ]);
+  expect(config.secrets.encryptionKey?.reveal()).toBe(`${key}#no comment`);
+  expect(config.dataDir).toBe('/home/ops/gateway data');
+  expect(config.egress).toMatchObject({
+    httpsProxy: 'http://proxy.corp.example:3128',
+    noProxy: ['localhost', '127.0.0.1'],
+  });
+  expect(config.warnings.map((line) => line.split(' ')[0])).toEqual([
+    'GATEWAY_DOMAIN',
+    'MCP_PORT_GITHUB',
+    'TLS_CERT_PATH',
+    'TLS_KEY_PATH',
+  ]);
+});
+
+test('a setting that would have to be guessed is refused by name [S1.45]', () => {
+  const base = { ENCRYPTION_KEY: key, ...github };
+  const wrong = {
+    JWT_ALGORITHM: 'HS256',
+    ACCESS_TOKEN_LIFETIME: '1h',
+    REFRESH_TOKEN_LIFETIME: '-1',
+    CLIENT_LIFETIME: 'never',
+    SESSION_TIMEOUT: '3600',
+    MCP_CORS_ORIGINS: 'https://app.example/path',
+    REDIS_URL: 'localhost:6379',
+    BASE_DOMAIN: 'https://example.com',
+  };
+  for (const [name, value] of Object.entries(wrong)) {
+    const said = refusal({ ...base, [name]: value });
+    expect([name, said], said).toEqual([name, expect.stringMatching(new RegExp(`\\b${name}\\b`))]);
+  }
+  expect(load({ ...base, CLIENT_LIFETIME: '0' }).oauth.clientSeconds).toBe(0);
+  expect(load({ ...base, SESSION_TIMEOUT: '3600s' }).limits.sessionTtlSeconds).toBe(3600);
+});
+
 test('placeholders from examples stop production', () => {
   const production = { NODE_ENV: 'production', ENCRYPTION_KEY: key, DATABASE_URL: database };
   expect(refusal({ ...production, ...github, GITHUB_CLIENT_SECRET: 'your_github_secret' })).toContain('placeholder');

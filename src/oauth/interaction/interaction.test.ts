@@ -107,7 +107,7 @@ describe('the consent page', () => {
 });
 
 describe('the form', () => {
-  test('is refused without its token, with another one, or from another site [A19]', async () => {
+  test('is refused without its token, with another one, or from another site [A19] [S1.39] [X1.2]', async () => {
     const client = await t.register();
     const jar = t.jar();
     const page = await jar.open(t.ask(client));

@@ -147,7 +147,7 @@ describe('the pages at the end', () => {
     }
   });
 
-  test('signing out asks first, ends the session, and works without a script', async () => {
+  test('signing out asks first, ends the session, and works without a script [S1.39]', async () => {
     const jar = t.jar();
     await jar.submit(await jar.open(t.ask(await t.register())), withSso);
     const page = await jar.open(`${t.issuer}/session/end`);

@@ -322,6 +322,16 @@ describe('remembering', () => {
     await limited.close();
   });
 
+  test('without a way to the Internet, programs that have nothing but a document sign in all the same', async () => {
+    const claudeCode = 'https://claude.ai/oauth/claude-code-client-metadata';
+    const codex = 'https://chatgpt.com/oauth/codex/client.json';
+    await expectConsent(authorize(claudeCode, 'http://localhost:53898/callback'));
+    await expectConsent(authorize(codex, 'http://127.0.0.1:37329/callback'));
+    for (const elsewhere of ['https://claude.ai/callback', 'http://127.0.0.1:37329/other', 'http://10.0.0.1/callback'])
+      expect((await authorize(claudeCode, elsewhere)).status).toBe(400);
+    await expectRefused(authorize('https://claude.ai/oauth/another', 'http://localhost:53898/callback'));
+  });
+
   test('switched off, a document is nobody [A14]', async () => {
     const off = await openTestServer({ clock, fetch: egress.fetch, settings: { clientMetadataDocuments: false } });
     fresh();

@@ -11,6 +11,7 @@ import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { discard, readJson } from '#http/egress-body.ts';
 import { forLibrary, type MetadataRules, parseClientMetadata } from './client-metadata.ts';
+import { findKnownDocument } from './known-documents.ts';
 
 export type DocumentProperties = Readonly<Record<string, unknown>> & { readonly client_id: string };
 
@@ -63,7 +64,7 @@ export function openClientDocuments(deps: ClientDocumentsDeps): ClientDocuments 
   const underWay = new Map<string, Promise<Known>>();
 
   async function learn(url: string): Promise<Known> {
-    const found = await read(url, deps).catch((thrown: unknown) => refusal(url, thrown, deps));
+    const found = await read(url, deps).catch((thrown: unknown) => unread(url, thrown, deps));
     if ('properties' in found) {
       known.set(url, found);
       refusedLately.delete(url);
@@ -109,11 +110,15 @@ async function takeLimits({ limiter, askedBy }: ClientDocumentsDeps): Promise<bo
 /** What is wrong with a document its author may read; why it can't be had says something of the network, so nobody does. */
 class BadDocument extends Error {}
 
-function refusal(url: string, thrown: unknown, { clock, log }: ClientDocumentsDeps): Known {
-  const said =
-    thrown instanceof BadDocument || thrown instanceof errors.OIDCProviderError
-      ? describe(thrown)
-      : 'cannot be fetched';
+/** Refused, unless nobody answered at all and we know by heart what stands there. */
+function unread(url: string, thrown: unknown, { clock, log, scopes }: ClientDocumentsDeps): Known {
+  const isBad = thrown instanceof BadDocument || thrown instanceof errors.OIDCProviderError;
+  const byHeart = isBad ? undefined : findKnownDocument(url);
+  if (byHeart) {
+    log.info({ url, err: thrown }, 'client metadata document cannot be fetched: the one known here is used');
+    return { properties: parseDocument(url, byHeart, scopes), until: clock.now() + badMs };
+  }
+  const said = isBad ? describe(thrown) : 'cannot be fetched';
   log.info({ url, err: thrown }, 'client metadata document refused');
   return { refused: `client metadata document: ${said}`, until: clock.now() + badMs };
 }

@@ -80,6 +80,13 @@ export const ada: EntraUser = {
   name: 'Ada Lovelace',
   email: 'ada@contoso.example',
 };
+export const eve: EntraUser = { ...ada, oid: '22222222-0000-4000-8000-000000000002' };
+/** In more groups than fit into a token. */
+export const busy: EntraUser = {
+  ...ada,
+  oid: '33333333-0000-4000-8000-000000000003',
+  groups: Array.from({ length: 201 }, (_, at) => `93000000-0000-4000-8000-${String(at).padStart(12, '0')}`),
+};
 
 interface State {
   readonly options: Required<Pick<FakeEntraOptions, 'desktop' | 'web' | 'clientId' | 'clientSecret'>> &

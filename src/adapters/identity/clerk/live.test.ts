@@ -190,7 +190,7 @@ describe('memberships', () => {
   });
 
   test.each([500, 429, 401, 'garbage', 'empty', 'huge', 'reset', 'redirect', 'silent'] as const)(
-    'during an outage (%s) the answer serves out its minute, then it is 503 [X4.1]',
+    'during an outage (%s) the answer serves out its minute, then it is 503 [S4.2]',
     async (fault) => {
       const { clock, fake, provider } = await startForTest();
       await askClerk(provider);

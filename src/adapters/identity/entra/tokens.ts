@@ -37,6 +37,8 @@ export function openEntraTokens(options: EntraTokensOptions): EntraTokens {
     const directory = directories.findByIssuer(issuer);
     if (issuer === undefined || !directory) throw new GatehouseError('invalid_token');
     const isIdToken = kind === 'id-token';
+    // People are sent to the version 2.0 endpoints, whose ID tokens have this issuer (REQUIREMENTS S2.9).
+    if (isIdToken && !issuer.endsWith('/v2.0')) throw new GatehouseError('invalid_token');
     const rules = { ...base, issuers: [issuer], audiences: isIdToken ? [clientId] : audiences };
     const verifyKind = isIdToken ? verifyIdToken : verifyToken;
     const checked = await verifyKind(token, directory.keys.find, { rules, clock });

@@ -167,7 +167,7 @@ test('a denial and a failure at the identity provider are two things [S1.12]', a
   }
 });
 
-test('a callback with another issuer, without one, or with another state is refused (RFC 9207)', async () => {
+test('a callback with another issuer, without one, or with another state is refused (RFC 9207) [A11]', async () => {
   await using subject = await open();
   expect(await codeOf(subject.run((callback) => callback.searchParams.set('iss', 'https://evil.test')))).toBe(
     'invalid_token',
@@ -176,6 +176,15 @@ test('a callback with another issuer, without one, or with another state is refu
   expect(await codeOf(subject.run((callback) => callback.searchParams.set('state', 'x')))).toBe('invalid_token');
   expect(await codeOf(subject.run((callback) => callback.searchParams.append('code', 'x')))).toBe('invalid_token');
   expect(subject.fake.count('/token')).toBe(0);
+});
+
+test('metadata that names another issuer is refused: nobody is sent there, and the secret stays here [A12]', async () => {
+  await using subject = await open({}, { metadata: { issuer: 'https://honest.example' } });
+  expect(await codeOf(subject.run())).toBe('identity_unavailable');
+  const callback = new URL('https://gateway.test/base/callback?code=c&state=state-of-the-browser');
+  const memory = JSON.stringify({ verifier: 'v'.repeat(43), nonce: 'n' });
+  expect(await codeOf(subject.signIn.finish(callback, { ...request, memory }))).toBe('identity_unavailable');
+  expect([subject.fake.count('/authorize'), subject.fake.count('/token')]).toEqual([0, 0]);
 });
 
 test('a code is good once, and with its own verifier only', async () => {

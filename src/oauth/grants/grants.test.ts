@@ -54,6 +54,8 @@ describe('client credentials', () => {
     expect((await token(reader, { ...form, scope: 'mcp:read mcp:write' })).body.error).toBe('invalid_scope');
     expect((await token(reader, { ...form, resource: `${t.issuer}/other/mcp` })).body.error).toBe('invalid_target');
     expect((await token(reader, { ...form, resource: 'https://evil.example/' })).body.error).toBe('invalid_target');
+    // Behind another proxy, of no organization: an organization's administrator hands out nothing for it.
+    expect((await token(reader, { ...form, resource: 'https://wiki.example' })).body.error).toBe('invalid_target');
     const { body } = await token(reader, { ...form, resource: `${t.issuer}/org_acme/mcp/docs` });
     expect(decodeJwt(String(body.access_token)).aud).toBe(`${t.issuer}/org_acme/mcp/docs`);
   });
@@ -148,7 +150,7 @@ describe('token exchange', () => {
     const ada = await member(acme, { scope: 'mcp:read' });
     expect((await exchange(agent, ada.accessToken, { scope: 'mcp:read mcp:write' })).body.scope).toBe('mcp:read');
     expect((await exchange(agent, ada.accessToken, { scope: 'mcp:write' })).body.error).toBe('invalid_scope');
-    for (const resource of [t.issuer, `${t.issuer}/other/mcp`, `${t.issuer}/nowhere/mcp`, 'https://evil.example/']) {
+    for (const resource of [t.issuer, `${t.issuer}/other/mcp`, `${t.issuer}/nowhere/mcp`, 'https://wiki.example']) {
       expect((await exchange(agent, ada.accessToken, { resource })).body.error, resource).toBe('invalid_target');
     }
   });

@@ -52,10 +52,13 @@ export async function isInOrganization(
   return typeof named === 'string' ? isCalled(scope, org, named) : named;
 }
 
-/** By whatever name; false: it is no resource of ours; true: it is in whichever organization its token is for. */
+/**
+ * By whatever name; true: it is in whichever organization its token is for; false: it is no resource of ours, or one behind
+ * another proxy: that belongs to no organization, so none of them can give its programs a token for it.
+ */
 function organizationNamed(resource: string, rules: ResourceRules): string | boolean {
   const parsed = parseResource(resource, rules);
-  if (!parsed) return false;
+  if (!parsed || parsed.kind === 'external') return false;
   return (parsed.kind === 'endpoint' ? parsed.path.organization : undefined) ?? true;
 }
 

@@ -85,7 +85,9 @@ async function checkSubject(deps: GrantDeps, client: ProgramClient, params: Para
   const accepted = await withPlatform(deps.db, async (scope) => {
     if (claims.org !== undefined && claims.org !== client.org) return false;
     for (const resource of type === idTokenType ? [] : audiences) {
-      if (!(await isInOrganization(scope, { rules, resource, org: client.org }))) return false;
+      // What a service behind another proxy was given may be exchanged for what is inside, not the other way round.
+      const isOutside = parseResource(resource, rules)?.kind === 'external';
+      if (!isOutside && !(await isInOrganization(scope, { rules, resource, org: client.org }))) return false;
     }
     return true;
   });
@@ -122,7 +124,7 @@ async function readIdToken(deps: GrantDeps, client: ProgramClient, token: string
   }
 }
 
-/** One endpoint, or what is configured beside them: a token for all of the gateway would reach beyond the organization. */
+/** One endpoint: a token for all of the gateway, or for a service beside it, would reach beyond the organization. */
 async function checkTarget(deps: GrantDeps, client: ProgramClient, resource: string | undefined): Promise<void> {
   const rules = rulesOf(deps);
   const parsed = resource === undefined ? undefined : parseResource(resource, rules);

@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 
 const call = (verdict: Verdict, org = acme) => {
-  breakers.report(breakers.admit(org, server), org, { server, verdict });
+  breakers.report({ pass: breakers.admit(org, server), org, server }, verdict);
 };
 const times = (count: number, verdict: Verdict) => {
   for (let i = 0; i < count; i++) call(verdict);
@@ -68,15 +68,15 @@ test('one probe at a time closes it or opens it for twice as long, up to a minut
     clock.advance(1);
     expect(breakers.admit(acme, server)).toBe('probe');
     expect(() => breakers.admit(acme, server)).toThrow();
-    breakers.report('probe', acme, { server, verdict: 'failed' });
+    breakers.report({ pass: 'probe', org: acme, server }, 'failed');
   }
   clock.advance(60_000);
   const probe = breakers.admit(acme, server);
   // What was under way before says nothing of now, and a probe whose caller left makes room for another.
-  breakers.report('usual', acme, { server, verdict: 'answered' });
+  breakers.report({ pass: 'usual', org: acme, server }, 'answered');
   expect(breakers.open).toBe(1);
-  breakers.report(probe, acme, { server, verdict: 'unknown' });
-  breakers.report(breakers.admit(acme, server), acme, { server, verdict: 'answered' });
+  breakers.report({ pass: probe, org: acme, server }, 'unknown');
+  breakers.report({ pass: breakers.admit(acme, server), org: acme, server }, 'answered');
   expect(breakers.open).toBe(0);
   expect(breakers.admit(acme, server)).toBe('usual');
 });

@@ -22,6 +22,13 @@ export interface BreakerSettings {
 }
 
 export type Pass = 'usual' | 'probe';
+/** One call that was let through. */
+export interface Asking {
+  readonly pass: Pass;
+  readonly org: OrgId;
+  readonly server: ServerId;
+}
+
 export type Verdict = 'answered' | 'failed' | 'unknown';
 
 export interface Breakers {
@@ -31,7 +38,7 @@ export interface Breakers {
    */
   admit(org: OrgId, server: ServerId): Pass;
   /** `unknown`: the caller left, or it was cut. */
-  report(pass: Pass, org: OrgId, result: { readonly server: ServerId; readonly verdict: Verdict }): void;
+  report(asking: Asking, verdict: Verdict): void;
   /** How many are open now. */
   readonly open: number;
 }
@@ -103,7 +110,7 @@ export function openBreakers(deps: {
       }
       throw new GatehouseError('upstream_unreachable', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
     },
-    report(pass, org, { server, verdict }) {
+    report({ pass, org, server }, verdict) {
       const known = find(org, server);
       if (!known && verdict !== 'failed') return;
       const breaker = known ?? make(org, server);

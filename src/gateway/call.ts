@@ -3,7 +3,6 @@
  * the account room needs of them all, whatever room the request ends in.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { McpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
@@ -11,9 +10,10 @@ import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
-import type { Verdict } from './breakers.ts';
+import type { Asking } from './breakers.ts';
 import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
+import type { Relay } from './relay.ts';
 
 export interface Call {
   readonly id: string;
@@ -36,16 +36,16 @@ export interface Call {
   bytesOut: number;
   /** Milliseconds until the upstream's head; undefined: none came. */
   upstreamMs: number | undefined;
-  /** Tells the upstream's breaker what became of the call. */
-  judgeUpstream: ((verdict: Verdict) => void) | undefined;
+  /** With which pass its upstream was asked: the breaker is told what became of it. */
+  asked: Asking | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */
   leave: (() => void) | undefined;
   /** Something changed about the caller before it was let in anywhere: who they are now. */
   doubted: Caller | undefined;
-  /** Ends what goes on upstream; undefined: nothing does yet. */
-  cut: ((error: GatehouseError) => void) | undefined;
+  /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
+  relay: Pick<Relay, 'cut'> | undefined;
   accounted: boolean;
 }
 

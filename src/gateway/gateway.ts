@@ -83,12 +83,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
-    call.judgeUpstream?.(verdictOf(outcome));
-    call.judgeUpstream = undefined;
+    if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome));
+    call.asked = undefined;
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
       call.leave?.();
+      call.relay = undefined;
     }
     const record = callRecord(call, outcome, clock.monotonic());
     if (!outcome.open) {
@@ -168,7 +169,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         });
         checkEnabled(soleBinding(endpoint.bindings));
       },
-      cut: (error) => (call.cut ? call.cut(error) : refuse(call, error)),
+      cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
     });
   }
 
@@ -228,8 +229,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     const pass = deps.breakers.admit(organization.id, binding.server.id);
-    call.judgeUpstream = (verdict) =>
-      deps.breakers.report(pass, organization.id, { server: binding.server.id, verdict });
+    call.asked = { pass, org: organization.id, server: binding.server.id };
     enter(call, caller, access);
     const owner: SessionOwner = {
       principal: caller.principal.key,
@@ -262,7 +262,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           monotonic: clock.monotonic,
           redact: (body) => (credential ? redactSecret(body, credential) : body),
         });
-        call.cut = (error) => relay.cut(error);
+        call.relay = relay;
         relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
       },
       fail,
@@ -329,11 +329,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       bytesIn: 0,
       bytesOut: 0,
       upstreamMs: undefined,
-      judgeUpstream: undefined,
+      asked: undefined,
       release: undefined,
       leave: undefined,
       doubted: undefined,
-      cut: undefined,
+      relay: undefined,
       accounted: false,
     };
     const fail = (thrown: unknown) => refuse(call, thrown);

@@ -1,7 +1,8 @@
 /**
  * Metadata documents of programs that name nothing but one, and go on to nothing else where it can't be had: for gateways
- * without a way to the Internet. As their authors publish them, cut down to where codes go: loopback only, which is what
- * anybody could register, so that nobody gains by keeping us from reading the real one.
+ * without a way to the Internet. Written from what the programs ask for, not copied from what their authors publish, and
+ * used only where that cannot be fetched. Codes go to loopback only, which is what anybody could register, so that nobody
+ * gains by keeping us from reading the real one.
  */
 type KnownDocument = Readonly<Record<string, unknown>> & { readonly client_id: string };
 

@@ -44,7 +44,7 @@ import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
-import type { OauthSettings } from './settings.ts';
+import { mcpScopes, type OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
@@ -88,7 +88,6 @@ export interface AuthorizationServer {
   close(): Promise<void>;
 }
 
-export const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'] as const;
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
 const scopes = [...identityScopes, ...mcpScopes];
 

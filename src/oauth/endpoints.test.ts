@@ -135,7 +135,7 @@ describe('/authorize', () => {
 
   test('a parameter sent twice is refused [A22]', async () => {
     const { headers } = await authorize();
-    expect(headers.location).toBeDefined();
+    expect(headers.location).toContain('/interaction/');
     const url = `${t.url}/authorize?client_id=${client.id}&redirect_uri=${encodeURIComponent(client.redirectUri)}&response_type=code&state=a&state=b&code_challenge=${challenge}&code_challenge_method=S256`;
     const answer = await get(url);
     expect(answer.headers.location ?? answer.text).toContain('invalid_request');

@@ -33,3 +33,6 @@ export interface OauthSettings {
     readonly identityProvider: string;
   }[];
 }
+
+/** What tokens let their holders do here (DESIGN 2). */
+export const mcpScopes: readonly string[] = ['mcp:read', 'mcp:write', 'mcp:session'];

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Fault, type FaultProxy, startFaultProxy } from '#kit/fault-proxy.ts';
 import { call, openStream, send } from '#kit/http-client.ts';
 import { residentBytes } from '#kit/process.ts';
@@ -267,6 +267,7 @@ describe('a network that misbehaves', () => {
 test('a server that fails is left alone, others are not, and it is taken back when it answers again [R10]', async () => {
   const extraYaml = 'limits:\n  timeouts: { toolCallHeadersMs: 700 }\n  breaker: { openMs: 300 }\n';
   const world = await startWorld({ extraYaml });
+  onTestFinished(() => world.close());
   const callIt = () => send(world.url('open'), { headers: world.auth, body: call('echo') });
   const callOther = () => send(world.url('filtered'), { headers: world.auth, body: call('retrieve') });
   world.upstream.script((request, res) => (request.target === '/mcp' ? hang : answerMcp)(request, res));
@@ -282,5 +283,4 @@ test('a server that fails is left alone, others are not, and it is taken back wh
   world.upstream.script();
   await expect.poll(async () => (await callIt()).status, { timeout: 3000 }).toBe(200);
   expect((await callIt()).status).toBe(200);
-  await world.close();
 });

@@ -9,7 +9,7 @@ import type { Db } from '#db/schema.ts';
 import type { Members } from '#oauth/members.ts';
 import { findOwnClient } from '#oauth/program-clients.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
-import type { OauthSettings } from '#oauth/settings.ts';
+import { mcpScopes, type OauthSettings } from '#oauth/settings.ts';
 import type { SigningKeys } from '#oauth/signing-keys.ts';
 import { upsertOauthRecord } from '#records/oauth-records.ts';
 import type { ProgramClient, ProgramGrant } from '#records/program-clients.ts';
@@ -52,8 +52,6 @@ export function resourceOf({ oidc }: TokenEndpointGrantContext): string | undefi
   if (more.length > 0) throw new errors.InvalidTarget('one resource at a time');
   return resource;
 }
-
-const mcpScopes = ['mcp:read', 'mcp:write', 'mcp:session'];
 
 /** What is asked for and in every one of `ceilings`; undefined asks for, or allows, all. Throws `invalid_scope`. */
 export function narrowScope(

@@ -6,7 +6,13 @@ import { isReservedHeader } from '#core/reserved.ts';
 import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
 import { parseAllowedRoles, parseEnforced, parseRoles, parseTransport } from './columns.ts';
-import type { Binding, Endpoint, OrganizationSnapshot, ServerDefinition } from './snapshot.ts';
+import {
+  type Binding,
+  type Endpoint,
+  type OrganizationSnapshot,
+  plainListing,
+  type ServerDefinition,
+} from './snapshot.ts';
 
 export interface SnapshotLoader {
   /** By slug, external id or UUID; undefined: no such organization, or it was removed. */
@@ -162,6 +168,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
         kind: 'collection',
         allowedRoles: parseAllowedRoles(row.allowed_roles),
         bindings,
+        listing: plainListing,
       });
     });
   }
@@ -198,9 +205,18 @@ function asServerEndpoint(server: ServerDefinition, enablement: EnablementRow | 
     name: server.key,
     kind: 'server',
     allowedRoles: anyone ? '*' : parseRoles(enablement?.allowed_roles ?? []),
+    listing: plainListing,
     bindings: [
       // Its own id as the binding's: there is one such binding per organization and server.
-      { id: asBindingId(server.id), server, partition: undefined, credential: undefined, enforced: new Map() },
+      {
+        id: asBindingId(server.id),
+        server,
+        partition: undefined,
+        credential: undefined,
+        enforced: new Map(),
+        prefix: undefined,
+        shaping: undefined,
+      },
     ],
   };
 }
@@ -213,6 +229,8 @@ function asBinding(row: BindingRow, server: ServerDefinition | undefined): Bindi
     partition: row.partition ?? undefined,
     credential: asCredentialRef(row),
     enforced: parseEnforced(row.enforced),
+    prefix: undefined,
+    shaping: undefined,
   };
 }
 

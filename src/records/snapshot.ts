@@ -6,6 +6,7 @@ import type { BindingId, CredentialId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedArguments } from '#mcp/enforce.ts';
+import type { ToolShaping } from '#mcp/shape.ts';
 
 export interface OrganizationSnapshot {
   readonly id: OrgId;
@@ -26,7 +27,19 @@ export interface Endpoint {
   /** `'*'`: any active member. An empty list admits nobody. */
   readonly allowedRoles: readonly string[] | '*';
   readonly bindings: readonly Binding[];
+  readonly listing: Listing;
 }
+
+/** How the endpoint shows what it has. */
+export interface Listing {
+  /** `prefixed`: `{prefix}_{name}` where it has several bindings. `plain`: as the servers call them, the earlier binding winning. */
+  readonly names: 'prefixed' | 'plain';
+  /** `meta`: three tools that search, describe and call the others; `auto`: that, once the list is over the budget. */
+  readonly mode: 'full' | 'meta' | 'auto';
+  readonly tokenBudget: number;
+}
+
+export const plainListing: Listing = { names: 'prefixed', mode: 'full', tokenBudget: 10_000 };
 
 export interface Binding {
   readonly id: BindingId;
@@ -35,6 +48,10 @@ export interface Binding {
   readonly credential: CredentialRef | undefined;
   /** By real tool name: what is merged over the caller's arguments, the collection's value winning. */
   readonly enforced: ReadonlyMap<string, EnforcedArguments>;
+  /** Before the names of its tools in an endpoint of several bindings; undefined: the server's key. `''`: none. */
+  readonly prefix: string | undefined;
+  /** How its tools are published; undefined: as the server has them. */
+  readonly shaping: ToolShaping | undefined;
 }
 
 export interface ServerDefinition {

@@ -13,7 +13,7 @@ import { type Principal, principalKey } from '#core/principal.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord } from '#records/call-record.ts';
-import type { OrganizationSnapshot } from '#records/snapshot.ts';
+import { type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
 import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
@@ -49,7 +49,13 @@ const snapshot: OrganizationSnapshot = {
         name: 'tools',
         kind: 'collection',
         allowedRoles: '*',
-        bindings: [{ id: asBindingId('b'), server, partition: undefined, credential: undefined, enforced: new Map() }],
+        bindings: [
+          {
+            ...{ id: asBindingId('b'), server, partition: undefined, credential: undefined, enforced: new Map() },
+            ...{ prefix: undefined, shaping: undefined },
+          },
+        ],
+        listing: plainListing,
       },
     ],
   ]),

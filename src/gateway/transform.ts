@@ -45,7 +45,7 @@ export function transform(input: TransformInput): UpstreamCall {
     credential,
     credentialKey: binding.credential ? `${binding.credential.id}:${binding.credential.version}` : '',
     partition: binding.partition,
-    timeouts: timeoutsFor(input, method),
+    timeouts: timeoutsFor(method === 'GET' ? 'GET' : message?.method, binding, input.timeouts),
   };
 }
 
@@ -61,7 +61,7 @@ function outgoingHeaders(
   input: TransformInput,
   { method, isChanged }: { readonly method: 'POST' | 'GET' | 'DELETE'; readonly isChanged: boolean },
 ): Record<string, string> {
-  const { call, binding, credential } = input;
+  const { call } = input;
   const from = call.headers;
   const headers: Record<string, string> = {
     accept: from.accept ?? (method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'),
@@ -78,13 +78,20 @@ function outgoingHeaders(
     if (from.lastEventId !== undefined) headers['last-event-id'] = from.lastEventId;
   }
   if (from.traceparent !== undefined && traceparent.test(from.traceparent)) headers.traceparent = from.traceparent;
-  if (binding.server.trusted) addIdentity(headers, input);
-  if (binding.credential && credential) {
-    headers[binding.credential.header.name.toLowerCase()] = binding.credential.header.template.replace('{}', () =>
-      credential.reveal(),
-    );
-  }
+  addAuthority(headers, input);
   return headers;
+}
+
+/** Who calls, where the server may know it, and the binding's credential. */
+export function addAuthority(
+  headers: Record<string, string>,
+  input: Pick<TransformInput, 'principal' | 'organization' | 'binding' | 'credential'>,
+): void {
+  const { binding, credential } = input;
+  if (binding.server.trusted) addIdentity(headers, input);
+  if (!binding.credential || !credential) return;
+  const { name, template } = binding.credential.header;
+  headers[name.toLowerCase()] = template.replace('{}', () => credential.reveal());
 }
 
 /**
@@ -104,7 +111,10 @@ function headerText(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
 }
 
-function addIdentity(headers: Record<string, string>, { principal, organization }: TransformInput): void {
+function addIdentity(
+  headers: Record<string, string>,
+  { principal, organization }: Pick<TransformInput, 'principal' | 'organization'>,
+): void {
   headers['x-gateway-validated'] = 'true';
   headers['x-organization-id'] = organization.externalId ?? organization.id;
   if (principal.kind === 'user') {
@@ -115,15 +125,14 @@ function addIdentity(headers: Record<string, string>, { principal, organization 
   } else headers['x-user-id'] = `key:${principal.keyId}`;
 }
 
-/** Streams that wait for events have no end; everything else has. */
-function timeoutsFor({ message, binding, timeouts }: TransformInput, method: string): UpstreamTimeouts {
-  if (method === 'GET' || message?.method === 'subscriptions/listen') {
+/** Streams that wait for events have no end; everything else has. `rpc`: the method, or `GET`. */
+export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeouts: TimeoutSettings): UpstreamTimeouts {
+  if (rpc === 'GET' || rpc === 'subscriptions/listen') {
     return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
   }
-  const rpc = message?.method;
   const total =
     rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get'
-      ? (binding.server.totalTimeoutMs ?? timeouts.callTotalMs)
+      ? (server.totalTimeoutMs ?? timeouts.callTotalMs)
       : rpc === 'initialize' || rpc === 'server/discover'
         ? timeouts.initializeTotalMs
         : timeouts.listTotalMs;

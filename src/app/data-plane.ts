@@ -23,6 +23,7 @@ import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
+import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
@@ -88,17 +89,25 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   metrics.watch('open_breakers', () => breakers.open);
   watch(metrics, limits, spool);
+  const sessions = openSessions({
+    key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
+    clock,
+    ttlSeconds: config.limits.sessionTtlSeconds,
+    revocations: live.revocations,
+  });
+  const { eras, openEngine } = openBridgeRooms(config, {
+    ...{ upstreams, breakers, sessions, clock, log, closers },
+    credentials: live.credentials,
+    rootSecret: storage.rootSecret,
+  });
   const handle = openGateway({
     ...live,
+    eras,
+    openEngine,
     identifier,
     live: calls,
     breakers,
-    sessions: openSessions({
-      key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
-      clock,
-      ttlSeconds: config.limits.sessionTtlSeconds,
-      revocations: live.revocations,
-    }),
+    sessions,
     limits,
     recorder: spool,
     heartbeat,

@@ -8,6 +8,7 @@ import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
 import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
 import { coversEndpoint, judgeAudience } from './audience.ts';
+import { everythingOf, mayEnter, type Reach } from './catalog/view.ts';
 import type { Caller } from './identify.ts';
 
 export interface Access {
@@ -117,7 +118,7 @@ function authorizeMember(
   if (!roles) throw new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
   if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
   if (!organization) throw new GatehouseError('unknown_endpoint');
-  return admit(organization, path, roles);
+  return admit(organization, path, { roles, endpoints: undefined });
 }
 
 function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {
@@ -133,8 +134,9 @@ function isAudience(caller: Caller, path: McpPath, organization: OrganizationSna
 
 function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, path: McpPath): Access {
   if (key.org !== organization.id) throw new GatehouseError('not_member');
-  const access = admit(organization, path, key.roles);
-  if (key.endpoints && !key.endpoints.includes(access.endpoint.name)) throw new GatehouseError('role_denied');
+  const access = admit(organization, path, { roles: key.roles, endpoints: key.endpoints });
+  if (path.name !== undefined && key.endpoints && !key.endpoints.includes(access.endpoint.name))
+    throw new GatehouseError('role_denied');
   return access;
 }
 
@@ -147,11 +149,10 @@ function findEndpoint({ endpoints }: OrganizationSnapshot, name: string): Endpoi
   return endpoints.get(name) ?? endpoints.get(otherSpelling(name));
 }
 
-function admit(organization: OrganizationSnapshot, { name }: McpPath, roles: readonly string[]): Access {
-  const endpoint = name === undefined ? undefined : findEndpoint(organization, name);
+function admit(organization: OrganizationSnapshot, { name }: McpPath, reach: Reach): Access {
+  if (name === undefined) return { organization, endpoint: everythingOf(organization, reach) };
+  const endpoint = findEndpoint(organization, name);
   if (!endpoint) throw new GatehouseError('unknown_endpoint');
-  const { allowedRoles } = endpoint;
-  if (allowedRoles !== '*' && !roles.some((role) => allowedRoles.includes(role)))
-    throw new GatehouseError('role_denied');
+  if (!mayEnter(endpoint, reach.roles)) throw new GatehouseError('role_denied');
   return { organization, endpoint };
 }

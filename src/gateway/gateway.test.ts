@@ -19,6 +19,7 @@ import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
 import { type LiveCalls, openLiveCalls } from './live-calls.ts';
+import { openEras } from './peers/eras.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {
@@ -101,6 +102,8 @@ describe('a call through the rooms', () => {
     const deps: GatewayDeps = {
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live,
+      eras: openEras({ clock: systemClock, ttlMs: 1000 }),
+      openEngine: () => ({ handle: ({ call }) => void call.res.destroy() }),
       breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
         find: () => snapshot,

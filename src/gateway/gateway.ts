@@ -3,6 +3,7 @@
  * own value; a room that must wait returns a promise, on a warm call none does. One try/catch, here, at the edge.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LRUCache } from 'lru-cache';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -20,17 +21,20 @@ import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
+import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
+import { judgeAnswer } from './engine/first-answer.ts';
 import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { type Caller, checkApiKey, type Identifier } from './identify.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
+import type { Eras } from './peers/eras.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
 import { checkScopes } from './scopes.ts';
-import type { Session, SessionOwner, Sessions } from './session.ts';
-import { soleBinding, type TimeoutSettings, transform } from './transform.ts';
+import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
+import { directBinding, type TimeoutSettings, transform } from './transform.ts';
 
 export interface GatewayDeps {
   readonly identifier: Identifier;
@@ -42,6 +46,8 @@ export interface GatewayDeps {
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
   readonly breakers: Breakers;
+  readonly eras: Eras;
+  readonly openEngine: (reply: EngineDeps['reply']) => Engine;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly logRequest: (record: CallRecord, fields: object) => void;
@@ -72,6 +78,10 @@ function endOf({ principal: { expiresAt } }: Caller): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + SKEW_MS;
 }
 
+function ownerOf({ principal }: Caller, { organization, endpoint }: Access, server: string): SessionOwner {
+  return { principal: principal.key, org: organization.id, endpoint: endpoint.id, server };
+}
+
 function checkEnabled({ server }: Binding): void {
   if (!server.enabled) {
     throw new GatehouseError('not_enabled', { data: `Service '${server.key}' is not enabled for your organization` });
@@ -80,6 +90,8 @@ function checkEnabled({ server }: Binding): void {
 
 export function openGateway(deps: GatewayDeps): McpHandler {
   const { clock } = deps;
+  /** Sessions whose server forgot them: they go on as the gateway's own. */
+  const lost = new LRUCache<string, true>({ max: 50_000 });
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
@@ -116,6 +128,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         renderError(call.res, call, { error, options: deps.render });
     });
   }
+
+  const { watch } = deps.heartbeat;
+  const engine = deps.openEngine({ account, refuse, watch, monotonic: clock.monotonic });
 
   function identify(call: Received, next: (caller: Caller) => void, fail: (thrown: unknown) => void): void {
     const refuseStranger = (thrown: unknown) => {
@@ -167,7 +182,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           selector: headers.organization,
           snapshots: deps.snapshots,
         });
-        checkEnabled(soleBinding(endpoint.bindings));
+        const binding = directBinding(endpoint);
+        if (binding) checkEnabled(binding);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
     });
@@ -209,12 +225,35 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     deps.sessions.end(session).catch((error) => deps.log.error({ err: error }, 'the end of a session was not stored'));
   }
 
-  function findSession(call: Received, owner: SessionOwner): Session | undefined {
+  /** `direct`: a session of the server itself may be meant; one of the gateway's own always. */
+  function findSession(call: Received, owner: SessionOwner, direct: boolean): Session | undefined {
     const id = call.headers.sessionId;
     if (id === undefined || call.era === 'modern' || call.message?.method === 'initialize') return undefined;
-    const session = deps.sessions.find(id, owner);
+    const session =
+      (direct ? deps.sessions.find(id, owner) : undefined) ?? deps.sessions.find(id, { ...owner, server: '' });
     if (!session) throw new GatehouseError('session_unknown');
     return session;
+  }
+
+  /** The server doesn't speak the caller's era, or its session is the gateway's own. */
+  function isBridged(call: Received, { server }: Binding, session: Session | undefined): boolean {
+    if (session && (session.upstreamId === '' || lost.has(session.digest))) return true;
+    return deps.eras.speaks(server, call.era) === false;
+  }
+
+  /** The first answer of a server says whether it speaks the caller's era, and whether it still knows the session. */
+  function reconsider(request: EngineRequest): boolean {
+    const { call, access, session, first } = request;
+    const server = access.endpoint.bindings[0]?.server;
+    if (!server || !first) return false;
+    const verdict = judgeAnswer(call, first);
+    if (verdict === 'speaks') deps.eras.note(server, call.era, true);
+    if (verdict === 'session_lost' && session && call.req.method === 'POST') lost.set(session.digest, true);
+    else if (verdict !== 'unclear' || deps.eras.speaks(server, call.era) !== undefined) return false;
+    if (call.asked) deps.breakers.report(call.asked, 'answered');
+    call.asked = undefined;
+    engine.handle(request);
+    return true;
   }
 
   function openCredential({ credential }: Binding): Secret | undefined | Promise<Secret> {
@@ -224,20 +263,22 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   function forward(call: Received, caller: Caller, access: Access, fail: (thrown: unknown) => void): void {
     const { organization, endpoint } = access;
     if (call.accounted) return;
-    const binding = soleBinding(endpoint.bindings);
-    call.server = binding.server.key;
-    checkEnabled(binding);
+    const binding = directBinding(endpoint);
+    if (binding) {
+      call.server = binding.server.key;
+      checkEnabled(binding);
+    }
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    const owner = ownerOf(caller, access, binding?.server.id ?? '');
+    const session = findSession(call, owner, binding !== undefined);
+    if (!binding || isBridged(call, binding, session)) {
+      enter(call, caller, access);
+      engine.handle({ call, caller, access, session, endsAt: endOf(caller), first: undefined });
+      return;
+    }
     const pass = deps.breakers.admit(organization.id, binding.server.id);
     call.asked = { pass, org: organization.id, server: binding.server.id };
     enter(call, caller, access);
-    const owner: SessionOwner = {
-      principal: caller.principal.key,
-      org: organization.id,
-      endpoint: endpoint.id,
-      server: binding.server.id,
-    };
-    const session = findSession(call, owner);
     then(
       openCredential(binding),
       (credential) => {
@@ -252,15 +293,18 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
+        const redact = (body: Buffer) => (credential ? redactSecret(body, credential) : body);
         const relay = new Relay(call, {
           account,
           refuse,
-          sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId),
+          sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId, clientOf(call.message)),
+          reconsider: (status, body) =>
+            reconsider({ call, caller, access, session, endsAt: endOf(caller), first: { status, body } }),
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           endsAt: endOf(caller),
           monotonic: clock.monotonic,
-          redact: (body) => (credential ? redactSecret(body, credential) : body),
+          redact,
         });
         call.relay = relay;
         relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));

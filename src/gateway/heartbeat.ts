@@ -1,18 +1,27 @@
 /** One timer for all open streams: load balancers close what is silent for a minute. */
 import type { Clock } from '#core/clock.ts';
-import type { Relay } from './relay.ts';
 
 const IDLE_MS = 15_000;
 const TICK_MS = 1000;
 
+/** A stream to a client. */
+export interface Beating {
+  /** Monotonic milliseconds. */
+  readonly lastWriteAt: number;
+  /** Unix milliseconds; undefined: none. */
+  readonly endsAt: number | undefined;
+  beat(): void;
+  stop(): void;
+}
+
 export interface Heartbeat {
-  watch(relay: Relay): () => void;
-  readonly streams: ReadonlySet<Relay>;
+  watch(relay: Beating): () => void;
+  readonly streams: ReadonlySet<Beating>;
   close(): void;
 }
 
 export function openHeartbeat(clock: Clock): Heartbeat {
-  const streams = new Set<Relay>();
+  const streams = new Set<Beating>();
   let closed = false;
   const timer = setInterval(() => {
     const due = clock.monotonic() - IDLE_MS;

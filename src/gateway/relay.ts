@@ -14,6 +14,8 @@ export interface RelayDeps {
   readonly refuse: (call: Call, error: GatehouseError) => void;
   /** Seals an upstream session id that came with an answer. */
   readonly sealSession: (upstreamId: string) => string;
+  /** Of a refusal, and of any answer to `initialize`: true, and the answer is dropped, since somebody else gives one. */
+  readonly reconsider: (status: number, body: Buffer | undefined) => boolean;
   /** After a DELETE that the upstream carried out, or whose session it does not know. */
   readonly endSession: (() => void) | undefined;
   /** Live streams, for heartbeats; the answer removes it. */
@@ -116,7 +118,7 @@ export class Relay implements UpstreamSink {
       return this.#held.length < 65_536;
     }
     if (this.#stream) return this.#write(chunk);
-    if (this.#status >= 400) return this.#holdError(chunk);
+    if (this.#status >= 400 || this.#isInitialize) return this.#holdError(chunk);
     const held = this.#held;
     this.#held = chunk;
     if (!held) return true;
@@ -133,6 +135,11 @@ export class Relay implements UpstreamSink {
   onEnd(): void {
     this.#ended = true;
     if (this.#opening || this.#over) return;
+    const isOpen = this.#status >= 400 || (this.#isInitialize && !this.#stream);
+    if (isOpen && this.#deps.reconsider(this.#status, this.#held)) {
+      this.#over = true;
+      return;
+    }
     if (this.#status < 300 || this.#status === 404) this.#deps.endSession?.();
     this.#settle({ status: this.#status, open: false, error: undefined }, () => this.#finish());
   }
@@ -190,8 +197,12 @@ export class Relay implements UpstreamSink {
     return head;
   }
 
+  get #isInitialize(): boolean {
+    return this.#call.era === 'legacy' && this.#call.message?.method === 'initialize';
+  }
+
   get #opensSession(): boolean {
-    return this.#call.era === 'legacy' && this.#call.message?.method === 'initialize' && this.#status < 300;
+    return this.#isInitialize && this.#status < 300;
   }
 
   /** Undefined: an answer that may go to the caller. */

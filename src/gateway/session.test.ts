@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { openSessions } from './session.ts';
 
+const client = { version: '2025-11-25', capabilities: {}, info: { name: 'test', version: '1' } };
 const owner = { principal: '4:kcarol', org: 'org-a', endpoint: 'endpoint-a', server: 'server-a' };
 
 function kit() {
@@ -28,7 +29,7 @@ function kit() {
 test('any replica with the same key finds what another one sealed', () => {
   const { open } = kit();
   const key = randomBytes(32);
-  const id = open(key).seal(owner, 'upstream-1');
+  const id = open(key).seal(owner, 'upstream-1', client);
   expect(id).toMatch(/^[\x21-\x7e]+$/);
   expect(open(key).find(id, owner)?.upstreamId).toBe('upstream-1');
   expect(open(randomBytes(32)).find(id, owner)).toBeUndefined();
@@ -41,7 +42,7 @@ test.each([
   ['another endpoint', { ...owner, endpoint: 'endpoint-b' }],
 ])('a session is unknown to %s, also when it is warm, and still works for its owner [C7]', (_name, other) => {
   const sessions = kit().open(randomBytes(32));
-  const id = sessions.seal(owner, 'upstream-1');
+  const id = sessions.seal(owner, 'upstream-1', client);
   expect(sessions.find(id, other)).toBeUndefined();
   expect(sessions.find(id, owner)?.upstreamId).toBe('upstream-1');
   expect(sessions.find(id, other)).toBeUndefined();
@@ -49,7 +50,7 @@ test.each([
 
 test('a changed, cut, chosen or overlong id is unknown [S1.40]', () => {
   const sessions = kit().open(randomBytes(32));
-  const id = sessions.seal(owner, 'upstream-1');
+  const id = sessions.seal(owner, 'upstream-1', client);
   const flipped = id.slice(0, 10) + (id[10] === 'A' ? 'B' : 'A') + id.slice(11);
   for (const bad of [flipped, id.slice(0, -1), `${id}A`, 'x', '', 's1', 's1'.padEnd(10_000, 'A')])
     expect(sessions.find(bad, owner)).toBeUndefined();
@@ -58,7 +59,7 @@ test('a changed, cut, chosen or overlong id is unknown [S1.40]', () => {
 test('an ended session is unknown at once, an old one after its time', async () => {
   const { open, pass } = kit();
   const sessions = open(randomBytes(32));
-  const [first, second] = [sessions.seal(owner, 'a'), sessions.seal(owner, 'b')];
+  const [first, second] = [sessions.seal(owner, 'a', client), sessions.seal(owner, 'b', client)];
   const session = sessions.find(first, owner);
   if (session) await sessions.end(session);
   expect(sessions.find(first, owner)).toBeUndefined();

@@ -5,7 +5,10 @@
  */
 import { createCipheriv, createDecipheriv, hash, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
 import type { Clock } from '#core/clock.ts';
+import { isJsonObject, type JsonObject, objectIn, parseJsonObject, stringIn } from '#core/json.ts';
+import type { Message } from '#mcp/message.ts';
 
 export interface SessionOwner {
   readonly principal: string;
@@ -15,8 +18,17 @@ export interface SessionOwner {
   readonly server: string;
 }
 
+/** What a client said of itself in `initialize`: needed wherever its session is served by the gateway's own words. */
+export interface SessionClient {
+  readonly version: string;
+  readonly capabilities: JsonObject;
+  readonly info: JsonObject | undefined;
+}
+
 export interface Session {
+  /** `''`: the gateway's own session, several servers or one of another era behind it. */
   readonly upstreamId: string;
+  readonly client: SessionClient;
   /** Unix milliseconds. */
   readonly expiresAt: number;
   /** SHA-256 of the id: what revocations name. */
@@ -24,7 +36,7 @@ export interface Session {
 }
 
 export interface Sessions {
-  seal(owner: SessionOwner, upstreamId: string): string;
+  seal(owner: SessionOwner, upstreamId: string, client: SessionClient): string;
   /** Undefined: forged, foreign, expired or ended. */
   find(id: string, owner: SessionOwner): Session | undefined;
   end(session: Session): Promise<void>;
@@ -35,7 +47,9 @@ export interface Revocations {
   insert(digest: string, expiresAt: number): Promise<void>;
 }
 
-const VERSION = 's1';
+const VERSION = 's2';
+/** Of what a client says of itself: an id must fit into a request's head. */
+const MAX_CLIENT_CHARACTERS = 2000;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const EXPIRY_BYTES = 8;
@@ -50,7 +64,7 @@ export function openSessions(deps: {
   const warm = new LRUCache<string, { data: string; session: Session }>({ max: 20_000 });
 
   return {
-    seal(owner, upstreamId) {
+    seal(owner, upstreamId, client) {
       const expiry = Buffer.alloc(EXPIRY_BYTES);
       expiry.writeDoubleBE(clock.now() + deps.ttlSeconds * 1000);
       const iv = randomBytes(IV_BYTES);
@@ -59,7 +73,7 @@ export function openSessions(deps: {
       const sealed = Buffer.concat([
         iv,
         cipher.update(expiry),
-        cipher.update(upstreamId, 'utf8'),
+        cipher.update(JSON.stringify([upstreamId, ...packed(client)]), 'utf8'),
         cipher.final(),
         cipher.getAuthTag(),
       ]);
@@ -87,6 +101,31 @@ function ownerData({ principal, org, endpoint, server }: SessionOwner): string {
   return `${org}\n${endpoint}\n${server}\n${principal}`;
 }
 
+/** Of an `initialize` request. */
+export function clientOf(message: Message | undefined): SessionClient {
+  const params = objectIn(message && parseJsonObject(message.bytes.toString('utf8')), 'params');
+  return {
+    version: stringIn(params, 'protocolVersion') ?? '',
+    capabilities: objectIn(params, 'capabilities') ?? {},
+    info: objectIn(params, 'clientInfo'),
+  };
+}
+
+/** What decides something goes before what is only a name. */
+function packed({ version, capabilities, info }: SessionClient): readonly unknown[] {
+  const known = pick(capabilities, ['elicitation', 'sampling', 'roots', 'tasks', 'extensions']);
+  const fits = (value: unknown) => JSON.stringify(value).length <= MAX_CLIENT_CHARACTERS;
+  const kept = fits(known) ? known : {};
+  return fits([kept, info ?? null]) ? [version, kept, info ?? null] : [version, kept, null];
+}
+
+function pick(from: JsonObject, keys: readonly string[]): JsonObject {
+  return Object.fromEntries(keys.flatMap((key) => (from[key] === undefined ? [] : [[key, from[key]]])));
+}
+
+const content = z.tuple([z.string(), z.string(), z.unknown(), z.unknown()]);
+const asObject = (value: unknown): JsonObject | undefined => (isJsonObject(value) ? value : undefined);
+
 function unseal(key: Buffer, id: string, data: string): Session | undefined {
   if (!id.startsWith(VERSION) || id.length > 8192) return undefined;
   const bytes = Buffer.from(id.slice(VERSION.length), 'base64url');
@@ -101,8 +140,12 @@ function unseal(key: Buffer, id: string, data: string): Session | undefined {
   } catch {
     return undefined;
   }
+  const [upstreamId = '', version = '', capabilities, info] = content.parse(
+    JSON.parse(plain.toString('utf8', EXPIRY_BYTES)),
+  );
   return {
-    upstreamId: plain.toString('utf8', EXPIRY_BYTES),
+    upstreamId,
+    client: { version, capabilities: asObject(capabilities) ?? {}, info: asObject(info) },
     expiresAt: plain.readDoubleBE(0),
     digest: hash('sha256', id, 'base64url'),
   };

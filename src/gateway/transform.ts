@@ -1,11 +1,10 @@
 /** Room 5: what goes upstream. Headers are built from nothing: what isn't named here stays behind, the caller's token first of all. */
 import type { UpstreamCall, UpstreamTimeouts } from '#adapters/upstream/upstream.ts';
-import { GatehouseError } from '#core/error.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
 import type { Message } from '#mcp/message.ts';
-import type { Binding, OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Binding, Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Received } from './call.ts';
 
 export interface TransformInput {
@@ -143,9 +142,10 @@ export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeou
   };
 }
 
-/** The endpoint's one binding; several come with aggregation. */
-export function soleBinding(bindings: readonly Binding[]): Binding {
+/** The endpoint's one binding, where what the server says can go to the caller as it is. */
+export function directBinding({ kind, bindings, listing }: Endpoint): Binding | undefined {
   const [binding] = bindings;
-  if (!binding || bindings.length > 1) throw new GatehouseError('unknown_endpoint');
-  return binding;
+  const isShaped =
+    kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
+  return bindings.length === 1 && !isShaped ? binding : undefined;
 }

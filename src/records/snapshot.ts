@@ -23,11 +23,23 @@ export interface OrganizationSnapshot {
 export interface Endpoint {
   readonly id: string;
   readonly name: string;
-  readonly kind: 'collection' | 'server';
+  /** `everything`: all that a caller may use in the organization. */
+  readonly kind: 'collection' | 'server' | 'everything';
   /** `'*'`: any active member. An empty list admits nobody. */
   readonly allowedRoles: readonly string[] | '*';
   readonly bindings: readonly Binding[];
   readonly listing: Listing;
+  /** Names of the bindings where they don't follow from them. */
+  readonly parts?: readonly EndpointPart[];
+}
+
+/** A binding as one of several. */
+export interface EndpointPart {
+  readonly binding: Binding;
+  /** Before its names and in its URIs; `''`: they are the server's own. */
+  readonly prefix: string;
+  /** What it is called where names need one although it has no prefix. */
+  readonly label: string;
 }
 
 /** How the endpoint shows what it has. */

@@ -33,7 +33,12 @@ export interface ConformanceServer {
 /** What a client is to wait before it reconnects (SSE `retry`), milliseconds. */
 const retryMs = 500;
 
-export async function startConformanceServer(): Promise<ConformanceServer> {
+/** `eras`: which of the two it speaks; a server of one era refuses the other as the official SDK does. */
+export async function startConformanceServer({
+  eras = 'both',
+}: {
+  readonly eras?: 'both' | 'legacy' | 'modern';
+} = {}): Promise<ConformanceServer> {
   const sessions = new Map<string, NodeStreamableHTTPServerTransport>();
   const modern: McpHttpHandler = createMcpHandler(() => createFixture(() => modern), { legacy: 'reject' });
   const serveModern = toNodeHandler(modern);
@@ -64,7 +69,7 @@ export async function startConformanceServer(): Promise<ConformanceServer> {
       ...(version !== undefined && { protocolVersionHeader: version }),
       ...(method !== undefined && { mcpMethodHeader: method }),
     });
-    if (route.kind !== 'legacy') return serveModern(req, res, body);
+    if (eras === 'modern' || (eras === 'both' && route.kind !== 'legacy')) return serveModern(req, res, body);
     const id = single(req.headers['mcp-session-id']);
     const session = id === undefined ? undefined : sessions.get(id);
     if (session) return session.handleRequest(req, res, body);

@@ -1,0 +1,69 @@
+/** The engine and what it works with: peers of both eras, lists, questions, parked calls. */
+import type { Upstream } from '#adapters/upstream/upstream.ts';
+import type { Config } from '#config/load.ts';
+import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
+import type { Log } from '#core/log.ts';
+import { openSealer } from '#core/sealer.ts';
+import type { Secret } from '#core/secret.ts';
+import type { Breakers } from '#gateway/breakers.ts';
+import { openLists } from '#gateway/catalog/lists.ts';
+import { openConversations } from '#gateway/engine/conversations.ts';
+import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
+import { openParked } from '#gateway/engine/parked.ts';
+import { openQuestions } from '#gateway/engine/questions.ts';
+import { type Eras, openEras } from '#gateway/peers/eras.ts';
+import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
+import { openLink } from '#gateway/peers/link.ts';
+import { openModernPeer } from '#gateway/peers/modern-peer.ts';
+import { openPeers } from '#gateway/peers/peers.ts';
+import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
+import type { Sessions } from '#gateway/session.ts';
+import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import type { Closers } from './closers.ts';
+import { timeoutSettings } from './gateway-settings.ts';
+
+export interface BridgeRoomsDeps {
+  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly credentials: CredentialOpener;
+  readonly breakers: Breakers;
+  readonly sessions: Sessions;
+  readonly rootSecret: Secret;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly closers: Closers;
+}
+
+export interface BridgeRooms {
+  readonly eras: Eras;
+  readonly openEngine: (reply: EngineDeps['reply']) => Engine;
+}
+
+const ERA_TTL_MS = 3_600_000;
+const IDLE_MS = 300_000;
+const ANSWER_MS = 600_000;
+
+export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRooms {
+  const { clock, log, closers } = deps;
+  const eras = openEras({ clock, ttlMs: ERA_TTL_MS });
+  const link = openLink({ ...deps, timeouts: timeoutSettings(config) });
+  const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000 });
+  closers.add('sessions upstream', () => upstreamSessions.close());
+  const legacy = openLegacyPeer({ link, sessions: upstreamSessions, log });
+  const modern = openModernPeer({ link, doubt: ({ binding }) => eras.doubt(binding.server) });
+  const peers = openPeers({ eras, modern, legacy });
+  const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
+  const replica = crypto.randomUUID();
+  const parked = openParked({ sealer, clock, replica, patienceMs: ANSWER_MS, perPrincipal: 20, max: 1000 });
+  closers.add('parked calls', () => parked.close());
+  const rooms = {
+    ...{ peers, eras, sessions: deps.sessions, running: new Map() },
+    lists: openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 }),
+    conversations: openConversations({ peers, parked }),
+    questions: openQuestions({ replica }),
+  };
+  return {
+    eras,
+    openEngine: (reply) => openEngine({ ...rooms, reply }),
+  };
+}

@@ -1,0 +1,107 @@
+/**
+ * An endpoint as one server: its bindings as parts, each with the prefix of its names. A pure function of configuration,
+ * so that a name means the same on every replica and after every start (docs/guide/aggregation.md).
+ */
+import { type Endpoint, type EndpointPart, type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
+
+export interface View {
+  readonly endpoint: Endpoint;
+  readonly parts: readonly EndpointPart[];
+}
+
+const views = new WeakMap<Endpoint, View>();
+
+export function viewOf(endpoint: Endpoint): View {
+  const known = views.get(endpoint);
+  if (known) return known;
+  const view = { endpoint, parts: endpoint.parts ? endpoint.parts : partsOf(endpoint) };
+  views.set(endpoint, view);
+  return view;
+}
+
+/** One binding has no prefix unless it is given one; several have one unless the collection wants plain names. */
+function partsOf({ bindings, listing }: Endpoint): readonly EndpointPart[] {
+  const taken = new Set<string>();
+  return bindings.map((binding) => {
+    const label = unique(binding.prefix || binding.server.key, taken);
+    const isPlain = listing.names === 'plain' || bindings.length === 1;
+    return {
+      binding,
+      label,
+      prefix: binding.prefix === '' ? '' : binding.prefix === undefined && isPlain ? '' : label,
+    };
+  });
+}
+
+/** The second of the same name gets a number. */
+function unique(asked: string, taken: Set<string>): string {
+  // URIs have no room for dots there.
+  const wanted = asked.replaceAll('.', '-');
+  let name = wanted;
+  for (let n = 2; taken.has(name); n++) name = `${wanted}-${n}`;
+  taken.add(name);
+  return name;
+}
+
+export interface Reach {
+  readonly roles: readonly string[];
+  /** Endpoint names that an API key is good for; undefined: all. */
+  readonly endpoints: readonly string[] | undefined;
+}
+
+const everythings = new WeakMap<OrganizationSnapshot, Map<string, Endpoint>>();
+const MAX_REACHES = 1000;
+
+export const mayEnter = ({ allowedRoles }: Endpoint, roles: readonly string[]): boolean =>
+  allowedRoles === '*' || roles.some((role) => allowedRoles.includes(role));
+
+/** Everything of the organization that whoever has this reach may use: `/mcp` and `/{org}/mcp`. */
+export function everythingOf(organization: OrganizationSnapshot, { roles, endpoints }: Reach): Endpoint {
+  const known = everythings.get(organization) ?? new Map<string, Endpoint>();
+  everythings.set(organization, known);
+  const key = JSON.stringify([[...roles].sort(), endpoints]);
+  const found = known.get(key);
+  if (found) return found;
+  const open = [...organization.endpoints.values()]
+    .filter((endpoint) => mayEnter(endpoint, roles) && (endpoints?.includes(endpoint.name) ?? true))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  const parts = outerParts(open);
+  const endpoint: Endpoint = {
+    id: EVERYTHING,
+    name: EVERYTHING,
+    kind: 'everything',
+    allowedRoles: '*',
+    bindings: parts.map(({ binding }) => binding),
+    listing: plainListing,
+    parts,
+  };
+  if (known.size >= MAX_REACHES) known.clear();
+  known.set(key, endpoint);
+  return endpoint;
+}
+
+/** No name that a server or collection can have. */
+export const EVERYTHING = '*';
+
+function outerParts(endpoints: readonly Endpoint[]): readonly EndpointPart[] {
+  const taken = new Set<string>();
+  return endpoints.flatMap((endpoint) => {
+    const parts = viewOf(endpoint).parts.filter(({ binding }) => binding.server.enabled);
+    return parts.map(({ binding, label }) => {
+      const name = unique(endpoint.bindings.length === 1 ? endpoint.name : `${endpoint.name}-${label}`, taken);
+      return { binding, label: name, prefix: name };
+    });
+  });
+}
+
+/** Parts whose names can begin like this, the longest prefix first; those without prefix last, in their order. */
+export function candidates(
+  { parts }: View,
+  name: string,
+): readonly { readonly part: EndpointPart; readonly name: string }[] {
+  const prefixed = parts
+    .filter(({ prefix }) => prefix !== '' && name.startsWith(`${prefix}_`))
+    .sort((a, b) => b.prefix.length - a.prefix.length)
+    .map((part) => ({ part, name: name.slice(part.prefix.length + 1) }));
+  return [...prefixed, ...parts.filter(({ prefix }) => prefix === '').map((part) => ({ part, name }))];
+}

@@ -1,0 +1,33 @@
+/** One request of a client in the engine's words: canonical, whichever era it came in. */
+import type { JsonObject } from '#core/json.ts';
+import type { Principal } from '#core/principal.ts';
+import type { Received } from '#gateway/call.ts';
+import type { View } from '#gateway/catalog/view.ts';
+import type { Route } from '#gateway/peers/link.ts';
+import type { ClientFacts } from '#gateway/peers/peer.ts';
+import type { Era } from '#mcp/versions.ts';
+import type { Binding, OrganizationSnapshot } from '#records/snapshot.ts';
+
+export interface Asking {
+  readonly call: Received;
+  readonly principal: Principal;
+  readonly organization: OrganizationSnapshot;
+  readonly view: View;
+  readonly client: ClientFacts;
+  readonly era: Era;
+  /** The client's revision. */
+  readonly version: string;
+  /** Digest of a legacy client's session, else ''. */
+  readonly lane: string;
+  readonly signal: AbortSignal;
+  readonly notify: (method: string, params: JsonObject) => void;
+  /** Undefined: questions come back as `input_required`. */
+  readonly ask: ((method: string, params: JsonObject) => Promise<JsonObject>) | undefined;
+}
+
+export function routeTo(
+  { call, organization, principal }: Pick<Asking, 'call' | 'organization' | 'principal'>,
+  binding: Binding,
+): Route {
+  return { organization, binding, principal, requestId: call.id, traceparent: call.headers.traceparent };
+}

@@ -1,0 +1,54 @@
+/** Clients of the modern era: each request stands alone, hanging up cancels, questions come back as `input_required`. */
+import { GatehouseError } from '#core/error.ts';
+import { type Json, type JsonObject, objectIn } from '#core/json.ts';
+import { splitEnvelope } from '#mcp/bridge/envelope.ts';
+import { RpcError } from '#mcp/bridge/errors.ts';
+import { isLogged } from '#mcp/bridge/notifications.ts';
+import { MODERN_VERSION } from '#mcp/versions.ts';
+import type { EngineAsked } from './asked.ts';
+import type { Asking } from './asking.ts';
+import { type MethodDeps, methods } from './methods.ts';
+
+export async function handleModern(asked: EngineAsked, deps: MethodDeps): Promise<void> {
+  const { call, reply, message } = asked;
+  if (call.message?.kind !== 'request' || !message) return reply.finish('', 202);
+  const method = call.message.method ?? '';
+  const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
+  const run = methods[method];
+  if (!run) throw new GatehouseError('unknown_method');
+  const { progressToken, logLevel } = envelope;
+  const asking: Asking = {
+    ...asked,
+    client: { capabilities: envelope.capabilities ?? {}, info: envelope.clientInfo, logLevel },
+    era: 'modern',
+    version: MODERN_VERSION,
+    lane: '',
+    signal: reply.signal,
+    notify(name, said) {
+      const told = notificationFor(name, said, { progressToken, logLevel });
+      if (told) reply.event({ jsonrpc: '2.0', method: name, params: told });
+    },
+    ask: undefined,
+  };
+  const result = await run(asking, params, deps);
+  if (result.resultType === undefined) throw new RpcError(-32603, 'The server gave no result');
+  reply.result(JSON.stringify(result));
+}
+
+interface Wanted {
+  readonly progressToken: Json | undefined;
+  readonly logLevel: string | undefined;
+}
+
+/** Only what this request asked for (MCP 2026-07-28: no log messages without `logLevel`). */
+export function notificationFor(
+  method: string,
+  params: JsonObject,
+  { progressToken, logLevel }: Wanted,
+): JsonObject | undefined {
+  if (method === 'notifications/progress')
+    return progressToken === undefined ? undefined : { ...params, progressToken };
+  if (method === 'notifications/message')
+    return logLevel !== undefined && isLogged(String(params.level), logLevel) ? params : undefined;
+  return undefined;
+}

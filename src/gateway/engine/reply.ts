@@ -1,0 +1,204 @@
+/**
+ * An answer that the gateway writes itself: one JSON object, or events as soon as there is something to say before the
+ * answer. The call's record is in the spool before the last byte, a stream's before its first (DESIGN ruling 28).
+ */
+import type { GatehouseError } from '#core/error.ts';
+import type { JsonObject } from '#core/json.ts';
+import type { Received } from '#gateway/call.ts';
+import type { Outcome } from '#gateway/relay.ts';
+import { rpcErrorBody } from '#gateway/render.ts';
+
+export interface ReplyDeps {
+  readonly account: (call: Received, outcome: Outcome, done: () => void) => void;
+  readonly refuse: (call: Received, error: GatehouseError) => void;
+  readonly watch: (answer: Reply) => () => void;
+  readonly monotonic: () => number;
+  /** Unix milliseconds; what only waits isn't held open for longer. */
+  readonly endsAt: number | undefined;
+}
+
+/** A reader that lets this much pile up is cut off. */
+const MAX_WAITING_BYTES = 16_777_216;
+
+export class Reply {
+  readonly #call: Received;
+  readonly #deps: ReplyDeps;
+  readonly #abort = new AbortController();
+  #waiting: string[] | undefined = [];
+  /** From here on the answer is a stream; `#open` once its head is out. */
+  #starting = false;
+  #open = false;
+  #over = false;
+  #last: (() => void) | undefined;
+  #unwatch: (() => void) | undefined;
+  /** Streams that answer no call: what ends them, and what is said then. */
+  #onStop: (() => void) | undefined;
+  readonly headers: Record<string, string> = {};
+  lastWriteAt = 0;
+  readonly endsAt: number | undefined;
+
+  constructor(call: Received, deps: ReplyDeps) {
+    this.#call = call;
+    this.#deps = deps;
+    this.endsAt = deps.endsAt;
+    call.relay = this;
+    call.res.on('close', () => this.#gone());
+    if (call.res.destroyed) queueMicrotask(() => this.#gone());
+  }
+
+  /** Aborted when nobody may or will take the answer: cut, or hung up. `reason` is a GatehouseError, or `client_gone`. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** The client takes events. */
+  get canStream(): boolean {
+    return !this.#over && /text\/event-stream|\*\/\*/i.test(this.#call.headers.accept ?? '');
+  }
+
+  /** False: it can't be said, the answer is over or the client takes no events. */
+  event(message: JsonObject): boolean {
+    if (!this.canStream) return false;
+    this.#write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
+    return true;
+  }
+
+  /** A stream of events that answers no call: nothing has to be said for it to begin. */
+  openStream(onStop: () => void): void {
+    this.#onStop = onStop;
+    this.#start();
+  }
+
+  /** `json`: the result as JSON text. */
+  result(json: string): void {
+    this.finish(`{"jsonrpc":"2.0","id":${this.#id()},"result":${json}}`, 200);
+  }
+
+  error(error: { readonly code: number; readonly message: string; readonly data?: unknown }, status: number): void {
+    const { code, message, data } = error;
+    const body = JSON.stringify({ code, message, ...(data === undefined ? {} : { data }) });
+    this.finish(`{"jsonrpc":"2.0","id":${this.#id()},"error":${body}}`, status);
+  }
+
+  /** The whole answer as text; empty: no body. */
+  finish(text: string, status: number, contentType = 'application/json; charset=utf-8'): void {
+    this.#call.bytesOut += Buffer.byteLength(text);
+    if (this.#starting) {
+      this.#end(status, undefined, () =>
+        this.#call.res.end(text === '' ? undefined : `event: message\ndata: ${text}\n\n`),
+      );
+      return;
+    }
+    this.#end(status, undefined, () => {
+      const { res } = this.#call;
+      const length = Buffer.byteLength(text);
+      res.writeHead(status, {
+        ...this.#commonHeaders(),
+        'Cache-Control': 'no-store',
+        ...(text === '' ? {} : { 'Content-Type': contentType }),
+        'Content-Length': length,
+      });
+      res.end(text);
+    });
+  }
+
+  fail(error: GatehouseError): void {
+    if (this.#over) return;
+    if (!this.#starting) {
+      this.#over = true;
+      this.#deps.refuse(this.#call, error);
+      return;
+    }
+    const { message, res } = this.#call;
+    const id = message?.kind === 'request' ? message.id : undefined;
+    this.#end(res.statusCode, error, () => {
+      if (id) res.end(`event: message\ndata: ${rpcErrorBody(error, id)}\n\n`);
+      else res.end();
+    });
+  }
+
+  cut(error: GatehouseError): void {
+    this.#abort.abort(error);
+    this.fail(error);
+  }
+
+  stop(): void {
+    if (this.#onStop) this.#onStop();
+  }
+
+  beat(): void {
+    if (!this.#open || this.#over || this.#call.res.writableNeedDrain) return;
+    this.#write(':\n\n');
+  }
+
+  #id(): string {
+    const { message } = this.#call;
+    return message?.kind === 'request' && message.id ? message.id.toString('utf8') : 'null';
+  }
+
+  #commonHeaders(): Record<string, string> {
+    return { 'X-Request-Id': this.#call.id, 'X-Content-Type-Options': 'nosniff', ...this.headers };
+  }
+
+  #write(text: string): void {
+    if (!this.#open) {
+      this.#start();
+      this.#waiting?.push(text);
+      if (this.#waiting) return;
+    }
+    this.lastWriteAt = this.#deps.monotonic();
+    this.#call.bytesOut += Buffer.byteLength(text);
+    this.#call.res.write(text);
+    if (this.#call.res.writableLength > MAX_WAITING_BYTES) this.#call.res.destroy();
+  }
+
+  #start(): void {
+    if (this.#open || this.#starting || this.#over) return;
+    this.#starting = true;
+    this.#deps.account(this.#call, { status: 200, open: true, error: undefined }, () => {
+      this.#open = true;
+      const { res } = this.#call;
+      if (res.destroyed) return;
+      res.writeHead(200, {
+        ...this.#commonHeaders(),
+        'Content-Type': 'text/event-stream',
+        'Cache-Control': 'no-cache, no-transform',
+        'X-Accel-Buffering': 'no',
+      });
+      res.flushHeaders();
+      this.#unwatch = this.#deps.watch(this);
+      const waiting = this.#waiting ?? [];
+      this.#waiting = undefined;
+      for (const text of waiting) this.#write(text);
+      this.#last?.();
+    });
+  }
+
+  #end(status: number, error: GatehouseError | undefined, done: () => void): void {
+    if (this.#over) return;
+    if (this.#starting && !this.#open) {
+      // The stream's own record is on its way to the spool: this one comes after it.
+      this.#last ??= () => this.#end(status, error, done);
+      return;
+    }
+    this.#over = true;
+    this.#unwatch?.();
+    this.#deps.account(this.#call, { status, open: false, error }, done);
+  }
+
+  #gone(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#unwatch?.();
+    this.#abort.abort('client_gone');
+    this.#deps.account(
+      this.#call,
+      { status: this.#open ? 200 : 499, open: false, error: 'client_gone' },
+      () => undefined,
+    );
+  }
+}

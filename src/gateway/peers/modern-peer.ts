@@ -1,0 +1,145 @@
+/** A server of the modern era: every request stands alone (MCP 2026-07-28, streamable HTTP). */
+import { GatehouseError } from '#core/error.ts';
+import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
+import { withEnvelope } from '#mcp/bridge/envelope.ts';
+import { parseRpcError } from '#mcp/bridge/errors.ts';
+import { mirrorHeaders } from '#mcp/bridge/mirror-headers.ts';
+import { withoutSubscriptionId } from '#mcp/bridge/notifications.ts';
+import { MODERN_VERSION } from '#mcp/versions.ts';
+import type { Link, Route } from './link.ts';
+import { type ClientFacts, type Peer, type PeerEvents, type PeerRequest, safeMethods } from './peer.ts';
+import { WireError } from './wire.ts';
+
+/** As the official SDK: a server that never stops asking is stopped. */
+const MAX_ROUNDS = 8;
+
+export interface ModernPeerDeps {
+  readonly link: Link;
+  /** The server refused the revision: what is known of its era is wrong. */
+  readonly doubt: (route: Route) => void;
+}
+
+export function openModernPeer({ link, doubt }: ModernPeerDeps): Peer {
+  let count = 0;
+
+  async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const { method, client } = request;
+    const id = ++count;
+    const token = `p${id}`;
+    let answer: JsonObject | undefined;
+    const message = {
+      jsonrpc: '2.0',
+      id,
+      method,
+      params: withEnvelope(request.params, { version: MODERN_VERSION, ...envelopeOf(client), progressToken: token }),
+    };
+    const answered = await link.send(
+      route,
+      { method: 'POST', era: 'modern', message, headers: headersFor(request) },
+      {
+        signal: events.signal,
+        onMessage(received) {
+          if (typeof received.method === 'string') hear(received, token, events);
+          else if (received.id === id || (received.error && received.id === null)) answer ??= received;
+        },
+      },
+    );
+    return resultOf(answer, answered.status, () => doubt(route));
+  }
+
+  async function patiently(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    try {
+      return await once(route, request, events);
+    } catch (thrown) {
+      if (!(thrown instanceof WireError) || !mayRepeat(request, thrown)) throw thrown;
+      return once(route, request, events);
+    }
+  }
+
+  return {
+    era: 'modern',
+    async request(route, request, events) {
+      let params = request.params;
+      for (let round = 0; ; round++) {
+        const result = await patiently(route, { ...request, params }, events);
+        if (result.resultType !== 'input_required' || !events.ask) return result;
+        if (round === MAX_ROUNDS)
+          throw new GatehouseError('upstream_broken', { cause: new Error('too many rounds of questions') });
+        const inputResponses = await askAll(objectIn(result, 'inputRequests') ?? {}, events.ask);
+        const { requestState } = result;
+        const { inputResponses: _old, requestState: _state, ...rest } = params;
+        params = { ...rest, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
+      }
+    },
+    async listen(route, { filter, client, started }, events) {
+      const id = ++count;
+      const params = withEnvelope({ notifications: { ...filter } }, { version: MODERN_VERSION, ...envelopeOf(client) });
+      let refused: JsonObject | undefined;
+      const answered = await link.send(
+        route,
+        {
+          method: 'POST',
+          era: 'modern',
+          message: { jsonrpc: '2.0', id, method: 'subscriptions/listen', params },
+          headers: headersFor({ method: 'subscriptions/listen', params: {}, client, lane: '' }),
+        },
+        {
+          signal: events.signal,
+          onMessage(received) {
+            if (received.method === 'notifications/subscriptions/acknowledged') started();
+            else if (typeof received.method === 'string')
+              events.notify(received.method, withoutSubscriptionId(objectIn(received, 'params') ?? {}));
+            else if (received.error) refused = received;
+          },
+        },
+      );
+      if (refused) resultOf(refused, answered.status, () => doubt(route));
+    },
+  };
+}
+
+function envelopeOf({ capabilities, info, logLevel }: ClientFacts) {
+  return { capabilities, clientInfo: info, logLevel };
+}
+
+function headersFor({ method, params, tool }: PeerRequest): Record<string, string> {
+  return { 'mcp-protocol-version': MODERN_VERSION, ...mirrorHeaders(method, params, tool) };
+}
+
+/** Whether it may be sent anew: it didn't arrive, or doing it twice is doing it once. */
+export function mayRepeat({ method, params }: PeerRequest, { error, sent }: WireError): boolean {
+  if (error.code !== 'upstream_broken' && error.code !== 'upstream_unreachable') return false;
+  return !sent || (safeMethods.has(method) && params.requestState === undefined && params.inputResponses === undefined);
+}
+
+function hear(received: JsonObject, token: Json, { notify }: PeerEvents): void {
+  const params = objectIn(received, 'params') ?? {};
+  const { progressToken, ...rest } = params;
+  if (received.method !== 'notifications/progress') notify(String(received.method), params);
+  else if (progressToken === token) notify('notifications/progress', rest);
+}
+
+async function askAll(requests: JsonObject, ask: NonNullable<PeerEvents['ask']>): Promise<JsonObject> {
+  const answers = await Promise.all(
+    Object.entries(requests).map(async ([key, request]) => {
+      if (!isJsonObject(request) || typeof request.method !== 'string') throw new GatehouseError('upstream_broken');
+      return [key, await ask(request.method, objectIn(request, 'params') ?? {})] as const;
+    }),
+  );
+  return Object.fromEntries(answers);
+}
+
+/** Throws RpcError for an error of the server, `upstream_broken` where it answered nothing that can be understood. */
+export function resultOf(answer: JsonObject | undefined, status: number, doubt: () => void): JsonObject {
+  const error = objectIn(answer, 'error');
+  if (error) {
+    if (error.code === -32022) doubt();
+    throw parseRpcError(error);
+  }
+  const result = objectIn(answer, 'result');
+  if (result && status < 400) return result;
+  if (status >= 400 && status < 500) doubt();
+  throw new GatehouseError(status === 403 ? 'upstream_refused' : 'upstream_broken', {
+    cause: new Error(`status ${status}, ${answer ? 'neither result nor error' : 'no answer'}`),
+  });
+}

@@ -24,13 +24,15 @@ const environment = z
     error: 'would store a secret in the clear: use credentialEnv and give the binding a credential',
   });
 
+const serverUrl = z
+  .string()
+  .refine((url) => /^https?:\/\//.test(url) && URL.canParse(url.replaceAll('{partition}', 'p')), {
+    error: 'must be a URL that starts with http:// or https://',
+  });
+
 export const transport = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('http'),
-    url: z.string().refine((url) => /^https?:\/\//.test(url) && URL.canParse(url.replaceAll('{partition}', 'p')), {
-      error: 'must be a URL that starts with http:// or https://',
-    }),
-  }),
+  z.strictObject({ kind: z.literal('http'), url: serverUrl }),
+  z.strictObject({ kind: z.literal('sse'), url: serverUrl }),
   z.strictObject({
     kind: z.literal('stdio'),
     command: text,
@@ -55,7 +57,7 @@ export const server = z.object({
   id: z.string(),
   key: z.string(),
   title: z.string(),
-  kind: z.enum(['http', 'stdio', 'builtin']),
+  kind: z.enum(['http', 'sse', 'stdio', 'builtin']),
   organization: z.string().nullable(),
   trusted: z.boolean(),
 });

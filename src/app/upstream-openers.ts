@@ -1,5 +1,5 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
-import { openBuiltins, openHttpUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
+import { openBuiltins, openHttpUpstream, openSseUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -39,10 +39,10 @@ export async function openUpstreamOpener(
   });
   return (target) => {
     const { transport } = target;
-    if (transport.kind === 'http') {
-      // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
-      return openHttpUpstream({ ...http, transport, ...(target.org === undefined ? {} : { connect }) });
-    }
+    // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
+    const guarded = target.org === undefined ? {} : { connect };
+    if (transport.kind === 'http') return openHttpUpstream({ ...http, transport, ...guarded });
+    if (transport.kind === 'sse') return openSseUpstream({ ...http, transport, clock, log, ...guarded });
     if (transport.kind === 'builtin') {
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });

@@ -183,7 +183,7 @@ export const configSchema = z.strictObject({
         key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
         title: text.optional().describe('For people.'),
         transport: transport.describe(
-          '`{ kind: http, url }`, `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`.',
+          '`{ kind: http, url }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`.',
         ),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
       }),

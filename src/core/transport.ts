@@ -1,9 +1,16 @@
 /** How an upstream MCP server is reached: data of a server definition, read by adapters. */
-export type ServerTransport = HttpTransport | StdioTransport | BuiltinTransport;
+export type ServerTransport = HttpTransport | SseTransport | StdioTransport | BuiltinTransport;
 
 export interface HttpTransport {
   readonly kind: 'http';
   /** `{partition}` is replaced by the binding's partition. Trailing slash kept exactly. */
+  readonly url: string;
+}
+
+/** HTTP+SSE of 2024-11-05, deprecated. */
+export interface SseTransport {
+  readonly kind: 'sse';
+  /** Where the event stream is. `{partition}` as in HttpTransport. */
   readonly url: string;
 }
 

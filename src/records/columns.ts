@@ -8,6 +8,7 @@ const allowedRoles = z.union([z.literal('*'), roles]);
 
 const transport = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('http'), url: z.string() }),
+  z.object({ kind: z.literal('sse'), url: z.string() }),
   z.object({
     kind: z.literal('stdio'),
     command: z.string(),

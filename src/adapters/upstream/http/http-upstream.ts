@@ -2,7 +2,8 @@
  * Upstream MCP servers over streamable HTTP: undici at the dispatch level, bytes through as they come. Redirects are
  * never followed (they would carry credentials elsewhere), answers are asked for uncompressed.
  */
-import { type Dispatcher, errors, Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
+import { asUpstreamError, parseTarget } from '#adapters/upstream/target.ts';
 import type { Upstream, UpstreamCall, UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { HttpTransport } from '#core/transport.ts';
@@ -54,27 +55,6 @@ export function openHttpUpstream(options: HttpUpstreamOptions): Upstream {
 interface Room {
   used: number;
   readonly limit: number;
-}
-
-/** `{partition}` stands in the path only: the host is never a caller's choice. */
-function parseTarget(url: string): { origin: string; path: (partition: string | undefined) => string } {
-  const marker = 'gatehouse-partition';
-  const parsed = new URL(url.replace('{partition}', marker));
-  const path = parsed.pathname + parsed.search;
-  if (!path.includes(marker)) return { origin: parsed.origin, path: () => path };
-  const [before = '', after = ''] = path.split(marker);
-  return {
-    origin: parsed.origin,
-    path: (partition) => before + partitionSegment(partition ?? '') + after,
-  };
-}
-
-/** Dots alone would be a step up in the path, encoded or not (RFC 3986 5.2.4). */
-function partitionSegment(partition: string): string {
-  if (partition === '.' || partition === '..') {
-    throw new GatehouseError('upstream_unreachable', { cause: new Error(`"${partition}" cannot be a partition`) });
-  }
-  return encodeURIComponent(partition);
 }
 
 class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
@@ -145,7 +125,7 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#leavePool();
-    if (this.#finish()) this.#sink.onError(translate(error, this.sent));
+    if (this.#finish()) this.#sink.onError(asUpstreamError(error, this.sent));
   }
 
   resume(): void {
@@ -176,14 +156,4 @@ class HttpExchange implements UpstreamExchange, Dispatcher.DispatchHandler {
     this.#inPool = false;
     if (this.#room) this.#room.used--;
   }
-}
-
-function translate(error: Error, sent: boolean): GatehouseError {
-  if (error instanceof GatehouseError) return error;
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-    return new GatehouseError('upstream_timeout', { cause: error });
-  }
-  const cause = (error as { code?: unknown }).code;
-  const refused = !sent || error instanceof errors.ConnectTimeoutError || cause === 'ECONNREFUSED';
-  return new GatehouseError(refused ? 'upstream_unreachable' : 'upstream_broken', { cause: error });
 }

@@ -1,10 +1,11 @@
 /** Which era a server's children speak: asked once of a fresh child, and dated, because servers are updated. */
+
+import type { Connection } from '#adapters/upstream/message-stream/connection.ts';
+import { membersOf, rawOf } from '#adapters/upstream/message-stream/line.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { findMember } from '#mcp/message.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
-import type { Connection } from './connection.ts';
-import { membersOf, rawOf } from './line.ts';
 
 /** The server speaks only the legacy era. */
 export class LegacyOnly extends Error {}

@@ -1,7 +1,7 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseLine } from './line.ts';
+import { parseLine } from '#adapters/upstream/message-stream/line.ts';
 import { mintSessionId, openSessionId, readInitialize } from './session-id.ts';
 
 const initialize = (params: string) =>

@@ -5,9 +5,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { type Line, parseLine, rawOf } from '#adapters/upstream/message-stream/line.ts';
 import { GatehouseError } from '#core/error.ts';
 import { findMember } from '#mcp/message.ts';
-import { type Line, parseLine, rawOf } from './line.ts';
 
 export interface InitializeParams {
   /** `{"protocolVersion":…,"capabilities":…,"clientInfo":…}` as the client wrote the values. */

@@ -2,13 +2,14 @@
  * The place of one child: at most one is current, it starts when somebody needs it, stops when nobody did for a while,
  * and after a crash waits longer each time before it starts again.
  */
+import { Connection, type WireEvents } from '#adapters/upstream/message-stream/connection.ts';
+import type { Line } from '#adapters/upstream/message-stream/line.ts';
+import { Router } from '#adapters/upstream/message-stream/router.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
-import { Connection } from './connection.ts';
-import type { Line } from './line.ts';
+import { childWire } from './child-wire.ts';
 import type { ProcessExit, ProcessRunner, ProcessSpec } from './process.ts';
-import { Router } from './router.ts';
 
 export interface SlotOptions {
   /** Until the child answered `initialize` or `server/discover`. */
@@ -164,13 +165,21 @@ export class Slot {
       since: () => (this.evictable ? this.#current?.lastUsedAt : undefined),
       end: () => this.stop(),
     };
-    return new Connection((events) => runner.spawn({ ...spec, idle }, events), {
+    let ended: ProcessExit | undefined;
+    const open = ({ onMessage, onEnd }: WireEvents) => {
+      const onExit = (exit: ProcessExit) => {
+        ended = exit;
+        onEnd();
+      };
+      return childWire(runner.spawn({ ...spec, idle }, { onLine: onMessage, onExit }));
+    };
+    return new Connection(open, {
       clock,
       log,
       maxGarbagePerMinute: options.maxGarbagePerMinute,
       events: {
         onMessage: (line: Line, connection) => this.router.fromChild(line, connection),
-        onExit: (exit, connection) => this.#onExit(exit, connection),
+        onEnd: (connection) => ended && this.#onExit(ended, connection),
       },
     });
   }

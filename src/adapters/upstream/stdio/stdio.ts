@@ -4,6 +4,20 @@
  * shares it inside an organization; no child ever serves two organizations (SECURITY C10).
  */
 import { LRUCache } from 'lru-cache';
+import { Answer, readAccept } from '#adapters/upstream/message-stream/answer.ts';
+import { PendingCall } from '#adapters/upstream/message-stream/call.ts';
+import { type Connection, resultOf } from '#adapters/upstream/message-stream/connection.ts';
+import { type Line, parseLine, splice } from '#adapters/upstream/message-stream/line.ts';
+import {
+  exchangeOf,
+  idOf,
+  local,
+  noSession,
+  nothing,
+  type Request,
+  refuseModern,
+} from '#adapters/upstream/message-stream/local-answers.ts';
+import { passCancelled, type Session } from '#adapters/upstream/message-stream/router.ts';
 import type {
   Upstream,
   UpstreamCall,
@@ -15,16 +29,8 @@ import type {
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { StdioTransport } from '#core/transport.ts';
-import { memberString } from '#mcp/json-scan.ts';
-import { findMember, VERSION_KEY } from '#mcp/message.ts';
-import { legacyVersions } from '#mcp/versions.ts';
-import { Answer, readAccept } from './answer.ts';
-import { StdioCall } from './call.ts';
-import { type Connection, resultOf } from './connection.ts';
 import { type EraProbe, LegacyOnly, openEraProbe } from './era.ts';
-import { errorLine, findMeta, type Line, parseLine, rawOf, splice } from './line.ts';
 import type { ProcessRunner } from './process.ts';
-import type { Session } from './router.ts';
 import { type InitializeParams, mintSessionId, openSessionId, readInitialize } from './session-id.ts';
 import { Slot, type SlotOptions } from './slot.ts';
 
@@ -63,12 +69,6 @@ class InitializeRefused extends Error {
     super('initialize was refused');
     this.line = line;
   }
-}
-
-interface Request {
-  readonly call: UpstreamCall;
-  readonly line: Line;
-  readonly answer: Answer;
 }
 
 export function openStdioUpstream(target: StdioTarget, deps: StdioDeps): Upstream {
@@ -165,29 +165,29 @@ class StdioUpstream implements Upstream {
   #startCall(request: Request, slot: Slot, session: Session | undefined): UpstreamExchange {
     const { call, line, answer } = request;
     const set = session ?? slot.router.modern;
-    const stdioCall = new StdioCall({ line, answer, era: call.era, timeouts: call.timeouts, set });
+    const pending = new PendingCall({ line, answer, era: call.era, timeouts: call.timeouts, set });
     const send = (connection: Connection) => {
       try {
         connection.sendInitialized();
-        stdioCall.send(connection);
+        pending.send(connection);
         if (session) slot.router.onCall(line, session);
       } catch (thrown) {
-        stdioCall.refuse(asGatehouseError(thrown));
+        pending.refuse(asGatehouseError(thrown));
       }
     };
     const fail = (thrown: unknown) => {
       if (thrown instanceof LegacyOnly) refuseModern(request);
       else if (thrown instanceof InitializeRefused) noSession(request);
-      else stdioCall.refuse(asGatehouseError(thrown));
+      else pending.refuse(asGatehouseError(thrown));
     };
     const ready = slot.ready;
     if (ready) send(ready);
     else slot.open().then(send, fail).catch(fail);
     return {
       get sent() {
-        return stdioCall.sent;
+        return pending.sent;
       },
-      abort: () => stdioCall.abort(),
+      abort: () => pending.abort(),
       resume: () => answer.resume(),
     };
   }
@@ -267,58 +267,10 @@ function passNotification(line: Line, slot: Slot, session: Session): void {
     connection.write(line.bytes);
     return;
   }
-  const at = findMember(line.params, 'requestId');
-  if (!at) return;
-  const clientId = rawOf(line, at);
-  for (const call of session.calls) {
-    if (!call.sent || !call.clientId.equals(clientId)) continue;
-    call.connection?.write(splice(line.bytes, [{ at, value: String(call.mintedId) }]));
-  }
+  passCancelled(line, session);
 }
-
-const nothing: Line = {
-  bytes: Buffer.alloc(0),
-  kind: 'notification',
-  method: undefined,
-  id: undefined,
-  members: [],
-  params: undefined,
-};
 
 function environment(transport: StdioTransport, credential: Secret | undefined): Record<string, string | Secret> {
   if (transport.credentialEnv === undefined || !credential) return { ...transport.env };
   return { ...transport.env, [transport.credentialEnv]: credential };
-}
-
-function idOf(line: Line): Buffer {
-  return line.id ? rawOf(line, line.id) : Buffer.from('null');
-}
-
-/** Answered without the child, but not before `start` has returned. */
-function local(answer: Answer, run: () => void): UpstreamExchange {
-  queueMicrotask(run);
-  return exchangeOf(answer);
-}
-
-function exchangeOf(answer: Answer): UpstreamExchange {
-  return { sent: false, abort: () => answer.detach(), resume: () => answer.resume() };
-}
-
-/** Codes and texts as the official SDK's: clients start a new session on the 404. */
-function noSession({ call, line, answer }: Request): void {
-  if (call.sessionId === undefined) {
-    answer.finish(errorLine(idOf(line), -32000, 'Bad Request: Mcp-Session-Id header is required'), 400);
-  } else answer.finish(errorLine(idOf(line), -32001, 'Session not found'), 404);
-}
-
-/** A modern request to a legacy server: what makes a client fall back to `initialize` (PROTOCOL 1.6). */
-function refuseModern({ line, answer }: Request): void {
-  const id = idOf(line);
-  if (line.method === 'server/discover') {
-    answer.finish(errorLine(id, -32601, 'Method not found'), 404);
-    return;
-  }
-  const version = findMeta(line, line.params, VERSION_KEY);
-  const data = { supported: legacyVersions, requested: memberString(line.bytes, version) ?? '' };
-  answer.finish(errorLine(id, -32022, 'Unsupported protocol version', data), 400);
 }

@@ -7,9 +7,10 @@ import type { Log } from '#core/log.ts';
 import { memberString } from '#mcp/json-scan.ts';
 import { findMember } from '#mcp/message.ts';
 import type { Answer } from './answer.ts';
-import { type CallSet, type StdioCall, SUBSCRIPTION_KEY } from './call.ts';
+import { type CallSet, type PendingCall, SUBSCRIPTION_KEY } from './call.ts';
 import type { Connection } from './connection.ts';
 import { errorLine, findMeta, type Line, mintedNumber, rawOf, splice } from './line.ts';
+import type { Delivery } from './wire.ts';
 
 export interface Session extends CallSet {
   /** The GET stream. */
@@ -112,16 +113,17 @@ export class Router {
     else this.#onNotification(line, connection);
   }
 
-  /** A client's answer to a question of the child. */
-  fromClient(line: Line, session: Session): void {
+  /** A client's answer to a question of the child. False: nobody asked that, or no longer. */
+  fromClient(line: Line, session: Session, delivery?: Delivery): boolean {
     const key = line.id ? memberString(line.bytes, line.id) : undefined;
     const question = key === undefined ? undefined : this.#questions.get(key);
     if (key === undefined || !question || question.session !== session || !line.id) {
       this.#log.debug({}, 'a client answered what nobody asked');
-      return;
+      return false;
     }
     this.#questions.delete(key);
-    question.connection.write(splice(line.bytes, [{ at: line.id, value: question.childId }]));
+    question.connection.write(splice(line.bytes, [{ at: line.id, value: question.childId }]), delivery);
+    return true;
   }
 
   onExit(connection: Connection): void {
@@ -182,8 +184,8 @@ export class Router {
    * The newest call in flight, if possible one that can carry a message. Of a shared child only where all calls in flight,
    * abandoned ones and those just answered included, are of one session.
    */
-  #concerned(connection: Connection): StdioCall | undefined {
-    let newest: StdioCall | undefined;
+  #concerned(connection: Connection): PendingCall | undefined {
+    let newest: PendingCall | undefined;
     for (const call of connection.calls()) {
       const foreign = newest && (newest.set !== call.set || !connection.initialize);
       if (this.#shared && foreign) return undefined;
@@ -256,4 +258,15 @@ function send(session: Session, message: Buffer): void {
 
 function refuse(connection: Connection, childId: Buffer): void {
   if (connection.alive) connection.write(errorLine(childId, -32601, 'No client is there to answer'));
+}
+
+/** A client's `notifications/cancelled`, in the server's numbers: to each call that it can mean. */
+export function passCancelled(line: Line, session: CallSet): void {
+  const at = findMember(line.params, 'requestId');
+  if (!at) return;
+  const clientId = rawOf(line, at);
+  for (const call of session.calls) {
+    if (!call.sent || !call.clientId.equals(clientId)) continue;
+    call.connection?.write(splice(line.bytes, [{ at, value: String(call.mintedId) }]));
+  }
 }

@@ -1,4 +1,4 @@
-/** One client request on its way through a child: minted id out, the client's id back, and the timeouts between. */
+/** One client request on its way through a connection: minted id out, the client's id back, and the timeouts between. */
 
 import type { UpstreamCall, UpstreamTimeouts } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -6,14 +6,16 @@ import { findMember } from '#mcp/message.ts';
 import type { Answer } from './answer.ts';
 import type { Connection } from './connection.ts';
 import { type Edit, errorLine, findMeta, type Line, membersOf, rawOf, splice } from './line.ts';
+import { answerFailure } from './local-answers.ts';
+import type { Delivery } from './wire.ts';
 
 /** What the router keeps per client session; structural, so that calls and sessions don't import each other. */
 export interface CallSet {
   readonly id: string;
-  readonly calls: Set<StdioCall>;
+  readonly calls: Set<PendingCall>;
 }
 
-export interface StdioCallParts {
+export interface PendingCallParts {
   readonly line: Line;
   readonly answer: Answer;
   readonly era: UpstreamCall['era'];
@@ -26,11 +28,11 @@ export const SUBSCRIPTION_KEY = 'io.modelcontextprotocol/subscriptionId';
 /** A legacy caller that left doesn't cancel; its call may go on this long where no total timeout is set. */
 const ABANDONED_MS = 3_600_000;
 
-export class StdioCall {
+export class PendingCall {
   readonly answer: Answer;
   readonly set: CallSet;
   readonly clientId: Buffer;
-  readonly #parts: StdioCallParts;
+  readonly #parts: PendingCallParts;
   readonly #token: Buffer | undefined;
   #connection: Connection | undefined;
   #id = 0;
@@ -40,7 +42,7 @@ export class StdioCall {
   #idle: NodeJS.Timeout | undefined;
   #total: NodeJS.Timeout | undefined;
 
-  constructor(parts: StdioCallParts) {
+  constructor(parts: PendingCallParts) {
     const { line, answer, timeouts } = parts;
     this.#parts = parts;
     this.answer = answer;
@@ -78,17 +80,16 @@ export class StdioCall {
     this.#id = connection.register({
       call: this,
       answered: (answer) => this.#answered(answer),
-      lost: () => this.#lost(),
+      lost: (error) => this.#lost(error),
     });
     this.#connection = connection;
-    this.#sent = true;
     const edits: Edit[] = line.id ? [{ at: line.id, value: String(this.#id) }] : [];
     const token = findMeta(line, line.params, 'progressToken');
     if (token) edits.push({ at: token, value: String(this.#id) });
-    connection.write(splice(line.bytes, edits));
+    connection.write(splice(line.bytes, edits), this.#delivery());
   }
 
-  /** A notification of the child about this call; false: this answer can't carry it. */
+  /** A notification of the server about this call; false: this answer can't carry it. */
   deliver(line: Line): boolean {
     return this.answer.event(line.bytes);
   }
@@ -113,6 +114,26 @@ export class StdioCall {
     this.answer.detach();
   }
 
+  #delivery(): Delivery {
+    const isOver = () => this.#over;
+    return {
+      get wanted() {
+        return !isOver();
+      },
+      onSent: () => {
+        this.#sent = true;
+      },
+      onFailed: (error) => {
+        // The server may well be at it: the call has timeouts of its own.
+        const unknown = error instanceof GatehouseError && error.code === 'upstream_timeout';
+        if (this.#over || unknown) return;
+        this.#connection?.forget(this.#id);
+        this.#settle();
+        answerFailure(this.#parts.line, this.answer, error);
+      },
+    };
+  }
+
   #timer(ms: number): NodeJS.Timeout | undefined {
     return ms > 0 ? setTimeout(() => this.#onTimeout(), ms) : undefined;
   }
@@ -130,7 +151,7 @@ export class StdioCall {
     this.answer.fail(new GatehouseError('upstream_timeout'));
   }
 
-  /** Perhaps before the child answered: the reader was too slow, or left. */
+  /** Perhaps before the server answered: the reader was too slow, or left. */
   #onAnswerDone(): void {
     if (this.#over) return;
     clearTimeout(this.#headers);
@@ -145,7 +166,8 @@ export class StdioCall {
 
   #cancel(reason: string): void {
     if (!this.#connection || this.#over) return;
-    this.#connection.abandon(this.#id, reason);
+    if (this.#sent) this.#connection.abandon(this.#id, reason);
+    else this.#connection.forget(this.#id);
   }
 
   #answered(line: Line): void {
@@ -159,9 +181,13 @@ export class StdioCall {
     this.answer.finish(splice(line.bytes, edits), this.#parts.era === 'modern' ? modernStatus(line) : 200);
   }
 
-  #lost(): void {
+  #lost(error: GatehouseError | undefined): void {
     this.#settle();
-    this.answer.finish(errorLine(this.clientId, -32603, 'Upstream server ended during the call', { retryable: false }));
+    if (error) this.answer.fail(error);
+    else
+      this.answer.finish(
+        errorLine(this.clientId, -32603, 'Upstream server ended during the call', { retryable: false }),
+      );
   }
 
   #settle(): void {

@@ -1,26 +1,28 @@
 /**
- * One child as a JSON-RPC peer: ids are minted here, so callers can't collide (SECURITY C5), and whoever waits for an
- * answer is told when the child ends.
+ * One child, or one event stream, as a JSON-RPC peer: ids are minted here, so callers can't collide (SECURITY C5), and
+ * whoever waits for an answer is told when the connection ends. "Child" stands for the server at the other end.
  */
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { findMember } from '#mcp/message.ts';
-import type { StdioCall } from './call.ts';
-import { errorLine, type Line, mintedNumber, notificationLine, onOneLine, parseLine, rawOf } from './line.ts';
-import type { ProcessChild, ProcessExit } from './process.ts';
+import type { PendingCall } from './call.ts';
+import { errorLine, type Line, mintedNumber, notificationLine, parseLine, rawOf } from './line.ts';
+import type { Delivery, Wire } from './wire.ts';
 
 export interface ConnectionEvents {
   /** A request or notification of the child. */
   onMessage(line: Line, connection: Connection): void;
-  onExit(exit: ProcessExit, connection: Connection): void;
+  /** Before those are told who wait for an answer. */
+  onEnd(connection: Connection): void;
 }
 
 export interface Waiting {
   /** Undefined for what the gateway itself asked. */
-  readonly call: StdioCall | undefined;
+  readonly call: PendingCall | undefined;
   answered(line: Line): void;
-  lost(): void;
+  /** `error`: what their callers hear; undefined: an answer in the server's place. */
+  lost(error: GatehouseError | undefined): void;
 }
 
 export interface ConnectionOptions {
@@ -29,6 +31,13 @@ export interface ConnectionOptions {
   readonly events: ConnectionEvents;
   /** Lines that are no JSON-RPC, within a minute, before the child is ended. */
   readonly maxGarbagePerMinute: number;
+  /** Answers waited for at once. Default: no limit. */
+  readonly maxWaiting?: number;
+}
+
+export interface WireEvents {
+  onMessage(message: Buffer): void;
+  onEnd(error?: GatehouseError): void;
 }
 
 /** Unread input that a child may leave in its pipe before new calls are refused. */
@@ -41,7 +50,7 @@ const ECHO_MS = 5000;
 
 export class Connection {
   readonly #options: ConnectionOptions;
-  readonly #child: ProcessChild;
+  readonly #wire: Wire;
   readonly #waiting = new Map<number, Waiting>();
   readonly startedAt: number;
   #lastUsedAt: number;
@@ -58,14 +67,11 @@ export class Connection {
   /** The child's answer to `initialize`, kept for every later client of it. */
   initialize: Line | undefined;
 
-  /** Throws what the runner throws. */
-  constructor(
-    spawn: (events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }) => ProcessChild,
-    options: ConnectionOptions,
-  ) {
+  /** Throws what `open` throws. */
+  constructor(open: (events: WireEvents) => Wire, options: ConnectionOptions) {
     this.#options = options;
     this.startedAt = this.#lastUsedAt = options.clock.monotonic();
-    this.#child = spawn({ onLine: (bytes) => this.#onLine(bytes), onExit: (exit) => this.#onExit(exit) });
+    this.#wire = open({ onMessage: (bytes) => this.#onMessage(bytes), onEnd: (error) => this.#onEnd(error) });
   }
 
   get usable(): boolean {
@@ -74,7 +80,7 @@ export class Connection {
 
   /** There is no such program, or it may not be run. */
   get unspawned(): boolean {
-    return this.#child.pid === undefined;
+    return this.#wire.unopened;
   }
 
   get alive(): boolean {
@@ -92,7 +98,9 @@ export class Connection {
   /** Registers who waits for the answer to the id it returns. Throws GatehouseError `upstream_busy`, `upstream_broken`. */
   register(waiting: Waiting): number {
     if (this.#ended) throw new GatehouseError('upstream_broken');
-    if (this.#child.pendingBytes > MAX_PENDING_BYTES) throw new GatehouseError('upstream_busy');
+    const { maxWaiting = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#wire.pendingBytes > MAX_PENDING_BYTES || this.#waiting.size >= maxWaiting)
+      throw new GatehouseError('upstream_busy');
     const id = this.#nextId++;
     this.#waiting.set(id, waiting);
     this.#lastUsedAt = this.#options.clock.monotonic();
@@ -111,14 +119,14 @@ export class Connection {
   }
 
   /** Nobody but this call's party had a call here so lately that the child may still speak about it. */
-  isAlone(call: StdioCall): boolean {
+  isAlone(call: PendingCall): boolean {
     const now = this.#options.clock.monotonic();
     const last = this.#last;
     return now >= this.#mixedUntil && (!last || last.of === this.#partyOf(call) || now - last.at >= ECHO_MS);
   }
 
   /** The modern era has no sessions: there each call stands for itself. */
-  #partyOf(call: StdioCall): object {
+  #partyOf(call: PendingCall): object {
     return this.initialize ? call.set : call;
   }
 
@@ -134,16 +142,16 @@ export class Connection {
     this.write(notificationLine('notifications/cancelled', { requestId: id, reason }));
   }
 
-  *calls(): Generator<StdioCall> {
+  *calls(): Generator<PendingCall> {
     for (const { call } of this.#waiting.values()) if (call) yield call;
   }
 
-  find(id: number | undefined): StdioCall | undefined {
+  find(id: number | undefined): PendingCall | undefined {
     return id === undefined ? undefined : this.#waiting.get(id)?.call;
   }
 
-  write(line: Buffer): void {
-    this.#child.write(onOneLine(line));
+  write(message: Buffer, delivery?: Delivery): void {
+    this.#wire.write(message, delivery);
   }
 
   /** Once per child, whoever asks first: the clients' own ones are not passed on. */
@@ -153,7 +161,7 @@ export class Connection {
     this.write(notificationLine('notifications/initialized'));
   }
 
-  /** A request of the gateway itself. Rejects with GatehouseError `upstream_timeout` or `upstream_unreachable`. */
+  /** A request of the gateway itself. Rejects with GatehouseError `upstream_timeout`, `upstream_unreachable`, or a Refusal. */
   ask(method: string, params: Buffer, timeoutMs: number): Promise<Line> {
     return new Promise((resolve, reject) => {
       const id = this.register({
@@ -162,25 +170,32 @@ export class Connection {
           clearTimeout(timer);
           resolve(line);
         },
-        lost() {
+        lost(error) {
           clearTimeout(timer);
-          reject(new GatehouseError('upstream_unreachable'));
+          reject(error ?? new GatehouseError('upstream_unreachable'));
         },
       });
-      const timer = setTimeout(() => {
+      const drop = (error: Error) => {
+        clearTimeout(timer);
         this.forget(id);
-        reject(new GatehouseError('upstream_timeout'));
-      }, timeoutMs);
-      this.write(Buffer.from(`{"jsonrpc":"2.0","id":${id},"method":"${method}","params":${params.toString('utf8')}}`));
+        reject(error);
+      };
+      const timer = setTimeout(() => drop(new GatehouseError('upstream_timeout')), timeoutMs);
+      const head = `{"jsonrpc":"2.0","id":${id},"method":"${method}","params":`;
+      this.write(Buffer.concat([Buffer.from(head), params, Buffer.from('}')]), {
+        wanted: true,
+        onSent() {},
+        onFailed: drop,
+      });
     });
   }
 
   async stop(): Promise<void> {
     this.retired = true;
-    await this.#child.stop();
+    await this.#wire.stop();
   }
 
-  #onLine(bytes: Buffer): void {
+  #onMessage(bytes: Buffer): void {
     let line: Line;
     try {
       line = parseLine(bytes);
@@ -212,7 +227,7 @@ export class Connection {
     }
     this.#options.log.warn({ bytes: bytes.length }, 'a child wrote a line that is not JSON-RPC');
     if (++this.#garbage >= this.#options.maxGarbagePerMinute) {
-      this.#child.kill('garbage');
+      this.#wire.kill('garbage');
       return;
     }
     const id = looseId(bytes);
@@ -222,13 +237,14 @@ export class Connection {
     waiting.answered(parseLine(errorLine(String(id), -32603, 'Upstream server sent an invalid message')));
   }
 
-  #onExit(exit: ProcessExit): void {
+  #onEnd(error: GatehouseError | undefined): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.retired = true;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    this.#options.events.onExit(exit, this);
-    for (const { lost } of waiting) lost();
+    this.#options.events.onEnd(this);
+    for (const { lost } of waiting) lost(error);
   }
 }
 

@@ -2,7 +2,6 @@
  * The data plane: one request through the rooms (DESIGN 4). Each room takes what the ones before it learnt and returns its
  * own value; a room that must wait returns a promise, on a warm call none does. One try/catch, here, at the edge.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -11,6 +10,7 @@ import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import { readBody } from '#http/body.ts';
 import { addressKey } from '#http/client-address.ts';
+import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import { classifyMessage } from '#mcp/classify.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
 import { parseMessage } from '#mcp/message.ts';
@@ -54,7 +54,7 @@ export interface GatewayDeps {
   readonly maxBodyBytes: number;
 }
 
-export type McpHandler = (req: IncomingMessage, res: ServerResponse, asked: Asked) => void;
+export type McpHandler = (req: ClientRequest, res: ClientResponse, asked: Asked) => void;
 
 /** Goes on at once with a value, later with a promised one: the warm path makes no promise. */
 function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown: unknown) => void): void {

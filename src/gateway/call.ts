@@ -11,6 +11,7 @@ import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Asking } from './breakers.ts';
+import type { Door } from './channel/door.ts';
 import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
 import type { Relay } from './relay.ts';
@@ -21,6 +22,7 @@ export interface Call {
   readonly res: ClientResponse;
   readonly path: McpPath;
   readonly entrance: Entrance;
+  readonly door: Door | undefined;
   /** Unix milliseconds, and monotonic milliseconds for the duration. */
   readonly at: number;
   readonly startedAt: number;

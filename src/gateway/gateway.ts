@@ -20,6 +20,7 @@ import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
+import { takeSeat } from './channel/door.ts';
 import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import { type Caller, checkApiKey, type Identifier } from './identify.ts';
@@ -129,7 +130,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     let caller: Caller | Promise<Caller>;
     try {
       if (call.entrance.keysOnly) checkApiKey(call.headers);
-      caller = deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
+      caller = call.door?.isInner
+        ? deps.identifier.recheck(call.headers)
+        : deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
       if (!(caller instanceof Promise)) checkAudience(caller, wish);
     } catch (thrown) {
       refuseStranger(thrown);
@@ -200,6 +203,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function enter(call: Received, caller: Caller, access: Access): void {
     const { principal } = caller;
+    // Its channel has a place already.
+    if (call.door?.isInner && call.req.method === 'GET') return;
     const stream = call.req.method === 'GET' || call.message?.method === 'subscriptions/listen';
     call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
   }
@@ -269,6 +274,15 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
+  function openChannel(call: Received, caller: Caller, access: Access): void {
+    if (call.accounted) return;
+    if (call.req.method !== 'GET') throw new GatehouseError('method_not_allowed');
+    checkEnabled(soleBinding(access.endpoint.bindings));
+    if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    enter(call, caller, access);
+    takeSeat(call, caller, { account, watch: deps.heartbeat.watch, endsAt: endOf(caller) });
+  }
+
   function admit(call: Received, caller: Caller, fail: (thrown: unknown) => void): void {
     const access = authorize(caller, {
       path: call.path,
@@ -286,7 +300,12 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         call.org = admitted.organization.id;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
-        then(deps.limits.takeOrganization(admitted.organization.id), () => forward(call, caller, admitted, fail), fail);
+        const enterHouse = () => {
+          if (call.door?.opening) return openChannel(call, caller, admitted);
+          call.door?.admitted?.(call.message);
+          forward(call, caller, admitted, fail);
+        };
+        then(deps.limits.takeOrganization(admitted.organization.id), enterHouse, fail);
       },
       fail,
     );
@@ -301,7 +320,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         follow(received, caller);
         then(
           deps.limits.takePrincipal(caller.principal.key),
-          () => readMessage(received, () => admit(received, caller, fail), fail),
+          () => {
+            call.door?.check?.(caller);
+            if (call.door?.opening) admit(received, caller, fail);
+            else readMessage(received, () => admit(received, caller, fail), fail);
+          },
           fail,
         );
       },
@@ -309,13 +332,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
-  return (req, res, { path, entrance }) => {
+  return (req, res, { path, entrance, door }) => {
     const call: Call = {
       id: uuidv7(clock.now()),
       req,
       res,
       path,
       entrance,
+      door,
       at: clock.now(),
       startedAt: clock.monotonic(),
       address: '',

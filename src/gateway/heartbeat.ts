@@ -1,18 +1,27 @@
 /** One timer for all open streams: load balancers close what is silent for a minute. */
 import type { Clock } from '#core/clock.ts';
-import type { Relay } from './relay.ts';
 
 const IDLE_MS = 15_000;
 const TICK_MS = 1000;
 
+export interface LiveStream {
+  /** Unix milliseconds: it isn't held open for longer; undefined: no end. */
+  readonly endsAt: number | undefined;
+  /** Monotonic milliseconds. */
+  readonly lastWriteAt: number;
+  beat(): void;
+  /** Ends it cleanly if it only waits. */
+  stop(): void;
+}
+
 export interface Heartbeat {
-  watch(relay: Relay): () => void;
-  readonly streams: ReadonlySet<Relay>;
+  watch(stream: LiveStream): () => void;
+  readonly streams: ReadonlySet<LiveStream>;
   close(): void;
 }
 
 export function openHeartbeat(clock: Clock): Heartbeat {
-  const streams = new Set<Relay>();
+  const streams = new Set<LiveStream>();
   let closed = false;
   const timer = setInterval(() => {
     const due = clock.monotonic() - IDLE_MS;

@@ -6,6 +6,7 @@ import type { UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream
 import { GatehouseError } from '#core/error.ts';
 import type { ClientResponse } from '#http/exchange.ts';
 import type { Call } from './call.ts';
+import type { LiveStream } from './heartbeat.ts';
 import { rpcErrorBody } from './render.ts';
 
 export interface RelayDeps {
@@ -54,7 +55,7 @@ const isJson = (type: string) => /^application\/json\b/i.test(type);
 
 type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-export class Relay implements UpstreamSink {
+export class Relay implements UpstreamSink, LiveStream {
   readonly #call: Call;
   readonly #res: ClientResponse;
   readonly #deps: RelayDeps;

@@ -37,9 +37,11 @@ export interface RenderOptions {
 
 export function errorBody(error: GatehouseError, call: Call): string {
   const { code, message, data } = error;
+  const { id } = call.message?.kind === 'request' ? call.message : { id: undefined };
+  if (call.res.messagesOnly) return rpcErrorBody(error, id, data);
   if (code === 'no_organization') return JSON.stringify({ error: 'Forbidden', message });
   if (plain.has(code)) return JSON.stringify({ error: message });
-  return rpcErrorBody(error, call.message?.kind === 'request' ? call.message.id : undefined, data);
+  return rpcErrorBody(error, id, data);
 }
 
 /** The id goes back byte for byte. */

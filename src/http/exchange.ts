@@ -20,6 +20,8 @@ export interface ClientRequest {
 }
 
 export interface ClientResponse {
+  /** What is written becomes messages on a channel: whatever is said must be one. */
+  readonly messagesOnly?: boolean;
   readonly headersSent: boolean;
   readonly destroyed: boolean;
   readonly writableNeedDrain: boolean;

@@ -14,9 +14,8 @@ export interface ClientRequest {
   readonly socket: { readonly remoteAddress?: string | undefined; destroy(): unknown };
   readonly destroyed: boolean;
   readonly readableEnded: boolean;
-  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
-  on(event: 'end' | 'close', listener: () => void): unknown;
-  on(event: 'error', listener: (error: Error) => void): unknown;
+  /** Only `data` brings a chunk. */
+  on(event: 'data' | 'end' | 'close' | 'error', listener: (chunk: Buffer) => void): unknown;
 }
 
 export interface ClientResponse {

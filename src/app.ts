@@ -7,6 +7,7 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
@@ -26,7 +27,7 @@ import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
-import { type Handler, type Listener, openListener } from '#http/server.ts';
+import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 
@@ -131,7 +132,8 @@ interface Listeners {
 /** Listens before the rest is open: a taken port is said at once, and port 0 becomes a number. */
 async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers' | 'log'>): Promise<Listeners> {
   const wait: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
-  let front: Front = { handle: wait, handleKeysOnly: wait };
+  const waitUpgrade = ({ req, res }: Upgrade) => wait(req, res);
+  let front: Front = { handle: wait, handleKeysOnly: wait, upgrade: waitUpgrade, upgradeKeysOnly: waitUpgrade };
   const opened: Listener[] = [];
   const close = async (deadlineMs: number) => {
     await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
@@ -139,12 +141,17 @@ async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers'
   // For a start that fails from here on; a graceful stop closes them first of all.
   closers.add('listener', () => close(0));
   const options = listenerOptions(config);
-  const main = await openListener(options, (req, res) => front.handle(req, res));
+  const main = await openListener(
+    options,
+    (req, res) => front.handle(req, res),
+    (upgrade) => front.upgrade(upgrade),
+  );
   opened.push(main);
   const keys = await listenForKeys(config, {
     log,
     mainPort: main.port,
     handler: (req, res) => front.handleKeysOnly(req, res),
+    onUpgrade: (upgrade) => front.upgradeKeysOnly(upgrade),
   });
   if (keys) opened.push(keys);
   return {
@@ -160,14 +167,19 @@ async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers'
 /** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free and no host name does it. */
 async function listenForKeys(
   config: Config,
-  deps: { readonly log: Log; readonly mainPort: number; readonly handler: Handler },
+  deps: {
+    readonly log: Log;
+    readonly mainPort: number;
+    readonly handler: Handler;
+    readonly onUpgrade: (upgrade: Upgrade) => void;
+  },
 ): Promise<Listener | undefined> {
   const options = { ...listenerOptions(config), portSetting: 'KEYS_PORT' };
   const { port, keysPort, keysHost } = config.http;
-  if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler);
+  if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler, deps.onUpgrade);
   if (!config.demoSignIn || keysHost !== undefined || deps.mainPort === 65_535) return undefined;
   try {
-    return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler);
+    return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler, deps.onUpgrade);
   } catch (error) {
     deps.log.warn({ err: error }, 'there is no address for API keys only: set KEYS_PORT to a free port');
     return undefined;
@@ -256,6 +268,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
-  const front = openFront({ mcp: plane.handle, other: control.handle, receive, baseUrl, entrances });
+  const channels = openChannels(config, { mcp: plane.handle, clock });
+  const front = openFront({ mcp: plane.handle, ...channels, other: control.handle, receive, baseUrl, entrances });
   return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
 }

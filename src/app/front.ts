@@ -1,16 +1,21 @@
 /** The first fork of every request: MCP paths to the data plane, everything else to the control plane. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
-import { parseMcpPath } from '#core/mcp-path.ts';
+import { type McpPath, parseMcpPath } from '#core/mcp-path.ts';
+import { parseChannelTarget } from '#gateway/channel/channel-path.ts';
+import type { LegacySse } from '#gateway/channel/legacy-sse.ts';
+import type { UpgradeHandler } from '#gateway/channel/web-socket.ts';
 import type { Asked, Entrance } from '#gateway/entrance.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
 import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
 import { answerPreflight } from '#http/cors.ts';
-import type { Handler } from '#http/server.ts';
+import type { Handler, Upgrade } from '#http/server.ts';
 import type { Entrances } from './entrances.ts';
 
 export interface FrontDeps {
   readonly mcp: McpHandler;
+  readonly webSockets: UpgradeHandler;
+  readonly legacySse: LegacySse;
   readonly other: (req: IncomingMessage, res: ServerResponse) => void;
   readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts' | 'isInsecure'>;
   /** As clients know the gateway, no trailing slash; its path is taken off where a proxy leaves it on. */
@@ -22,6 +27,8 @@ export interface Front {
   readonly handle: Handler;
   /** Of the listener for API keys. */
   readonly handleKeysOnly: Handler;
+  readonly upgrade: (upgrade: Upgrade) => void;
+  readonly upgradeKeysOnly: (upgrade: Upgrade) => void;
 }
 
 /**
@@ -70,6 +77,7 @@ export function openFront(deps: FrontDeps): Front {
     const entrance = deps.entrances.find(req, keysOnly);
     if (entrance.name === undefined) stripBase(req);
     const asked = askedFor(req.url ?? '', entrance);
+    if (!asked && channel(req, res, entrance)) return;
     if (!asked) {
       // Fastify's router would decode what the grammar of our paths refuses.
       if (isPlain(req.url ?? '')) toOther(req, res, entrance);
@@ -80,18 +88,48 @@ export function openFront(deps: FrontDeps): Front {
     else mcp(req, res, asked);
   }
 
+  /** False: no address of a channel. */
+  function channel(req: IncomingMessage, res: ServerResponse, entrance: Entrance): boolean {
+    const target = parseChannelTarget(req.url ?? '');
+    const path = target && pathAt(target.path, entrance);
+    if (!path || target.kind === 'web-socket') return false;
+    if (req.method === 'OPTIONS') preflight(req, res, receive);
+    else if (target.kind === 'messages') deps.legacySse.post(req, res, { path, entrance });
+    else deps.legacySse.open(req, res, { path, entrance });
+    return true;
+  }
+
+  function routeUpgrade(upgrade: Upgrade, keysOnly: boolean): void {
+    const { req, res } = upgrade;
+    const entrance = deps.entrances.find(req, keysOnly);
+    if (entrance.name === undefined) stripBase(req);
+    const target = parseChannelTarget(req.url ?? '');
+    const isBelow = target?.kind === 'web-socket';
+    const path = pathAt(isBelow ? target.path : parseMcpPath(req.url ?? ''), entrance);
+    // Where nothing but a WebSocket can be meant, a client that names no subprotocol is greeted (REQUIREMENTS S4.9).
+    if (path) deps.webSockets(upgrade, { path, entrance }, { welcomes: isBelow });
+    else refuse(res, 400, 'Upgrade is not supported here');
+  }
+
   return {
     handle: (req, res) => route(req, res, false),
     handleKeysOnly: (req, res) => route(req, res, true),
+    upgrade: (upgrade) => routeUpgrade(upgrade, false),
+    upgradeKeysOnly: (upgrade) => routeUpgrade(upgrade, true),
   };
 }
 
 /** undefined: no MCP endpoint. On the host of a server there is one path. */
 function askedFor(target: string, entrance: Entrance): Asked | undefined {
-  const path = parseMcpPath(target);
-  if (!path || entrance.name === undefined) return path && { path, entrance };
+  const asked = parseMcpPath(target);
+  const path = asked && asked.name !== 'sse' ? pathAt(asked, entrance) : undefined;
+  return path && { path, entrance };
+}
+
+function pathAt(path: McpPath | undefined, { name }: Entrance): McpPath | undefined {
+  if (!path || name === undefined) return path;
   const isOther = path.organization !== undefined || path.name !== undefined;
-  return isOther ? undefined : { path: { organization: undefined, name: entrance.name }, entrance };
+  return isOther ? undefined : { organization: undefined, name };
 }
 
 /** Every copy: Node's own parser keeps the first and says nothing of others. */

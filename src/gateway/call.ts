@@ -2,25 +2,27 @@
  * What the rooms learn of one request, from arrival to its last byte. Each room returns its own small value; this is what
  * the account room needs of them all, whatever room the request ends in.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { OrgId } from '#core/ids.ts';
 import type { McpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
+import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Asking } from './breakers.ts';
+import type { Door } from './channel/door.ts';
 import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
 import type { Relay } from './relay.ts';
 
 export interface Call {
   readonly id: string;
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
+  readonly req: ClientRequest;
+  readonly res: ClientResponse;
   readonly path: McpPath;
   readonly entrance: Entrance;
+  readonly door: Door | undefined;
   /** Unix milliseconds, and monotonic milliseconds for the duration. */
   readonly at: number;
   readonly startedAt: number;

@@ -1,5 +1,6 @@
 /** By which of its addresses the gateway was called: what it says of itself there (challenges, pages) names that address. */
 import { formatMcpPath, type McpPath } from '#core/mcp-path.ts';
+import type { Door } from './channel/door.ts';
 
 export interface Entrance {
   /** What targets are below, as clients know it; no trailing slash. */
@@ -14,6 +15,8 @@ export interface Entrance {
 export interface Asked {
   readonly path: McpPath;
   readonly entrance: Entrance;
+  /** Of calls that come by a channel, or open one. */
+  readonly door?: Door;
 }
 
 /** The canonical path at this address: no query, no trailing slash. */

@@ -2,7 +2,6 @@
  * The data plane: one request through the rooms (DESIGN 4). Each room takes what the ones before it learnt and returns its
  * own value; a room that must wait returns a promise, on a warm call none does. One try/catch, here, at the edge.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LRUCache } from 'lru-cache';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
@@ -12,6 +11,7 @@ import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import { readBody } from '#http/body.ts';
 import { addressKey } from '#http/client-address.ts';
+import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import { classifyMessage } from '#mcp/classify.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
 import { parseMessage } from '#mcp/message.ts';
@@ -21,6 +21,7 @@ import { callRecord, logFields } from './account.ts';
 import { type Access, authorize, checkAudience } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import type { Call, Received } from './call.ts';
+import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
 import { judgeAnswer } from './engine/first-answer.ts';
 import type { Asked } from './entrance.ts';
@@ -60,7 +61,7 @@ export interface GatewayDeps {
   readonly maxBodyBytes: number;
 }
 
-export type McpHandler = (req: IncomingMessage, res: ServerResponse, asked: Asked) => void;
+export type McpHandler = (req: ClientRequest, res: ClientResponse, asked: Asked) => void;
 
 /** Goes on at once with a value, later with a promised one: the warm path makes no promise. */
 function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown: unknown) => void): void {
@@ -144,7 +145,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     let caller: Caller | Promise<Caller>;
     try {
       if (call.entrance.keysOnly) checkApiKey(call.headers);
-      caller = deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
+      caller = call.door?.isInner
+        ? deps.identifier.recheck(call.headers)
+        : deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
       if (!(caller instanceof Promise)) checkAudience(caller, wish);
     } catch (thrown) {
       refuseStranger(thrown);
@@ -216,6 +219,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function enter(call: Received, caller: Caller, access: Access): void {
     const { principal } = caller;
+    // Its channel has a place already.
+    if (call.door?.isInner && call.req.method === 'GET') return;
     const stream = call.req.method === 'GET' || call.message?.method === 'subscriptions/listen';
     call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
   }
@@ -313,6 +318,15 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
+  function openChannel(call: Received, caller: Caller, access: Access): void {
+    if (call.accounted) return;
+    if (call.req.method !== 'GET') throw new GatehouseError('method_not_allowed');
+    checkEnabled(soleBinding(access.endpoint.bindings));
+    if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
+    enter(call, caller, access);
+    takeSeat(call, caller, { account, watch: deps.heartbeat.watch, endsAt: endOf(caller) });
+  }
+
   function admit(call: Received, caller: Caller, fail: (thrown: unknown) => void): void {
     const access = authorize(caller, {
       path: call.path,
@@ -330,7 +344,12 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         call.org = admitted.organization.id;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
-        then(deps.limits.takeOrganization(admitted.organization.id), () => forward(call, caller, admitted, fail), fail);
+        const enterHouse = () => {
+          if (call.door?.opening) return openChannel(call, caller, admitted);
+          call.door?.admitted?.(call.message);
+          forward(call, caller, admitted, fail);
+        };
+        then(deps.limits.takeOrganization(admitted.organization.id), enterHouse, fail);
       },
       fail,
     );
@@ -345,7 +364,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         follow(received, caller);
         then(
           deps.limits.takePrincipal(caller.principal.key),
-          () => readMessage(received, () => admit(received, caller, fail), fail),
+          () => {
+            call.door?.check?.(caller);
+            if (call.door?.opening) admit(received, caller, fail);
+            else readMessage(received, () => admit(received, caller, fail), fail);
+          },
           fail,
         );
       },
@@ -353,13 +376,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
-  return (req, res, { path, entrance }) => {
+  return (req, res, { path, entrance, door }) => {
     const call: Call = {
       id: uuidv7(clock.now()),
       req,
       res,
       path,
       entrance,
+      door,
       at: clock.now(),
       startedAt: clock.monotonic(),
       address: '',

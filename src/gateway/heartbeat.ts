@@ -4,24 +4,24 @@ import type { Clock } from '#core/clock.ts';
 const IDLE_MS = 15_000;
 const TICK_MS = 1000;
 
-/** A stream to a client. */
-export interface Beating {
+export interface LiveStream {
+  /** Unix milliseconds: it isn't held open for longer; undefined: no end. */
+  readonly endsAt: number | undefined;
   /** Monotonic milliseconds. */
   readonly lastWriteAt: number;
-  /** Unix milliseconds; undefined: none. */
-  readonly endsAt: number | undefined;
   beat(): void;
+  /** Ends it cleanly if it only waits. */
   stop(): void;
 }
 
 export interface Heartbeat {
-  watch(relay: Beating): () => void;
-  readonly streams: ReadonlySet<Beating>;
+  watch(stream: LiveStream): () => void;
+  readonly streams: ReadonlySet<LiveStream>;
   close(): void;
 }
 
 export function openHeartbeat(clock: Clock): Heartbeat {
-  const streams = new Set<Beating>();
+  const streams = new Set<LiveStream>();
   let closed = false;
   const timer = setInterval(() => {
     const due = clock.monotonic() - IDLE_MS;

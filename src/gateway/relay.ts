@@ -2,10 +2,11 @@
  * Rooms 6 and 7, forward and back: the upstream's answer goes to the caller as it comes, in both eras. One chunk is held
  * back until the call's record is in the spool (DESIGN ruling 28); a stream's record is there before its first byte.
  */
-import type { ServerResponse } from 'node:http';
 import type { UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { ClientResponse } from '#http/exchange.ts';
 import type { Call } from './call.ts';
+import type { LiveStream } from './heartbeat.ts';
 import { rpcErrorBody } from './render.ts';
 
 export interface RelayDeps {
@@ -56,9 +57,9 @@ const isJson = (type: string) => /^application\/json\b/i.test(type);
 
 type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
-export class Relay implements UpstreamSink {
+export class Relay implements UpstreamSink, LiveStream {
   readonly #call: Call;
-  readonly #res: ServerResponse;
+  readonly #res: ClientResponse;
   readonly #deps: RelayDeps;
   #exchange: UpstreamExchange | undefined;
   #status = 0;

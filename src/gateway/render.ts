@@ -1,7 +1,7 @@
 /** One error type inside, one body per surface (DESIGN ruling 1). This is the MCP surface. */
-import type { ServerResponse } from 'node:http';
 import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts';
 import { resourceQuery } from '#core/resource.ts';
+import type { ClientResponse } from '#http/exchange.ts';
 import { isBrowser, signInPage } from './browser-page.ts';
 import type { Call } from './call.ts';
 import { dpopAlgorithms } from './dpop.ts';
@@ -37,9 +37,11 @@ export interface RenderOptions {
 
 export function errorBody(error: GatehouseError, call: Call): string {
   const { code, message, data } = error;
+  const { id } = call.message?.kind === 'request' ? call.message : { id: undefined };
+  if (call.res.messagesOnly) return rpcErrorBody(error, id, data);
   if (code === 'no_organization') return JSON.stringify({ error: 'Forbidden', message });
   if (plain.has(code)) return JSON.stringify({ error: message });
-  return rpcErrorBody(error, call.message?.kind === 'request' ? call.message.id : undefined, data);
+  return rpcErrorBody(error, id, data);
 }
 
 /** The id goes back byte for byte. */
@@ -50,13 +52,14 @@ export function rpcErrorBody(error: GatehouseError, id: Buffer | undefined, data
 
 /** Writes the whole answer. Must not be called after the head is out. */
 export function renderError(
-  res: ServerResponse,
+  res: ClientResponse,
   call: Call,
   { error, options: all }: { readonly error: GatehouseError; readonly options: RenderOptions },
 ): number {
   const options = call.entrance.keysOnly ? { ...all, oauth: false, scopes: false } : all;
   if (error.code === 'https_required' && isBrowser(call) && call.headers?.authorization === undefined) {
-    res.writeHead(308, { Location: call.entrance.baseUrl + targetOf(call), 'Cache-Control': 'no-store' }).end();
+    res.writeHead(308, { Location: call.entrance.baseUrl + targetOf(call), 'Cache-Control': 'no-store' });
+    res.end();
     return 0;
   }
   const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;

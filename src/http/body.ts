@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http';
 import { GatehouseError } from '#core/error.ts';
+import type { ClientRequest } from './exchange.ts';
 
 /** Reads a whole request body of at most `limit` bytes; exactly one of `done` and `fail` is called, once. */
 export function readBody(
-  req: IncomingMessage,
+  req: ClientRequest,
   limit: number,
   { done, fail }: { readonly done: (body: Buffer) => void; readonly fail: (error: GatehouseError) => void },
 ): void {
@@ -42,6 +42,6 @@ export function readBody(
 /** What may still come after a refusal: closing at once would reset the connection before the caller has read why. */
 const DRAIN_BYTES = 1_048_576;
 
-function drain(req: IncomingMessage, surplus: number): void {
+function drain(req: ClientRequest, surplus: number): void {
   if (surplus > DRAIN_BYTES) req.socket.destroy();
 }

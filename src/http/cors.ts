@@ -1,12 +1,13 @@
 /** What browsers on an allowed origin may send and read (Fetch standard, CORS protocol). Never with credentials. */
 import type { ServerResponse } from 'node:http';
+import type { ClientResponse } from './exchange.ts';
 
 const EXPOSED = 'Mcp-Session-Id, WWW-Authenticate, Retry-After, X-Request-Id';
 const ACCEPTED =
   'Authorization, Content-Type, Accept, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Last-Event-ID, DPoP, X-API-Key, X-Organization-Id, Traceparent';
 
 /** Only for an origin that was checked; `*`: every one is allowed. */
-export function allowOrigin(res: ServerResponse, origin: string): void {
+export function allowOrigin(res: Pick<ClientResponse, 'setHeader'>, origin: string): void {
   res.setHeader('Access-Control-Allow-Origin', origin);
   if (origin !== '*') res.setHeader('Vary', 'Origin');
   res.setHeader('Access-Control-Expose-Headers', EXPOSED);

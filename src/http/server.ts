@@ -1,5 +1,5 @@
 /** The listener: Node's own server with the timeouts that its defaults leave open. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { GatehouseError } from '#core/error.ts';
 
@@ -22,10 +22,23 @@ export interface Listener {
   close(deadlineMs: number): Promise<void>;
 }
 
+/** Asked for another protocol on this connection: `res` answers in HTTP, or is taken off the socket by whoever takes it. */
+export interface Upgrade {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly socket: Socket;
+  /** What came after the head. */
+  readonly head: Buffer;
+}
+
 export type Handler = (req: IncomingMessage, res: ServerResponse) => void;
 
 /** Throws GatehouseError `setting` when the port is taken or not ours to open. */
-export async function openListener(options: ListenerOptions, handler: Handler): Promise<Listener> {
+export async function openListener(
+  options: ListenerOptions,
+  handler: Handler,
+  onUpgrade?: (upgrade: Upgrade) => void,
+): Promise<Listener> {
   const server = createServer({
     maxHeaderSize: options.maxHeaderBytes,
     headersTimeout: options.headersTimeoutMs,
@@ -49,9 +62,16 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
   server.on('connect', (_req, socket: Socket) =>
     answerAndClose(socket, '405 Method Not Allowed', 'Method not allowed'),
   );
-  server.on('upgrade', (_req, socket: Socket) =>
-    answerAndClose(socket, '400 Bad Request', 'Upgrade is not supported here'),
-  );
+  const upgraded = new Set<Socket>();
+  server.on('upgrade', (req, socket: Socket, head) => {
+    if (!onUpgrade || closing || req.headers.upgrade?.toLowerCase() !== 'websocket') {
+      answerAndClose(socket, '400 Bad Request', 'Upgrade is not supported here');
+      return;
+    }
+    upgraded.add(socket);
+    socket.once('close', () => upgraded.delete(socket));
+    onUpgrade({ req, res: responseOn(socket, req), socket, head });
+  });
   await listen(server, options);
   const address = server.address() as AddressInfo;
   return {
@@ -59,7 +79,7 @@ export async function openListener(options: ListenerOptions, handler: Handler): 
     port: address.port,
     close(deadlineMs) {
       closing = true;
-      return server.listening ? closeServer(server, deadlineMs) : Promise.resolve();
+      return server.listening ? closeServer(server, upgraded, deadlineMs) : Promise.resolve();
     },
   };
 }
@@ -77,9 +97,13 @@ function listen(server: Server, { host, port, portSetting = 'PORT' }: ListenerOp
   });
 }
 
-function closeServer(server: Server, deadlineMs: number): Promise<void> {
+/** Node counts upgraded connections among the server's, but closes none of them. */
+function closeServer(server: Server, upgraded: ReadonlySet<Socket>, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    const timer = setTimeout(() => {
+      server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
+    }, deadlineMs);
     server.close(() => {
       clearTimeout(timer);
       clearInterval(idle);
@@ -105,6 +129,23 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
 
 /** How long a refused caller has to read why. Node no longer watches over such a connection. */
 const LINGER_MS = 1000;
+
+/** As Node makes one for a request that asks for nothing else. */
+function responseOn(socket: Socket, req: IncomingMessage): ServerResponse {
+  const res = new ServerResponse(req);
+  res.shouldKeepAlive = false;
+  res.assignSocket(socket);
+  // Node takes its own listener away before an upgrade: without one, a reset would end the process.
+  socket.on('error', () => socket.destroy());
+  res.once('finish', () => {
+    res.detachSocket(socket);
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('close', () => clearTimeout(timer));
+    socket.resume();
+    socket.end();
+  });
+  return res;
+}
 
 function answerAndClose(socket: Socket, status: string, message: string): void {
   const body = JSON.stringify({ error: message });

@@ -1,0 +1,63 @@
+/**
+ * Channels: other ways in than one HTTP request for each message. A message of a channel becomes a call of its own through
+ * the very same rooms, so that decisions, limits and audit are those of HTTP by construction; the channel itself is a call
+ * too, which nothing is sent upstream for. A door is what such a call brings along.
+ */
+import type { GatehouseError } from '#core/error.ts';
+import type { Received } from '#gateway/call.ts';
+import type { LiveStream } from '#gateway/heartbeat.ts';
+import type { Caller } from '#gateway/identify.ts';
+import type { Outcome } from '#gateway/relay.ts';
+import type { Message } from '#mcp/message.ts';
+
+export interface Door {
+  /** Of a channel that was let in: its credential is judged anew, but a proof of possession is not asked for twice. */
+  readonly isInner: boolean;
+  /** Once it is known who calls. Throws GatehouseError: what they are told. */
+  readonly check?: (caller: Caller) => void;
+  /** It is let in; what follows takes as long as the server does. */
+  readonly admitted?: (message: Message | undefined) => void;
+  /** The request opens a channel. */
+  readonly opening?: Opening;
+}
+
+export interface Opening {
+  /** HTTP status of a channel that opens. */
+  readonly status: number;
+  readonly open: (seat: Seat) => OpenChannel;
+}
+
+/** The place that a channel has among the calls for as long as it is open. */
+export interface Seat {
+  readonly caller: Caller;
+  /** Unix milliseconds: its caller may come in until then; undefined: for good. */
+  readonly endsAt: number | undefined;
+  /** For heartbeats and the end of all streams; the answer takes it out. */
+  readonly watch: (stream: LiveStream) => () => void;
+  /** Once: accounts. */
+  readonly end: (error: GatehouseError | 'client_gone' | undefined) => void;
+}
+
+export interface OpenChannel {
+  /** Its caller may no longer. */
+  cut(error: GatehouseError): void;
+}
+
+export interface SeatDeps {
+  readonly account: (call: Received, outcome: Outcome, done: () => void) => void;
+  readonly watch: Seat['watch'];
+  readonly endsAt: number | undefined;
+}
+
+/** The channel's record is in the spool before it opens. */
+export function takeSeat(call: Received, caller: Caller, { account, watch, endsAt }: SeatDeps): void {
+  const opening = call.door?.opening;
+  if (!opening) return;
+  const { status } = opening;
+  account(call, { status, open: true, error: undefined }, () => {
+    if (call.accounted) return;
+    const end: Seat['end'] = (error) => account(call, { status, open: false, error }, () => undefined);
+    const channel = opening.open({ caller, endsAt, watch, end });
+    if (!call.accounted) call.relay = channel;
+  });
+}

@@ -304,7 +304,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           refuse,
           sealSession: (upstreamId) => deps.sessions.seal(owner, upstreamId, clientOf(call.message)),
           reconsider: (status, body) =>
-            reconsider({ call, caller, access, session, endsAt: endOf(caller), first: { status, body } }),
+            reconsider({
+              call,
+              caller,
+              access,
+              session,
+              endsAt: endOf(caller),
+              first: { status, body: body && redact(body) },
+            }),
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           endsAt: endOf(caller),
@@ -321,7 +328,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   function openChannel(call: Received, caller: Caller, access: Access): void {
     if (call.accounted) return;
     if (call.req.method !== 'GET') throw new GatehouseError('method_not_allowed');
-    checkEnabled(soleBinding(access.endpoint.bindings));
+    const binding = directBinding(access.endpoint);
+    if (binding) checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     enter(call, caller, access);
     takeSeat(call, caller, { account, watch: deps.heartbeat.watch, endsAt: endOf(caller) });

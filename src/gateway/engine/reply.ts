@@ -18,7 +18,7 @@ export interface ReplyDeps {
 }
 
 /** A reader that lets this much pile up is cut off. */
-const MAX_WAITING_BYTES = 16_777_216;
+const MAX_UNREAD_BYTES = 16_777_216;
 
 export class Reply {
   readonly #call: Received;
@@ -29,6 +29,8 @@ export class Reply {
   #starting = false;
   #open = false;
   #over = false;
+  /** Bytes that were written while the reader was behind. */
+  #unread = 0;
   #last: (() => void) | undefined;
   #unwatch: (() => void) | undefined;
   /** Streams that answer no call: what ends them, and what is said then. */
@@ -115,7 +117,7 @@ export class Reply {
     }
     const { message, res } = this.#call;
     const id = message?.kind === 'request' ? message.id : undefined;
-    this.#end(res.statusCode, error, () => {
+    this.#end(200, error, () => {
       if (id) res.end(`event: message\ndata: ${rpcErrorBody(error, id)}\n\n`);
       else res.end();
     });
@@ -152,8 +154,9 @@ export class Reply {
     }
     this.lastWriteAt = this.#deps.monotonic();
     this.#call.bytesOut += Buffer.byteLength(text);
-    this.#call.res.write(text);
-    if (this.#call.res.writableLength > MAX_WAITING_BYTES) this.#call.res.destroy();
+    const chunk = Buffer.from(text);
+    this.#unread = this.#call.res.write(chunk) ? 0 : this.#unread + chunk.length;
+    if (this.#unread > MAX_UNREAD_BYTES) this.#call.res.destroy();
   }
 
   #start(): void {

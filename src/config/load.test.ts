@@ -274,8 +274,8 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['a wrong type', 'limits: {principal: {requestsPerMinute: lots}}', 'requestsPerMinute is wrong: expected number'],
   [
     'a transport of no known kind',
-    'servers: [{key: s, transport: {kind: sse}}]',
-    "expected 'http' | 'stdio' | 'builtin'",
+    'servers: [{key: s, transport: {kind: websocket}}]',
+    "expected 'http' | 'sse' | 'stdio' | 'builtin'",
   ],
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],

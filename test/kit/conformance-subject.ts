@@ -8,8 +8,8 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-export async function startSubject(upstreamUrl: string): Promise<Subject> {
-  const gateway = await startGateway({ configYaml: subjectConfig(upstreamUrl) });
+export async function startSubject(upstreamUrl: string, kind: 'http' | 'sse' = 'http'): Promise<Subject> {
+  const gateway = await startGateway({ configYaml: subjectConfig(upstreamUrl, kind) });
   const key = await createKey(gateway);
   const shim = await startShim(`${gateway.url}/demo/mcp/everything`, { authorization: `Bearer ${key}` });
   return {
@@ -23,12 +23,12 @@ export async function startSubject(upstreamUrl: string): Promise<Subject> {
 }
 
 /** One binding, so that tools keep the names the suite calls. */
-export const subjectConfig = (upstreamUrl: string) => `
+export const subjectConfig = (upstreamUrl: string, kind: 'http' | 'sse' = 'http') => `
 organizations:
   - { slug: demo, name: Demo }
 servers:
   - key: fixture
-    transport: { kind: http, url: '${upstreamUrl}' }
+    transport: { kind: ${kind}, url: '${upstreamUrl}' }
 collections:
   - organization: demo
     name: everything

@@ -1,8 +1,8 @@
 /** One message on its way to the server. The status says whether the server took it; the body says nothing. */
 import type { Dispatcher, Pool } from 'undici';
-import type { Delivery } from '#adapters/upstream/message-stream/wire.ts';
-import { Refusal } from '#adapters/upstream/message-stream/wire.ts';
+import { type Delivery, Refusal } from '#adapters/upstream/message-stream/wire.ts';
 import { asUpstreamError } from '#adapters/upstream/target.ts';
+import type { GatehouseError } from '#core/error.ts';
 
 /** Posts of all sessions with one server. */
 export interface PostRoom {
@@ -27,6 +27,8 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 export class Post implements Dispatcher.DispatchHandler {
   readonly #parts: PostParts;
+  #controller: Dispatcher.DispatchController | undefined;
+  #aborted = false;
   #sent = false;
   #settled = false;
   #done = false;
@@ -43,9 +45,20 @@ export class Post implements Dispatcher.DispatchHandler {
     room.pool.dispatch({ path, method: 'POST', headers, body, ...timeouts }, this);
   }
 
+  /** The stream that an answer would come on is gone. */
+  abort(error: GatehouseError): void {
+    this.#aborted = true;
+    if (!this.#settled) {
+      this.#settled = true;
+      this.#parts.delivery?.onFailed(error);
+    }
+    if (!this.#done) this.#controller?.abort(new Error('the session is over'));
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
     const { delivery } = this.#parts;
-    if (delivery && !delivery.wanted) {
+    if (this.#aborted || (delivery && !delivery.wanted)) {
       controller.abort(new Error('the caller is gone'));
       return;
     }

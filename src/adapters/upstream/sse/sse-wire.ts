@@ -35,6 +35,7 @@ export class SseWire implements Wire, Dispatcher.DispatchHandler {
   readonly #timer: NodeJS.Timeout;
   readonly #resolve: () => void;
   readonly #reject: (error: Error) => void;
+  readonly #posts = new Set<Post>();
   #controller: Dispatcher.DispatchController | undefined;
   #postPath: string | undefined;
   #sent = false;
@@ -73,7 +74,7 @@ export class SseWire implements Wire, Dispatcher.DispatchHandler {
     const path = this.#postPath ?? '';
     this.#pendingBytes += message.length;
     if (!delivery) this.#unasked++;
-    new Post({
+    const post = new Post({
       room,
       path,
       headers: { ...headers(), accept: 'application/json, text/event-stream', 'content-type': 'application/json' },
@@ -82,10 +83,13 @@ export class SseWire implements Wire, Dispatcher.DispatchHandler {
       timeoutMs: postMs,
       onRefused: (refusal) => this.#onRefused(refusal),
       onDone: () => {
+        this.#posts.delete(post);
         this.#pendingBytes -= message.length;
         if (!delivery) this.#unasked--;
       },
-    }).start();
+    });
+    this.#posts.add(post);
+    post.start();
   }
 
   async stop(): Promise<void> {
@@ -172,7 +176,9 @@ export class SseWire implements Wire, Dispatcher.DispatchHandler {
     clearTimeout(this.#timer);
     this.#controller?.abort(new Error('the session is over'));
     this.#reject(error);
-    this.#events.onEnd(new GatehouseError('upstream_broken', { cause: error }));
+    const broken = new GatehouseError('upstream_broken', { cause: error });
+    this.#events.onEnd(broken);
+    for (const post of this.#posts) post.abort(broken);
   }
 }
 

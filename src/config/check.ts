@@ -10,6 +10,7 @@ export function checkConfig(config: Config): readonly string[] {
   checkKey(config, warnings);
   checkBaseUrl(config);
   checkKeysAddress(config);
+  checkReplicaAddress(config);
   checkReferences(config);
   warnings.push(...withoutEffect(config));
   return warnings;
@@ -65,12 +66,25 @@ function checkKeysAddress({ http: { baseUrl, keysHost, port, keysPort } }: Confi
   }
 }
 
+function checkReplicaAddress({ http, baseUrlGiven }: Config): void {
+  const { replicaUrl, replicaHost, replicaPort } = http;
+  const given = replicaHost !== undefined ? 'REPLICA_HOST' : replicaPort !== undefined ? 'REPLICA_PORT' : undefined;
+  if (replicaUrl === undefined && given !== undefined) {
+    throw settingError(`${given} needs REPLICA_URL: set it, or remove ${given}`);
+  }
+  // Through a load balancer the others would reach any replica but the one they mean.
+  if (replicaUrl !== undefined && baseUrlGiven && new URL(replicaUrl).origin === new URL(http.baseUrl).origin) {
+    throw settingError('REPLICA_URL is BASE_URL: give each replica an address of its own, that only the others reach');
+  }
+}
+
 /** Accepted, for what deploys them is written already; said, for nothing here acts on them yet. */
-function withoutEffect({ redis }: Config): readonly string[] {
-  const given = { REDIS_URL: redis.url };
-  return Object.entries(given).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name} has no effect in this version`],
-  );
+function withoutEffect({ redis, http, database }: Config): readonly string[] {
+  const idle = database.url === undefined ? http.replicaUrl : undefined;
+  return [
+    ...(redis.url === undefined ? [] : ['REDIS_URL has no effect in this version']),
+    ...(idle === undefined ? [] : ['REPLICA_URL has no effect without DATABASE_URL: there is one replica only']),
+  ];
 }
 
 /** Servers named in the file must not be defined twice. Names it doesn't define may be in the database already. */

@@ -44,6 +44,12 @@ const port = z.preprocess(
   z.int('must be a port, 0 to 65535').min(0, 'must be a port, 0 to 65535').max(65_535, 'must be a port, 0 to 65535'),
 );
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' });
+/** Nothing after the port but one slash, nobody before the host. */
+function isOrigin(value: string): boolean {
+  if (!URL.canParse(value)) return false;
+  const { username, password, pathname, search, hash } = new URL(value);
+  return pathname === '/' && username + password + search + hash === '';
+}
 /** A list in YAML, comma-separated in a variable. */
 const list = z
   .preprocess(
@@ -99,6 +105,9 @@ export const configSchema = z.strictObject({
       .regex(/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$/, 'must be a host name, with a port or without')
       .optional(),
     keysPort: port.optional(),
+    replicaUrl: httpUrl.refine(isOrigin, 'must be scheme, host and port only, such as http://10.0.0.5:3100').optional(),
+    replicaHost: text.optional(),
+    replicaPort: port.optional(),
     trustedProxies: addresses,
     allowedOrigins: origins,
     allowedHosts: list.describe(

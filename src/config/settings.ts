@@ -51,6 +51,25 @@ export const settings: readonly Setting[] = [
     meaning: 'Port that takes API keys only: no sign-in and no metadata there.',
   },
   {
+    name: 'REPLICA_URL',
+    path: ['http', 'replicaUrl'],
+    default: '',
+    meaning:
+      'Where the other replicas, and nobody else, reach this one, e.g. http://10.0.0.5:3100. Unset: they do not. Needs DATABASE_URL.',
+  },
+  {
+    name: 'REPLICA_HOST',
+    path: ['http', 'replicaHost'],
+    default: 'host of REPLICA_URL',
+    meaning: 'Address to listen on for the other replicas.',
+  },
+  {
+    name: 'REPLICA_PORT',
+    path: ['http', 'replicaPort'],
+    default: 'port of REPLICA_URL',
+    meaning: 'Port to listen on for the other replicas.',
+  },
+  {
     name: 'TRUSTED_PROXIES',
     path: ['http', 'trustedProxies'],
     default: '',

@@ -87,6 +87,20 @@ export const errorTable = {
   upstream_broken: { http: 502, rpc: -32603, level: 'error', message: 'Upstream server broke off its answer' },
   upstream_timeout: { http: 504, rpc: -32603, level: 'error', message: 'Upstream server did not answer in time' },
   upstream_busy: { http: 503, rpc: -32603, level: 'warn', message: 'Upstream server is at its limit' },
+  /** What the caller refers to (a parked call, a child process) ended with the replica that held it: for good. */
+  owner_gone: {
+    http: 410,
+    rpc: -32603,
+    level: 'warn',
+    message: 'What this request refers to ended with the replica that held it: start again',
+  },
+  /** Its replica is registered but does not answer, or broke off: it may have acted, so nothing is sent twice. */
+  owner_unreachable: {
+    http: 503,
+    rpc: -32603,
+    level: 'error',
+    message: 'The replica that holds what this request refers to cannot be reached',
+  },
   credential_unavailable: {
     http: 503,
     rpc: -32603,

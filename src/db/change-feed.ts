@@ -9,6 +9,10 @@ export type Change =
   /** The keys that sign our tokens: `id` is a key id. */
   | { readonly kind: 'signing-key'; readonly id: string }
   | { readonly kind: 'session'; readonly id: string; readonly expiresAt: number }
+  /** What changed in a session of a legacy client: `id` is the digest of the session's id. */
+  | { readonly kind: 'session-state'; readonly id: string }
+  /** No row: calls that go by this key are to be cancelled, on whatever replica they run. */
+  | { readonly kind: 'cancelled'; readonly id: string }
   /** Anything may have changed (the feed was interrupted): drop all caches. */
   | { readonly kind: 'everything' };
 

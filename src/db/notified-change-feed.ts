@@ -2,9 +2,12 @@
  * The change feed over notifications: what triggers announce (migration 0003) reaches every subscriber. Each carries the
  * number of its change; a poll compares that with the counter in the database, so a lost one is noticed within seconds.
  */
+import { sql } from 'kysely';
 import { z } from 'zod';
+import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Change, ChangeFeed } from './change-feed.ts';
+import { asStorageError } from './errors.ts';
 import type { Db } from './schema.ts';
 
 export interface Notifications {
@@ -39,11 +42,37 @@ export interface OpenChangeFeed extends ChangeFeed {
 }
 
 const announcement = z.object({
-  kind: z.enum(['organization', 'key', 'user', 'token', 'signing-key', 'session', 'everything']),
+  kind: z.enum([
+    'organization',
+    'key',
+    'user',
+    'token',
+    'signing-key',
+    'session',
+    'session-state',
+    'cancelled',
+    'everything',
+  ]),
   id: z.string().default(''),
   expiresAt: z.number().default(0),
-  count: z.number(),
+  /** Without a row behind it nothing was counted. */
+  count: z.number().default(0),
 });
+
+const channel = 'gatehouse';
+
+/**
+ * Tells every replica, this one too, what no row says: within milliseconds, and not again to who was away just then.
+ * `id`: at most 512 characters, and no secret, for whoever reads the database hears it. Throws `storage_unavailable`.
+ */
+export async function announce(db: Db, { kind, id }: Extract<Change, { kind: 'cancelled' }>): Promise<void> {
+  if (id.length > 512) throw new GatehouseError('internal', { cause: new Error('too long for a notification') });
+  try {
+    await sql`select pg_notify(${channel}, ${JSON.stringify({ kind, id })})`.execute(db);
+  } catch (error) {
+    throw asStorageError(error);
+  }
+}
 
 export async function openChangeFeed(deps: ChangeFeedDeps): Promise<OpenChangeFeed> {
   const { db, log, every = systemEvery, pollMs = 5_000 } = deps;
@@ -81,7 +110,7 @@ export async function openChangeFeed(deps: ChangeFeedDeps): Promise<OpenChangeFe
     }
   };
 
-  const stopListening = await deps.notifications.listen('gatehouse', onPayload, () => emit({ kind: 'everything' }));
+  const stopListening = await deps.notifications.listen(channel, onPayload, () => emit({ kind: 'everything' }));
   heard = expected = await readCounter(db);
   const stopPolling = every(pollMs, () => void poll());
   return {

@@ -292,6 +292,22 @@ export interface ProgramClientsTable {
   created_at: TimeDefault;
 }
 
+export interface ReplicasTable {
+  id: string;
+  url: string;
+  started_at: TimeDefault;
+  expires_at: Time;
+}
+
+export interface SessionStatesTable {
+  digest: string;
+  org_id: string;
+  log_level: string | null;
+  /** JSON list of resource URIs, at most 1000. */
+  subscriptions: JsonDefault;
+  expires_at: Time;
+}
+
 export interface GatewaySchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
@@ -315,6 +331,8 @@ export interface GatewaySchema {
   sign_in_attempts: SignInAttemptsTable;
   signing_keys: SigningKeysTable;
   program_clients: ProgramClientsTable;
+  replicas: ReplicasTable;
+  session_states: SessionStatesTable;
   change_counter: ChangeCounterTable;
 }
 

@@ -35,6 +35,15 @@ const MAX_AT_ONCE = 16;
 /** SECURITY 3.7: of whoever nothing is announced, what was found out is believed for this long. */
 const SWEEP_MS = 60_000;
 
+/** Changes that are about no caller. */
+const callerless: ReadonlySet<Change['kind']> = new Set([
+  'session',
+  'session-state',
+  'cancelled',
+  'signing-key',
+  'organization',
+]);
+
 interface Place {
   readonly call: LiveCall;
   at: number;
@@ -136,7 +145,7 @@ export function openLiveCalls({
       };
     },
     hear(change) {
-      if (change.kind === 'session' || change.kind === 'signing-key' || change.kind === 'organization') return;
+      if (callerless.has(change.kind)) return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
       for (const place of live) if (id === undefined || idsOf(place.call.caller).includes(id)) due.add(place);
       work();

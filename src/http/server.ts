@@ -8,6 +8,8 @@ export interface ListenerOptions {
   readonly port: number;
   /** Names the setting of the port, for the operator. */
   readonly portSetting?: string;
+  /** And of the address. */
+  readonly hostSetting?: string;
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
@@ -84,13 +86,16 @@ export async function openListener(
   };
 }
 
-function listen(server: Server, { host, port, portSetting = 'PORT' }: ListenerOptions): Promise<void> {
+function listen(
+  server: Server,
+  { host, port, portSetting = 'PORT', hostSetting = 'HOST' }: ListenerOptions,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why =
         error.code === 'EADDRINUSE'
           ? `Port ${port} on ${host} is taken: stop what uses it or set ${portSetting} to another one`
-          : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown error'}): set HOST and ${portSetting} to an address of this machine`;
+          : `Cannot listen on ${host}:${port} (${error.code ?? 'unknown error'}): set ${hostSetting} and ${portSetting} to an address of this machine`;
       reject(new GatehouseError('setting', { message: why, cause: error }));
     });
     server.listen(port, host, () => resolve());

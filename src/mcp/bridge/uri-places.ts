@@ -49,12 +49,8 @@ const callResult: Change = (result, map) =>
     map,
   );
 
-/** A task carries the result of the call that it stands for, and the questions that it has. */
-const taskOf: Change = (task, map) =>
-  mapInputRequests(
-    mapObjectIn(task, 'result', (result) => callResult(result, map)),
-    map,
-  );
+/** A task carries the result of the call that it stands for. */
+const taskOf: Change = (task, map) => mapObjectIn(task, 'result', (result) => callResult(result, map));
 
 const skillOf: Change = (skill, map) => mapListIn(itemOf(skill, map), 'resources', (resource) => uriOf(resource, map));
 
@@ -99,7 +95,7 @@ const paramsPlaces: ReadonlyMap<string, Change> = new Map<string, Change>([
   ['subscriptions/listen', filterOf],
   ['notifications/subscriptions/acknowledged', filterOf],
   ['notifications/resources/updated', uriOf],
-  ['notifications/tasks', taskOf],
+  ['notifications/tasks', (params, map) => mapInputRequests(taskOf(params, map), map)],
   ['sampling/createMessage', samplingOf],
 ]);
 

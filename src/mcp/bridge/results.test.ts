@@ -45,6 +45,11 @@ describe('structured content', () => {
     });
   });
 
+  test('a schema deeper than any reader needs is left out', () => {
+    const deep = parseJsonObject(`{"type":"array","items":${'{"not":'.repeat(5000)}{}${'}'.repeat(5000)}}`);
+    expect(outputSchemaOf(deep)).toBeUndefined();
+  });
+
   test('a property named $ref is no reference', () => {
     const schema = { type: 'array', items: { properties: { $ref: { type: 'string' } } } };
     expect(outputSchemaOf(schema)).toMatchObject({ properties: { result: schema } });

@@ -30,18 +30,20 @@ function mapUiMeta(value: JsonObject, map: MapUri): JsonObject {
   );
 }
 
-/** One content block: text, image, audio, resource_link, resource; in sampling also tool_result. */
+/** One content block: text, image, audio, resource_link, resource. */
 const blockOf: Change = (block, map) => {
   if (block.type === 'resource_link') return itemOf(block, map);
-  if (block.type === 'resource') return mapObjectIn(block, 'resource', (resource) => itemOf(resource, map));
-  if (block.type === 'tool_result') return mapListIn(block, 'content', (inner) => blockOf(inner, map));
-  return block;
+  return block.type === 'resource' ? mapObjectIn(block, 'resource', (resource) => itemOf(resource, map)) : block;
 };
+
+/** In sampling a block can hold the result of a tool, which holds blocks, but no further results. */
+const messageBlockOf: Change = (block, map) =>
+  block.type === 'tool_result' ? mapListIn(block, 'content', (inner) => blockOf(inner, map)) : blockOf(block, map);
 
 const contentOf: Change = (message, map) =>
   Array.isArray(message.content)
-    ? mapListIn(message, 'content', (block) => blockOf(block, map))
-    : mapObjectIn(message, 'content', (block) => blockOf(block, map));
+    ? mapListIn(message, 'content', (block) => messageBlockOf(block, map))
+    : mapObjectIn(message, 'content', (block) => messageBlockOf(block, map));
 
 const callResult: Change = (result, map) =>
   mapUiMeta(

@@ -1,5 +1,6 @@
 /** Every place where a message carries the URI of a resource (PROTOCOL 1.6): what is mapped, is mapped everywhere. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
+import { RpcError, rpcCodes } from './errors.ts';
 import { listIn, mapListIn, mapObjectIn, mapStringIn } from './objects.ts';
 
 type MapUri = (uri: string) => string;
@@ -14,6 +15,13 @@ export function mapResultUris(method: string, result: JsonObject, map: MapUri): 
 /** Of requests and of notifications. */
 export function mapParamsUris(method: string, params: JsonObject, map: MapUri): JsonObject {
   return paramsPlaces.get(method)?.(params, map) ?? params;
+}
+
+/** A resource that is not found is named in `error.data.uri`. */
+export function mapErrorUris(error: RpcError, map: MapUri): RpcError {
+  const known: readonly number[] = [rpcCodes.invalidParams, rpcCodes.resourceNotFound];
+  if (!known.includes(error.code) || !isJsonObject(error.data)) return error;
+  return new RpcError(error.code, error.message, uriOf(error.data, map));
 }
 
 const uriOf: Change = (value, map) => mapStringIn(value, 'uri', map);

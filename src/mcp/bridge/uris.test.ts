@@ -2,7 +2,8 @@ import { UriTemplate } from '@modelcontextprotocol/server';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
-import { mapParamsUris, mapResultUris } from './uri-places.ts';
+import { RpcError } from './errors.ts';
+import { mapErrorUris, mapParamsUris, mapResultUris } from './uri-places.ts';
 import { decodeUri, encodeUri } from './uris.ts';
 
 const prefixes = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,20}$/);
@@ -125,4 +126,10 @@ test.each(Object.entries(results))('every URI in a result of %s is mapped, and n
 
 test.each(Object.entries(params))('every URI in the params of %s is mapped, and nothing else', (method, value) => {
   expectMapped(value, mapParamsUris(method, value, map));
+});
+
+test('a resource that is not found is named as it was published', () => {
+  const error = new RpcError(-32602, 'no', { uri: 'u:1' });
+  expect(mapErrorUris(error, map).data).toEqual({ uri: 'U:u:1' });
+  expect(mapErrorUris(new RpcError(4711, 'own', { uri: 'n:' }), map).data).toEqual({ uri: 'n:' });
 });

@@ -1,5 +1,5 @@
 /** Who can do what, and who a server is: the handshake of legacy revisions and the modern `server/discover`. */
-import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { isJsonObject, type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import { splitServerInfo, withServerInfo } from './envelope.ts';
 import { compact, isSince, omit } from './objects.ts';
@@ -95,19 +95,20 @@ function elicitationFor(elicitation: JsonObject | undefined, version: string): J
   return hasForm && !objectIn(elicitation, 'form') ? { ...elicitation, form: {} } : elicitation;
 }
 
+/** Deeper settings aren't merged: the first stay. */
+const maxDepth = 8;
+
 /** Objects member by member, flags by or, lists as sets; of other values the first stays. */
-export function mergeSettings(first: JsonObject, second: JsonObject): JsonObject {
+export function mergeSettings(first: JsonObject, second: JsonObject, depth = 0): JsonObject {
   const added = Object.entries(second).map(([key, value]): [string, Json] => [
     key,
-    Object.hasOwn(first, key) ? mergeValue(first, second, key) : value,
+    Object.hasOwn(first, key) ? mergeValue(first[key] ?? null, value, depth) : value,
   ]);
   return { ...first, ...Object.fromEntries(added) };
 }
 
-function mergeValue(first: JsonObject, second: JsonObject, key: string): Json {
-  const [a, b] = [objectIn(first, key), objectIn(second, key)];
-  if (a && b) return mergeSettings(a, b);
-  const [one, other] = [first[key] ?? null, second[key] ?? null];
+function mergeValue(one: Json, other: Json, depth: number): Json {
+  if (isJsonObject(one) && isJsonObject(other)) return depth < maxDepth ? mergeSettings(one, other, depth + 1) : one;
   if (typeof one === 'boolean' && typeof other === 'boolean') return one || other;
   if (!Array.isArray(one) || !Array.isArray(other)) return one;
   const seen = new Set(one.map((item) => JSON.stringify(item)));

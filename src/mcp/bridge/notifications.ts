@@ -1,5 +1,5 @@
 /** Which notifications each revision has, in which direction, and how they read there. */
-import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn } from '#core/json.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import { isSince, omit, omitMeta, putMeta } from './objects.ts';
 import { toCoreTask, toExtensionTask } from './tasks.ts';
@@ -89,15 +89,24 @@ export function subscriptionIdOf(params: JsonObject | undefined): Json | undefin
 }
 
 /** RFC 5424, from the least severe. */
-export const logLevels = ['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency'] as const;
+export const logLevels: readonly string[] = [
+  'debug',
+  'info',
+  'notice',
+  'warning',
+  'error',
+  'critical',
+  'alert',
+  'emergency',
+];
 
 export function isLogLevel(level: string): boolean {
-  return logLevels.some((known) => known === level);
+  return logLevels.includes(level);
 }
 
 /** Does a `notifications/message` of `level` reach a client that asked for `threshold`? Undefined: it asked for none. */
 export function isLogged(level: string | undefined, threshold: string | undefined): boolean {
   if (level === undefined || threshold === undefined) return false;
-  const rank = (text: string) => logLevels.findIndex((known) => known === text);
-  return rank(level) >= 0 && rank(threshold) >= 0 && rank(level) >= rank(threshold);
+  const [rank, least] = [logLevels.indexOf(level), logLevels.indexOf(threshold)];
+  return least >= 0 && rank >= least;
 }

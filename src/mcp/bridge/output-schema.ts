@@ -8,7 +8,7 @@ import { compact } from './objects.ts';
 export function toLegacyOutputSchema(schema: JsonObject): JsonObject | undefined {
   if (schema.type === 'object') return schema;
   const types: readonly Json[] = Array.isArray(schema.type) ? schema.type : [schema.type ?? 'object'];
-  if (types.includes('object')) return undefined;
+  if (types.includes('object') || isTooDeep(schema, 0)) return undefined;
   return compact({
     $schema: stringIn(schema, '$schema'),
     type: 'object',
@@ -24,6 +24,14 @@ function hasOwnBase({ $id }: JsonObject): boolean {
 
 const values = new Set(['const', 'enum', 'default', 'examples']);
 const byName = new Set(['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas', 'dependencies']);
+
+const maxDepth = 64;
+
+function isTooDeep(node: Json, depth: number): boolean {
+  if (depth > maxDepth) return true;
+  const inner = Array.isArray(node) ? node : isJsonObject(node) ? Object.values(node) : [];
+  return inner.some((child) => isTooDeep(child, depth + 1));
+}
 
 /** References to `#…` as they must read one level deeper. `names`: the keys are the author's, not keywords. */
 function moveRefs(node: Json, kind: 'schema' | 'names'): Json {

@@ -15,13 +15,15 @@ export function toLegacySamplingMessage(message: JsonObject, version: string): J
   return mapObjectIn(message, 'content', (block) => toLegacyContent(block, version));
 }
 
-/** A client's result for a server that knows one block only: its texts together, else the first block. */
+/** A client's result for a server that knows one block only: its texts together, else its first block. */
 export function toSingleBlock(result: JsonObject): JsonObject {
-  const blocks = listIn(result, 'content')?.filter(isJsonObject);
+  const blocks = listIn(result, 'content')
+    ?.filter(isJsonObject)
+    .filter(({ type }) => type !== 'tool_use');
   if (!blocks) return result;
-  const texts = blocks.filter(({ type }) => type === 'text').map(({ text }) => String(text ?? ''));
-  const [first] = blocks;
-  const isOnly = blocks.length === 1 && first?.type !== 'tool_use';
-  const content = isOnly && first ? first : { type: 'text', text: texts.join('\n') };
-  return { ...result, content: texts.length === 0 && first && first.type !== 'tool_use' ? first : content };
+  const [first, ...others] = blocks;
+  if (first && others.length === 0) return { ...result, content: first };
+  const texts = blocks.flatMap(({ text }) => (typeof text === 'string' ? [text] : []));
+  const told = { type: 'text', text: texts.join('\n') };
+  return { ...result, content: texts.length === 0 && first ? first : told };
 }

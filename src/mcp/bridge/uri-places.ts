@@ -1,5 +1,6 @@
 /** Every place where a message carries the URI of a resource (PROTOCOL 1.6): what is mapped, is mapped everywhere. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
+import { RpcError, rpcCodes } from './errors.ts';
 import { listIn, mapListIn, mapObjectIn, mapStringIn } from './objects.ts';
 
 type MapUri = (uri: string) => string;
@@ -16,6 +17,13 @@ export function mapParamsUris(method: string, params: JsonObject, map: MapUri): 
   return paramsPlaces.get(method)?.(params, map) ?? params;
 }
 
+/** A resource that is not found is named in `error.data.uri`. */
+export function mapErrorUris(error: RpcError, map: MapUri): RpcError {
+  const known: readonly number[] = [rpcCodes.invalidParams, rpcCodes.resourceNotFound];
+  if (!known.includes(error.code) || !isJsonObject(error.data)) return error;
+  return new RpcError(error.code, error.message, uriOf(error.data, map));
+}
+
 const uriOf: Change = (value, map) => mapStringIn(value, 'uri', map);
 
 const itemOf: Change = (item, map) => mapUiMeta(uriOf(item, map), map);
@@ -30,18 +38,20 @@ function mapUiMeta(value: JsonObject, map: MapUri): JsonObject {
   );
 }
 
-/** One content block: text, image, audio, resource_link, resource; in sampling also tool_result. */
+/** One content block: text, image, audio, resource_link, resource. */
 const blockOf: Change = (block, map) => {
   if (block.type === 'resource_link') return itemOf(block, map);
-  if (block.type === 'resource') return mapObjectIn(block, 'resource', (resource) => itemOf(resource, map));
-  if (block.type === 'tool_result') return mapListIn(block, 'content', (inner) => blockOf(inner, map));
-  return block;
+  return block.type === 'resource' ? mapObjectIn(block, 'resource', (resource) => itemOf(resource, map)) : block;
 };
+
+/** In sampling a block can hold the result of a tool, which holds blocks, but no further results. */
+const messageBlockOf: Change = (block, map) =>
+  block.type === 'tool_result' ? mapListIn(block, 'content', (inner) => blockOf(inner, map)) : blockOf(block, map);
 
 const contentOf: Change = (message, map) =>
   Array.isArray(message.content)
-    ? mapListIn(message, 'content', (block) => blockOf(block, map))
-    : mapObjectIn(message, 'content', (block) => blockOf(block, map));
+    ? mapListIn(message, 'content', (block) => messageBlockOf(block, map))
+    : mapObjectIn(message, 'content', (block) => messageBlockOf(block, map));
 
 const callResult: Change = (result, map) =>
   mapUiMeta(
@@ -49,12 +59,8 @@ const callResult: Change = (result, map) =>
     map,
   );
 
-/** A task carries the result of the call that it stands for, and the questions that it has. */
-const taskOf: Change = (task, map) =>
-  mapInputRequests(
-    mapObjectIn(task, 'result', (result) => callResult(result, map)),
-    map,
-  );
+/** A task carries the result of the call that it stands for. */
+const taskOf: Change = (task, map) => mapObjectIn(task, 'result', (result) => callResult(result, map));
 
 const skillOf: Change = (skill, map) => mapListIn(itemOf(skill, map), 'resources', (resource) => uriOf(resource, map));
 
@@ -99,7 +105,7 @@ const paramsPlaces: ReadonlyMap<string, Change> = new Map<string, Change>([
   ['subscriptions/listen', filterOf],
   ['notifications/subscriptions/acknowledged', filterOf],
   ['notifications/resources/updated', uriOf],
-  ['notifications/tasks', taskOf],
+  ['notifications/tasks', (params, map) => mapInputRequests(taskOf(params, map), map)],
   ['sampling/createMessage', samplingOf],
 ]);
 

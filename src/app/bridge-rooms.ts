@@ -3,22 +3,28 @@ import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
+import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { openLists } from '#gateway/catalog/lists.ts';
-import { openConversations } from '#gateway/engine/conversations.ts';
+import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
+import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
+import { openEars } from '#gateway/engine/upstream-ears.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
 import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers } from '#gateway/peers/peers.ts';
 import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
+import type { Cancellations } from '#gateway/replicas/cancellations.ts';
+import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
+import type { SessionStates } from '#records/session-states.ts';
 import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
@@ -28,6 +34,9 @@ export interface BridgeRoomsDeps {
   readonly credentials: CredentialOpener;
   readonly breakers: Breakers;
   readonly sessions: Sessions;
+  readonly states: SessionStates;
+  readonly replicas: Replicas;
+  readonly cancellations: Cancellations;
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
@@ -53,15 +62,37 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const modern = openModernPeer({ link, doubt: ({ binding }) => eras.doubt(binding.server) });
   const peers = openPeers({ eras, modern, legacy });
   const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
-  const replica = crypto.randomUUID();
-  const parked = openParked({ sealer, clock, replica, patienceMs: ANSWER_MS, perPrincipal: 20, max: 1000 });
+  const { replicas, cancellations, states } = deps;
+  const parked = openParked({
+    sealer,
+    clock,
+    replica: replicas.id,
+    patienceMs: ANSWER_MS,
+    perPrincipal: 20,
+    max: 1000,
+  });
   closers.add('parked calls', () => parked.close());
+  const lists = openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 });
+  const questions = openQuestions({ replica: replicas.id });
+  const running: Running = new Map();
   const rooms = {
-    ...{ peers, eras, sessions: deps.sessions, running: new Map() },
-    lists: openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 }),
-    conversations: openConversations({ peers, parked }),
-    questions: openQuestions({ replica }),
+    ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
+    sessions: deps.sessions,
+    ears: openEars({ peers, lists, log }),
+    conversations: openConversations({ peers, parked, replicas }),
   };
+  closers.add(
+    'cancellations',
+    cancellations.subscribe((key) => running.get(key)?.abort('cancelled')),
+  );
+  replicas.handle(RESUME, (body, { signal, emit }) => {
+    const ticket = { replica: replicas.id, id: String(body.id), turn: Number(body.turn) };
+    const notify = (method: string, params: JsonObject) => emit({ method, params });
+    return parked.resume(ticket, objectIn(body, 'responses') ?? {}, { signal, notify });
+  });
+  replicas.handle(ANSWER, async ({ lane, message }) => ({
+    taken: isJsonObject(message) && questions.answer(String(lane), message),
+  }));
   return {
     eras,
     openEngine: (reply) => openEngine({ ...rooms, reply }),

@@ -15,12 +15,14 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
+import { openCancellations } from '#gateway/replicas/cancellations.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
+import { openSessionStates } from '#records/session-states.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
@@ -70,7 +72,6 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const spool = openCallSpool(config, deps);
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
-  await openConfiguredReplicas(config, deps);
   const heartbeat = openHeartbeat(clock);
   closers.add('streams', () => heartbeat.close());
   const identifier = openIdentifier({
@@ -97,7 +98,12 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
+  const { db } = storage;
+  const replicas = await openConfiguredReplicas(config, deps);
+  const states = openSessionStates({ db, feed: deps.feed, clock, log });
+  closers.add('session states', () => states.close());
   const { eras, openEngine } = openBridgeRooms(config, {
+    ...{ replicas, states, cancellations: openCancellations({ db, feed: deps.feed }) },
     ...{ upstreams, breakers, sessions, clock, log, closers },
     credentials: live.credentials,
     rootSecret: storage.rootSecret,

@@ -4,7 +4,9 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
 import { openReplicas, type Replicas } from '#gateway/replicas/replicas.ts';
+import type { ErrorCodec } from '#gateway/replicas/wire.ts';
 import type { ListenerOptions } from '#http/server.ts';
+import { parseRpcError, RpcError } from '#mcp/bridge/errors.ts';
 import { findReplica, putReplica, removeReplica } from '#records/replicas.ts';
 import type { Closers } from './closers.ts';
 import { listenerOptions } from './gateway-settings.ts';
@@ -31,6 +33,7 @@ export async function openConfiguredReplicas(config: Config, deps: ReplicaDeps):
     },
     clock,
     log,
+    errors,
   });
   closers.add('replicas', () => replicas.close());
   return replicas;
@@ -52,3 +55,9 @@ function replicaListener(config: Config): { readonly url: string; readonly optio
     },
   };
 }
+
+/** What an upstream server said reaches the client of another replica in the server's own words. */
+const errors: ErrorCodec = {
+  write: (thrown) => (thrown instanceof RpcError ? thrown.toJson() : undefined),
+  read: parseRpcError,
+};

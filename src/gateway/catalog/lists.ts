@@ -79,6 +79,8 @@ interface Entry<T> {
   failedAt: number;
   /** Somebody has waited for the first answer already. */
   awaited: boolean;
+  /** That it changes was said already. */
+  announced: boolean;
 }
 
 export function openLists(deps: ListsDeps): Lists {
@@ -115,7 +117,9 @@ export function openLists(deps: ListsDeps): Lists {
     const same = before !== undefined && JSON.stringify(before.items) === JSON.stringify(sorted);
     entry.value = { items: same ? before.items : sorted, version: same ? before.version : ++versions, ttlMs };
     entry.goodUntil = clock.monotonic() + Math.max(LEAST_TTL_MS, ttlMs);
-    if (before && !same)
+    const isNews = before !== undefined && !same && !entry.announced;
+    entry.announced = false;
+    if (isNews)
       for (const hear of listeners) hear({ organization: route.organization.id, binding: route.binding.id, kind });
   }
 
@@ -133,6 +137,7 @@ export function openLists(deps: ListsDeps): Lists {
       loading: undefined,
       failedAt: Number.NEGATIVE_INFINITY,
       awaited: false,
+      announced: false,
     };
     of.set(key, made);
     return made;
@@ -193,6 +198,7 @@ export function openLists(deps: ListsDeps): Lists {
       if (!entry) return;
       entry.goodUntil = Number.NEGATIVE_INFINITY;
       entry.failedAt = Number.NEGATIVE_INFINITY;
+      entry.announced = true;
       for (const hear of listeners) hear({ organization: route.organization.id, binding: route.binding.id, kind });
     },
     onChanged(listener) {

@@ -5,11 +5,12 @@ import type { Found } from '#gateway/catalog/find.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { PeerEvents, PeerRequest } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
+import type { Replicas } from '#gateway/replicas/replicas.ts';
 import { RpcError, urlElicitations } from '#mcp/bridge/errors.ts';
 import { mayAsk } from '#mcp/bridge/questions.ts';
 import type { Asking } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
-import { type Ask, isParkedState, type Listening, type Parked, type Stake } from './parked.ts';
+import { type Ask, isParkedState, type Listening, type Parked, type Stake, type Ticket } from './parked.ts';
 
 export interface Errand {
   readonly found: Found;
@@ -26,9 +27,19 @@ export interface Conversations {
 export interface ConversationDeps {
   readonly peers: Peers;
   readonly parked: Parked;
+  readonly replicas: Pick<Replicas, 'id' | 'call'>;
 }
 
-export function openConversations({ peers, parked }: ConversationDeps): Conversations {
+export const RESUME = 'parked.resume';
+
+export function openConversations({ peers, parked, replicas }: ConversationDeps): Conversations {
+  /** On the replica where the call waits. */
+  function resumeThere({ replica, id, turn }: Ticket, responses: JsonObject, { notify, signal }: Listening) {
+    const body = { replica, id, turn, responses };
+    const onEvent = (event: JsonObject) => notify(String(event.method), objectIn(event, 'params') ?? {});
+    return replicas.call(replica, { kind: RESUME, body }, { signal, onEvent });
+  }
+
   return {
     async hold(asking, errand) {
       const { found, route, method } = errand;
@@ -43,7 +54,9 @@ export function openConversations({ peers, parked }: ConversationDeps): Conversa
         const ticket = parked.find(stake, requestState);
         if (!ticket)
           throw new GatehouseError('invalid_params', { message: 'requestState is not of this request, or too old' });
-        return parked.resume(ticket, objectIn(errand.params, 'inputResponses') ?? {}, listening);
+        const responses = objectIn(errand.params, 'inputResponses') ?? {};
+        if (ticket.replica === replicas.id) return parked.resume(ticket, responses, listening);
+        return resumeThere(ticket, responses, listening);
       }
       const request: PeerRequest = {
         method,

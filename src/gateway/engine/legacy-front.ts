@@ -2,24 +2,33 @@
  * Clients of the legacy era: sessions, questions on the stream of their own request, cancelling by a message. A session is
  * sealed in its id; what changes in it is a row, so that any replica serves any request.
  */
-import { randomUUID } from 'node:crypto';
-import { GatehouseError } from '#core/error.ts';
+import { hash, randomUUID } from 'node:crypto';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { findResource } from '#gateway/catalog/find.ts';
+import type { ListKind } from '#gateway/catalog/lists.ts';
+import type { Cancellations } from '#gateway/replicas/cancellations.ts';
+import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Session, SessionClient, Sessions } from '#gateway/session.ts';
 import { checkAnswer } from '#mcp/bridge/answers.ts';
 import { toCanonicalClientCapabilities, toInitializeResult } from '#mcp/bridge/capabilities.ts';
 import { RpcError, toLegacyError } from '#mcp/bridge/errors.ts';
-import { toLegacyNotification } from '#mcp/bridge/notifications.ts';
+import { logLevels, toLegacyNotification } from '#mcp/bridge/notifications.ts';
 import { toLegacyQuestion } from '#mcp/bridge/questions.ts';
 import { toLegacyResult } from '#mcp/bridge/results.ts';
 import { legacyVersions } from '#mcp/versions.ts';
+import type { SessionStateChange, SessionStates } from '#records/session-states.ts';
 import { type EngineAsked, ownerOf } from './asked.ts';
 import type { Asking } from './asking.ts';
+import { type ClientStreamDeps, hearFor } from './client-streams.ts';
 import { type MethodDeps, methods } from './methods.ts';
 import { notificationFor } from './modern-front.ts';
 import type { Questions } from './questions.ts';
 
-export interface LegacyDeps extends MethodDeps {
+export interface LegacyDeps extends MethodDeps, ClientStreamDeps {
+  readonly states: SessionStates;
+  readonly replicas: Pick<Replicas, 'id' | 'call'>;
+  readonly cancellations: Cancellations;
   readonly sessions: Sessions;
   readonly questions: Questions;
   readonly running: Running;
@@ -35,14 +44,14 @@ export async function handleLegacy(asked: EngineAsked, deps: LegacyDeps): Promis
   if (call.message?.kind === 'request' && call.message.method === 'initialize') return initialize(asked, deps);
   if (!session) throw new GatehouseError('session_required');
   if (call.req.method === 'DELETE') return endSession(asked, session, deps);
-  if (call.req.method === 'GET') return reply.openStream(() => reply.finish('', 200));
+  if (call.req.method === 'GET') return openStream(asked, session, deps);
   if (!message) throw new GatehouseError('bad_request');
   if (call.message?.kind === 'response') {
-    deps.questions.answer(session.digest, message);
+    await takeAnswer(session, message, deps);
     return reply.finish('', 202);
   }
   if (call.message?.kind === 'notification') {
-    if (message.method === 'notifications/cancelled') cancel(session, objectIn(message, 'params'), deps);
+    if (message.method === 'notifications/cancelled') await cancel(session, objectIn(message, 'params'), deps);
     return reply.finish('', 202);
   }
   return request(asked, session, deps);
@@ -66,7 +75,11 @@ async function initialize(asked: EngineAsked, deps: LegacyDeps): Promise<void> {
 function discover(asked: EngineAsked, client: SessionClient, deps: LegacyDeps): Promise<JsonObject> {
   const run = methods['server/discover'];
   if (!run) throw new GatehouseError('internal');
-  return run(askingOf(asked, { client, lane: '', signal: asked.reply.signal, params: {} }, deps), {}, deps);
+  return run(
+    askingOf(asked, { client, lane: '', signal: asked.reply.signal, params: {}, logLevel: undefined }, deps),
+    {},
+    deps,
+  );
 }
 
 async function endSession({ reply }: EngineAsked, session: Session, deps: LegacyDeps): Promise<void> {
@@ -74,25 +87,127 @@ async function endSession({ reply }: EngineAsked, session: Session, deps: Legacy
   reply.finish('', 200);
 }
 
-function cancel({ digest }: Session, params: JsonObject | undefined, { running }: LegacyDeps): void {
-  running.get(runningKey(digest, params?.requestId ?? null))?.abort('cancelled');
+/** Whichever replica works on it. */
+async function cancel(
+  { digest }: Session,
+  params: JsonObject | undefined,
+  { running, cancellations }: LegacyDeps,
+): Promise<void> {
+  const key = runningKey(digest, params?.requestId ?? null);
+  const here = running.get(key);
+  if (here) here.abort('cancelled');
+  else await cancellations.publish(key);
 }
 
-const runningKey = (digest: string, id: Json) => `${digest} ${JSON.stringify(id)}`;
+/** Short, and of no use to whoever reads it. */
+const runningKey = (digest: string, id: Json) => hash('sha256', `${digest} ${JSON.stringify(id)}`, 'base64url');
+
+/** To the replica that asked. A question that nobody has any more wants no answer. */
+async function takeAnswer(session: Session, message: JsonObject, { questions, replicas }: LegacyDeps): Promise<void> {
+  if (questions.answer(session.digest, message)) return;
+  const owner = questions.ownerOf(stringIn(message, 'id') ?? '');
+  if (owner === undefined || owner === replicas.id) return;
+  const hop = { kind: ANSWER, body: { lane: session.digest, message } };
+  await replicas.call(owner, hop, { signal: AbortSignal.timeout(10_000) });
+}
+
+export const ANSWER = 'question.answer';
+
+/** What servers say unasked. What the session subscribes to may change on any replica while the stream is open. */
+async function openStream(asked: EngineAsked, session: Session, deps: LegacyDeps): Promise<void> {
+  const { reply, organization } = asked;
+  const { digest } = session;
+  let hearing = new AbortController();
+  const hear = async () => {
+    const { subscriptions } =
+      deps.states.find(organization.id, digest) ?? (await deps.states.load(organization.id, digest));
+    const before = hearing;
+    hearing = new AbortController();
+    const signal = AbortSignal.any([hearing.signal, reply.signal]);
+    const asking = askingOf(
+      asked,
+      { client: session.client, lane: digest, signal, params: {}, logLevel: undefined },
+      deps,
+    );
+    const wish = { kinds: allKinds, uris: [...subscriptions] };
+    await hearFor({ ...asking, notify: tellUnasked(asked, session) }, wish, deps);
+    before.abort();
+  };
+  reply.openStream(() => reply.finish('', 200));
+  await hear();
+  const stop = deps.states.onChanged((changed) => {
+    if (changed === undefined || changed === digest) hear().catch((thrown) => reply.fail(asGatehouseError(thrown)));
+  });
+  reply.signal.addEventListener('abort', stop, { once: true });
+}
+
+const allKinds: ReadonlySet<ListKind> = new Set(['tools', 'prompts', 'resources', 'templates']);
+
+function tellUnasked({ reply }: EngineAsked, { client }: Session): Asking['notify'] {
+  return (method, params) => {
+    const told = toLegacyNotification({ method, params }, client.version);
+    if (told) reply.event({ jsonrpc: '2.0', method: told.method, ...(told.params ? { params: told.params } : {}) });
+  };
+}
+
+/** What changes in a session. */
+const changesOf: Readonly<Record<string, (params: JsonObject, expiresAt: number) => SessionStateChange | undefined>> = {
+  'logging/setLevel': ({ level }, expiresAt) => {
+    const logLevel = logLevels.find((known) => known === level);
+    return logLevel === undefined ? undefined : { logLevel, expiresAt };
+  },
+  'resources/subscribe': ({ uri }, expiresAt) => (typeof uri === 'string' ? { subscribe: uri, expiresAt } : undefined),
+  'resources/unsubscribe': ({ uri }, expiresAt) =>
+    typeof uri === 'string' ? { unsubscribe: uri, expiresAt } : undefined,
+};
+
+async function changeSession(asked: EngineAsked, session: Session, { method, params, deps }: Changing): Promise<void> {
+  const change = changesOf[method]?.(params, session.expiresAt);
+  if (!change) throw new RpcError(-32602, 'Invalid params');
+  if ('subscribe' in change) {
+    const as = {
+      client: session.client,
+      lane: session.digest,
+      signal: asked.reply.signal,
+      params,
+      logLevel: undefined,
+    };
+    await findResource(askingOf(asked, as, deps), String(params.uri), deps.lists);
+  }
+  await deps.states.update(asked.organization.id, session.digest, change);
+  asked.reply.result('{}');
+}
+
+interface Changing {
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly deps: LegacyDeps;
+}
+
+/** Only these can say something meanwhile. */
+const talkative: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read']);
+
+async function logLevelOf(
+  { organization }: EngineAsked,
+  { digest }: Session,
+  { states }: LegacyDeps,
+): Promise<string | undefined> {
+  return (states.find(organization.id, digest) ?? (await states.load(organization.id, digest))).logLevel;
+}
 
 async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): Promise<void> {
   const { reply, message, call } = asked;
   const method = call.message?.method ?? '';
   const params = objectIn(message, 'params') ?? {};
   if (method === 'ping') return reply.result('{}');
-  if (method === 'logging/setLevel') return reply.result('{}');
+  if (changesOf[method]) return changeSession(asked, session, { method, params, deps });
   const run = methods[method];
   if (!run || method === 'server/discover') throw new RpcError(-32601, 'Method not found');
   const key = runningKey(session.digest, message?.id ?? null);
   const abort = new AbortController();
   // Hanging up is no cancelling in this era; being cut off by the gateway is.
   reply.signal.addEventListener('abort', () => {
-    if (reply.signal.reason !== 'client_gone') abort.abort(reply.signal.reason);
+    if (reply.signal.reason instanceof GatehouseError) abort.abort(reply.signal.reason);
   });
   deps.running.set(key, abort);
   const { client } = session;
@@ -100,7 +215,8 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
     const { _meta, ...rest } = params;
     const { progressToken: _token, ...meta } = objectIn(params, '_meta') ?? {};
     const canonical = Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest;
-    const asking = askingOf(asked, { client, lane: session.digest, signal: abort.signal, params }, deps);
+    const logLevel = talkative.has(method) ? await logLevelOf(asked, session, deps) : undefined;
+    const asking = askingOf(asked, { client, lane: session.digest, signal: abort.signal, params, logLevel }, deps);
     const result = await run(asking, canonical, deps);
     reply.result(JSON.stringify(toLegacyResult(method, result, { version: client.version })));
   } catch (thrown) {
@@ -120,9 +236,14 @@ interface As {
   readonly signal: AbortSignal;
   /** Of the request, with its `_meta`. */
   readonly params: JsonObject;
+  readonly logLevel: string | undefined;
 }
 
-function askingOf(asked: EngineAsked, { client, lane, signal, params }: As, { questions }: LegacyDeps): Asking {
+function askingOf(
+  asked: EngineAsked,
+  { client, lane, signal, params, logLevel }: As,
+  { questions }: LegacyDeps,
+): Asking {
   const { reply } = asked;
   const { version } = client;
   const progressToken = objectIn(params, '_meta')?.progressToken;
@@ -138,7 +259,7 @@ function askingOf(asked: EngineAsked, { client, lane, signal, params }: As, { qu
     lane,
     signal,
     notify(name, said) {
-      const wanted = notificationFor(name, said, { progressToken, logLevel: undefined });
+      const wanted = notificationFor(name, said, { progressToken, logLevel });
       const told = wanted && toLegacyNotification({ method: name, params: wanted }, version);
       if (told) reply.event({ jsonrpc: '2.0', method: told.method, params: told.params ?? {} });
     },

@@ -1,21 +1,23 @@
 /** Clients of the modern era: each request stands alone, hanging up cancels, questions come back as `input_required`. */
 import { GatehouseError } from '#core/error.ts';
-import { type Json, type JsonObject, objectIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, parseJson } from '#core/json.ts';
 import { splitEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
-import { isLogged } from '#mcp/bridge/notifications.ts';
+import { isLogged, withSubscriptionId } from '#mcp/bridge/notifications.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import type { EngineAsked } from './asked.ts';
 import type { Asking } from './asking.ts';
+import { type ClientStreamDeps, filterOf, hearFor, wishOf } from './client-streams.ts';
 import { type MethodDeps, methods } from './methods.ts';
+import type { Reply } from './reply.ts';
 
-export async function handleModern(asked: EngineAsked, deps: MethodDeps): Promise<void> {
+export async function handleModern(asked: EngineAsked, deps: MethodDeps & ClientStreamDeps): Promise<void> {
   const { call, reply, message } = asked;
   if (call.message?.kind !== 'request' || !message) return reply.finish('', 202);
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
   const run = methods[method];
-  if (!run) throw new GatehouseError('unknown_method');
+  if (!run && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;
   const asking: Asking = {
     ...asked,
@@ -30,9 +32,26 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps): Promis
     },
     ask: undefined,
   };
+  if (!run) return listen(asking, params, { reply, deps });
   const result = await run(asking, params, deps);
   if (result.resultType === undefined) throw new RpcError(-32603, 'The server gave no result');
   reply.result(JSON.stringify(result));
+}
+
+/** Acknowledged first; ends with its result where the gateway ends it (MCP 2026-07-28, subscriptions). */
+async function listen(
+  asking: Asking,
+  params: JsonObject,
+  { reply, deps }: { readonly reply: Reply; readonly deps: ClientStreamDeps },
+): Promise<void> {
+  if (!reply.canStream) throw new GatehouseError('not_acceptable');
+  const { wish, honoured } = wishOf(filterOf(params));
+  const id = parseJson(asking.call.message?.id?.toString('utf8') ?? 'null');
+  const tell = (method: string, said: JsonObject) =>
+    reply.event({ jsonrpc: '2.0', method, params: withSubscriptionId(said, id) });
+  reply.openStream(() => reply.result(JSON.stringify(withSubscriptionId({ resultType: 'complete' }, id))));
+  tell('notifications/subscriptions/acknowledged', { notifications: honoured });
+  await hearFor({ ...asking, notify: tell }, wish, deps);
 }
 
 interface Wanted {

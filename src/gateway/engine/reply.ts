@@ -48,7 +48,7 @@ export class Reply {
     if (call.res.destroyed) queueMicrotask(() => this.#gone());
   }
 
-  /** Aborted when nobody may or will take the answer: cut, or hung up. `reason` is a GatehouseError, or `client_gone`. */
+  /** Aborted when it is over. `reason`: a GatehouseError where it was cut, `client_gone`, or `ended`. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -190,6 +190,7 @@ export class Reply {
     }
     this.#over = true;
     this.#unwatch?.();
+    this.#abort.abort('ended');
     this.#deps.account(this.#call, { status, open: false, error }, done);
   }
 

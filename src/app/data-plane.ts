@@ -26,7 +26,7 @@ import { openSpool, type Spool } from '#records/spool.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
-import { openConfiguredReplicas } from './replicas.ts';
+import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
 export interface DataPlaneDeps {
@@ -69,7 +69,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const spool = openCallSpool(config, deps);
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
-  await openConfiguredReplicas(config, deps);
+  await openShared(config, deps);
   const heartbeat = openHeartbeat(clock);
   closers.add('streams', () => heartbeat.close());
   const identifier = openIdentifier({

@@ -204,8 +204,8 @@ describe('an owner that is not there', () => {
   });
 
   test('counts as alive as long as it says so, however long a call takes', async () => {
-    const [one, two] = await Promise.all([open({ silenceMs: 1000 }), open({ aliveMs: 100 })]);
-    two.handle('slow', () => new Promise((resolve) => setTimeout(() => resolve({ done: true }), 2500)));
+    const [one, two] = await Promise.all([open({ silenceMs: 500 }), open({ aliveMs: 50 })]);
+    two.handle('slow', () => new Promise((resolve) => setTimeout(() => resolve({ done: true }), 1500)));
     expect(await ask(one, two.id, {}, 'slow')).toEqual({ done: true });
   });
 

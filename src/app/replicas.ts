@@ -8,6 +8,7 @@ import { type Cancellations, openCancellations } from '#gateway/replicas/cancell
 import { openReplicas, type Replicas, type ReplicasOptions } from '#gateway/replicas/replicas.ts';
 import { findReplica, putReplica, removeReplica } from '#records/replicas.ts';
 import { openSessionStates, type SessionStates } from '#records/session-states.ts';
+import { openUpstreamSessions, type UpstreamSessions } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { listenerOptions } from './gateway-settings.ts';
 import type { Storage } from './storage.ts';
@@ -24,6 +25,7 @@ export interface Shared {
   readonly replicas: Replicas;
   readonly sessionStates: SessionStates;
   readonly cancellations: Cancellations;
+  readonly upstreamSessions: UpstreamSessions;
 }
 
 /** Throws `setting` when REPLICA_URL cannot be listened at, `storage_unavailable`. */
@@ -32,6 +34,9 @@ export async function openShared(config: Config, deps: SharedDeps): Promise<Shar
   const { db, rootSecret } = storage;
   const sessionStates = openSessionStates({ db, feed, clock, log });
   closers.add('session states', () => sessionStates.close());
+  const upstreamKey = deriveKey(rootSecret.reveal(), 'upstream-session');
+  const upstreamSessions = openUpstreamSessions({ db, key: upstreamKey, clock, log });
+  closers.add('upstream sessions', () => upstreamSessions.close());
   const cancellations = openCancellations({ db, feed });
   const replicas = await openReplicas({
     listen: replicaListener(config),
@@ -45,7 +50,7 @@ export async function openShared(config: Config, deps: SharedDeps): Promise<Shar
     log,
   });
   closers.add('replicas', () => replicas.close());
-  return { replicas, sessionStates, cancellations };
+  return { replicas, sessionStates, upstreamSessions, cancellations };
 }
 
 /** Where the URL says, unless told otherwise. An embedded database has no second replica. */

@@ -15,21 +15,19 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
-import { openCancellations } from '#gateway/replicas/cancellations.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
-import { openSessionStates } from '#records/session-states.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
-import { openConfiguredReplicas } from './replicas.ts';
+import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
 export interface DataPlaneDeps {
@@ -98,12 +96,9 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
-  const { db } = storage;
-  const replicas = await openConfiguredReplicas(config, deps);
-  const states = openSessionStates({ db, feed: deps.feed, clock, log });
-  closers.add('session states', () => states.close());
+  const { replicas, sessionStates: states, cancellations } = await openShared(config, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
-    ...{ replicas, states, cancellations: openCancellations({ db, feed: deps.feed }) },
+    ...{ replicas, states, cancellations },
     ...{ upstreams, breakers, sessions, clock, log, closers },
     credentials: live.credentials,
     rootSecret: storage.rootSecret,

@@ -136,6 +136,23 @@ test('keys.{BASE_DOMAIN} takes API keys only, unless KEYS_HOST names another hos
   expect(() => load({ KEYS_PORT: '3000' })).toThrow('KEYS_PORT is the same as PORT');
 });
 
+test('REPLICA_URL is an origin of its own, and needs a database that replicas share', () => {
+  const env = { DATABASE_URL: database, ENCRYPTION_KEY: key };
+  expect(load(env).http.replicaUrl).toBeUndefined();
+  const { http, warnings } = load({ ...env, REPLICA_URL: 'http://10.0.0.5:3100', REPLICA_PORT: '3200' });
+  expect(http).toMatchObject({ replicaUrl: 'http://10.0.0.5:3100', replicaPort: 3200 });
+  expect(warnings).toEqual([]);
+  for (const url of ['http://10.0.0.5/x', 'http://a:b@10.0.0.5', 'http://10.0.0.5?x', 'ftp://10.0.0.5', 'x']) {
+    expect(() => load({ ...env, REPLICA_URL: url })).toThrow('REPLICA_URL');
+  }
+  const same = { BASE_URL: 'https://gw.example', REPLICA_URL: 'https://gw.example/' };
+  expect(() => load({ ...env, ...same })).toThrow('REPLICA_URL is BASE_URL');
+  expect(() => load({ REPLICA_HOST: '0.0.0.0' })).toThrow('REPLICA_HOST needs REPLICA_URL');
+  expect(load({ REPLICA_URL: 'http://10.0.0.5:3100' }).warnings).toEqual([
+    'REPLICA_URL has no effect without DATABASE_URL: there is one replica only',
+  ]);
+});
+
 test('the demo has an account to sign in with where nothing says whose people there are', () => {
   expect(load({})).toMatchObject({ demo: true, demoSignIn: true, identity: [{ kind: 'local' }] });
   const collections = load({ PORT: '4000' }, { 'gatehouse.yaml': 'limits: {}' });

@@ -308,6 +308,13 @@ export interface SessionStatesTable {
   expires_at: Time;
 }
 
+export interface UpstreamSessionsTable {
+  org_id: string;
+  digest: string;
+  sealed: string;
+  expires_at: Time;
+}
+
 export interface GatewaySchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
@@ -333,6 +340,7 @@ export interface GatewaySchema {
   program_clients: ProgramClientsTable;
   replicas: ReplicasTable;
   session_states: SessionStatesTable;
+  upstream_sessions: UpstreamSessionsTable;
   change_counter: ChangeCounterTable;
 }
 

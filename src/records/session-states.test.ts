@@ -101,7 +101,9 @@ describe('what changes in a legacy session', () => {
   });
 
   test('is asked for once, and then known without SQL', async () => {
+    const heard = two.changed();
     await one.states.update(org, 'd', { logLevel: 'error', expiresAt });
+    await heard;
     const [a, b] = await Promise.all([two.states.load(org, 'd'), two.states.load(org, 'd')]);
     expect(a).toBe(b);
     expect(two.states.find(org, 'd')).toBe(a);

@@ -1,6 +1,18 @@
-/** Replicas that the others can reach, and what changed in sessions of legacy clients since they began. */
+/** Replicas that the others can reach, what changed in sessions of legacy clients, and sessions that we have upstream. */
 const ownOrganization = `(select nullif(current_setting('app.org', true), '')::uuid)`;
 const platformScope = `(select current_setting('app.scope', true) = 'platform')`;
+
+const isolated = (table: string): readonly string[] => [
+  `alter table gateway.${table} enable row level security`,
+  `alter table gateway.${table} force row level security`,
+  `create policy ${table}_own on gateway.${table} to gatehouse_app
+     using (org_id = ${ownOrganization}) with check (org_id = ${ownOrganization})`,
+  `create policy ${table}_platform on gateway.${table} to gatehouse_platform
+     using (${platformScope}) with check (${platformScope})`,
+  `create policy ${table}_operator on gateway.${table} for select to gatehouse_operator using (true)`,
+  `create policy ${table}_owner on gateway.${table} to current_user using (true) with check (true)`,
+  `grant select, insert, update, delete on gateway.${table} to gatehouse_app, gatehouse_platform`,
+];
 
 export const replicas: readonly string[] = [
   `create table gateway.replicas (
@@ -28,15 +40,16 @@ export const replicas: readonly string[] = [
    )`,
   'create index on gateway.session_states (expires_at)',
   'create index on gateway.session_states (org_id)',
-  'alter table gateway.session_states enable row level security',
-  'alter table gateway.session_states force row level security',
-  `create policy session_states_own on gateway.session_states to gatehouse_app
-     using (org_id = ${ownOrganization}) with check (org_id = ${ownOrganization})`,
-  `create policy session_states_platform on gateway.session_states to gatehouse_platform
-     using (${platformScope}) with check (${platformScope})`,
-  'create policy session_states_operator on gateway.session_states for select to gatehouse_operator using (true)',
-  'create policy session_states_owner on gateway.session_states to current_user using (true) with check (true)',
-  'grant select, insert, update, delete on gateway.session_states to gatehouse_app, gatehouse_platform',
+  `create table gateway.upstream_sessions (
+     org_id uuid not null references gateway.organizations (id) on delete cascade,
+     -- sha-256 of whose it is: binding, principal, credential and what else tells sessions apart
+     digest text not null check (length(digest) between 1 and 128),
+     sealed text not null check (length(sealed) <= 65536),
+     expires_at timestamptz not null,
+     primary key (org_id, digest)
+   )`,
+  'create index on gateway.upstream_sessions (expires_at)',
+  ...['session_states', 'upstream_sessions'].flatMap(isolated),
   'grant select on gateway.session_states to gatehouse_operator',
   `create function gateway.announce_session_states() returns trigger language plpgsql security definer
      set search_path = pg_catalog as $$ begin perform gateway.announce('session-state', new.digest); return null; end $$`,

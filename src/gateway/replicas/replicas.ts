@@ -84,6 +84,12 @@ export async function openReplicas(options: ReplicasOptions): Promise<Replicas> 
     log.debug({ url: door.url }, 'other replicas reach this one');
   }
 
+  /** Asked anew, for what was remembered may be outdated. */
+  const isGone = async (replicaId: string) => {
+    directory.forget(replicaId);
+    return (await directory.find(replicaId).catch(() => '')) === undefined;
+  };
+
   return {
     id,
     url: door?.url,
@@ -95,7 +101,8 @@ export async function openReplicas(options: ReplicasOptions): Promise<Replicas> 
       try {
         return await hop.call({ target: replicaId, url, kind, body, signal, onEvent });
       } catch (error) {
-        if (error instanceof GatehouseError && error.code.startsWith('owner_')) directory.forget(replicaId);
+        if (error instanceof GatehouseError && error.code === 'owner_unreachable' && (await isGone(replicaId)))
+          throw new GatehouseError('owner_gone', { cause: error });
         throw error;
       }
     },

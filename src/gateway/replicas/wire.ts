@@ -124,7 +124,7 @@ export function errorFrame(thrown: unknown, codec?: ErrorCodec): Frame {
 const failures = z.object({
   code: z.string(),
   message: z.string(),
-  data: z.unknown(),
+  data: z.unknown().optional(),
   retryAfterSeconds: z.number().optional(),
 });
 

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { type Handler, type Listener, openListener } from './server.ts';
+import { type Handler, type Listener, openListener, type Upgrade } from './server.ts';
 
 const options = {
   host: '127.0.0.1',
@@ -114,5 +114,33 @@ describe('the listener', () => {
     finish();
     expect(await alive(port)).toBe(true);
     expect(begun).toEqual(['/1', '/']);
+  });
+
+  test('connections that were only held ready do not hold up the end', async () => {
+    const port = await open(answer);
+    const socket = await dial(port);
+    const since = performance.now();
+    await listener?.close(20_000);
+    await closed(socket);
+    expect(performance.now() - since).toBeLessThan(5000);
+  });
+
+  test('an upgraded connection is cut off at the deadline, and before it is answered in HTTP where it is refused', async () => {
+    const upgrades: Upgrade[] = [];
+    listener = await openListener(options, answer, (upgrade) => upgrades.push(upgrade));
+    const head = 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n';
+    const [refused, kept] = [await dial(listener.port), await dial(listener.port)];
+    refused.write(head);
+    await expect.poll(() => upgrades.length).toBe(1);
+    let text = '';
+    refused.on('data', (part) => {
+      text += String(part);
+    });
+    upgrades[0]?.res.writeHead(403, { 'content-length': '2' }).end('no');
+    await closed(refused);
+    expect(text).toMatch(/^HTTP\/1\.1 403 .*Connection: close.*no$/s);
+    kept.write(head);
+    await expect.poll(() => upgrades.length).toBe(2);
+    await Promise.all([listener.close(100), closed(kept)]);
   });
 });

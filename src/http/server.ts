@@ -64,14 +64,16 @@ export async function openListener(
   server.on('connect', (_req, socket: Socket) =>
     answerAndClose(socket, '405 Method Not Allowed', 'Method not allowed'),
   );
-  const upgraded = new Set<Socket>();
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('upgrade', (req, socket: Socket, head) => {
     if (!onUpgrade || closing || req.headers.upgrade?.toLowerCase() !== 'websocket') {
       answerAndClose(socket, '400 Bad Request', 'Upgrade is not supported here');
       return;
     }
-    upgraded.add(socket);
-    socket.once('close', () => upgraded.delete(socket));
     onUpgrade({ req, res: responseOn(socket, req), socket, head });
   });
   await listen(server, options);
@@ -81,7 +83,7 @@ export async function openListener(
     port: address.port,
     close(deadlineMs) {
       closing = true;
-      return server.listening ? closeServer(server, upgraded, deadlineMs) : Promise.resolve();
+      return server.listening ? closeServer(server, sockets, deadlineMs) : Promise.resolve();
     },
   };
 }
@@ -102,15 +104,21 @@ function listen(
   });
 }
 
-/** Node counts upgraded connections among the server's, but closes none of them. */
-function closeServer(server: Server, upgraded: ReadonlySet<Socket>, deadlineMs: number): Promise<void> {
+/** Who connected and asked nothing until then is only holding a connection ready. */
+const SILENT_MS = 1000;
+
+/** Node waits for upgraded connections and for those that never asked anything, but closes none of them. */
+function closeServer(server: Server, sockets: ReadonlySet<Socket>, deadlineMs: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
-      server.closeAllConnections();
-      for (const socket of upgraded) socket.destroy();
+      for (const socket of sockets) socket.destroy();
     }, deadlineMs);
+    const silence = setTimeout(() => {
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    }, SILENT_MS);
     server.close(() => {
       clearTimeout(timer);
+      clearTimeout(silence);
       clearInterval(idle);
       resolve();
     });

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
@@ -311,6 +312,39 @@ describe('WebSocket', () => {
     await expect.poll(() => request.aborted()).toBe(true);
   });
 });
+
+/** Bytes that the process has in memory, as the kernel counts them. */
+const residentBytes = (pid: number) =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+
+test.runIf(existsSync('/proc/self/status'))(
+  '2,000 sockets that came and went leave nothing behind',
+  async () => {
+    const world = await startWorld({ extraYaml: extraYaml.replace('streams: 2', 'streams: 50') });
+    world.upstream.script(sessionful());
+    const visit = async () => {
+      const socket = await openSocket(world.url('open'), { headers: world.auth });
+      socket.send(initialize());
+      await socket.next();
+      socket.send(initialized);
+      socket.send(list(1));
+      await socket.next();
+      if (Math.random() < 0.5) await socket.close();
+      else socket.socket.terminate();
+    };
+    const visits = async (count: number) => {
+      for (let done = 0; done < count; done += 20) await Promise.all(Array.from({ length: 20 }, visit));
+    };
+    await visits(1000);
+    const before = residentBytes(world.gateway.pid);
+    await visits(2000);
+    const grown = residentBytes(world.gateway.pid) - before;
+    expect(grown).toBeLessThan(40_000_000);
+    await expect.poll(() => world.upstream.requests.filter(({ method }) => method === 'DELETE').length).toBe(3000);
+    await world.close();
+  },
+  120_000,
+);
 
 test('a gateway that stops answers what is under way, then closes with 1001', async () => {
   const world = await startWorld();

@@ -40,7 +40,7 @@ export class VirtualRequest implements ClientRequest {
   /** All of the body is there: whoever listens for its parts gets them next. */
   on(event: 'data' | 'end' | 'close' | 'error', listener: (chunk: Buffer) => void): void {
     const body = this.#body ?? Buffer.alloc(0);
-    if (event === 'data' || event === 'end') queueMicrotask(() => listener(body));
+    if (event === 'end' || (event === 'data' && body.length > 0)) queueMicrotask(() => listener(body));
   }
 }
 

@@ -210,7 +210,7 @@ describe('posts', () => {
     expect(late.error?.code).toBe('upstream_timeout');
   });
 
-  test('beyond the room are refused at once, and a call that gave up in the queue is never sent [R10]', async () => {
+  test('beyond the room are refused at once, and a call that gave up in the queue is never sent', async () => {
     const held: (() => void)[] = [];
     const { upstream, server } = await open({
       post(message, res, stream) {

@@ -83,7 +83,10 @@ class SseFallback implements Upstream {
       this.#sseUntil = Number.NEGATIVE_INFINITY;
     };
     return {
-      onHead: (status, headers) => sink.onHead(status, headers),
+      onHead(status, headers) {
+        if (status >= 400) doubt();
+        sink.onHead(status, headers);
+      },
       onData: (chunk) => sink.onData(chunk),
       onEnd: () => sink.onEnd(),
       onError(error) {

@@ -1,4 +1,5 @@
 /** What a server of HTTP+SSE may do wrong, and what its callers hear of it. */
+import { buildConnector } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
@@ -21,8 +22,9 @@ async function open(
   return { server, upstream: openAt(server.url, limits) };
 }
 
-function openAt(url: string, limits: Partial<SseLimits> = {}): Upstream {
-  const parts = { clock: systemClock, log: silentLog, connections: 4, queue: 4, connectTimeoutMs: 1000 };
+function openAt(url: string, limits: Partial<SseLimits> = {}, connect?: buildConnector.connector): Upstream {
+  const room = { connections: 4, queue: 4, connectTimeoutMs: 1000, ...(connect && { connect }) };
+  const parts = { clock: systemClock, log: silentLog, ...room };
   const upstream = openSseUpstream({ ...parts, transport: { kind: 'sse', url }, limits });
   closers.push(() => upstream.close());
   return upstream;
@@ -41,7 +43,7 @@ describe('the event stream', () => {
     ['another host, without scheme', '//evil.example/post'],
     ['credentials', 'http://me:secret@127.0.0.1:{port}/post'],
     ['nonsense', 'http://'],
-  ])('that names %s for posts is left, and nothing is posted [S1]', async (_what, endpoint) => {
+  ])('that names %s for posts is left, and nothing is posted [S4]', async (_what, endpoint) => {
     const { server, upstream } = await open({
       stream: (res) => beginStream(res, endpoint.replace('{port}', String(res.socket?.localPort))),
       post: greets,
@@ -94,6 +96,24 @@ describe('the event stream', () => {
     const driven = drive(openAt(server.url), initialize);
     expect((await driven.done).error?.code).toBe('upstream_unreachable');
     expect(driven.exchange.sent).toBe(false);
+  });
+
+  test('and the posts go through the connector that refuses private addresses [S3]', async () => {
+    const server = await startRawSse({ post: greets });
+    closers.push(server.close);
+    let refused = false;
+    const asked: string[] = [];
+    const plain = buildConnector({});
+    const upstream = openAt(server.url, {}, (target, done) => {
+      asked.push(target.hostname);
+      if (refused) done(new Error('a private address'), null);
+      else plain(target, done);
+    });
+    const { send } = await openSession(upstream);
+    expect(asked.length).toBeGreaterThan(1);
+    refused = true;
+    expect((await drive(upstream, initialize).done).error?.code).toBe('upstream_unreachable');
+    expect((await send(notification('notifications/initialized')).done).status).toBe(202);
   });
 
   test('closes with the caller that gives up its initialize', async () => {

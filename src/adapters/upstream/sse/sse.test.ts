@@ -53,7 +53,7 @@ describe('a session', () => {
     ['credential', { credentialKey: 'other' }],
     ['partition', { partition: 'other' }],
   ];
-  test.each(strangers)('of another %s is unknown [C6]', async (_what, who) => {
+  test.each(strangers)('of another %s is unknown [C7]', async (_what, who) => {
     const { server, upstream } = await open();
     const { send } = await openSession(upstream);
     const posts = server.requests.length;

@@ -1,5 +1,11 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
-import { openBuiltins, openHttpUpstream, openSseUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
+import {
+  openBuiltins,
+  openHttpUpstream,
+  openSseFallback,
+  openSseUpstream,
+  openStdioUpstream,
+} from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -41,8 +47,13 @@ export async function openUpstreamOpener(
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
     const guarded = target.org === undefined ? {} : { connect };
-    if (transport.kind === 'http') return openHttpUpstream({ ...http, transport, ...guarded });
-    if (transport.kind === 'sse') return openSseUpstream({ ...http, transport, clock, log, ...guarded });
+    const openSse = (url: string) =>
+      openSseUpstream({ ...http, transport: { kind: 'sse', url }, clock, log, ...guarded });
+    if (transport.kind === 'sse') return openSse(transport.url);
+    if (transport.kind === 'http') {
+      const given = openHttpUpstream({ ...http, transport, ...guarded });
+      return openSseFallback({ http: given, openSse: () => openSse(transport.url), label: target.key, clock, log });
+    }
     if (transport.kind === 'builtin') {
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });

@@ -21,12 +21,12 @@ const everything = join(
   '../dist/index.js',
 );
 
-describe('the official server of HTTP+SSE', () => {
+describe.each(['sse', 'http'] as const)('the official server of HTTP+SSE, given as %s', (kind) => {
   let server: SseServer;
   let subject: Subject;
   beforeAll(async () => {
     server = await startSseServer();
-    subject = await startSubject(server.url, 'sse');
+    subject = await startSubject(server.url, kind);
   });
   afterAll(async () => {
     await subject?.close();

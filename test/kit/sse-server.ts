@@ -107,6 +107,8 @@ export interface RawSse {
 export interface RawSseScript {
   /** The GET. Default: names `/post` and stays open. */
   readonly stream?: (res: ServerResponse, req: IncomingMessage) => void;
+  /** Posts to the address of the stream. Default: as any other. */
+  readonly refusePosts?: (res: ServerResponse) => void;
   /** `stream`: the newest one. */
   readonly post: (message: { id?: number; method?: string }, res: ServerResponse, stream: ServerResponse) => void;
 }
@@ -151,7 +153,8 @@ export async function startRawSse(script: RawSseScript): Promise<RawSse> {
     });
     req.on('end', () => {
       posts.push(body);
-      if (stream) script.post(JSON.parse(body), res, stream);
+      if (req.url === '/sse' && script.refusePosts) script.refusePosts(res);
+      else if (stream) script.post(JSON.parse(body), res, stream);
       else res.writeHead(404).end();
     });
   });

@@ -2,4 +2,5 @@
 export { openBuiltins } from './builtin/builtin.ts';
 export { openHttpUpstream } from './http/http-upstream.ts';
 export { openSseUpstream } from './sse/sse.ts';
+export { openSseFallback } from './sse-fallback/sse-fallback.ts';
 export { openStdioUpstream } from './stdio/stdio.ts';

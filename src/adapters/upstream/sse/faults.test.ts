@@ -1,11 +1,12 @@
 /** What a server of HTTP+SSE may do wrong, and what its callers hear of it. */
+import { buildConnector } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
 import { drive, notification, openSession, rpc, toolCall } from '#kit/drive.ts';
 import { beginStream, greets, type RawSse, type RawSseScript, say, startRawSse } from '#kit/sse-server.ts';
-import { openSseUpstream, type SseLimits } from './sse.ts';
+import { openSseUpstream, type SseLimits, type SseUpstreamOptions } from './sse.ts';
 
 const closers: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -21,15 +22,18 @@ async function open(
   return { server, upstream: openAt(server.url, limits) };
 }
 
-function openAt(url: string, limits: Partial<SseLimits> = {}): Upstream {
-  const parts = { clock: systemClock, log: silentLog, connections: 4, queue: 4, connectTimeoutMs: 1000 };
+type Room = Partial<Pick<SseUpstreamOptions, 'connections' | 'queue' | 'connect'>>;
+
+function openAt(url: string, limits: Partial<SseLimits> = {}, room: Room = {}): Upstream {
+  const defaults = { connections: 4, queue: 4, connectTimeoutMs: 1000 };
+  const parts = { clock: systemClock, log: silentLog, ...defaults, ...room };
   const upstream = openSseUpstream({ ...parts, transport: { kind: 'sse', url }, limits });
   closers.push(() => upstream.close());
   return upstream;
 }
 
 const timeouts = { headersMs: 100, idleMs: 0, totalMs: 0 };
-const initialize = { ...rpc(0, 'initialize', { protocolVersion: '2025-11-25', capabilities: {} }), timeouts };
+const initialize = rpc(0, 'initialize', { protocolVersion: '2025-11-25', capabilities: {} });
 const until = (what: () => unknown) => expect.poll(what, { interval: 2, timeout: 2000 });
 const idOf = (text: string | undefined): number => JSON.parse(text ?? '{}').id;
 
@@ -41,7 +45,7 @@ describe('the event stream', () => {
     ['another host, without scheme', '//evil.example/post'],
     ['credentials', 'http://me:secret@127.0.0.1:{port}/post'],
     ['nonsense', 'http://'],
-  ])('that names %s for posts is left, and nothing is posted [S1]', async (_what, endpoint) => {
+  ])('that names %s for posts is left, and nothing is posted [S4]', async (_what, endpoint) => {
     const { server, upstream } = await open({
       stream: (res) => beginStream(res, endpoint.replace('{port}', String(res.socket?.localPort))),
       post: greets,
@@ -85,7 +89,7 @@ describe('the event stream', () => {
       stream: (res) => void res.writeHead(200, { 'content-type': 'text/event-stream' }).write(': soon\n\n'),
       post: greets,
     });
-    expect((await drive(upstream, initialize).done).error?.code).toBe('upstream_timeout');
+    expect((await drive(upstream, { ...initialize, timeouts }).done).error?.code).toBe('upstream_timeout');
   });
 
   test('of a server that is not there: unreachable', async () => {
@@ -94,6 +98,25 @@ describe('the event stream', () => {
     const driven = drive(openAt(server.url), initialize);
     expect((await driven.done).error?.code).toBe('upstream_unreachable');
     expect(driven.exchange.sent).toBe(false);
+  });
+
+  test('and the posts go through the connector that refuses private addresses [S3]', async () => {
+    const server = await startRawSse({ post: greets });
+    closers.push(server.close);
+    let refused = false;
+    const asked: string[] = [];
+    const plain = buildConnector({});
+    const connect: buildConnector.connector = (target, done) => {
+      asked.push(target.hostname);
+      if (refused) done(new Error('a private address'), null);
+      else plain(target, done);
+    };
+    const upstream = openAt(server.url, {}, { connect });
+    const { send } = await openSession(upstream);
+    expect(asked.length).toBeGreaterThan(1);
+    refused = true;
+    expect((await drive(upstream, initialize).done).error?.code).toBe('upstream_unreachable');
+    expect((await send(notification('notifications/initialized')).done).status).toBe(202);
   });
 
   test('closes with the caller that gives up its initialize', async () => {
@@ -210,7 +233,7 @@ describe('posts', () => {
     expect(late.error?.code).toBe('upstream_timeout');
   });
 
-  test('beyond the room are refused at once, and a call that gave up in the queue is never sent [R10]', async () => {
+  test('beyond the room are refused at once, and a call that gave up in the queue is never sent', async () => {
     const held: (() => void)[] = [];
     const { upstream, server } = await open({
       post(message, res, stream) {
@@ -247,19 +270,24 @@ describe('posts', () => {
     expect((await openSession(upstream)).opened.status).toBe(200);
   });
 
-  test('a server that asks without end makes us post no more than a few at a time', async () => {
-    const { upstream, server } = await open({
+  test('a server that asks without end takes only a few places: its other callers are served', async () => {
+    const pongs: string[] = [];
+    const server = await startRawSse({
       post(message, res, stream) {
         if (greets(message, res, stream)) return;
-        if (message.method !== 'tools/list') return;
+        if (message.method !== 'tools/list') {
+          pongs.push('never taken');
+          return;
+        }
         res.writeHead(202).end();
-        for (let id = 0; id < 5000; id++) say(stream, { jsonrpc: '2.0', id, method: 'ping' });
+        for (let id = 0; id < 2000; id++) say(stream, { jsonrpc: '2.0', id, method: 'ping' });
         say(stream, { jsonrpc: '2.0', id: message.id, result: {} });
       },
     });
-    const { send } = await openSession(upstream);
-    expect((await send(rpc(1, 'tools/list')).done).status).toBe(200);
-    expect(server.posts.length).toBeLessThan(3 + 16);
+    closers.push(server.close);
+    const { send } = await openSession(openAt(server.url, {}, { connections: 32, queue: 64 }));
+    for (const id of [1, 2]) expect((await send(rpc(id, 'tools/list')).done).status).toBe(200);
+    await until(() => pongs.length).toBe(16);
   });
 
   test('a cancellation names the number that the server knows', async () => {

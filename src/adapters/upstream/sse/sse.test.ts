@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { upstreamContract } from '#adapters/upstream/upstream.contract.ts';
 import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
-import { systemClock } from '#core/clock.ts';
+import { type Clock, systemClock } from '#core/clock.ts';
 import { asOrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { principalKey } from '#core/principal.ts';
@@ -14,16 +14,16 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-function openAt(url: string, limits: Partial<SseLimits> = {}): Upstream {
-  const parts = { clock: systemClock, log: silentLog, connections: 32, queue: 64, connectTimeoutMs: 1000 };
+function openAt(url: string, limits: Partial<SseLimits> = {}, clock: Clock = systemClock): Upstream {
+  const parts = { clock, log: silentLog, connections: 32, queue: 64, connectTimeoutMs: 1000 };
   const upstream = openSseUpstream({ ...parts, transport: { kind: 'sse', url }, limits });
   closers.push(() => upstream.close());
   return upstream;
 }
 
-async function open(limits?: Partial<SseLimits>): Promise<{ server: SseServer; upstream: Upstream }> {
+async function open(limits?: Partial<SseLimits>, clock?: Clock): Promise<{ server: SseServer; upstream: Upstream }> {
   const server = await startSseServer();
-  const upstream = openAt(server.url, limits);
+  const upstream = openAt(server.url, limits, clock);
   closers.push(server.close);
   return { server, upstream };
 }
@@ -53,7 +53,7 @@ describe('a session', () => {
     ['credential', { credentialKey: 'other' }],
     ['partition', { partition: 'other' }],
   ];
-  test.each(strangers)('of another %s is unknown [C6]', async (_what, who) => {
+  test.each(strangers)('of another %s is unknown [C7]', async (_what, who) => {
     const { server, upstream } = await open();
     const { send } = await openSession(upstream);
     const posts = server.requests.length;
@@ -92,10 +92,12 @@ describe('a session', () => {
   });
 
   test('without calls and stream ends after a while; one that listens stays', async () => {
-    const { server, upstream } = await open({ idleMs: 40, sweepMs: 10 });
+    let now = 0;
+    const { server, upstream } = await open({ idleMs: 1000, sweepMs: 10 }, { ...systemClock, monotonic: () => now });
     const [idle, listening] = [await openSession(upstream), await openSession(upstream)];
     const stream = listening.send({ method: 'GET' });
     await stream.head;
+    now += 1000;
     await until(server.sessions).toBe(1);
     expect((await idle.send(rpc(1, 'tools/list')).done).status).toBe(404);
     expect((await listening.send(rpc(1, 'tools/list')).done).status).toBe(200);

@@ -3,7 +3,6 @@
  * address for posts, and every answer comes on the stream. Here they look like a small streamable-HTTP server of the
  * legacy era: one event stream per session, ours as long as the session lives.
  */
-import { randomBytes } from 'node:crypto';
 import { Pool } from 'undici';
 import { Answer, readAccept } from '#adapters/upstream/message-stream/answer.ts';
 import { PendingCall } from '#adapters/upstream/message-stream/call.ts';
@@ -30,6 +29,7 @@ import type {
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { SseTransport } from '#core/transport.ts';
 import type { PostRoom } from './post.ts';
+import { mintSseSessionId } from './session-id.ts';
 import { SseSession } from './sse-session.ts';
 
 export interface SseUpstreamOptions extends UpstreamDeps {
@@ -177,7 +177,7 @@ class SseUpstream implements Upstream {
     const path = this.#target.path(call.partition);
     this.#makeRoom(owner);
     const session = new SseSession({
-      id: randomBytes(24).toString('base64url'),
+      id: mintSseSessionId(),
       ...{ owner, call, clock, log, questionMs },
       maxGarbagePerMinute: garbagePerMinute,
       maxWaiting: waiting,

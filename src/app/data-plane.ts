@@ -78,15 +78,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     clock,
     resources: { baseUrl, external: config.oauth.resources, nameHosts: deps.nameHosts },
   });
-  const calls = openLiveCalls({ log, clock });
-  closers.add('live calls', () => calls.close());
-  // After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated.
-  const unsubscribe = deps.feed.subscribe((change) => {
-    identifier.forget(change);
-    calls.hear(change);
-  });
-  closers.add('live calls', unsubscribe);
-  live.snapshots.onRenewed(calls.renewed);
+  const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   metrics.watch('open_breakers', () => breakers.open);
   watch(metrics, limits, spool);
@@ -129,6 +121,19 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
   const takeSignIn = (address: string) => limits.takeSignIn(addressKey(address));
   return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger, takeSignIn };
+}
+
+/** After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated. */
+function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log, clock, closers }: DataPlaneDeps) {
+  const calls = openLiveCalls({ log, clock });
+  closers.add('live calls', () => calls.close());
+  const unsubscribe = feed.subscribe((change) => {
+    identifier.forget(change);
+    calls.hear(change);
+  });
+  closers.add('live calls', unsubscribe);
+  snapshots.onRenewed(calls.renewed);
+  return calls;
 }
 
 function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {

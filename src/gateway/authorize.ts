@@ -140,6 +140,21 @@ function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, 
   return access;
 }
 
+/**
+ * What is under way at an endpoint goes on as long as what it reaches is still there: the server that was asked, or, of what
+ * only listens, every server. Throws `not_enabled`.
+ */
+export function checkStillOpen(before: Endpoint, now: Endpoint, server: string | undefined): void {
+  const open = new Set(now.bindings.flatMap(({ server: one }) => (one.enabled ? [one.id] : [])));
+  const closed = before.bindings.find(
+    ({ server: one }) => one.enabled && (server === undefined || one.key === server) && !open.has(one.id),
+  );
+  if (!closed) return;
+  throw new GatehouseError('not_enabled', {
+    data: `Service '${closed.server.key}' is not enabled for your organization`,
+  });
+}
+
 /** Whether this is one of its names. */
 export function isNamed({ id, slug, externalId }: OrganizationSnapshot, name: string): boolean {
   return name === externalId || name === slug || name === id;

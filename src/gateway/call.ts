@@ -2,7 +2,8 @@
  * What the rooms learn of one request, from arrival to its last byte. Each room returns its own small value; this is what
  * the account room needs of them all, whatever room the request ends in.
  */
-import type { OrgId } from '#core/ids.ts';
+import type { Clock } from '#core/clock.ts';
+import { type OrgId, uuidv7 } from '#core/ids.ts';
 import type { McpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
@@ -53,3 +54,37 @@ export interface Call {
 
 /** A request whose head passed the receive room. */
 export type Received = Call & { readonly headers: RequestHeaders };
+
+/** One literal: V8 keeps one shape for all calls. */
+export function newCall(
+  clock: Clock,
+  { req, res, path, entrance, door }: Pick<Call, 'req' | 'res' | 'path' | 'entrance' | 'door'>,
+): Call {
+  return {
+    id: uuidv7(clock.now()),
+    req,
+    res,
+    path,
+    entrance,
+    door,
+    at: clock.now(),
+    startedAt: clock.monotonic(),
+    address: '',
+    headers: undefined,
+    principal: undefined,
+    message: undefined,
+    era: 'legacy',
+    org: undefined,
+    endpoint: undefined,
+    server: undefined,
+    bytesIn: 0,
+    bytesOut: 0,
+    upstreamMs: undefined,
+    asked: undefined,
+    release: undefined,
+    leave: undefined,
+    doubted: undefined,
+    relay: undefined,
+    accounted: false,
+  };
+}

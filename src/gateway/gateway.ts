@@ -6,30 +6,27 @@ import { LRUCache } from 'lru-cache';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
-import { uuidv7 } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
-import { readBody } from '#http/body.ts';
-import { addressKey } from '#http/client-address.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
-import { classifyMessage } from '#mcp/classify.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
-import { parseMessage } from '#mcp/message.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
-import { type Access, authorize, checkAudience } from './authorize.ts';
+import { type Access, authorize, checkStillOpen } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
-import type { Call, Received } from './call.ts';
+import { type Call, newCall, type Received } from './call.ts';
 import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
 import { judgeAnswer } from './engine/first-answer.ts';
 import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
-import { type Caller, checkApiKey, type Identifier } from './identify.ts';
+import type { Caller, Identifier } from './identify.ts';
+import { identifyCall } from './identify-call.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import type { Eras } from './peers/eras.ts';
+import { readMessage } from './read-message.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
@@ -133,40 +130,6 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   const { watch } = deps.heartbeat;
   const engine = deps.openEngine({ account, refuse, watch, monotonic: clock.monotonic });
 
-  function identify(call: Received, next: (caller: Caller) => void, fail: (thrown: unknown) => void): void {
-    const refuseStranger = (thrown: unknown) => {
-      const error = asGatehouseError(thrown);
-      if (error.row.http !== 401) return fail(error);
-      const counted = deps.limits.takeStranger(addressKey(call.address));
-      if (counted instanceof Promise) counted.then(() => fail(error), fail);
-      else fail(error);
-    };
-    const wish = { path: call.path, selector: call.headers.organization };
-    let caller: Caller | Promise<Caller>;
-    try {
-      if (call.entrance.keysOnly) checkApiKey(call.headers);
-      caller = call.door?.isInner
-        ? deps.identifier.recheck(call.headers)
-        : deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
-      if (!(caller instanceof Promise)) checkAudience(caller, wish);
-    } catch (thrown) {
-      refuseStranger(thrown);
-      return;
-    }
-    if (caller instanceof Promise) {
-      const checked = caller.then((found) => {
-        checkAudience(found, wish);
-        return found;
-      });
-      checked.then(next, refuseStranger).catch(fail);
-    } else next(caller);
-  }
-
-  /** As the client wrote it; the trailing slash is part of it. */
-  function publicUrl({ req, entrance }: Received): string {
-    return `${entrance.baseUrl}${req.url ?? ''}`;
-  }
-
   /** From here on a change about the caller reaches the call, whatever room it is in. */
   function follow(call: Received, caller: Caller): void {
     const { path, headers } = call;
@@ -185,35 +148,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           selector: headers.organization,
           snapshots: deps.snapshots,
         });
-        const binding = directBinding(endpoint);
-        if (binding) checkEnabled(binding);
+        checkStillOpen(call.endpoint, endpoint, call.server);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
-    });
-  }
-
-  function readMessage(call: Received, next: () => void, fail: (thrown: unknown) => void): void {
-    if (call.req.method !== 'POST') {
-      // Some clients ask this way whether they have to sign in: strangers hear so, and nobody else gets anything by it.
-      if (call.req.method === 'HEAD') throw new GatehouseError('method_not_allowed');
-      if (call.headers.protocolVersion === '2026-07-28') throw new GatehouseError('method_not_allowed');
-      next();
-      return;
-    }
-    readBody(call.req, deps.maxBodyBytes, {
-      fail,
-      done: (body) => {
-        try {
-          call.bytesIn = body.length;
-          const message = parseMessage(body, deps.json);
-          call.message = message;
-          const { protocolVersion, mcpMethod: method, mcpName: name } = call.headers;
-          call.era = classifyMessage(message, { protocolVersion, method, name });
-          next();
-        } catch (thrown) {
-          fail(thrown);
-        }
-      },
     });
   }
 
@@ -365,9 +302,9 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function run(call: Call, fail: (thrown: unknown) => void): void {
     const received = receive(call, deps.receive);
-    identify(
-      received,
-      (caller) => {
+    identifyCall(received, deps, {
+      fail,
+      next: (caller) => {
         call.principal = caller.principal;
         follow(received, caller);
         then(
@@ -375,43 +312,16 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           () => {
             call.door?.check?.(caller);
             if (call.door?.opening) admit(received, caller, fail);
-            else readMessage(received, () => admit(received, caller, fail), fail);
+            else readMessage(received, deps, { fail, next: () => admit(received, caller, fail) });
           },
           fail,
         );
       },
-      fail,
-    );
+    });
   }
 
   return (req, res, { path, entrance, door }) => {
-    const call: Call = {
-      id: uuidv7(clock.now()),
-      req,
-      res,
-      path,
-      entrance,
-      door,
-      at: clock.now(),
-      startedAt: clock.monotonic(),
-      address: '',
-      headers: undefined,
-      principal: undefined,
-      message: undefined,
-      era: 'legacy',
-      org: undefined,
-      endpoint: undefined,
-      server: undefined,
-      bytesIn: 0,
-      bytesOut: 0,
-      upstreamMs: undefined,
-      asked: undefined,
-      release: undefined,
-      leave: undefined,
-      doubted: undefined,
-      relay: undefined,
-      accounted: false,
-    };
+    const call = newCall(clock, { req, res, path, entrance, door });
     const fail = (thrown: unknown) => refuse(call, thrown);
     try {
       run(call, fail);

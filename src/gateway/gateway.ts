@@ -156,8 +156,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function enter(call: Received, caller: Caller, access: Access): void {
     const { principal } = caller;
-    // Its channel has a place already.
-    if (call.door?.isInner && call.req.method === 'GET') return;
+    // Its channel has a place already, or gives it up.
+    if (call.door?.isInner && call.req.method !== 'POST') return;
     const stream = call.req.method === 'GET' || call.message?.method === 'subscriptions/listen';
     call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
   }

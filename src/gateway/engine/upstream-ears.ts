@@ -4,7 +4,8 @@
  */
 import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
-import { contextOf, type ListKind, type Lists } from '#gateway/catalog/lists.ts';
+import { contextOf } from '#gateway/catalog/context.ts';
+import type { ListKind, Lists } from '#gateway/catalog/lists.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { ListenFilter, Peer } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';

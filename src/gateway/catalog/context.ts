@@ -22,7 +22,15 @@ function textOf(binding: Binding): string {
   const known = texts.get(binding);
   if (known !== undefined) return known;
   const { id, server, partition, credential } = binding;
-  const text = JSON.stringify([id, server.id, server.transport, server.trusted, partition, credential?.id, credential?.version]);
+  const text = JSON.stringify([
+    id,
+    server.id,
+    server.transport,
+    server.trusted,
+    partition,
+    credential?.id,
+    credential?.version,
+  ]);
   texts.set(binding, text);
   return text;
 }

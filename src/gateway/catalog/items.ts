@@ -1,5 +1,5 @@
 /** Items of lists as they come from servers that may be careless or hostile: what cannot be shown is left out, the rest stays. */
-import { type Json, type JsonObject, isJsonObject, stringIn } from '#core/json.ts';
+import { isJsonObject, type Json, type JsonObject, stringIn } from '#core/json.ts';
 
 export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates' | 'skills';
 
@@ -17,6 +17,15 @@ export const kindFacts: Readonly<Record<ListKind, KindFacts>> = {
   templates: { method: 'resources/templates/list', member: 'resourceTemplates', key: 'uriTemplate' },
   skills: { method: 'skills/list', member: 'skills', key: 'uri' },
 };
+
+const changes: Readonly<Record<string, readonly ListKind[]>> = {
+  'notifications/tools/list_changed': ['tools'],
+  'notifications/prompts/list_changed': ['prompts'],
+  'notifications/resources/list_changed': ['resources', 'templates'],
+};
+
+/** What a notification says to be different from now on. */
+export const changedKinds = (notification: string): readonly ListKind[] => changes[notification] ?? [];
 
 /** SECURITY 3.3 and F6; of one list of one server. */
 export interface ListLimits {
@@ -85,10 +94,11 @@ function withSchema(item: JsonObject, kind: ListKind): JsonObject {
 
 function cutDescription(item: JsonObject, max: number): JsonObject {
   const text = stringIn(item, 'description');
-  return text === undefined || text.length <= max ? item : { ...item, description: `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` };
+  return text === undefined || text.length <= max
+    ? item
+    : { ...item, description: `${text.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` };
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 const hasControls = (text: string) => controls.test(text);
 

@@ -33,6 +33,8 @@ export interface Got {
   readonly held: Held | undefined;
   /** It is older than it may be, and the server could not be asked in time. */
   readonly stale: boolean;
+  /** Milliseconds that a client may take it for new. */
+  readonly freshMs: number;
 }
 
 export interface Lists {
@@ -122,12 +124,12 @@ export function openLists(deps: ListsDeps): Lists {
     const like = known ?? { items: [...byKey.values()], byKey, version: ++versions, ttlMs, bytes };
     const held = like.ttlMs === ttlMs ? like : { ...like, ttlMs };
     if (held !== known) alike.set(key, held);
-    return { value: held, bytes, ttlMs: Math.min(MOST_TTL_MS, Math.max(LEAST_TTL_MS, ttlMs)) };
+    return { value: held, bytes, saidMs: ttlMs, ttlMs: Math.min(MOST_TTL_MS, Math.max(LEAST_TTL_MS, ttlMs)) };
   }
 
   async function loadHello(route: Route): Promise<Loaded<JsonObject>> {
     const value = await ask(route, 'server/discover', {}, AbortSignal.timeout(LOAD_MS));
-    return { value, bytes: JSON.stringify(value).length, ttlMs: HELLO_TTL_MS };
+    return { value, bytes: JSON.stringify(value).length, saidMs: 0, ttlMs: HELLO_TTL_MS };
   }
 
   function wishOf<T>(route: Route, kind: string, load: () => Promise<Loaded<T>>): Wish<T> {
@@ -145,7 +147,7 @@ export function openLists(deps: ListsDeps): Lists {
   return {
     async read(routes, kind) {
       const shown = await shelf.read(routes.map((route) => wishOf(route, kind, () => loadList(route, kind))));
-      return shown.map(({ value, isStale }) => ({ held: value, stale: isStale }));
+      return shown.map(({ value, isStale, freshMs }) => ({ held: value, stale: isStale, freshMs }));
     },
     peek: (route, kind) => shelf.peek(`${kind} ${contextOf(route)}`),
     async readHello(routes) {

@@ -58,11 +58,10 @@ export async function fetchList(
 function readPage(result: JsonObject, { member }: KindFacts): Page {
   const items = result[member] ?? [];
   if (!Array.isArray(items)) throw new GatehouseError('upstream_broken', { cause: new Error(`${member} is no array`) });
-  const ttlMs = Number(result.ttlMs);
   return {
     items,
     nextCursor: typeof result.nextCursor === 'string' ? result.nextCursor : undefined,
-    ttlMs: ttlMs > 0 ? ttlMs : 0,
+    ttlMs: Math.max(0, Number(result.ttlMs) || 0),
   };
 }
 

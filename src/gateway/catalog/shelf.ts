@@ -32,6 +32,8 @@ export interface Loaded<T> {
   readonly value: T;
   /** Milliseconds that it is good for. */
   readonly ttlMs: number;
+  /** The server itself said no less. */
+  readonly saidMs: number;
   readonly bytes: number;
 }
 
@@ -40,6 +42,8 @@ export interface Shown<T> {
   readonly value: T | undefined;
   /** Older than it may be, and the server could not be asked in time. */
   readonly isStale: boolean;
+  /** Milliseconds that it may still be taken for new, as far as its server said. */
+  readonly freshMs: number;
 }
 
 export interface ShelfDeps<T> {
@@ -76,7 +80,9 @@ interface Entry<T> {
   value: T | undefined;
   /** Monotonic milliseconds, as all of these. */
   goodUntil: number;
-  loadedAt: number;
+  saidMs: number;
+  /** Of its group, when the load began. */
+  generation: number;
   loading: Promise<void> | undefined;
   startedAt: number;
   failures: number;
@@ -93,7 +99,8 @@ interface Box<T> {
 
 interface Group {
   readonly keys: Set<string>;
-  outdatedAt: number;
+  /** Counts what was said to have changed. */
+  generation: number;
   tokens: number;
   filledAt: number;
   waiting: boolean;
@@ -134,7 +141,8 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       wish,
       value: undefined,
       goodUntil: Number.NEGATIVE_INFINITY,
-      loadedAt: Number.NEGATIVE_INFINITY,
+      saidMs: 0,
+      generation: 0,
       loading: undefined,
       startedAt: 0,
       failures: 0,
@@ -154,7 +162,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
     const now = clock.monotonic();
     const made = {
       keys: new Set<string>(),
-      outdatedAt: Number.NEGATIVE_INFINITY,
+      generation: 0,
       tokens: OUTDATE_BURST,
       filledAt: now,
       waiting: false,
@@ -163,40 +171,40 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
     return made;
   }
 
-  function isGood({ goodUntil, loadedAt, group }: Entry<T>, now: number): boolean {
-    return now < goodUntil && loadedAt >= (groups.get(group)?.outdatedAt ?? Number.NEGATIVE_INFINITY);
+  function isGood({ goodUntil, generation, group }: Entry<T>, now: number): boolean {
+    return now < goodUntil && generation === groupOf(group).generation;
   }
 
-  function refresh(entry: Entry<T>): Promise<void> | undefined {
+  /** Starts a load where one is needed. */
+  function refresh(entry: Entry<T>): void {
     const now = clock.monotonic();
-    if (closed || isGood(entry, now)) return undefined;
-    if (entry.loading) return entry.loading;
-    if (now < entry.retryAt) return undefined;
+    if (closed || entry.loading || isGood(entry, now) || now < entry.retryAt) return;
     entry.cancelRetry?.();
     entry.cancelRetry = undefined;
     entry.startedAt = now;
-    entry.loading = load(entry, now).finally(() => {
+    entry.loading = load(entry).finally(() => {
       entry.loading = undefined;
       // It changed while it was on its way.
       if (entry.owed && entry.failures === 0) refresh(entry);
     });
-    return entry.loading;
   }
 
-  async function load(entry: Entry<T>, startedAt: number): Promise<void> {
+  async function load(entry: Entry<T>): Promise<void> {
+    const { generation } = groupOf(entry.group);
     try {
-      const { value, ttlMs, bytes } = await entry.wish.load();
+      const { value, ttlMs, saidMs, bytes } = await entry.wish.load();
       const before = entry.value;
       const isSame = before !== undefined && deps.isSame(before, value);
       if (!isSame) entry.value = value;
-      entry.loadedAt = startedAt;
+      entry.generation = generation;
       entry.goodUntil = clock.monotonic() + spread(ttlMs);
+      entry.saidMs = saidMs;
       entry.failures = 0;
       entry.retryAt = Number.NEGATIVE_INFINITY;
       slow.delete(entry.wish.source);
       if (entries.peek(entry.key)?.entry === entry) entries.set(entry.key, { entry }, { size: ENTRY_BYTES + bytes });
       const isTold = entry.owed || (before !== undefined && !isSame);
-      entry.owed = startedAt < (groups.get(entry.group)?.outdatedAt ?? startedAt);
+      entry.owed = generation !== groupOf(entry.group).generation;
       if (isTold) deps.onChanged(entry.group);
     } catch (error) {
       fail(entry, error);
@@ -242,20 +250,23 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
   }
 
   function show(entry: Entry<T>): Shown<T> {
-    const isStale = !isGood(entry, clock.monotonic());
+    const now = clock.monotonic();
+    const isStale = !isGood(entry, now);
     if (entry.value === undefined || (isStale && entry.failures > 0)) entry.owed = true;
-    return { value: entry.value, isStale };
+    const freshMs = isStale ? 0 : Math.floor(Math.min(entry.saidMs, entry.goodUntil - now));
+    return { value: entry.value, isStale, freshMs };
   }
 
   function outdateNow(name: string, group: Group): void {
-    group.outdatedAt = clock.monotonic();
+    const now = clock.monotonic();
+    group.generation++;
     let isUsed = false;
     for (const key of group.keys) {
       const entry = entries.peek(key)?.entry;
       if (!entry) continue;
       entry.owed = true;
       entry.retryAt = Number.NEGATIVE_INFINITY;
-      if (group.outdatedAt - entry.usedAt > USED_MS) continue;
+      if (now - entry.usedAt > USED_MS) continue;
       isUsed = true;
       refresh(entry);
     }
@@ -300,7 +311,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
     },
     close() {
       closed = true;
-            entries.clear();
+      entries.clear();
     },
   };
 }

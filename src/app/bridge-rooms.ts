@@ -73,13 +73,14 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   });
   closers.add('parked calls', () => parked.close());
   const lists = openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 });
+  closers.add('lists', () => lists.close());
   const questions = openQuestions({ replica: replicas.id });
   const running: Running = new Map();
   const rooms = {
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({ peers, parked, replicas }),
+    conversations: openConversations({ peers, parked, replicas, lists }),
   };
   closers.add(
     'cancellations',

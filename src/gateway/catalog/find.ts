@@ -1,12 +1,12 @@
 /** Which server a published name means, and what it calls it. */
 import { GatehouseError } from '#core/error.ts';
-import { type JsonObject, stringIn } from '#core/json.ts';
+import type { JsonObject } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { decodeUri } from '#mcp/bridge/uris.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
 import type { ListKind, Lists } from './lists.ts';
-import { publishedName } from './names.ts';
+import { collect } from './merge.ts';
 import { candidates } from './view.ts';
 
 export interface Found {
@@ -39,15 +39,13 @@ async function findNamed(
   const [only, ...others] = inMemory;
   // A server knows best what it has: where it can only be one, it is asked.
   if (only && others.length === 0) return only;
-  const got = await lists.read(
-    asking.view.parts.map(({ binding }) => routeTo(asking, binding)),
-    kind,
-  );
-  for (const [i, part] of asking.view.parts.entries()) {
-    for (const item of got[i]?.held?.items ?? []) {
-      const real = stringIn(item, 'name') ?? '';
-      if (publishedName(part, real) === name) return { part, name: real, definition: item };
-    }
+  const { merged, parts } = await collect(asking, kind, lists);
+  const at = merged.items.findIndex((item) => item.name === name);
+  const place = merged.places[at];
+  const part = place && parts[place.part];
+  if (part) {
+    const definition = lists.peek(routeTo(asking, part.binding), kind)?.byKey.get(place.key);
+    return { part, name: place.key, definition };
   }
   if (only) return only;
   throw unknown(kind, name);
@@ -58,7 +56,7 @@ function define(
   { part, kind, real }: { readonly part: EndpointPart; readonly kind: ListKind; readonly real: string },
   lists: Lists,
 ) {
-  return lists.peek(routeTo(asking, part.binding), kind)?.items.find((item) => item.name === real);
+  return lists.peek(routeTo(asking, part.binding), kind)?.byKey.get(real);
 }
 
 const unknown = (kind: ListKind, name: string) =>
@@ -77,7 +75,7 @@ export async function findResource(asking: Asking, uri: string, lists: Lists): P
   for (const kind of ['resources', 'templates'] as const) {
     const got = await lists.read(routes, kind);
     const i = got.findIndex(({ held }) =>
-      held?.items.some((item) => (kind === 'resources' ? item.uri === uri : matches(item, uri))),
+      kind === 'resources' ? held?.byKey.has(uri) : held?.items.some((item) => matches(item, uri)),
     );
     const part = open[i];
     if (part) return { part, name: uri, definition: undefined };

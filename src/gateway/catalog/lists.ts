@@ -1,32 +1,31 @@
 /**
- * What the servers have, as they last said it: one list per binding, kind and authorization context upstream. Whoever asks
- * gets the newest within a short time or else the last good one; a server that is away delays and breaks nothing.
+ * What the servers have, as they last said it: one list per binding, kind and authorization context upstream. A server
+ * that is away delays and breaks nothing: its last good list stands (`shelf.ts`).
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
-import { isJsonObject, type Json, type JsonObject, stringIn } from '#core/json.ts';
+import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
+import { contextOf } from './context.ts';
+import { kindFacts, type ListKind, type ListLimits, listLimits } from './items.ts';
+import { fetchList } from './load.ts';
+import { type Loaded, openShelf, type ShelfDeps, type Wish } from './shelf.ts';
 
-export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates' | 'skills';
-
-const kinds: Readonly<Record<ListKind, { readonly method: string; readonly member: string; readonly sortBy: string }>> =
-  {
-    tools: { method: 'tools/list', member: 'tools', sortBy: 'name' },
-    prompts: { method: 'prompts/list', member: 'prompts', sortBy: 'name' },
-    resources: { method: 'resources/list', member: 'resources', sortBy: 'uri' },
-    templates: { method: 'resources/templates/list', member: 'resourceTemplates', sortBy: 'uriTemplate' },
-    skills: { method: 'skills/list', member: 'skills', sortBy: 'uri' },
-  };
+export type { ListKind } from './items.ts';
 
 /** One list of one server. */
 export interface Held {
+  /** Sorted by their key: name, URI or URI template. */
   readonly items: readonly JsonObject[];
+  readonly byKey: ReadonlyMap<string, JsonObject>;
   /** Changes whenever the items do; of all lists of this process, no two are alike. */
   readonly version: number;
   readonly ttlMs: number;
+  /** Of the items as JSON. */
+  readonly bytes: number;
 }
 
 export interface Got {
@@ -34,6 +33,8 @@ export interface Got {
   readonly held: Held | undefined;
   /** It is older than it may be, and the server could not be asked in time. */
   readonly stale: boolean;
+  /** Milliseconds that a client may take it for new. */
+  readonly freshMs: number;
 }
 
 export interface Lists {
@@ -45,7 +46,9 @@ export interface Lists {
   readHello(routes: readonly Route[]): Promise<readonly (JsonObject | undefined)[]>;
   /** The server says that it changed, or an operator wants it anew. */
   invalidate(route: Route, kind: ListKind): void;
+  /** After the new list has come. */
   onChanged(listener: (changed: Changed) => void): () => void;
+  close(): void;
 }
 
 export interface Changed {
@@ -54,41 +57,51 @@ export interface Changed {
   readonly kind: ListKind;
 }
 
-export interface ListsDeps {
+export interface ListsDeps
+  extends Pick<ShelfDeps<Held>, 'clock' | 'patienceMs' | 'firstPatienceMs' | 'after' | 'random'> {
   readonly peers: Peers;
   readonly clock: Clock;
   readonly log: Log;
-  /** Milliseconds until a list is answered from what is in memory: where all have something, and where a part was never heard. */
-  readonly patienceMs: number;
-  readonly firstPatienceMs: number;
+  readonly limits?: ListLimits;
+  /** Of all lists of this process. */
+  readonly maxBytes?: number;
 }
 
-/** SECURITY 3.3. */
-const limits = { items: 2000, pages: 50, itemBytes: 147_456 } as const;
-/** Of servers that don't say how long their lists are good for. */
+/** Of servers that don't say how long their lists are good for, and of those that say too much. */
 const LEAST_TTL_MS = 1000;
-const RETRY_MS = 2000;
+const MOST_TTL_MS = 3_600_000;
 const LOAD_MS = 15_000;
+const HELLO_TTL_MS = 300_000;
+const MAX_BYTES = 268_435_456;
 const gateway = { capabilities: { extensions: {} }, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 
-interface Entry<T> {
-  value: T | undefined;
-  /** Monotonic milliseconds; -Infinity: it must be asked anew. */
-  goodUntil: number;
-  loading: Promise<void> | undefined;
-  failedAt: number;
-  /** Somebody has waited for the first answer already. */
-  awaited: boolean;
-  /** That it changes was said already. */
-  announced: boolean;
-}
-
 export function openLists(deps: ListsDeps): Lists {
-  const { peers, clock, log } = deps;
-  const entries = new LRUCache<string, Entry<Held>>({ max: 20_000 });
-  const hellos = new LRUCache<string, Entry<JsonObject>>({ max: 10_000 });
+  const { peers, log, limits = listLimits, maxBytes = MAX_BYTES } = deps;
   const listeners = new Set<(changed: Changed) => void>();
+  /** Equal lists are one: of a thousand callers who each have a context of their own. */
+  const alike = new LRUCache<string, Held>({ maxSize: maxBytes / 4, sizeCalculation: ({ bytes }) => bytes + 500 });
   let versions = 0;
+
+  const onFailed = (key: string, error: unknown) =>
+    log.warn({ err: error, server: serverOf.get(key) }, 'a server did not say what it has');
+  /** For the log: which server a key is of. */
+  const serverOf = new LRUCache<string, string>({ max: 20_000 });
+  const common = { ...deps, maxBytes, onFailed };
+  const shelf = openShelf<Held>({
+    ...common,
+    isSame: (a, b) => a.version === b.version && a.ttlMs === b.ttlMs,
+    onChanged: tell,
+  });
+  const hellos = openShelf<JsonObject>({
+    ...common,
+    isSame: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+    onChanged: () => undefined,
+  });
+
+  function tell(group: string): void {
+    const [organization = '', binding = '', kind = ''] = group.split(' ');
+    for (const hear of listeners) hear({ organization, binding, kind: kind as ListKind });
+  }
 
   function ask(route: Route, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> {
     return peers.request(
@@ -98,162 +111,68 @@ export function openLists(deps: ListsDeps): Lists {
     );
   }
 
-  async function loadList(route: Route, kind: ListKind, entry: Entry<Held>): Promise<void> {
-    const { method, member, sortBy } = kinds[kind];
+  async function loadList(route: Route, kind: ListKind): Promise<Loaded<Held>> {
     const signal = AbortSignal.timeout(LOAD_MS);
-    const items: JsonObject[] = [];
-    let ttlMs = 0;
-    let cursor: Json | undefined;
-    for (let page = 0; page < limits.pages && items.length < limits.items; page++) {
-      const result = await ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
-      ttlMs = Math.max(0, Number(result.ttlMs) || 0);
-      const found = result[member];
-      if (Array.isArray(found)) items.push(...found.filter((item) => isGood(item, sortBy)));
-      cursor = result.nextCursor;
-      if (typeof cursor !== 'string') break;
-    }
-    const sorted = distinct(items.slice(0, limits.items), sortBy);
-    const before = entry.value;
-    const same = before !== undefined && JSON.stringify(before.items) === JSON.stringify(sorted);
-    entry.value = { items: same ? before.items : sorted, version: same ? before.version : ++versions, ttlMs };
-    entry.goodUntil = clock.monotonic() + Math.max(LEAST_TTL_MS, ttlMs);
-    const isNews = before !== undefined && !same && !entry.announced;
-    entry.announced = false;
-    if (isNews)
-      for (const hear of listeners) hear({ organization: route.organization.id, binding: route.binding.id, kind });
+    const { method } = kindFacts[kind];
+    const page = (cursor: string | undefined) =>
+      ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
+    const { byKey, bytes, digest, ttlMs, left } = await fetchList(kind, page, limits);
+    const key = `${route.organization.id} ${route.binding.id} ${kind} ${digest}`;
+    const known = alike.get(key);
+    if (!known && (left.unfit > 0 || left.doubles > 0 || left.cut))
+      log.warn({ server: route.binding.server.key, kind, ...left }, 'a list of a server is not shown whole');
+    const like = known ?? { items: [...byKey.values()], byKey, version: ++versions, ttlMs, bytes };
+    const held = like.ttlMs === ttlMs ? like : { ...like, ttlMs };
+    if (held !== known) alike.set(key, held);
+    return { value: held, bytes, saidMs: ttlMs, ttlMs: Math.min(MOST_TTL_MS, Math.max(LEAST_TTL_MS, ttlMs)) };
   }
 
-  async function loadHello(route: Route, entry: Entry<JsonObject>): Promise<void> {
-    entry.value = await ask(route, 'server/discover', {}, AbortSignal.timeout(LOAD_MS));
-    entry.goodUntil = clock.monotonic() + 300_000;
+  async function loadHello(route: Route): Promise<Loaded<JsonObject>> {
+    const value = await ask(route, 'server/discover', {}, AbortSignal.timeout(LOAD_MS));
+    return { value, bytes: JSON.stringify(value).length, saidMs: 0, ttlMs: HELLO_TTL_MS };
   }
 
-  function entryOf<T extends object>(of: LRUCache<string, Entry<T>>, key: string): Entry<T> {
-    const known = of.get(key);
-    if (known) return known;
-    const made: Entry<T> = {
-      value: undefined,
-      goodUntil: Number.NEGATIVE_INFINITY,
-      loading: undefined,
-      failedAt: Number.NEGATIVE_INFINITY,
-      awaited: false,
-      announced: false,
+  function wishOf<T>(route: Route, kind: string, load: () => Promise<Loaded<T>>): Wish<T> {
+    const { organization, binding } = route;
+    const key = `${kind} ${contextOf(route)}`;
+    serverOf.set(key, binding.server.key);
+    return {
+      key,
+      group: groupOf(route, kind),
+      source: `${organization.id} ${binding.server.id}`,
+      load,
     };
-    of.set(key, made);
-    return made;
-  }
-
-  function refresh<T>(entry: Entry<T>, route: Route, load: () => Promise<void>): Promise<void> | undefined {
-    const now = clock.monotonic();
-    if (now < entry.goodUntil) return undefined;
-    if (!entry.loading && now - entry.failedAt < RETRY_MS) return undefined;
-    entry.loading ??= load()
-      .catch((error) => {
-        entry.failedAt = clock.monotonic();
-        log.warn({ err: error, server: route.binding.server.key }, 'a server did not say what it has');
-      })
-      .finally(() => {
-        entry.loading = undefined;
-      });
-    return entry.loading;
-  }
-
-  /** As long as there is something to wait for, and no longer than anybody should. */
-  async function wait<T>(
-    asked: readonly { readonly entry: Entry<T>; readonly loading: Promise<void> | undefined }[],
-  ): Promise<void> {
-    const loading = asked.flatMap(({ loading: one }) => one ?? []);
-    if (loading.length === 0) return;
-    const first = asked.filter(({ entry, loading: one }) => one && entry.value === undefined && !entry.awaited);
-    for (const { entry } of first) entry.awaited = true;
-    await within(Promise.all(loading), deps.patienceMs);
-    if (first.length > 0)
-      await within(
-        Promise.all(first.flatMap(({ entry }) => entry.loading ?? [])),
-        deps.firstPatienceMs - deps.patienceMs,
-      );
   }
 
   return {
     async read(routes, kind) {
-      const asked = routes.map((route) => {
-        const entry = entryOf(entries, `${kind} ${contextOf(route)}`);
-        return { entry, loading: refresh(entry, route, () => loadList(route, kind, entry)) };
-      });
-      await wait(asked);
-      const now = clock.monotonic();
-      return asked.map(({ entry: { value, goodUntil } }) => ({ held: value, stale: now >= goodUntil }));
+      const shown = await shelf.read(routes.map((route) => wishOf(route, kind, () => loadList(route, kind))));
+      return shown.map(({ value, isStale, freshMs }) => ({ held: value, stale: isStale, freshMs }));
     },
-    peek: (route, kind) => entries.get(`${kind} ${contextOf(route)}`)?.value,
+    peek: (route, kind) => shelf.peek(`${kind} ${contextOf(route)}`),
     async readHello(routes) {
-      const asked = routes.map((route) => {
-        const entry = entryOf(hellos, contextOf(route));
-        return { entry, loading: refresh(entry, route, () => loadHello(route, entry)) };
-      });
-      await wait(asked);
-      return asked.map(({ entry }) => entry.value);
+      const shown = await hellos.read(routes.map((route) => wishOf(route, 'hello', () => loadHello(route))));
+      return shown.map(({ value }) => value);
     },
     invalidate(route, kind) {
-      const entry = entries.get(`${kind} ${contextOf(route)}`);
-      if (!entry) return;
-      entry.goodUntil = Number.NEGATIVE_INFINITY;
-      entry.failedAt = Number.NEGATIVE_INFINITY;
-      entry.announced = true;
-      for (const hear of listeners) hear({ organization: route.organization.id, binding: route.binding.id, kind });
+      shelf.outdate(groupOf(route, kind));
     },
     onChanged(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    close() {
+      shelf.close();
+      hellos.close();
+    },
   };
 }
 
-/**
- * Who the server believes to talk to: with the organization's own credential all members are one, unless the server hears
- * who calls, or has a process for each caller.
- */
-export function contextOf({ organization, binding, principal }: Route): string {
-  const { server, credential } = binding;
-  const { transport } = server;
-  const personal = server.trusted || (transport.kind === 'stdio' && transport.state === 'stateful');
-  const whose = personal ? principal.key : '';
-  return JSON.stringify([
-    organization.id,
-    binding.id,
-    transport,
-    binding.partition,
-    credential?.id,
-    credential?.version,
-    whose,
-  ]);
-}
+/** A change is of a binding: whoever of its contexts heard of it, all are asked anew. */
+const groupOf = ({ organization, binding }: Route, kind: string) => `${organization.id} ${binding.id} ${kind}`;
 
 /** A server without the capability has an empty list. */
 function emptyWhereUnknown(thrown: unknown): JsonObject {
   if (thrown instanceof RpcError && thrown.code === -32601) return {};
   throw thrown;
-}
-
-function isGood(item: Json, key: string): boolean {
-  return isJsonObject(item) && stringIn(item, key) !== undefined && JSON.stringify(item).length <= limits.itemBytes;
-}
-
-function distinct(items: readonly JsonObject[], key: string): readonly JsonObject[] {
-  const byName = new Map<string, JsonObject>();
-  for (const item of items) {
-    const name = stringIn(item, key) ?? '';
-    if (!byName.has(name)) byName.set(name, item);
-  }
-  return [...byName].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
-}
-
-function within(work: Promise<unknown>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, Math.max(0, ms));
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    work.then(done, done);
-  });
 }

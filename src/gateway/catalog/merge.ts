@@ -1,84 +1,170 @@
-/** Many servers' lists as one: in the order of the parts, each by name; what is old or missing is said in `_meta`. */
-import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
+/**
+ * Many servers' lists as one: in the order of the parts, each by name; what is old or missing is said in `_meta`. What was
+ * merged once is kept until a part of it changes.
+ */
+import { LRUCache } from 'lru-cache';
+import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { fromServer } from '#gateway/engine/mapping.ts';
-import { RpcError } from '#mcp/bridge/errors.ts';
 import { mergeDiscover } from '#mcp/bridge/merge-discover.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
+import { kindFacts } from './items.ts';
 import type { Got, ListKind, Lists } from './lists.ts';
 import { publishedName } from './names.ts';
+import { cutPage, formatCursor, indexBehind, type Paged, type Place, parseCursor } from './pages.ts';
+import { keepReady } from './ready.ts';
+import type { View } from './view.ts';
 
+/** Labels of the parts whose list is older than it may be, and of those that never said what they have. */
 export const STALE_KEY = 'io.gatehouse/stale';
 export const MISSING_KEY = 'io.gatehouse/missing';
 
-const members: Readonly<Record<ListKind, string>> = {
-  tools: 'tools',
-  prompts: 'prompts',
-  resources: 'resources',
-  templates: 'resourceTemplates',
-  skills: 'skills',
-};
+/** Changes of rights show in lists no later than this. */
+const MAX_TTL_MS = 30_000;
+/** A list above this comes in pages (SECURITY F6). */
+export const PAGE_BYTES = 4_194_304;
+
+/** A whole list of an endpoint, as it is published. */
+export interface Merged {
+  readonly items: readonly JsonObject[];
+  /** Of each item, in their order. */
+  readonly places: readonly Place[];
+  /** About, as JSON. */
+  readonly bytes: number;
+  readonly pages: Map<number, Paged>;
+}
+
+export interface Collected {
+  readonly merged: Merged;
+  readonly parts: readonly EndpointPart[];
+  readonly stale: readonly string[];
+  readonly missing: readonly string[];
+  readonly ttlMs: number;
+}
 
 export async function mergeList(
   asking: Asking,
-  { kind, params }: { readonly kind: ListKind; readonly params: JsonObject },
+  {
+    kind,
+    params,
+    pageBytes = PAGE_BYTES,
+  }: { readonly kind: ListKind; readonly params: JsonObject; readonly pageBytes?: number },
   lists: Lists,
 ): Promise<JsonObject> {
-  const parts = asking.view.parts.filter(({ binding }) => binding.server.enabled);
-  const got = await lists.read(
-    parts.map(({ binding }) => routeTo(asking, binding)),
-    kind,
-  );
-  if (params.cursor !== undefined) throw new RpcError(-32602, 'Invalid cursor');
-  const items = published(parts, got, kind);
-  const named = (wanted: (one: Got) => boolean) =>
-    parts.filter((_part, i) => wanted(got[i] ?? { held: undefined, stale: true })).map(({ label }) => label);
-  const missing = named(({ held }) => held === undefined);
-  const stale = named(({ held, stale: old }) => held !== undefined && old);
-  const ttls = got.flatMap(({ held }) => (held ? [held.ttlMs] : []));
+  const after = params.cursor === undefined ? undefined : parseCursor(params.cursor);
+  const { merged, parts, stale, missing, ttlMs } = await collect(asking, kind, lists);
+  const labels = parts.map(({ label }) => label);
+  const start = after ? indexBehind(merged.places, labels, after) : 0;
+  const { items, nextCursor } = pageFrom(merged, start, pageBytes);
   const meta = {
     ...(stale.length > 0 ? { [STALE_KEY]: stale } : {}),
     ...(missing.length > 0 ? { [MISSING_KEY]: missing } : {}),
   };
   return {
     resultType: 'complete',
-    [members[kind]]: items,
-    ttlMs: missing.length + stale.length > 0 ? 0 : Math.min(MAX_TTL_MS, ...ttls),
+    [kindFacts[kind].member]: items,
+    ...(nextCursor === undefined ? {} : { nextCursor }),
+    ttlMs,
     cacheScope: 'private',
-    ...(Object.keys(meta).length > 0 ? { _meta: meta } : {}),
+    ...(stale.length + missing.length > 0 ? { _meta: meta } : {}),
   };
 }
 
-/** Changes of rights show in lists no later than this. */
-const MAX_TTL_MS = 30_000;
-
-function published(parts: readonly EndpointPart[], got: readonly Got[], kind: ListKind): readonly JsonObject[] {
-  const taken = new Set<string>();
-  return parts.flatMap((part, i) =>
-    (got[i]?.held?.items ?? []).flatMap((item) => {
-      const one = publish(item, part, kind);
-      const key =
-        stringIn(
-          one,
-          kind === 'resources' || kind === 'skills' ? 'uri' : kind === 'templates' ? 'uriTemplate' : 'name',
-        ) ?? '';
-      if (!taken.has(key)) {
-        taken.add(key);
-        return [one];
-      }
-      // Plain names: the earlier binding has it, this one's stands under its label.
-      const labelled = publish(item, { ...part, prefix: part.label }, kind);
-      return [labelled];
-    }),
+/** Everything of one kind that the endpoint has. Never rejects. */
+export async function collect(asking: Asking, kind: ListKind, lists: Lists): Promise<Collected> {
+  const { view } = asking;
+  const parts = view.parts.filter(({ binding }) => binding.server.enabled);
+  const got = await lists.read(
+    parts.map(({ binding }) => routeTo(asking, binding)),
+    kind,
   );
+  const stale: string[] = [];
+  const missing: string[] = [];
+  let ttlMs = MAX_TTL_MS;
+  for (const [i, { label }] of parts.entries()) {
+    const one = got[i];
+    if (!one?.held) missing.push(label);
+    else if (one.stale) stale.push(label);
+    ttlMs = Math.min(ttlMs, one?.freshMs ?? 0);
+  }
+  return { merged: merge({ view, parts, kind }, got), parts, stale, missing, ttlMs };
 }
 
+interface What {
+  readonly view: View;
+  readonly parts: readonly EndpointPart[];
+  readonly kind: ListKind;
+}
+
+const kept = new LRUCache<string, Merged>({
+  // Their objects, and the texts of a few revisions.
+  maxSize: 268_435_456,
+  sizeCalculation: ({ bytes }) => 4 * bytes + 1000,
+});
+const numbers = new WeakMap<View, number>();
+let views = 0;
+
+function numberOf(view: View): number {
+  const known = numbers.get(view) ?? ++views;
+  numbers.set(view, known);
+  return known;
+}
+
+/** A list's version says all of it that isn't configuration, and a changed configuration is another view. */
+function merge(what: What, got: readonly Got[]): Merged {
+  const versions = got.map(({ held }) => held?.version ?? 0);
+  const key = `${numberOf(what.view)} ${what.kind} ${versions.join(' ')}`;
+  const known = kept.get(key);
+  if (known) return known;
+  const merged = publishAll(what, got);
+  kept.set(key, merged);
+  return merged;
+}
+
+function publishAll({ parts, kind }: What, got: readonly Got[]): Merged {
+  const items: JsonObject[] = [];
+  const places: Place[] = [];
+  const taken = new Set<string>();
+  const { key: member } = kindFacts[kind];
+  for (const [i, part] of parts.entries()) {
+    for (const [key, item] of got[i]?.held?.byKey ?? []) {
+      const one = publish(item, part, kind);
+      const name = stringIn(one, member) ?? '';
+      // Plain names: the earlier binding has it, this one's stands under its label.
+      const free = taken.has(name) ? publish(item, { ...part, prefix: part.label }, kind) : one;
+      const freeName = stringIn(free, member) ?? '';
+      if (taken.has(freeName)) continue;
+      taken.add(freeName);
+      items.push(free);
+      places.push({ part: i, label: part.label, key });
+    }
+  }
+  return { items, places, bytes: got.reduce((sum, { held }) => sum + (held?.bytes ?? 0), 0), pages: new Map() };
+}
+
+function pageFrom(merged: Merged, start: number, maxBytes: number): Paged {
+  const known = merged.pages.get(start);
+  if (known) return known;
+  const { items, places, bytes } = merged;
+  const isWhole = start === 0 && bytes + 40 * items.length <= maxBytes;
+  const cut = isWhole ? items : cutPage(items, start, maxBytes);
+  const last = places[start + cut.length - 1];
+  const page = { items: cut, nextCursor: start + cut.length < items.length && last ? formatCursor(last) : undefined };
+  // Cursors into the middle come from older lists: few.
+  if (merged.pages.size < 1000) {
+    keepReady(cut);
+    merged.pages.set(start, page);
+  }
+  return page;
+}
+
+/** An item of a server in the names and URIs of the endpoint. */
 function publish(item: JsonObject, part: EndpointPart, kind: ListKind): JsonObject {
-  const member = members[kind];
-  const list = fromServer(`${kind === 'templates' ? 'resources/templates' : kind}/list`, { [member]: [item] }, part)[
-    member
-  ];
-  const mapped = Array.isArray(list) ? (list[0] as JsonObject) : item;
+  const { method, member } = kindFacts[kind];
+  if (part.prefix === '') return item;
+  const list = fromServer(method, { [member]: [item] }, part)[member];
+  const [first] = Array.isArray(list) ? list : [];
+  const mapped = isJsonObject(first) ? first : item;
   const name = stringIn(mapped, 'name');
   return (kind === 'tools' || kind === 'prompts') && name !== undefined
     ? { ...mapped, name: publishedName(part, name) }

@@ -2,6 +2,8 @@
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Found } from '#gateway/catalog/find.ts';
+import { changedKinds } from '#gateway/catalog/items.ts';
+import type { Lists } from '#gateway/catalog/lists.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { PeerEvents, PeerRequest } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
@@ -27,12 +29,14 @@ export interface Conversations {
 export interface ConversationDeps {
   readonly peers: Peers;
   readonly parked: Parked;
+  /** They hear what a server says of them in the middle of a call. */
+  readonly lists: Pick<Lists, 'invalidate'>;
   readonly replicas: Pick<Replicas, 'id' | 'call'>;
 }
 
 export const RESUME = 'parked.resume';
 
-export function openConversations({ peers, parked, replicas }: ConversationDeps): Conversations {
+export function openConversations({ peers, parked, replicas, lists }: ConversationDeps): Conversations {
   /** On the replica where the call waits. */
   function resumeThere({ replica, id, turn }: Ticket, responses: JsonObject, { notify, signal }: Listening) {
     const body = { replica, id, turn, responses };
@@ -46,6 +50,7 @@ export function openConversations({ peers, parked, replicas }: ConversationDeps)
       const { requestState } = errand.params;
       const stake = stakeOf(asking, errand);
       const notify = (name: string, params: JsonObject) => {
+        for (const kind of changedKinds(name)) lists.invalidate(route, kind);
         const mapped = eventFromServer(name, params, found.part);
         asking.notify(mapped.method, mapped.params);
       };

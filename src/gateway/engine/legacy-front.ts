@@ -7,6 +7,7 @@ import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
 import type { ListKind } from '#gateway/catalog/lists.ts';
+import { textOf } from '#gateway/catalog/ready.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Session, SessionClient, Sessions } from '#gateway/session.ts';
@@ -15,7 +16,6 @@ import { toCanonicalClientCapabilities, toInitializeResult } from '#mcp/bridge/c
 import { RpcError, toLegacyError } from '#mcp/bridge/errors.ts';
 import { toLegacyNotification } from '#mcp/bridge/notifications.ts';
 import { toLegacyQuestion } from '#mcp/bridge/questions.ts';
-import { toLegacyResult } from '#mcp/bridge/results.ts';
 import { legacyVersions } from '#mcp/versions.ts';
 import { logLevels, type SessionStateChange, type SessionStates } from '#records/session-states.ts';
 import { type EngineAsked, ownerOf } from './asked.ts';
@@ -218,7 +218,7 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
     const logLevel = talkative.has(method) ? await logLevelOf(asked, session, deps) : undefined;
     const asking = askingOf(asked, { client, lane: session.digest, signal: abort.signal, params, logLevel }, deps);
     const result = await run(asking, canonical, deps);
-    reply.result(JSON.stringify(toLegacyResult(method, result, { version: client.version })));
+    reply.result(textOf(result, { method, version: client.version }));
   } catch (thrown) {
     if (abort.signal.aborted && abort.signal.reason === 'cancelled') return reply.finish('', 202);
     if (!(thrown instanceof RpcError)) throw thrown;

@@ -16,7 +16,6 @@ export interface MethodDeps {
   readonly conversations: Conversations;
 }
 
-/** A result, or its JSON text where it is kept ready. */
 export type Method = (asking: Asking, params: JsonObject, deps: MethodDeps) => Promise<JsonObject>;
 
 export const methods: Readonly<Record<string, Method>> = {

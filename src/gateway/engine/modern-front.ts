@@ -1,6 +1,7 @@
 /** Clients of the modern era: each request stands alone, hanging up cancels, questions come back as `input_required`. */
 import { GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, parseJson } from '#core/json.ts';
+import { textOf } from '#gateway/catalog/ready.ts';
 import { splitEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { isLogged, withSubscriptionId } from '#mcp/bridge/notifications.ts';
@@ -35,7 +36,7 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   if (!run) return listen(asking, params, { reply, deps });
   const result = await run(asking, params, deps);
   if (result.resultType === undefined) throw new RpcError(-32603, 'The server gave no result');
-  reply.result(JSON.stringify(result));
+  reply.result(textOf(result, { method, version: undefined }));
 }
 
 /** Acknowledged first; ends with its result where the gateway ends it (MCP 2026-07-28, subscriptions). */

@@ -20,6 +20,8 @@ export interface ReplyDeps {
 /** A reader that lets this much pile up is cut off. */
 const MAX_UNREAD_BYTES = 16_777_216;
 
+const CLOSE = Buffer.from('}');
+
 export class Reply {
   readonly #call: Received;
   readonly #deps: ReplyDeps;
@@ -76,8 +78,10 @@ export class Reply {
   }
 
   /** `json`: the result as JSON text. */
-  result(json: string): void {
-    this.finish(`{"jsonrpc":"2.0","id":${this.#id()},"result":${json}}`, 200);
+  result(json: string | Buffer): void {
+    const head = `{"jsonrpc":"2.0","id":${this.#id()},"result":`;
+    if (typeof json === 'string') this.finish(`${head}${json}}`, 200);
+    else this.finish(Buffer.concat([Buffer.from(head), json, CLOSE]), 200);
   }
 
   error(error: { readonly code: number; readonly message: string; readonly data?: unknown }, status: number): void {
@@ -87,21 +91,21 @@ export class Reply {
   }
 
   /** The whole answer as text; empty: no body. */
-  finish(text: string, status: number, contentType = 'application/json; charset=utf-8'): void {
-    this.#call.bytesOut += Buffer.byteLength(text);
+  finish(text: string | Buffer, status: number, contentType = 'application/json; charset=utf-8'): void {
+    const length = Buffer.byteLength(text);
+    this.#call.bytesOut += length;
     if (this.#starting) {
       this.#end(status, undefined, () =>
-        this.#call.res.end(text === '' ? undefined : `event: message\ndata: ${text}\n\n`),
+        this.#call.res.end(length === 0 ? undefined : `event: message\ndata: ${text}\n\n`),
       );
       return;
     }
     this.#end(status, undefined, () => {
       const { res } = this.#call;
-      const length = Buffer.byteLength(text);
       res.writeHead(status, {
         ...this.#commonHeaders(),
         'Cache-Control': 'no-store',
-        ...(text === '' ? {} : { 'Content-Type': contentType }),
+        ...(length === 0 ? {} : { 'Content-Type': contentType }),
         'Content-Length': length,
       });
       res.end(text);

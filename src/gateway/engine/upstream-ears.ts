@@ -4,7 +4,9 @@
  */
 import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
-import { contextOf, type ListKind, type Lists } from '#gateway/catalog/lists.ts';
+import { contextOf } from '#gateway/catalog/context.ts';
+import { changedKinds } from '#gateway/catalog/items.ts';
+import type { ListKind, Lists } from '#gateway/catalog/lists.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { ListenFilter, Peer } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
@@ -32,12 +34,6 @@ export interface EarsDeps {
 const nobody = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 /** Its own session with a legacy server: what is subscribed there is nobody else's. */
 const LANE = 'ears';
-
-const changes: Readonly<Record<string, readonly ListKind[]>> = {
-  'notifications/tools/list_changed': ['tools'],
-  'notifications/prompts/list_changed': ['prompts'],
-  'notifications/resources/list_changed': ['resources', 'templates'],
-};
 
 export function openEars(deps: EarsDeps): Ears {
   const ears = new Map<string, Ear>();
@@ -139,8 +135,8 @@ class Ear {
   }
 
   #hear(method: string, params: JsonObject): void {
-    const kinds = changes[method];
-    if (kinds) this.#changed(kinds);
+    const kinds = changedKinds(method);
+    if (kinds.length > 0) this.#changed(kinds);
     else
       for (const { uris, taskIds, hear } of this.#wanted) {
         const isWanted =

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseJson } from '#core/json.ts';
+import { type JsonObject, parseJson } from '#core/json.ts';
 import { parseRedactPath, redactResult } from './redact.ts';
 
 const text = (value: string) => ({ type: 'text', text: value });
@@ -20,9 +20,10 @@ test('a path takes members out of the structured content, and out of the text th
 });
 
 test('paths with items, any name and any depth', () => {
+  const list: readonly JsonObject[] = [{ password: 1, keep: 1 }, { deep: [{ password: { a: 1 } }] }];
   const result = {
     content: [text('a'), { type: 'image', data: 'aaaa', mimeType: 'image/png' }],
-    structuredContent: { list: [{ password: 1, keep: 1 }, { deep: [{ password: { a: 1 } }] }], 'a.b': 1, type: 'x' },
+    structuredContent: { list, 'a.b': 1, type: 'x' },
     _meta: { password: 'x' },
   };
   expect(redactResult(result, ['**.password', 'structuredContent["a.b"]', 'content[1].data'])).toEqual({
@@ -33,7 +34,7 @@ test('paths with items, any name and any depth', () => {
   expect(redactResult(result, ['content[*].text', 'structuredContent.list[0]', 'structuredContent.*.type'])).toEqual({
     ...result,
     content: [text('[redacted]'), result.content[1]],
-    structuredContent: { ...result.structuredContent, list: [result.structuredContent.list[1]] },
+    structuredContent: { ...result.structuredContent, list: [list[1]] },
   });
   expect(redactResult(result, ['content[0]', 'structuredContent'])).toEqual({
     content: [result.content[1]],

@@ -3,6 +3,8 @@ const ownOrganization = `(select nullif(current_setting('app.org', true), '')::u
 const platformScope = `(select current_setting('app.scope', true) = 'platform')`;
 
 export const shaping: readonly string[] = [
+  // A table with events that wait for the commit cannot be altered: an import in the same transaction leaves some.
+  'set constraints all immediate',
   `alter table gateway.collections
      add column names text not null default 'prefixed' check (names in ('prefixed', 'plain')),
      add column mode text not null default 'full' check (mode in ('full', 'meta', 'auto')),
@@ -54,4 +56,5 @@ export const shaping: readonly string[] = [
   `create constraint trigger announce after insert or delete or update of approved_hash, rejected_hash
      on gateway.tool_pins deferrable initially deferred
      for each row execute function gateway.announce_tool_pins()`,
+  'set constraints all deferred',
 ];

@@ -7,12 +7,10 @@ import { asOrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import { type ApiKeyPrincipal, principalKey } from '#core/principal.ts';
 import { Secret } from '#core/secret.ts';
-import { withOrganization } from '#db/scope.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { looksLikeApiKey, openApiKeys, parseApiKey } from '#records/api-key.ts';
 import { openDataKeyStore } from '#records/data-keys.ts';
 import { findKey } from '#records/keys.ts';
-import { recordSighting } from '#records/tool-pins.ts';
 import { openVault } from '#records/vault.ts';
 import { type Applied, applyConfig, type Wanted } from './apply.ts';
 import { type AdminRoute, contract } from './contract.ts';
@@ -404,146 +402,4 @@ test("an organization's key registers clients with no more than it has itself, a
   expect(json.items[0]).not.toHaveProperty('secret');
   const foreign = await send('POST /organizations/others/clients', { body: { name: 'theirs' } });
   expect((await send(`DELETE /organizations/clients/clients/${foreign.json.id}`, { bearer })).status).toBe(404);
-});
-
-const shaped = {
-  names: 'plain',
-  mode: 'auto',
-  tokenBudget: 500,
-  tools: {
-    choose: ['find', 'read'],
-    rename: { find: { name: 'search' } },
-    arguments: { find: { tenant: { fixed: '$'.concat('{org.slug}') }, n: { maximum: 10, default: 5 } } },
-    redact: { '*': ['**.password'] },
-    confirm: ['read'],
-    pins: 'hold',
-  },
-};
-
-test('a collection says how it lists, and a binding how its tools are published', async () => {
-  await org('shape');
-  const transport = { kind: 'http', url: 'https://tools.example/mcp' };
-  for (const key of ['shape-a', 'shape-b']) {
-    await send('POST /servers', { body: { key, transport, enableFor: 'shape' } });
-  }
-  const { tools, ...listing } = shaped;
-  const bindings = [{ server: 'shape-a', prefix: '', tools }, { server: 'shape-b' }];
-  const made = await send('POST /organizations/shape/collections', {
-    body: { name: 'all', allowedRoles: '*', ...listing, bindings },
-  });
-  expect(made.status).toBe(201);
-  expect(made.json).toMatchObject({
-    ...listing,
-    bindings: [
-      { prefix: '', tools },
-      { prefix: null, tools: {} },
-    ],
-  });
-  const { json } = await send('GET /organizations/shape/collections');
-  expect(json.items).toEqual([made.json]);
-});
-
-test.each([
-  ['a prefix twice', [{ server: 'shape-a' }, { server: 'shape-b', prefix: 'shape-a' }], 'a prefix of its own'],
-  ['a server twice', [{ server: 'shape-a' }, { server: 'shape-a', prefix: 'x' }], undefined],
-  ['a prefix with an underscore', [{ server: 'shape-a', prefix: 'a_b' }], 'or empty'],
-  ['two renames to one name', one({ rename: { a: { name: 'x' }, b: { name: 'x' } } }), 'a name of its own'],
-  ["a chosen tool's name", one({ choose: ['a', 'b'], rename: { a: { name: 'b' } } }), 'choose another name'],
-  ['a tool chosen and hidden', one({ choose: ['a'], hide: ['a'] }), 'remove it from one'],
-  ['an empty rule', one({ arguments: { a: { b: {} } } }), 'give fixed'],
-  ['fixed beside allowed', one({ arguments: { a: { b: { fixed: 1, allowed: [1] } } } }), 'no other rule'],
-  ['an unknown template', one({ arguments: { a: { b: { fixed: '$'.concat('{user.phone}') } } } }), 'user.email'],
-  ['a default that is not allowed', one({ arguments: { a: { b: { allowed: [1], default: 2 } } } }), 'add it'],
-  ['a default above its maximum', one({ arguments: { a: { b: { maximum: 1, default: 2 } } } }), 'lower it'],
-  ['a path that is none', one({ redact: { a: ['..'] } }), 'names joined by dots'],
-  [
-    'enforced and a rule',
-    [{ ...one({ arguments: { a: { b: { fixed: 1 } } } })[0], enforced: { a: { b: {} } } }],
-    'keep one',
-  ],
-  ['a misspelt setting', one({ chose: ['a'] }), 'no field "chose"'],
-])('%s is refused, with what to do instead', async (_name, bindings, words) => {
-  const { status, json } = await send('POST /organizations/shape/collections', {
-    body: { name: 'wrong', allowedRoles: '*', bindings },
-  });
-  expect(status).toBeGreaterThanOrEqual(400);
-  expect(status).toBeLessThan(500);
-  if (words !== undefined) expect(json.detail).toContain(words);
-});
-
-function one(tools: object): { server: string; tools: object }[] {
-  return [{ server: 'shape-a', tools }];
-}
-
-test('pins are shown with what changed, approved and refused by their hash, by those who may', async () => {
-  const found = await records.findOrganization('shape');
-  const server = (await records.listServers()).find(({ key }) => key === 'shape-a');
-  if (!found || !server) throw new Error('missing');
-  const definition = (description: string) => JSON.stringify({ name: 'find', description });
-  const [a, b] = ['a'.repeat(64), 'b'.repeat(64)];
-  const flags = [{ path: 'description', character: 'U+202E', kind: 'bidirectional' }] as const;
-  const place = { server: server.id, partition: '', tool: 'find', at: 1_800_000_000_000 };
-  await withOrganization(database.db, found.id, async (scope) => {
-    await recordSighting(scope, { ...place, as: 'approved', hash: a, text: definition('Finds.'), flags: [] });
-    await recordSighting(scope, { ...place, as: 'held', hash: b, text: definition('Finds\u202e.'), flags });
-  });
-  const { json } = await send('GET /organizations/shape/pins?state=waiting&server=shape-a');
-  expect(json.items).toEqual([
-    {
-      server: 'shape-a',
-      partition: null,
-      tool: 'find',
-      state: 'waiting',
-      approved: { hash: a, at: '2027-01-15T08:00:00.000Z' },
-      held: { hash: b, at: '2027-01-15T08:00:00.000Z' },
-      changes: [{ path: 'description', change: 'changed', before: 'Finds.', after: 'Finds\\u{202e}.' }],
-      hiddenCharacters: flags,
-    },
-  ]);
-  const body = { server: 'shape-a', tool: 'find', hash: a };
-  expect((await send('POST /organizations/shape/pins/approve', { body })).status).toBe(409);
-  const unknown = await send('POST /organizations/shape/pins/approve', { body: { ...body, tool: 'x' } });
-  expect(unknown.status).toBe(404);
-  const reader = await send('POST /organizations/shape/keys', { body: { name: 'r', roles: ['admin:pins:read'] } });
-  const asReader = { bearer: reader.json.key };
-  expect((await send('GET /organizations/shape/pins', asReader)).status).toBe(200);
-  const decision = { ...body, hash: b };
-  expect((await send('POST /organizations/shape/pins/approve', { ...asReader, body: decision })).status).toBe(403);
-  const done = await send('POST /organizations/shape/pins/approve', { body: decision });
-  expect(done.json).toMatchObject({ state: 'approved', approved: { hash: b }, held: null, changes: [] });
-  expect(events.at(-1)).toMatchObject({
-    action: 'pin.approve',
-    organization: 'shape',
-    target: 'find',
-    outcome: 'done',
-  });
-  await withOrganization(database.db, found.id, (scope) =>
-    recordSighting(scope, { ...place, as: 'held', hash: a, text: definition('Finds.'), flags: [] }),
-  );
-  const refused = await send('POST /organizations/shape/pins/reject', { body });
-  expect(refused.json).toMatchObject({ state: 'rejected', approved: { hash: b }, held: null });
-});
-
-test('the file says the same of collections, and writes nothing where nothing differs', async () => {
-  const { tools, ...listing } = shaped;
-  const wanted = (change: object): Wanted => ({
-    organizations: [{ slug: 'shaped-file', name: 'Shaped' }],
-    servers: [],
-    collections: [
-      {
-        organization: 'shaped-file',
-        name: 'all',
-        allowedRoles: '*',
-        ...listing,
-        ...change,
-        bindings: [{ server: 'shape-a', prefix: 'x', tools }],
-      } as Wanted['collections'][number],
-    ],
-    enablements: [],
-  });
-  expect((await applyConfig(records, wanted({}))).changed).toContain('collection shaped-file/all');
-  expect((await applyConfig(records, wanted({}))).changed).toEqual([]);
-  expect((await applyConfig(records, wanted({ tokenBudget: 501 }))).changed).toEqual(['collection shaped-file/all']);
-  const { json } = await send('GET /organizations/shaped-file/collections');
-  expect(json.items[0]).toMatchObject({ ...listing, tokenBudget: 501, bindings: [{ prefix: 'x', tools }] });
 });

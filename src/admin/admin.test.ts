@@ -234,7 +234,14 @@ test('a collection is published with a sealed credential that no answer and no r
   });
   expect(status).toBe(201);
   expect(json.bindings).toEqual([
-    { server: 'docs', partition: 'p', hasCredential: true, enforced: { retrieve: { filter: { a: 1 } } } },
+    {
+      server: 'docs',
+      partition: 'p',
+      hasCredential: true,
+      enforced: { retrieve: { filter: { a: 1 } } },
+      prefix: null,
+      tools: {},
+    },
   ]);
   const rows = await database.sql('select * from gateway.credentials');
   expect(JSON.stringify([rows, json, (await send('GET /organizations/pub/collections')).json, events])).not.toContain(

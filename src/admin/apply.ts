@@ -6,6 +6,8 @@ import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import { type Listing, plainListing } from '#records/snapshot.ts';
+import type { ToolsInput } from '#records/tool-shaping.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -17,6 +19,8 @@ export interface WantedBinding {
   readonly credential?: Secret | undefined;
   readonly header?: { readonly name: string; readonly template: string } | undefined;
   readonly enforced?: EnforcedInput;
+  readonly prefix?: string | undefined;
+  readonly tools?: ToolsInput | undefined;
 }
 
 export interface Wanted {
@@ -31,12 +35,12 @@ export interface Wanted {
     readonly transport: ServerTransport;
     readonly trusted: boolean;
   }[];
-  readonly collections: readonly {
+  readonly collections: readonly (Partial<Listing> & {
     readonly organization: string;
     readonly name: string;
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
-  }[];
+  })[];
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
@@ -128,9 +132,10 @@ async function applyCollection(
 ): Promise<void> {
   translate(() => checkName(collection.name));
   const organization = await getOrganization(records, collection.organization);
-  const { name, allowedRoles } = collection;
+  const { name, allowedRoles, names, mode, tokenBudget } = { ...plainListing, ...collection };
   const bindings = collection.bindings.map((binding) => newBinding(binding, servers));
-  const values = { name, allowedRoles, bindings, managedBy: 'file' } as const;
+  const listing = { names, mode, tokenBudget };
+  const values = { name, allowedRoles, listing, bindings, managedBy: 'file' } as const;
   const found = (await records.listCollections(organization.id)).find((row) => row.name === name);
   if (found && found.managedBy !== 'file') throw madeByApi(`collection "${organization.slug}/${name}"`);
   if (!found) await records.insertCollection(organization.id, values);
@@ -139,8 +144,8 @@ async function applyCollection(
 }
 
 function newBinding(binding: WantedBinding, servers: ReadonlyMap<string, ServerRow>): NewBinding {
-  const { partition, credential, header, enforced = {} } = binding;
-  return { server: getServer(servers, binding.server).id, partition, credential, header, enforced };
+  const { partition, credential, header, enforced = {}, prefix, tools } = binding;
+  return { server: getServer(servers, binding.server).id, partition, credential, header, enforced, prefix, tools };
 }
 
 async function getOrganization(records: AdminRecords, ref: string): Promise<OrganizationRow> {

@@ -17,6 +17,7 @@ import {
   removeCredential,
 } from '#records/credentials.ts';
 import { listServers } from '#records/servers.ts';
+import { plainListing } from '#records/snapshot.ts';
 import { canonical } from './canonical.ts';
 import type { CollectionRow, NewBinding, NewCollection } from './records.ts';
 import { type AdminRecordsDeps, managedByOf } from './storage.ts';
@@ -26,8 +27,8 @@ type TreeDeps = Pick<AdminRecordsDeps, 'db' | 'vault' | 'clock'>;
 export async function insertCollectionTree(deps: TreeDeps, org: OrgId, values: NewCollection): Promise<CollectionRow> {
   const sealed = await sealBindings(deps, org, values.bindings);
   return withOrganization(deps.db, org, async (scope) => {
-    const { name, allowedRoles, managedBy } = values;
-    const collection = await insertCollection(scope, { name, allowedRoles, managedBy });
+    const { name, allowedRoles, managedBy, listing } = values;
+    const collection = await insertCollection(scope, { name, allowedRoles, managedBy, listing });
     await insertBindings(scope, collection, sealed);
     return readTree(scope, collection);
   });
@@ -53,8 +54,9 @@ export async function replaceCollectionTree(
   if (await isSame(deps, { org, id, values })) return { changed: false };
   const sealed = await sealBindings(deps, org, values.bindings);
   await withOrganization(deps.db, org, async (scope) => {
-    const { name, allowedRoles, managedBy } = values;
-    const collection = await updateCollection(scope, asCollectionId(id), { name, allowedRoles, managedBy });
+    const { name, allowedRoles, managedBy, listing = plainListing } = values;
+    const change = { name, allowedRoles, managedBy, listing };
+    const collection = await updateCollection(scope, asCollectionId(id), change);
     for (const binding of await listBindings(scope, collection.id)) {
       await removeBinding(scope, binding.id);
       if (binding.credential) await removeCredential(scope, binding.credential);
@@ -91,9 +93,9 @@ async function insertBindings(
   collection: Collection,
   bindings: readonly SealedBinding[],
 ): Promise<void> {
-  for (const [position, { server, partition, credential, header, enforced }] of bindings.entries()) {
+  for (const [position, { credential, header, ...binding }] of bindings.entries()) {
     if (credential) await insertCredential(scope, { ...credential, ...(header && { header }) });
-    await insertBinding(scope, collection.id, { server, partition, credential: credential?.id, enforced, position });
+    await insertBinding(scope, collection.id, { ...binding, credential: credential?.id, position });
   }
 }
 
@@ -105,11 +107,14 @@ async function readTree(scope: OrganizationScope, collection: Collection): Promi
     name: collection.name,
     allowedRoles: collection.allowedRoles,
     managedBy: managedByOf(collection.managedBy),
+    listing: collection.listing,
     bindings: bindings.map((binding) => ({
       server: servers.get(binding.server) ?? binding.server,
       partition: binding.partition,
       hasCredential: binding.credential !== undefined,
       enforced: plainEnforced(binding),
+      prefix: binding.prefix,
+      tools: binding.tools,
     })),
   };
 }
@@ -134,13 +139,15 @@ async function isSame({ db, vault }: TreeDeps, { org, id, values }: Replacing): 
   const { collection } = found;
   if (
     collection.managedBy !== values.managedBy ||
-    canonical(collection.allowedRoles) !== canonical(values.allowedRoles)
+    canonical(collection.allowedRoles) !== canonical(values.allowedRoles) ||
+    canonical(collection.listing) !== canonical(values.listing ?? plainListing)
   )
     return false;
   for (const [index, binding] of found.bindings.entries()) {
     const wanted = values.bindings[index];
     if (!wanted || binding.server !== wanted.server || binding.partition !== wanted.partition) return false;
     if (canonical(plainEnforced(binding)) !== canonical(wanted.enforced)) return false;
+    if (binding.prefix !== wanted.prefix || canonical(binding.tools) !== canonical(wanted.tools ?? {})) return false;
     const { sealed } = binding;
     const opened = sealed && (await vault.open(org, sealed.place, sealed.sealed));
     if (opened?.reveal() !== wanted.credential?.reveal()) return false;

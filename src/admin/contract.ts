@@ -7,8 +7,10 @@ import {
   account,
   apiKey,
   bindingInput,
+  bindingsOf,
   collection,
   collectionName,
+  listingInput,
   newAccount,
   newApiKey,
   newProgramClient,
@@ -16,6 +18,7 @@ import {
   organization,
   organizationRef,
   password,
+  pin,
   programClient,
   rolesOrAll,
   server,
@@ -45,6 +48,14 @@ export interface AdminRoute {
 }
 
 const org = { organization: organizationRef };
+const pinDecision = {
+  ...org,
+  server: slug,
+  partition: text.optional(),
+  tool: z.string().min(1).max(256),
+  /** Of the definition that was looked at: another one is not decided on. */
+  hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the hash of what waits'),
+};
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 export const contract = {
@@ -133,9 +144,43 @@ export const contract = {
       ...org,
       name: collectionName,
       allowedRoles: rolesOrAll,
-      bindings: z.array(bindingInput).min(1).max(100),
+      ...listingInput,
+      bindings: bindingsOf(bindingInput),
     }),
     output: collection,
+  },
+  listPins: {
+    method: 'GET',
+    path: '/organizations/:organization/pins',
+    summary: 'Definitions of tools that are approved or wait, with what changed',
+    permission: 'admin:pins:read',
+    scope: 'organization',
+    audit: 'pin.list',
+    status: 200,
+    input: z.strictObject({ ...org, server: slug.optional(), state: pin.shape.state.optional() }),
+    output: list(pin),
+  },
+  approvePin: {
+    method: 'POST',
+    path: '/organizations/:organization/pins/approve',
+    summary: 'Approve the definition of a tool that waits',
+    permission: 'admin:pins:write',
+    scope: 'organization',
+    audit: 'pin.approve',
+    status: 200,
+    input: z.strictObject(pinDecision),
+    output: pin,
+  },
+  rejectPin: {
+    method: 'POST',
+    path: '/organizations/:organization/pins/reject',
+    summary: 'Refuse the definition of a tool that waits: what was approved stays',
+    permission: 'admin:pins:write',
+    scope: 'organization',
+    audit: 'pin.reject',
+    status: 200,
+    input: z.strictObject(pinDecision),
+    output: pin,
   },
   listKeys: {
     method: 'GET',

@@ -10,6 +10,7 @@ import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
+import { pinHandlers } from './routes/pins.ts';
 import { serverHandlers } from './routes/servers.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
@@ -50,6 +51,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
+    ...pinHandlers(deps),
     ...keyHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
@@ -90,7 +92,7 @@ function actorName(actor: Actor): string {
 }
 
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id, username } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const { organization, name, slug, key, id, username, tool } = (input ?? {}) as Readonly<Record<string, unknown>>;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name) };
+  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool) };
 }

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { maxPasswordLength, minPasswordLength } from '#core/password.ts';
 import { isReservedHeader } from '#core/reserved.ts';
+import { plainListing } from '#records/snapshot.ts';
+import { type BindingLike, checkBindings, tools } from './tool-nouns.ts';
 
 export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
 export const collectionName = z
@@ -77,15 +79,49 @@ export const bindingInput = z.strictObject({
     })
     .optional(),
   enforced: enforced.default({}).describe('Tool → argument → what is merged over what callers send.'),
+  prefix: z
+    .string()
+    .regex(/^([a-z0-9][a-z0-9-]{0,62})?$/, 'must be a-z, 0-9 and "-", at most 63 characters, or empty')
+    .optional()
+    .describe("Before the names of its tools where the collection has several servers. Default: the server's key."),
+  tools: tools.default({}).describe('Which of its tools are published, and how.'),
 });
+
+/** The bindings of one collection, with `binding` for each. */
+export const bindingsOf = <T extends z.ZodType<BindingLike>>(binding: T) =>
+  z.array(binding).min(1).max(100).superRefine(checkBindings);
+
+/** How a collection shows what it has. */
+export const listingInput = {
+  names: z
+    .enum(['prefixed', 'plain'])
+    .default(plainListing.names)
+    .describe('`prefixed`: `{prefix}_{name}` where it has several servers. `plain`: as the servers call them.'),
+  mode: z
+    .enum(['full', 'meta', 'auto'])
+    .default(plainListing.mode)
+    .describe('`meta`: three tools that search, describe and call the others; `auto`: that, beyond the budget.'),
+  tokenBudget: z.int().min(1).max(10_000_000).default(plainListing.tokenBudget).describe('Of a list, for `auto`.'),
+};
 
 export const collection = z.object({
   id: z.string(),
   organization: z.string(),
   name: z.string(),
   allowedRoles: rolesOrAll,
+  names: z.enum(['prefixed', 'plain']),
+  mode: z.enum(['full', 'meta', 'auto']),
+  tokenBudget: z.int(),
   bindings: z.array(
-    z.object({ server: z.string(), partition: z.string().nullable(), hasCredential: z.boolean(), enforced }),
+    z.object({
+      server: z.string(),
+      partition: z.string().nullable(),
+      hasCredential: z.boolean(),
+      enforced,
+      /** null: the server's key. */
+      prefix: z.string().nullable(),
+      tools: z.record(z.string(), z.unknown()),
+    }),
   ),
 });
 
@@ -174,6 +210,29 @@ export const account = z.object({ ...accountFields, createdAt: time, lastSignInA
 /** The one answer that carries a password, where it was made here. */
 export const newAccount = z.object({ ...accountFields, password: z.string().nullable() });
 
+const pinnedAt = z.object({ hash: z.string(), at: time });
+export const pin = z.object({
+  server: z.string(),
+  partition: z.string().nullable(),
+  tool: z.string(),
+  /** waiting: another definition than the approved one was seen. rejected: the last such one was refused. */
+  state: z.enum(['approved', 'waiting', 'rejected']),
+  approved: pinnedAt.nullable(),
+  /** What waits for a decision. */
+  held: pinnedAt.nullable(),
+  /** From the approved definition to the one that waits, hidden characters written out. */
+  changes: z.array(
+    z.object({
+      path: z.string(),
+      change: z.enum(['added', 'removed', 'changed']),
+      before: z.string().nullable(),
+      after: z.string().nullable(),
+    }),
+  ),
+  /** Characters that a person does not see and a model reads. */
+  hiddenCharacters: z.array(z.object({ path: z.string(), character: z.string(), kind: z.string() })),
+});
+
 export const status = z.object({
   status: z.literal('healthy'),
   version: z.string(),
@@ -184,6 +243,7 @@ export const status = z.object({
 export type Organization = z.output<typeof organization>;
 export type Server = z.output<typeof server>;
 export type Collection = z.output<typeof collection>;
+export type Pin = z.output<typeof pin>;
 export type ApiKey = z.output<typeof apiKey>;
 export type ProgramClientNoun = z.output<typeof programClient>;
 

@@ -4,6 +4,9 @@ import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
+import type { Listing } from '#records/snapshot.ts';
+import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
+import type { ToolsInput } from '#records/tool-shaping.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -45,11 +48,16 @@ export interface NewBinding {
   /** Default: `authorization`, `Bearer {}`. */
   readonly header: { readonly name: string; readonly template: string } | undefined;
   readonly enforced: EnforcedInput;
+  /** Undefined: the server's key. */
+  readonly prefix?: string | undefined;
+  readonly tools?: ToolsInput | undefined;
 }
 
 export interface NewCollection {
   readonly name: string;
   readonly allowedRoles: readonly string[] | '*';
+  /** Undefined: the defaults. */
+  readonly listing?: Listing | undefined;
   readonly bindings: readonly NewBinding[];
   readonly managedBy: ManagedBy;
 }
@@ -59,11 +67,14 @@ export interface CollectionRow {
   readonly name: string;
   readonly allowedRoles: readonly string[] | '*';
   readonly managedBy: ManagedBy;
+  readonly listing: Listing;
   readonly bindings: readonly {
     readonly server: string;
     readonly partition: string | undefined;
     readonly hasCredential: boolean;
     readonly enforced: EnforcedInput;
+    readonly prefix: string | undefined;
+    readonly tools: ToolsInput;
   }[];
 }
 
@@ -125,6 +136,11 @@ export interface AdminRecords {
   insertCollection(org: OrgId, values: NewCollection): Promise<CollectionRow>;
   /** Bindings become exactly `values.bindings`; a credential that is equal is left as it is sealed. */
   replaceCollection(org: OrgId, id: string, values: NewCollection): Promise<{ readonly changed: boolean }>;
+
+  listPins(org: OrgId): Promise<readonly ToolPin[]>;
+  /** These two throw `not_found`; `conflict` where something else waits by now. */
+  approvePin(org: OrgId, decision: PinDecision): Promise<ToolPin>;
+  rejectPin(org: OrgId, decision: PinDecision): Promise<ToolPin>;
 
   listKeys(org: OrgId): Promise<readonly KeyRow[]>;
   insertKey(org: OrgId, values: NewKey): Promise<{ readonly row: KeyRow; readonly text: Secret }>;

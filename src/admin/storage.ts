@@ -16,6 +16,7 @@ import {
 } from '#records/organizations.ts';
 import { insertProgramClient, listProgramClients, removeProgramClient } from '#records/program-clients.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
+import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.ts';
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
@@ -63,6 +64,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         insertCollectionTree(deps, org, values),
       ),
     replaceCollection: (org, id, values) => replaceCollectionTree(deps, { org, id, values }),
+    listPins: (org) => withOrganization(db, org, listToolPins),
+    approvePin: (org, decision) => withOrganization(db, org, (scope) => approveToolPin(scope, decision, clock.now())),
+    rejectPin: (org, decision) => withOrganization(db, org, (scope) => rejectToolPin(scope, decision)),
     listKeys: async (org) => (await withOrganization(db, org, listKeys)).map(keyRow),
     insertKey: (org, values) =>
       taken(`A key named "${values.name}" exists already: revoke it or choose another name`, async () => {

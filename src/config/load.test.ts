@@ -253,7 +253,28 @@ limits: {timeouts: {toolCallMs: 30s}, request: {mcpBytes: 2097152}}
   expect(config.limits.request.mcpBytes).toBe(2_097_152);
 });
 
+test('templates of rules are not references of the file', () => {
+  const rule = '$'.concat('{user.email}');
+  const config = yaml(`
+collections:
+  - organization: acme
+    name: all
+    allowedRoles: '*'
+    mode: auto
+    bindings:
+      - {server: a, prefix: '', tools: {pins: off, arguments: {find: {who: {fixed: '${rule}'}}}}}
+`);
+  expect(config.collections[0]).toMatchObject({ names: 'prefixed', mode: 'auto', tokenBudget: 10_000 });
+  const tools = { pins: 'off', arguments: { find: { who: { fixed: rule } } } };
+  expect(config.collections[0]?.bindings[0]).toMatchObject({ prefix: '', tools });
+});
+
 const wrongFiles: readonly (readonly [string, string, string])[] = [
+  [
+    'two bindings with one prefix',
+    `collections:\n  - {organization: a, name: c, allowedRoles: '*', bindings: [{server: x}, {server: y, prefix: x}]}\n`,
+    'collections[0].bindings[1].prefix',
+  ],
   ['an unknown key', 'http:\n  prot: 1\n', 'gatehouse.yaml:2:3: http.prot is not a setting: remove it'],
   ['an unknown top-level key', 'htpp: {}\n', 'gatehouse.yaml:1:1: htpp is not a setting'],
   [

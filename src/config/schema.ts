@@ -7,7 +7,9 @@ import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import {
   bindingInput,
+  bindingsOf,
   collectionName,
+  listingInput,
   organizationRef,
   rolesOrAll,
   secretName,
@@ -204,7 +206,8 @@ export const configSchema = z.strictObject({
         organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
         name: collectionName.describe('In URLs: `/{organization}/mcp/{name}`.'),
         allowedRoles: rolesOrAll.describe('`*`: every member; an empty list: nobody.'),
-        bindings: z.array(binding).min(1).describe('The servers in it.'),
+        ...listingInput,
+        bindings: bindingsOf(binding).describe('The servers in it.'),
       }),
     )
     .default([]),

@@ -9,6 +9,7 @@ import { changes } from './migrations/0003-changes.ts';
 import { collectionsView } from './migrations/0004-collections-view.ts';
 import { signIn } from './migrations/0005-sign-in.ts';
 import { programClients } from './migrations/0006-program-clients.ts';
+import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
@@ -19,6 +20,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0004-collections-view': collectionsView,
   '0005-sign-in': signIn,
   '0006-program-clients': programClients,
+  '0007-shaping': shaping,
   '0008-replicas': replicas,
 };
 

@@ -58,6 +58,11 @@ export interface CollectionsTable {
   /** JSON list of role slugs, or the JSON string "*". */
   allowed_roles: Json;
   managed_by: Generated<string>;
+  /** `prefixed` or `plain` */
+  names: Generated<string>;
+  /** `full`, `meta` or `auto` */
+  mode: Generated<string>;
+  token_budget: Generated<number>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -72,6 +77,10 @@ export interface BindingsTable {
   /** `{tool: {argument: object}}` */
   enforced: JsonDefault;
   position: Generated<number>;
+  /** Null: the server's key. */
+  prefix: string | null;
+  /** How its tools are published (records/tool-shaping.ts). */
+  tools: JsonDefault;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -315,6 +324,23 @@ export interface UpstreamSessionsTable {
   expires_at: Time;
 }
 
+export interface ToolPinsTable {
+  org_id: string;
+  server_id: string;
+  partition: Generated<string>;
+  tool: string;
+  approved_hash: string | null;
+  /** JSON, as the server sent it. */
+  approved: string | null;
+  approved_at: NullableTime;
+  held_hash: string | null;
+  held: string | null;
+  held_at: NullableTime;
+  rejected_hash: string | null;
+  flags: JsonDefault;
+  created_at: TimeDefault;
+}
+
 export interface GatewaySchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
@@ -341,6 +367,7 @@ export interface GatewaySchema {
   replicas: ReplicasTable;
   session_states: SessionStatesTable;
   upstream_sessions: UpstreamSessionsTable;
+  tool_pins: ToolPinsTable;
   change_counter: ChangeCounterTable;
 }
 

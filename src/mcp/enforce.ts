@@ -91,7 +91,7 @@ const printableAscii = /^[\x21-\x7e]*$/;
  * What a careless reader might take a name for: case, compatibility forms, white space, controls and invisible
  * characters gone. Throws `enforcement_failed` for names that are too long to be looked at.
  */
-function looseName(name: string): string {
+export function looseName(name: string): string {
   if (printableAscii.test(name)) return name.toLowerCase();
   if (name.length > MAX_NORMALIZED) refuse(`A name is longer than ${MAX_NORMALIZED} characters`);
   return foldKey(name.normalize('NFKC').replace(/[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]+/gu, ''));
@@ -112,15 +112,19 @@ function splice(bytes: Buffer, edits: readonly Edit[]): Buffer {
  * What is enforced on this tool. A name that is only nearly that of a filtered tool is refused: an upstream that
  * trims, cuts or folds names would run the tool unfiltered.
  */
-export function findEnforced(name: string, all: ReadonlyMap<string, EnforcedArguments>): EnforcedArguments | undefined {
+export function findEnforced<T>(name: string, all: ReadonlyMap<string, T>): T | undefined {
   const exact = all.get(name);
   if (exact || all.size === 0) return exact;
-  const end = name.indexOf('\0');
-  const [whole, cut] = [looseName(name), end < 0 ? undefined : looseName(name.slice(0, end))];
+  const loose = looseNames(name);
   for (const tool of all.keys()) {
-    const filtered = looseName(tool);
-    if (filtered === whole || filtered === cut)
+    if (loose.includes(looseName(tool)))
       throw new GatehouseError('enforcement_failed', { message: 'Unknown tool name' });
   }
   return undefined;
+}
+
+/** What a careless server might take a tool's name for, also where it reads up to a NUL. Throws `enforcement_failed`. */
+export function looseNames(name: string): readonly string[] {
+  const end = name.indexOf('\0');
+  return end < 0 ? [looseName(name)] : [looseName(name), looseName(name.slice(0, end))];
 }

@@ -14,6 +14,7 @@ import type { BindingsTable } from '#db/schema.ts';
 import type { OrganizationScope } from '#db/scope.ts';
 import type { EnforcedArguments } from '#mcp/enforce.ts';
 import { parseEnforced } from './columns.ts';
+import { parseToolsInput, type ToolsInput } from './tool-shaping.ts';
 
 export interface BindingRecord {
   readonly id: BindingId;
@@ -21,6 +22,9 @@ export interface BindingRecord {
   readonly partition: string | undefined;
   readonly credential: CredentialId | undefined;
   readonly enforced: ReadonlyMap<string, EnforcedArguments>;
+  /** Undefined: the server's key. */
+  readonly prefix: string | undefined;
+  readonly tools: ToolsInput;
 }
 
 /** `{tool: {argument: object}}`, as it is written in configuration. */
@@ -32,6 +36,8 @@ export interface NewBinding {
   readonly credential?: CredentialId | undefined;
   readonly enforced?: EnforcedInput;
   readonly position?: number;
+  readonly prefix?: string | undefined;
+  readonly tools?: ToolsInput | undefined;
 }
 
 /** Throws `not_found` for a collection, server or credential that is not the organization's; `conflict` when bound already. */
@@ -94,6 +100,8 @@ function asColumns(input: Partial<NewBinding>) {
     ...('partition' in input ? { partition: input.partition ?? null } : {}),
     ...('credential' in input ? { credential_id: input.credential ?? null } : {}),
     ...(input.enforced === undefined ? {} : { enforced: JSON.stringify(input.enforced) }),
+    ...('prefix' in input ? { prefix: input.prefix ?? null } : {}),
+    ...(input.tools === undefined ? {} : { tools: JSON.stringify(input.tools) }),
     ...(input.position === undefined ? {} : { position: input.position }),
   };
 }
@@ -105,5 +113,7 @@ function asBinding(row: Selectable<BindingsTable>): BindingRecord {
     partition: row.partition ?? undefined,
     credential: row.credential_id === null ? undefined : asCredentialId(row.credential_id),
     enforced: parseEnforced(row.enforced),
+    prefix: row.prefix ?? undefined,
+    tools: parseToolsInput(row.tools),
   };
 }

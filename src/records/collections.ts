@@ -4,7 +4,8 @@ import { GatehouseError } from '#core/error.ts';
 import { asCollectionId, type CollectionId } from '#core/ids.ts';
 import type { CollectionsTable } from '#db/schema.ts';
 import type { OrganizationScope } from '#db/scope.ts';
-import { parseAllowedRoles } from './columns.ts';
+import { parseAllowedRoles, parseListing } from './columns.ts';
+import type { Listing } from './snapshot.ts';
 
 export interface Collection {
   readonly id: CollectionId;
@@ -12,12 +13,15 @@ export interface Collection {
   /** `'*'`: any active member; empty: nobody. */
   readonly allowedRoles: readonly string[] | '*';
   readonly managedBy: string;
+  readonly listing: Listing;
 }
 
 export interface NewCollection {
   readonly name: string;
   readonly allowedRoles: readonly string[] | '*';
   readonly managedBy?: string;
+  /** Undefined: as it is; for a new one the defaults. */
+  readonly listing?: Listing | undefined;
 }
 
 /** Throws `conflict` when the organization has one of that name. */
@@ -29,6 +33,7 @@ export async function insertCollection({ tx, org }: OrganizationScope, input: Ne
       name: input.name,
       allowed_roles: JSON.stringify(input.allowedRoles),
       ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
+      ...(input.listing && listingColumns(input.listing)),
     })
     .returningAll()
     .executeTakeFirstOrThrow();
@@ -58,6 +63,7 @@ export async function updateCollection(
       ...(change.name === undefined ? {} : { name: change.name }),
       ...(change.allowedRoles === undefined ? {} : { allowed_roles: JSON.stringify(change.allowedRoles) }),
       ...(change.managedBy === undefined ? {} : { managed_by: change.managedBy }),
+      ...(change.listing && listingColumns(change.listing)),
       updated_at: new Date(),
     })
     .where('id', '=', id)
@@ -83,11 +89,14 @@ export async function removeCollection({ tx }: OrganizationScope, id: Collection
     .execute();
 }
 
+const listingColumns = ({ names, mode, tokenBudget }: Listing) => ({ names, mode, token_budget: tokenBudget });
+
 function asCollection(row: Selectable<CollectionsTable>): Collection {
   return {
     id: asCollectionId(row.id),
     name: row.name,
     allowedRoles: parseAllowedRoles(row.allowed_roles),
     managedBy: row.managed_by,
+    listing: parseListing(row),
   };
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedArguments } from '#mcp/enforce.ts';
+import type { Listing } from './snapshot.ts';
 
 const roles = z.array(z.string());
 const allowedRoles = z.union([z.literal('*'), roles]);
@@ -25,10 +26,25 @@ const enforced = z.record(z.string(), z.record(z.string(), z.record(z.string(), 
 
 const identities = z.array(z.object({ provider: z.string(), subject: z.string() }));
 
+const listing = z.object({
+  names: z.enum(['prefixed', 'plain']),
+  mode: z.enum(['full', 'meta', 'auto']),
+  tokenBudget: z.int().positive(),
+});
+
 export const parseIdentities = (value: unknown) => identities.parse(value);
 export const parseRoles = (value: unknown): readonly string[] => roles.parse(value);
 export const parseAllowedRoles = (value: unknown): readonly string[] | '*' => allowedRoles.parse(value);
 export const parseTransport = (value: unknown): ServerTransport => transport.parse(value);
+
+interface ListingColumns {
+  readonly names: string;
+  readonly mode: string;
+  readonly token_budget: number;
+}
+
+export const parseListing = ({ names, mode, token_budget }: ListingColumns): Listing =>
+  listing.parse({ names, mode, tokenBudget: token_budget });
 
 /** By tool, then by argument: objects that are merged over what the caller sent. */
 export function parseEnforced(value: unknown): ReadonlyMap<string, EnforcedArguments> {

@@ -5,7 +5,7 @@ import type { Log } from '#core/log.ts';
 import { isReservedHeader } from '#core/reserved.ts';
 import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
-import { parseAllowedRoles, parseEnforced, parseRoles, parseTransport } from './columns.ts';
+import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
 import {
   type Binding,
   type Endpoint,
@@ -13,6 +13,7 @@ import {
   plainListing,
   type ServerDefinition,
 } from './snapshot.ts';
+import { parseToolShaping } from './tool-shaping.ts';
 
 export interface SnapshotLoader {
   /** By slug, external id or UUID; undefined: no such organization, or it was removed. */
@@ -73,7 +74,7 @@ function readOrganizations(tx: Tx, ids: readonly OrgId[]): Promise<OrganizationR
 function readCollections(tx: Tx, ids: readonly string[]) {
   return tx
     .selectFrom('collections')
-    .select(['id', 'org_id', 'name', 'allowed_roles'])
+    .select(['id', 'org_id', 'name', 'allowed_roles', 'names', 'mode', 'token_budget'])
     .where('org_id', 'in', ids)
     .execute();
 }
@@ -85,7 +86,7 @@ function readBindings(tx: Tx, ids: readonly string[]) {
       join.onRef('k.id', '=', 'b.credential_id').onRef('k.org_id', '=', 'b.org_id'),
     )
     .select(['b.id', 'b.org_id', 'b.collection_id', 'b.server_id', 'b.partition', 'b.credential_id', 'b.enforced'])
-    .select(['k.version', 'k.header_name', 'k.header_template'])
+    .select(['b.prefix', 'b.tools', 'k.version', 'k.header_name', 'k.header_template'])
     .where('b.org_id', 'in', ids)
     .orderBy('b.position')
     .orderBy('b.id')
@@ -168,7 +169,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
         kind: 'collection',
         allowedRoles: parseAllowedRoles(row.allowed_roles),
         bindings,
-        listing: plainListing,
+        listing: parseListing(row),
       });
     });
   }
@@ -229,8 +230,8 @@ function asBinding(row: BindingRow, server: ServerDefinition | undefined): Bindi
     partition: row.partition ?? undefined,
     credential: asCredentialRef(row),
     enforced: parseEnforced(row.enforced),
-    prefix: undefined,
-    shaping: undefined,
+    prefix: row.prefix ?? undefined,
+    shaping: parseToolShaping(row.tools),
   };
 }
 

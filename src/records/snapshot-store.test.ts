@@ -13,7 +13,7 @@ import { insertCredential, newCredentialId, updateCredential } from './credentia
 import { putEnablement } from './enablements.ts';
 import { insertOrganization, removeOrganization, updateOrganization } from './organizations.ts';
 import { insertServer, updateServer } from './servers.ts';
-import type { OrganizationSnapshot, SnapshotStore } from './snapshot.ts';
+import { type OrganizationSnapshot, plainListing, type SnapshotStore } from './snapshot.ts';
 import { openSnapshotLoader } from './snapshot-loader.ts';
 import { openSnapshotStore } from './snapshot-store.ts';
 
@@ -94,6 +94,47 @@ describe('a snapshot', () => {
       credential: { id: credential, org, header: { name: 'authorization', template: 'Bearer {}' } },
     });
     expect(binding?.enforced.get('retrieve')?.get('filter')).toEqual({ region: 'eu' });
+  });
+
+  test('holds how a collection lists, and how its bindings publish their tools', async () => {
+    const tools = {
+      choose: ['find'],
+      rename: { find: { name: 'search' } },
+      arguments: { find: { n: { maximum: 10, default: null } } },
+      confirm: ['find'],
+      pins: 'block',
+    } as const;
+    await withOrganization(t.db, org, async (scope) => {
+      const listing = { names: 'plain', mode: 'auto', tokenBudget: 500 } as const;
+      const made = await insertCollection(scope, { name: 'shaped', allowedRoles: '*', listing });
+      await insertBinding(scope, made.id, { server: shared, prefix: '', tools });
+    });
+    const { endpoints } = await get('acme');
+    expect(endpoints.get('shaped')?.listing).toEqual({ names: 'plain', mode: 'auto', tokenBudget: 500 });
+    expect(endpoints.get('shaped')?.bindings).toMatchObject([
+      {
+        prefix: '',
+        shaping: {
+          choose: new Set(['find']),
+          hide: new Set(),
+          rename: new Map([['find', { name: 'search' }]]),
+          rules: new Map([['find', new Map([['n', { maximum: 10, default: null }]])]]),
+          redact: new Map(),
+          confirm: new Set(['find']),
+          pins: 'block',
+        },
+      },
+    ]);
+    expect(endpoints.get('soc2')?.listing).toEqual(plainListing);
+    expect(endpoints.get('soc2')?.bindings[0]).toMatchObject({ prefix: undefined, shaping: undefined });
+  });
+
+  test('gives no access by a binding whose rules it does not understand', async () => {
+    await t.sql(`update gateway.bindings set tools = '{"hidden": ["find"]}' where prefix = ''`);
+    const { endpoints } = await get('acme');
+    expect(endpoints.has('shaped')).toBe(false);
+    expect(endpoints.has('soc2')).toBe(true);
+    await t.sql(`delete from gateway.collections where name = 'shaped'`);
   });
 
   test('holds servers as endpoints, and one that nobody enabled as not enabled', async () => {

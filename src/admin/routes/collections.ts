@@ -22,6 +22,7 @@ export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, 'list
       const row = await records.insertCollection(organization.id, {
         name: input.name,
         allowedRoles: input.allowedRoles,
+        listing: { names: input.names, mode: input.mode, tokenBudget: input.tokenBudget },
         bindings: input.bindings.map((binding) => newBinding(binding, servers)),
         managedBy: 'api',
       });
@@ -77,20 +78,25 @@ function newBinding(input: BindingInput, servers: ReadonlyMap<string, ServerRow>
     credential: input.credential === undefined ? undefined : new Secret(input.credential),
     header: input.header,
     enforced: input.enforced,
+    prefix: input.prefix,
+    tools: input.tools,
   };
 }
 
-function shown({ id, name, allowedRoles, bindings }: CollectionRow, { slug }: OrganizationRow): Collection {
+function shown({ id, name, allowedRoles, listing, bindings }: CollectionRow, { slug }: OrganizationRow): Collection {
   return {
     id,
     organization: slug,
     name,
     allowedRoles: allowedRoles === '*' ? '*' : [...allowedRoles],
-    bindings: bindings.map(({ server, partition, hasCredential, enforced }) => ({
+    ...listing,
+    bindings: bindings.map(({ server, partition, hasCredential, enforced, prefix, tools }) => ({
       server,
       partition: partition ?? null,
       hasCredential,
       enforced: structuredClone(enforced),
+      prefix: prefix ?? null,
+      tools: { ...tools },
     })),
   };
 }

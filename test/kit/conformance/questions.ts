@@ -37,28 +37,39 @@ const sample = (question: string) =>
     maxTokens: 64,
   });
 
-/** On the stream of the call itself: `elicitInput` of the library would use the GET stream, which may not be open yet. */
-const askOnCall = (ctx: ServerContext, params: ElicitRequestFormParams) =>
-  ctx.mcpReq.send({ method: 'elicitation/create', params });
+/** Either era's way, in the same tool: by a request on the stream of the call itself, or by `input_required`. */
+async function askEither(
+  ctx: ServerContext,
+  question: InputRequests[string],
+  tell: (answer: Record<string, unknown>) => string,
+) {
+  // `elicitInput` of the library would use the GET stream, which may not be open yet.
+  if (ctx.mcpReq.envelope === undefined) {
+    const answer = anyObject.parse(await ctx.mcpReq.send(question, anyObject));
+    return text(tell(answer));
+  }
+  const answer = ctx.mcpReq.inputResponses?.asked;
+  if (answer === undefined) return inputRequired({ inputRequests: { asked: question } });
+  return text(tell(anyObject.parse(answer)));
+}
+
+const anyObject = z.record(z.string(), z.unknown());
 
 export function registerLegacyQuestions(server: McpServer): void {
   server.registerTool(
     'test_sampling',
     { description: 'Asks the client for a completion', inputSchema: z.object({ prompt: z.string() }) },
-    async ({ prompt }, ctx) => {
-      const answer = await ctx.mcpReq.send({
-        method: 'sampling/createMessage',
-        params: { messages: [{ role: 'user', content: { type: 'text', text: prompt } }], maxTokens: 100 },
-      });
-      const block = Array.isArray(answer.content) ? answer.content[0] : answer.content;
-      return text(`LLM response: ${block?.type === 'text' ? block.text : 'none'}`);
-    },
+    async ({ prompt }, ctx) =>
+      askEither(ctx, sample(prompt), ({ content }) => {
+        const [block] = z.array(z.looseObject({ text: z.string().optional() })).parse([content].flat());
+        return `LLM response: ${block?.text ?? 'none'}`;
+      }),
   );
   server.registerTool(
     'test_elicitation',
     { description: 'Asks the user for a name and an address', inputSchema: z.object({ message: z.string() }) },
     async ({ message }, ctx) => {
-      const answer = await askOnCall(ctx, {
+      const question = inputRequired.elicit({
         message,
         requestedSchema: {
           type: 'object',
@@ -69,7 +80,11 @@ export function registerLegacyQuestions(server: McpServer): void {
           required: ['username', 'email'],
         },
       });
-      return text(`User response: action: ${answer.action}, content: ${JSON.stringify(answer.content)}`);
+      return askEither(
+        ctx,
+        question,
+        ({ action, content }) => `User response: action: ${action}, content: ${JSON.stringify(content)}`,
+      );
     },
   );
   registerForm(server, 'test_elicitation_sep1034_defaults', {
@@ -102,13 +117,17 @@ function registerForm(
   name: string,
   properties: ElicitRequestFormParams['requestedSchema']['properties'],
 ): void {
-  server.registerTool(name, { description: 'Asks by a form', inputSchema: noArguments }, async (_args, ctx) => {
-    const answer = await askOnCall(ctx, {
-      message: 'Please fill in the form',
-      requestedSchema: { type: 'object', properties },
-    });
-    return text(`Elicitation completed: action=${answer.action}, content=${JSON.stringify(answer.content)}`);
+  const question = inputRequired.elicit({
+    message: 'Please fill in the form',
+    requestedSchema: { type: 'object', properties },
   });
+  server.registerTool(name, { description: 'Asks by a form', inputSchema: noArguments }, async (_args, ctx) =>
+    askEither(
+      ctx,
+      question,
+      ({ action, content }) => `Elicitation completed: action=${action}, content=${JSON.stringify(content)}`,
+    ),
+  );
 }
 
 export function registerModernQuestions(server: McpServer): void {
@@ -161,7 +180,7 @@ export function registerModernQuestions(server: McpServer): void {
     'test_input_required_result_capabilities',
     { description: 'Asks only what the client can answer', inputSchema: noArguments },
     async (_args, ctx) => {
-      const inputRequests = answerable(ctx);
+      const inputRequests = answerable(ctx, server);
       return Object.keys(inputRequests).length > 0 ? inputRequired({ inputRequests }) : text('Nothing to ask');
     },
   );
@@ -174,16 +193,18 @@ const everyQuestion = (): InputRequests => ({
   client_roots: inputRequired.listRoots(),
 });
 
-const envelope = z.object({
-  [CLIENT_CAPABILITIES_META_KEY]: z.object({
-    elicitation: z.unknown().optional(),
-    sampling: z.unknown().optional(),
-    roots: z.unknown().optional(),
-  }),
+const capabilities = z.object({
+  elicitation: z.unknown().optional(),
+  sampling: z.unknown().optional(),
+  roots: z.unknown().optional(),
 });
+const envelope = z.object({ [CLIENT_CAPABILITIES_META_KEY]: capabilities });
 
-function answerable(ctx: ServerContext): InputRequests {
-  const { [CLIENT_CAPABILITIES_META_KEY]: declared } = envelope.parse(ctx.mcpReq.envelope);
+function answerable(ctx: ServerContext, server: McpServer): InputRequests {
+  const told = ctx.mcpReq.envelope;
+  const declared = told
+    ? envelope.parse(told)[CLIENT_CAPABILITIES_META_KEY]
+    : capabilities.parse(server.server.getClientCapabilities());
   const { user_name, greeting, client_roots } = everyQuestion();
   return {
     ...(declared.elicitation !== undefined && user_name && { user_name }),

@@ -233,15 +233,9 @@ test('a collection is published with a sealed credential that no answer and no r
     },
   });
   expect(status).toBe(201);
+  const enforced = { retrieve: { filter: { a: 1 } } };
   expect(json.bindings).toEqual([
-    {
-      server: 'docs',
-      partition: 'p',
-      hasCredential: true,
-      enforced: { retrieve: { filter: { a: 1 } } },
-      prefix: null,
-      tools: {},
-    },
+    { server: 'docs', partition: 'p', hasCredential: true, enforced, prefix: null, tools: {} },
   ]);
   const rows = await database.sql('select * from gateway.credentials');
   expect(JSON.stringify([rows, json, (await send('GET /organizations/pub/collections')).json, events])).not.toContain(

@@ -120,7 +120,7 @@ test('what was refused is not held again', async () => {
   expect((await restart())[0]?.held).toBeUndefined();
 });
 
-test('a new tool waits where the policy says so, or where it hides characters [F1]', async () => {
+test('a new tool waits where the policy says so, or where it hides characters', async () => {
   expect(await verdictOn(tool('a'), { newTools: 'hold' })).toMatchObject({ state: 'blocked' });
   const verdicts = await see([tool('read\u202e this', 'other')]);
   expect(verdicts.get('other')).toMatchObject({ state: 'blocked' });

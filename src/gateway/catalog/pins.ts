@@ -107,10 +107,11 @@ export function openPins(deps: PinDeps): Pins {
         }
         const place = { server: seen.server, partition: seen.partition ?? '', tool: name };
         const before = known.get(keyOf(place));
-        const { verdict, as } = judge({ tool, hash: definitionHash(tool), before, seen });
+        const hash = definitionHash(tool);
+        const { verdict, as } = judge({ tool, hash, before, seen });
         verdicts.set(name, verdict);
         if (!as) continue;
-        const [hash, flags] = [definitionHash(tool), hiddenCharacters(tool)];
+        const flags = hiddenCharacters(tool);
         const sighting: PinSighting = { ...place, as, hash, text, flags, at: deps.clock.now() };
         known.set(keyOf(place), seenAs(before, sighting));
         sightings.push(sighting);

@@ -59,7 +59,7 @@ test.each([
   ['invisible', '\ufeff', 'U+FEFF'],
   ['invisible', '\u3164', 'U+3164'],
   ['control', '\u001b', 'U+001B'],
-])('%s characters are found in words, names and enums', (kind, hidden, character) => {
+])('%s characters are found in words, names and enums [F1]', (kind, hidden, character) => {
   const poisoned = {
     name: 'find',
     description: `a${hidden}b`,

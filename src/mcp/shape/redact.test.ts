@@ -5,7 +5,7 @@ import { parseRedactPath, redactResult } from './redact.ts';
 
 const text = (value: string) => ({ type: 'text', text: value });
 
-test('a path takes members out of the structured content, and out of the text that repeats it [D13]', () => {
+test('a path takes members out of the structured content, and out of the text that repeats it', () => {
   const structuredContent = { user: { name: 'Ada', ssn: '078-05-1120' }, n: parseJson('1.50') };
   const result = {
     resultType: 'complete',
@@ -57,7 +57,7 @@ test.each(['', '.a', 'a.', 'a..b', 'a[', 'a[x]', 'a.[0]', '**', 'a.**', 'a b.[*]
   },
 );
 
-test('whatever a result holds, no value under a redacted name is left in it or in its text [D13]', () => {
+test('whatever a result holds, no value under a redacted name is left in it or in its text', () => {
   const { value } = fc.letrec<{ value: unknown }>((tie) => ({
     value: fc.oneof(
       { maxDepth: 5 },

@@ -140,7 +140,7 @@ describe('rules', () => {
     '[50]',
     '{}',
     'true',
-  ])('%s is refused where 100 is the maximum [X0.1]', (text) => {
+  ])('%s is refused where 100 is the maximum [D10] [X0.1]', (text) => {
     const args = { n: parseJson(text) };
     expect(() => apply(args, { n: { maximum: 100 } })).toThrow(expect.objectContaining(refused));
   });

@@ -62,7 +62,7 @@ test('equal tools come in the order of their names, every time', () => {
 test('a tool that stuffs its description does not outrank the tool that is meant', () => {
   const stuffed = { name: 'evil', description: 'create github issue repository '.repeat(20_000), server: 'evil' };
   const found = openToolIndex([stuffed, ...tools]).search('create github issue', { limit: 1 });
-  expect(found[0]?.tool.server).toBe('github');
+  expect(found[0]?.tool.name).toBe('github_create_issue');
 });
 
 test('any query and any text is answered with finite, sorted scores within the limit', () => {

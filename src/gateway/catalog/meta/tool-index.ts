@@ -64,7 +64,13 @@ function parameterText(schema: JsonObject | undefined): string {
 }
 
 function termsOfFields(tool: IndexedTool, stems: Map<string, string>): readonly (readonly string[])[] {
-  const texts = [tool.name, tool.title ?? '', tool.server, tool.description ?? '', parameterText(tool.inputSchema)];
+  const texts = [
+    tool.name,
+    tool.title ?? tool.name,
+    tool.server,
+    tool.description ?? '',
+    parameterText(tool.inputSchema),
+  ];
   return fields.map(({ limit }, place) => {
     const terms: string[] = [];
     for (const word of wordsOf(texts[place] ?? '', limit, place < 2)) {

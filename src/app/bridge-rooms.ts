@@ -59,8 +59,8 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000 });
   closers.add('sessions upstream', () => upstreamSessions.close());
   const legacy = openLegacyPeer({ link, sessions: upstreamSessions, log });
-  const modern = openModernPeer({ link, doubt: ({ binding }) => eras.doubt(binding.server) });
-  const peers = openPeers({ eras, modern, legacy });
+  const modern = openModernPeer({ link });
+  const peers = openPeers({ eras, modern, legacy, log });
   const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
   const { replicas, cancellations, states } = deps;
   const parked = openParked({

@@ -171,8 +171,10 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
     return made;
   }
 
+  const generationOf = (name: string) => groups.get(name)?.generation ?? 0;
+
   function isGood({ goodUntil, generation, group }: Entry<T>, now: number): boolean {
-    return now < goodUntil && generation === groupOf(group).generation;
+    return now < goodUntil && generation === generationOf(group);
   }
 
   /** Starts a load where one is needed. */
@@ -190,7 +192,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
   }
 
   async function load(entry: Entry<T>): Promise<void> {
-    const { generation } = groupOf(entry.group);
+    const generation = generationOf(entry.group);
     try {
       const { value, ttlMs, saidMs, bytes } = await entry.wish.load();
       const before = entry.value;
@@ -204,7 +206,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       slow.delete(entry.wish.source);
       if (entries.peek(entry.key)?.entry === entry) entries.set(entry.key, { entry }, { size: ENTRY_BYTES + bytes });
       const isTold = entry.owed || (before !== undefined && !isSame);
-      entry.owed = generation !== groupOf(entry.group).generation;
+      entry.owed = generation !== generationOf(entry.group);
       if (isTold) deps.onChanged(entry.group);
     } catch (error) {
       fail(entry, error);

@@ -9,22 +9,31 @@ import type { Era } from '#mcp/versions.ts';
 import type { ServerDefinition } from '#records/snapshot.ts';
 
 export interface Eras {
-  /** Undefined: not known. Synchronous: the warm path asks. */
+  /**
+   * Undefined: not known. Synchronous: the warm path asks. That a server is not modern holds until it was asked anew
+   * (`takeDue`); that it is not legacy is forgotten after a while: it is found out by the next `initialize`.
+   */
   speaks(server: ServerDefinition, era: Era): boolean | undefined;
   note(server: ServerDefinition, era: Era, speaks: boolean): void;
   /** What is known turned out to be wrong. */
   doubt(server: ServerDefinition): void;
+  /** That it is not modern was found out long ago: whoever gets `true` asks it again; then nobody does for a minute. */
+  takeDue(server: ServerDefinition): boolean;
 }
 
-interface Verdict {
-  legacy: boolean | undefined;
-  modern: boolean | undefined;
-  /** Monotonic milliseconds of the newest answer. */
-  at: number;
+/** Monotonic milliseconds of when it was found out. */
+interface Finding {
+  readonly speaks: boolean;
+  readonly at: number;
 }
+
+type Findings = { [era in Era]?: Finding };
+
+/** Between two attempts to ask a server that doesn't tell. */
+const AGAIN_MS = 60_000;
 
 export function openEras({ clock, ttlMs }: { readonly clock: Clock; readonly ttlMs: number }): Eras {
-  const verdicts = new LRUCache<string, Verdict>({ max: 10_000 });
+  const servers = new LRUCache<string, Findings>({ max: 10_000 });
   const keys = new WeakMap<object, string>();
 
   /** Another address is another server. */
@@ -37,21 +46,29 @@ export function openEras({ clock, ttlMs }: { readonly clock: Clock; readonly ttl
     return key;
   }
 
+  const isOld = ({ at }: Finding) => clock.monotonic() - at > ttlMs;
+
   return {
     speaks(server, era) {
-      const verdict = verdicts.get(keyOf(server));
-      if (!verdict) return undefined;
-      const says = verdict[era];
-      // "It does not" is what gets stale unnoticed: what it does speak fails loudly once it no longer does.
-      return says === false && clock.monotonic() - verdict.at > ttlMs ? undefined : says;
+      const found = servers.get(keyOf(server))?.[era];
+      if (!found) return undefined;
+      // What it does speak fails loudly once it no longer does.
+      return era === 'legacy' && !found.speaks && isOld(found) ? undefined : found.speaks;
     },
     note(server, era, speaks) {
       const key = keyOf(server);
-      const verdict = verdicts.get(key) ?? { legacy: undefined, modern: undefined, at: 0 };
-      verdicts.set(key, { ...verdict, [era]: speaks, at: clock.monotonic() });
+      servers.set(key, { ...servers.get(key), [era]: { speaks, at: clock.monotonic() } });
     },
     doubt(server) {
-      verdicts.delete(keyOf(server));
+      servers.delete(keyOf(server));
+    },
+    takeDue(server) {
+      const key = keyOf(server);
+      const findings = servers.get(key);
+      const { modern } = findings ?? {};
+      if (!modern || modern.speaks || !isOld(modern)) return false;
+      servers.set(key, { ...findings, modern: { speaks: false, at: clock.monotonic() - ttlMs + AGAIN_MS } });
+      return true;
     },
   };
 }

@@ -76,7 +76,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     events.signal.addEventListener('abort', cancel, { once: true });
     try {
       const { answer, status } = await converse(route, exchange);
-      const result = resultOf(answer, status, () => undefined);
+      const result = resultOf(answer, status);
       return toCanonicalResult(request.method, result);
     } catch (thrown) {
       throw thrown instanceof RpcError && thrown.code !== rpcCodes.urlElicitationRequired

@@ -72,7 +72,8 @@ export function openLink(deps: LinkDeps): Link {
         });
         deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
         return answered;
-      } catch (thrown) {
+      } catch (reason) {
+        const thrown = asTimeout(reason);
         const error =
           thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
         deps.breakers.report(asking, verdictOf({ status, open: false, error }));
@@ -80,6 +81,12 @@ export function openLink(deps: LinkDeps): Link {
       }
     },
   };
+}
+
+/** The gateway's own patience is over: that is the server's silence, not somebody's leaving. */
+function asTimeout(thrown: unknown): unknown {
+  const isTimeout = thrown instanceof DOMException && thrown.name === 'TimeoutError';
+  return isTimeout ? new WireError(new GatehouseError('upstream_timeout', { cause: thrown }), true) : thrown;
 }
 
 function callOf(

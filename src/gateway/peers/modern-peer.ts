@@ -2,7 +2,7 @@
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
 import { withEnvelope } from '#mcp/bridge/envelope.ts';
-import { parseRpcError } from '#mcp/bridge/errors.ts';
+import { parseRpcError, RpcError } from '#mcp/bridge/errors.ts';
 import { mirrorHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { withoutSubscriptionId } from '#mcp/bridge/notifications.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
@@ -13,13 +13,18 @@ import { WireError } from './wire.ts';
 /** As the official SDK: a server that never stops asking is stopped. */
 const MAX_ROUNDS = 8;
 
-export interface ModernPeerDeps {
-  readonly link: Link;
-  /** The server refused the revision: what is known of its era is wrong. */
-  readonly doubt: (route: Route) => void;
+/** The server refuses to be spoken to in this era, and has done nothing of what it was asked. */
+export class EraRefused extends Error {
+  /** What to say where it speaks no other era either. */
+  readonly error: RpcError | GatehouseError;
+
+  constructor(error: RpcError | GatehouseError) {
+    super(error.message, { cause: error });
+    this.error = error;
+  }
 }
 
-export function openModernPeer({ link, doubt }: ModernPeerDeps): Peer {
+export function openModernPeer({ link }: { readonly link: Link }): Peer {
   let count = 0;
 
   async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
@@ -44,7 +49,7 @@ export function openModernPeer({ link, doubt }: ModernPeerDeps): Peer {
         },
       },
     );
-    return resultOf(answer, answered.status, () => doubt(route));
+    return modernResultOf(answer, answered.status);
   }
 
   async function patiently(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
@@ -93,7 +98,7 @@ export function openModernPeer({ link, doubt }: ModernPeerDeps): Peer {
           },
         },
       );
-      if (refused) resultOf(refused, answered.status, () => doubt(route));
+      if (refused || answered.status >= 400) modernResultOf(refused, answered.status);
     },
   };
 }
@@ -129,16 +134,31 @@ async function askAll(requests: JsonObject, ask: NonNullable<PeerEvents['ask']>)
   return Object.fromEntries(answers);
 }
 
-/** Throws RpcError for an error of the server, `upstream_broken` where it answered nothing that can be understood. */
-export function resultOf(answer: JsonObject | undefined, status: number, doubt: () => void): JsonObject {
-  const error = objectIn(answer, 'error');
-  if (error) {
-    if (error.code === -32022) doubt();
-    throw parseRpcError(error);
+/** Statuses that a server may refuse an unknown revision with; credentials, limits and failures say nothing of it. */
+export const isEraEvidence = (status: number): boolean => [400, 404, 405, 406, 415].includes(status);
+
+/** Errors that a modern server says with these statuses itself (MCP 2026-07-28 basic#error-codes). */
+const modernCodes: ReadonlySet<number> = new Set([-32020, -32021, -32601, -32602, -32603, -32600, -32700]);
+
+/** As `resultOf`; throws EraRefused where it is the revision that was refused. */
+function modernResultOf(answer: JsonObject | undefined, status: number): JsonObject {
+  try {
+    return resultOf(answer, status);
+  } catch (thrown) {
+    if (thrown instanceof RpcError) {
+      const isRefused = thrown.code === -32022 || (isEraEvidence(status) && !modernCodes.has(thrown.code));
+      throw isRefused ? new EraRefused(thrown) : thrown;
+    }
+    throw thrown instanceof GatehouseError && isEraEvidence(status) ? new EraRefused(thrown) : thrown;
   }
+}
+
+/** Throws RpcError for an error of the server, `upstream_broken` where it answered nothing that can be understood. */
+export function resultOf(answer: JsonObject | undefined, status: number): JsonObject {
+  const error = objectIn(answer, 'error');
+  if (error) throw parseRpcError(error);
   const result = objectIn(answer, 'result');
   if (result && status < 400) return result;
-  if (status >= 400 && status < 500) doubt();
   throw new GatehouseError(status === 403 ? 'upstream_refused' : 'upstream_broken', {
     cause: new Error(`status ${status}, ${answer ? 'neither result nor error' : 'no answer'}`),
   });

@@ -9,7 +9,7 @@ import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { legacyVersions } from '#mcp/versions.ts';
 import type { Link, Route } from './link.ts';
-import { resultOf } from './modern-peer.ts';
+import { isEraEvidence, resultOf } from './modern-peer.ts';
 import type { ClientFacts } from './peer.ts';
 
 export interface UpstreamSession {
@@ -145,14 +145,22 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
 }
 
 /** The server makes no session: nothing was asked of it in one. */
-export class SessionRefused extends Error {}
+export class SessionRefused extends Error {
+  /** It may be that it speaks no such era; otherwise it was about credentials, limits or a failure. */
+  readonly isEvidence: boolean;
+
+  constructor(cause: unknown, isEvidence: boolean) {
+    super('initialize was refused', { cause });
+    this.isEvidence = isEvidence;
+  }
+}
 
 function helloOf(answer: JsonObject | undefined, status: number): JsonObject {
   try {
-    return resultOf(answer, status, () => undefined);
+    return resultOf(answer, status);
   } catch (thrown) {
     throw new GatehouseError('upstream_broken', {
-      cause: new SessionRefused('initialize was refused', { cause: thrown }),
+      cause: new SessionRefused(thrown, status < 300 || isEraEvidence(status)),
     });
   }
 }

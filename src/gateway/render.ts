@@ -36,13 +36,23 @@ export interface RenderOptions {
 }
 
 export function errorBody(error: GatehouseError, call: Call): string {
-  const { code, message, data } = error;
+  const { code, message } = error;
   const { id } = call.message?.kind === 'request' ? call.message : { id: undefined };
-  if (call.res.messagesOnly) return rpcErrorBody(error, id, data);
+  if (call.res.messagesOnly) return rpcErrorBody(error, id, dataOf(error, call));
   if (code === 'no_organization') return JSON.stringify({ error: 'Forbidden', message });
   if (plain.has(code)) return JSON.stringify({ error: message });
-  return rpcErrorBody(error, id, data);
+  return rpcErrorBody(error, id, dataOf(error, call));
 }
+
+/** What was asked for, where nobody is there to answer it. */
+function dataOf({ code, data }: GatehouseError, { message }: Call): unknown {
+  const method = message?.method;
+  if (data !== undefined || method === undefined) return data;
+  if (code === 'unknown_method') return noServerFor(method);
+  return code === 'upstream_unreachable' ? `No healthy server instances available for: ${method}` : undefined;
+}
+
+export const noServerFor = (method: string): string => `No server found for capability: ${method}`;
 
 /** The id goes back byte for byte. */
 export function rpcErrorBody(error: GatehouseError, id: Buffer | undefined, data: unknown = error.data): string {

@@ -1,5 +1,4 @@
 /** Which server a published name means, and what it calls it. */
-import { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
@@ -97,6 +96,3 @@ function matches({ uriTemplate }: JsonObject, uri: string): boolean {
   const last = literals.at(-1) ?? '';
   return literals.length > 1 && uri.endsWith(last);
 }
-
-export const noServer = (capability: string) =>
-  new GatehouseError('unknown_method', { data: `No server found for capability: ${capability}` });

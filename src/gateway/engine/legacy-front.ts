@@ -8,6 +8,7 @@ import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
 import type { ListKind } from '#gateway/catalog/lists.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
+import { noServerFor } from '#gateway/render.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Session, SessionClient, Sessions } from '#gateway/session.ts';
@@ -202,7 +203,7 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   if (method === 'ping') return reply.result('{}');
   if (changesOf[method]) return changeSession(asked, session, { method, params, deps });
   const run = methods[method];
-  if (!run || method === 'server/discover') throw new RpcError(-32601, 'Method not found');
+  if (!run || method === 'server/discover') throw new RpcError(-32601, 'Method not found', noServerFor(method));
   const key = runningKey(session.digest, message?.id ?? null);
   const abort = new AbortController();
   // Hanging up is no cancelling in this era; being cut off by the gateway is.

@@ -5,6 +5,7 @@ import { type Found, findPrompt, findResource, findTool } from '#gateway/catalog
 import type { Lists } from '#gateway/catalog/lists.ts';
 import { mergeHello, mergeList } from '#gateway/catalog/merge.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
+import { noServerFor } from '#gateway/render.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { type Asking, routeTo } from './asking.ts';
 import type { Conversations } from './conversations.ts';
@@ -37,12 +38,20 @@ export function checkEnabled({ part: { binding } }: Pick<Found, 'part'>): void {
   });
 }
 
+/** Nothing that the caller may use could answer. */
+function checkServed({ view }: Asking, method: string): void {
+  if (view.parts.some(({ binding }) => binding.server.enabled) || view.endpoint.kind !== 'everything') return;
+  throw new RpcError(-32601, 'Method not found', noServerFor(method));
+}
+
 async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
+  checkServed(asking, 'tools/call');
   const found = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
   return converse(asking, { found, method: 'tools/call', params: { ...params, name: found.name }, told: params }, deps);
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
+  checkServed(asking, 'prompts/get');
   const found = await findPrompt(asking, stringIn(params, 'name') ?? '', deps.lists);
   return converse(
     asking,
@@ -52,6 +61,7 @@ async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): 
 }
 
 async function readResource(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
+  checkServed(asking, 'resources/read');
   const found = await findResource(asking, stringIn(params, 'uri') ?? '', deps.lists);
   return converse(
     asking,

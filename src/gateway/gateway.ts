@@ -10,6 +10,7 @@ import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
+import type { Era } from '#mcp/versions.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
@@ -18,7 +19,7 @@ import { type Breakers, verdictOf } from './breakers.ts';
 import { type Call, newCall, type Received } from './call.ts';
 import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
-import { judgeAnswer } from './engine/first-answer.ts';
+import { judgeAnswer, type Verdict } from './engine/first-answer.ts';
 import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
@@ -26,6 +27,7 @@ import { identifyCall } from './identify-call.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import type { Eras } from './peers/eras.ts';
+import { safeMethods } from './peers/peer.ts';
 import { readMessage } from './read-message.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
@@ -190,12 +192,28 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (!server || !first) return false;
     const verdict = judgeAnswer(call, first);
     if (verdict === 'speaks') deps.eras.note(server, call.era, true);
-    if (verdict === 'session_lost' && session && call.req.method === 'POST') lost.set(session.digest, true);
-    else if (verdict !== 'unclear' || deps.eras.speaks(server, call.era) !== undefined) return false;
+    if (verdict === 'session_lost' && session && call.req.method !== 'DELETE') lost.set(session.digest, true);
+    else if (!isDoubtful(verdict, server, call.era)) return false;
     if (call.asked) deps.breakers.report(call.asked, 'answered');
     call.asked = undefined;
     engine.handle(request);
     return true;
+  }
+
+  /** Servers are replaced by newer and older ones: what was known of this one may be true no longer. */
+  function isDoubtful(verdict: Verdict, server: ServerDefinition, era: Era): boolean {
+    const known = deps.eras.speaks(server, era);
+    if (verdict !== 'unclear' && (verdict !== 'refused' || known !== undefined)) return false;
+    if (known === true) deps.eras.doubt(server);
+    return known !== false;
+  }
+
+  /** Once, where the server can't have done it yet, or where twice is once (SECURITY 3.4). */
+  function mayRepeat({ message }: Received, error: GatehouseError, sent: boolean): boolean {
+    if (error.code !== 'upstream_broken' && error.code !== 'upstream_unreachable') return false;
+    if (!sent) return true;
+    const isSafe = message?.method !== undefined && safeMethods.has(message.method);
+    return isSafe && !/"(?:requestState|inputResponses)"/.test(message.bytes.toString('latin1'));
   }
 
   function openCredential({ credential }: Binding): Secret | undefined | Promise<Secret> {
@@ -235,6 +253,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
+        let isRepeated = false;
+        const start = () => relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
         const redact = (body: Buffer) => (credential ? redactSecret(body, credential) : body);
         const relay = new Relay(call, {
           account,
@@ -249,6 +269,12 @@ export function openGateway(deps: GatewayDeps): McpHandler {
               endsAt: endOf(caller),
               first: { status, body: body && redact(body) },
             }),
+          again: (error, sent) => {
+            if (isRepeated || !mayRepeat(call, error, sent)) return false;
+            isRepeated = true;
+            start();
+            return true;
+          },
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           endsAt: endOf(caller),
@@ -256,7 +282,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           redact,
         });
         call.relay = relay;
-        relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
+        start();
       },
       fail,
     );

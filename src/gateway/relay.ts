@@ -17,6 +17,8 @@ export interface RelayDeps {
   readonly sealSession: (upstreamId: string) => string;
   /** Of a refusal, and of any answer to `initialize`: true, and the answer is dropped, since somebody else gives one. */
   readonly reconsider: (status: number, body: Buffer | undefined) => boolean;
+  /** Of a failure before the head: true, and the request was sent anew. `sent`: the upstream may have read it. */
+  readonly again: (error: GatehouseError, sent: boolean) => boolean;
   /** After a DELETE that the upstream carried out, or whose session it does not know. */
   readonly endSession: (() => void) | undefined;
   /** Live streams, for heartbeats; the answer removes it. */
@@ -146,6 +148,7 @@ export class Relay implements UpstreamSink, LiveStream {
   }
 
   onError(error: GatehouseError): void {
+    if (!this.#over && this.#status === 0 && this.#exchange && this.#deps.again(error, this.#exchange.sent)) return;
     this.#fail(error);
   }
 

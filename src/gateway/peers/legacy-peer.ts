@@ -9,7 +9,7 @@ import { RpcError, rpcCodes, toCanonicalError } from '#mcp/bridge/errors.ts';
 import { toCanonicalNotification } from '#mcp/bridge/notifications.ts';
 import { toCanonicalResult } from '#mcp/bridge/results.ts';
 import type { Link, Route } from './link.ts';
-import { mayRepeat, resultOf } from './modern-peer.ts';
+import { isAnswerTo, mayRepeat, resultOf } from './modern-peer.ts';
 import type { ClientFacts, Peer, PeerEvents, PeerRequest } from './peer.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import { type Answered, WireError } from './wire.ts';
@@ -70,7 +70,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
   }
 
   async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
-    const session = await sessions.open(route, legacyClient(request.client), request.lane);
+    const session = await openSession(route, request);
     const exchange = { session, request, events, id: ++count };
     const cancel = () => tellCancelled(route, session, exchange.id);
     events.signal.addEventListener('abort', cancel, { once: true });
@@ -87,6 +87,13 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     }
   }
 
+  /** Whatever becomes of the session: the request itself was not sent yet. */
+  function openSession(route: Route, { client, lane }: PeerRequest): Promise<UpstreamSession> {
+    return sessions.open(route, legacyClient(client), lane).catch((thrown) => {
+      throw thrown instanceof WireError ? new WireError(thrown.error, false) : thrown;
+    });
+  }
+
   async function converse(
     route: Route,
     exchange: Exchange,
@@ -100,11 +107,15 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
           log.debug({ err: error }, 'an answer did not reach the server'),
         );
       else if (typeof received.method === 'string') hear(received, exchange);
-      else if (received.id === id || (received.error && received.id === null)) answer ??= received;
+      else if (isAnswerTo(received, id, status)) answer ??= received;
+    };
+    let status = 0;
+    const onHead = (code: number) => {
+      status = code;
     };
     const { inputResponses: _answers, requestState: _state, ...params } = request.params;
     const message = { jsonrpc: '2.0', id, method: request.method, params: withEnvelope(params, { progressToken: id }) };
-    let answered = await link.send(route, outgoing(session, message), { signal, onMessage });
+    let answered = await link.send(route, outgoing(session, message), { signal, onHead, onMessage });
     if (isSessionLost(session, answered, answer)) {
       sessions.forget(session);
       throw new SessionLost();
@@ -120,15 +131,17 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
 
   /** A server that forgot its sessions has not done what it was asked in one: asking again is safe whatever it is. */
   async function healing(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
-    try {
-      return await once(route, request, events);
-    } catch (thrown) {
-      if (!(thrown instanceof SessionLost) && !(thrown instanceof WireError && mayRepeat(request, thrown)))
-        throw thrown;
+    let isLost = false;
+    let isRepeated = false;
+    for (;;) {
       try {
         return await once(route, request, events);
-      } catch (again) {
-        throw again instanceof SessionLost ? new GatehouseError('upstream_broken', { cause: again }) : again;
+      } catch (thrown) {
+        if (thrown instanceof SessionLost) {
+          if (isLost) throw new GatehouseError('upstream_broken', { cause: thrown });
+          isLost = true;
+        } else if (thrown instanceof WireError && !isRepeated && mayRepeat(request, thrown)) isRepeated = true;
+        else throw thrown;
       }
     }
   }
@@ -181,8 +194,10 @@ function legacyClient(client: ClientFacts): ClientFacts {
 }
 
 function isSessionLost({ id }: UpstreamSession, { status }: Answered, answer: JsonObject | undefined): boolean {
-  if (id === undefined) return false;
   const error = objectIn(answer, 'error');
+  // No server of this era any more.
+  if (error?.code === rpcCodes.unsupportedVersion) return true;
+  if (id === undefined) return false;
   return status === 404 || (status === 400 && /session/i.test(stringIn(error, 'message') ?? ''));
 }
 

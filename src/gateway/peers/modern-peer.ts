@@ -32,6 +32,7 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
     const id = ++count;
     const token = `p${id}`;
     let answer: JsonObject | undefined;
+    let status = 0;
     const message = {
       jsonrpc: '2.0',
       id,
@@ -43,9 +44,12 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
       { method: 'POST', era: 'modern', message, headers: headersFor(request) },
       {
         signal: events.signal,
+        onHead(code) {
+          status = code;
+        },
         onMessage(received) {
           if (typeof received.method === 'string') hear(received, token, events);
-          else if (received.id === id || (received.error && received.id === null)) answer ??= received;
+          else if (isAnswerTo(received, id, status)) answer ??= received;
         },
       },
     );
@@ -116,6 +120,10 @@ export function mayRepeat({ method, params }: PeerRequest, { error, sent }: Wire
   if (error.code !== 'upstream_broken' && error.code !== 'upstream_unreachable') return false;
   return !sent || (safeMethods.has(method) && params.requestState === undefined && params.inputResponses === undefined);
 }
+
+/** A refusal may come under no id, or under one of the server's own. */
+export const isAnswerTo = ({ id, error }: JsonObject, asked: number, status: number): boolean =>
+  id === asked || (error !== undefined && (id === null || id === undefined || status >= 400));
 
 function hear(received: JsonObject, token: Json, { notify }: PeerEvents): void {
   const params = objectIn(received, 'params') ?? {};

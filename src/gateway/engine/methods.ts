@@ -8,6 +8,7 @@ import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { type Asking, routeTo } from './asking.ts';
 import type { Conversations } from './conversations.ts';
+import { withEnforced } from './enforced.ts';
 import { fromServer } from './mapping.ts';
 
 export interface MethodDeps {
@@ -39,7 +40,8 @@ export function checkEnabled({ part: { binding } }: Pick<Found, 'part'>): void {
 
 async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   const found = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
-  return converse(asking, { found, method: 'tools/call', params: { ...params, name: found.name }, told: params }, deps);
+  const sent = withEnforced({ ...params, name: found.name }, found.name, found.part.binding);
+  return converse(asking, { found, method: 'tools/call', params: sent, told: params }, deps);
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {

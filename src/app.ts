@@ -15,6 +15,7 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
@@ -269,6 +270,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   });
   closers.add('control plane', () => control.close());
   const channels = openChannels(config, { mcp: plane.handle, clock });
-  const front = openFront({ mcp: plane.handle, ...channels, other: control.handle, receive, baseUrl, entrances });
+  const rest = openRestFacade(config, { mcp: plane.handle, clock });
+  const front = openFront({ mcp: plane.handle, ...channels, rest, other: control.handle, receive, baseUrl, entrances });
   return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
 }

@@ -2,12 +2,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { type McpPath, parseMcpPath } from '#core/mcp-path.ts';
+import { parseFlatName, parseRestTarget, type RestWish } from '#core/rest-path.ts';
 import { parseChannelTarget } from '#gateway/channel/channel-path.ts';
 import type { LegacySse } from '#gateway/channel/legacy-sse.ts';
 import type { UpgradeHandler } from '#gateway/channel/web-socket.ts';
 import type { Asked, Entrance } from '#gateway/entrance.ts';
 import type { McpHandler } from '#gateway/gateway.ts';
 import { checkOrigin, isLocalName, type ReceiveOptions } from '#gateway/receive.ts';
+import type { Rest } from '#gateway/rest/rest.ts';
 import { answerPreflight } from '#http/cors.ts';
 import type { Handler, Upgrade } from '#http/server.ts';
 import type { Entrances } from './entrances.ts';
@@ -16,6 +18,7 @@ export interface FrontDeps {
   readonly mcp: McpHandler;
   readonly webSockets: UpgradeHandler;
   readonly legacySse: LegacySse;
+  readonly rest: Rest;
   readonly other: (req: IncomingMessage, res: ServerResponse) => void;
   readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts' | 'isInsecure'>;
   /** As clients know the gateway, no trailing slash; its path is taken off where a proxy leaves it on. */
@@ -77,6 +80,12 @@ export function openFront(deps: FrontDeps): Front {
     const entrance = deps.entrances.find(req, keysOnly);
     if (entrance.name === undefined) stripBase(req);
     const asked = askedFor(req.url ?? '', entrance);
+    const wish = asked ? wishBeside(req, asked) : wishFor(req, entrance);
+    if (wish) {
+      if (req.method === 'OPTIONS') preflight(req, res, receive);
+      else deps.rest.handle(req, res, { wish, entrance });
+      return;
+    }
     if (!asked && channel(req, res, entrance)) return;
     if (!asked) {
       // Fastify's router would decode what the grammar of our paths refuses.
@@ -85,6 +94,7 @@ export function openFront(deps: FrontDeps): Front {
       return;
     }
     if (req.method === 'OPTIONS') preflight(req, res, receive);
+    else if (isFlatCall(req, asked)) deps.rest.handleFlat(req, res, asked);
     else mcp(req, res, asked);
   }
 
@@ -122,8 +132,35 @@ export function openFront(deps: FrontDeps): Front {
 /** undefined: no MCP endpoint. On the host of a server there is one path. */
 function askedFor(target: string, entrance: Entrance): Asked | undefined {
   const asked = parseMcpPath(target);
-  const path = asked && asked.name !== 'sse' ? pathAt(asked, entrance) : undefined;
+  const path = asked && !otherNames.has(asked.name ?? '') ? pathAt(asked, entrance) : undefined;
   return path && { path, entrance };
+}
+
+/** Of a channel, and of the façade. */
+const otherNames: ReadonlySet<string> = new Set(['sse', 'servers', 'tools', 'openapi.json']);
+
+/** On the host of a server its own document and tools are all there is. */
+function wishFor({ url = '', method }: IncomingMessage, { name }: Entrance): RestWish | undefined {
+  if (name === undefined) return parseRestTarget(url, method);
+  const [, rest] = /^\/mcp(\/[^?]*)/.exec(url) ?? [];
+  const wish = rest === undefined ? undefined : parseRestTarget(`/mcp/${name}${rest}`, method);
+  return wish?.kind === 'document' && wish.path.name === name ? { ...wish, base: '/mcp' } : onlyCall(wish);
+}
+
+const onlyCall = (wish: RestWish | undefined) => (wish?.kind === 'call' ? wish : undefined);
+
+/** `GET /mcp/{name}` is a list of tools for whoever asks for JSON and nothing that MCP has. */
+function wishBeside({ method, headers }: IncomingMessage, { path }: Asked): RestWish | undefined {
+  if (method !== 'GET' || path.name === undefined || headers.accept === undefined) return undefined;
+  const isPlain = /\bapplication\/json\b/i.test(headers.accept) && !/\b(?:event-stream|html)\b/i.test(headers.accept);
+  return isPlain ? { kind: 'tools', path } : undefined;
+}
+
+/** MCP's clients say that they take events (2025-11-25, Streamable HTTP), and mostly which revision they speak. */
+function isFlatCall({ method, headers }: IncomingMessage, { path, entrance }: Asked): boolean {
+  if (method !== 'POST' || path.organization !== undefined || !path.name?.includes('_')) return false;
+  if (entrance.name !== undefined || !parseFlatName(path.name)) return false;
+  return !/\bevent-stream\b/i.test(headers.accept ?? '') && headers['mcp-protocol-version'] === undefined;
 }
 
 function pathAt(path: McpPath | undefined, { name }: Entrance): McpPath | undefined {

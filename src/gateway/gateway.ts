@@ -231,7 +231,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     const owner = ownerOf(caller, access, binding?.server.id ?? '');
     const session = findSession(call, owner, binding !== undefined);
-    if (!binding || isBridged(call, binding, session)) {
+    if (!binding || call.door?.facade || isBridged(call, binding, session)) {
       enter(call, caller, access);
       engine.handle({ call, caller, access, session, endsAt: endOf(caller), first: undefined });
       return;

@@ -31,7 +31,10 @@ export function identifyCall(call: Received, deps: IdentifyDeps, { next, fail }:
     if (call.entrance.keysOnly) checkApiKey(call.headers);
     caller = call.door?.isInner
       ? deps.identifier.recheck(call.headers)
-      : deps.identifier.identify(call.headers, { method: call.req.method ?? '', url: publicUrl(call) });
+      : deps.identifier.identify(call.headers, {
+          method: call.door?.facade?.method ?? call.req.method ?? '',
+          url: publicUrl(call),
+        });
     if (!(caller instanceof Promise)) checkAudience(caller, wish);
   } catch (thrown) {
     refuseStranger(thrown);

@@ -26,8 +26,13 @@ export function readMessage(call: Received, options: ReadOptions, { next, fail }
     done: (body) => {
       try {
         call.bytesIn = body.length;
-        const message = parseMessage(body, options.json);
+        const facade = call.door?.facade;
+        const message = parseMessage(facade ? facade.translate(body) : body, options.json);
         call.message = message;
+        if (facade) {
+          call.era = 'modern';
+          return next();
+        }
         const { protocolVersion, mcpMethod: method, mcpName: name } = call.headers;
         call.era = classifyMessage(message, { protocolVersion, method, name });
         next();

@@ -72,8 +72,9 @@ export function renderError(
     res.end();
     return 0;
   }
-  const page = error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
-  const body = page?.html ?? errorBody(error, call);
+  const own = call.door?.facade?.refuse(error, call);
+  const page = !own && error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
+  const body = own?.body ?? page?.html ?? errorBody(error, call);
   const headers: Record<string, string | number> = {
     ...page?.headers,
     'Content-Type': page ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',
@@ -82,11 +83,12 @@ export function renderError(
     'X-Content-Type-Options': 'nosniff',
     'X-Request-Id': call.id,
   };
-  const challenge = challengeFor(error, call, options);
+  const status = own?.status ?? error.row.http;
+  const challenge = status < 400 ? undefined : challengeFor(error, call, options);
   if (challenge !== undefined) headers['WWW-Authenticate'] = challenge;
   if (error.retryAfterSeconds !== undefined) headers['Retry-After'] = error.retryAfterSeconds;
   if (error.code === 'method_not_allowed') headers.Allow = options.allowedMethods;
-  res.writeHead(error.row.http, headers);
+  res.writeHead(status, { ...headers, ...own?.headers });
   res.end(body);
   return Buffer.byteLength(body);
 }

@@ -4,7 +4,8 @@
  * too, which nothing is sent upstream for. A door is what such a call brings along.
  */
 import type { GatehouseError } from '#core/error.ts';
-import type { Received } from '#gateway/call.ts';
+import type { Call, Received } from '#gateway/call.ts';
+import type { Method } from '#gateway/engine/methods.ts';
 import type { LiveStream } from '#gateway/heartbeat.ts';
 import type { Caller } from '#gateway/identify.ts';
 import type { Outcome } from '#gateway/relay.ts';
@@ -19,6 +20,24 @@ export interface Door {
   readonly admitted?: (message: Message | undefined) => void;
   /** The request opens a channel. */
   readonly opening?: Opening;
+  readonly facade?: Facade;
+}
+
+/** A request that is no message but becomes one: what it says, and what it is told, is in words of its own (rest/). */
+export interface Facade {
+  /** As the request came: what a proof of possession names. */
+  readonly method: string;
+  /** The message. Throws GatehouseError. */
+  readonly translate: (body: Buffer) => Buffer;
+  /** In the place of what MCP's methods do. */
+  readonly answers: Readonly<Record<string, Method>>;
+  readonly refuse: (error: GatehouseError, call: Call) => Refusal;
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface Opening {

@@ -9,6 +9,7 @@ import { noServerFor } from '#gateway/render.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { type Asking, routeTo } from './asking.ts';
 import type { Conversations } from './conversations.ts';
+import { withEnforced } from './enforced.ts';
 import { fromServer } from './mapping.ts';
 
 export interface MethodDeps {
@@ -47,7 +48,8 @@ function checkServed({ view }: Asking, method: string): void {
 async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   checkServed(asking, 'tools/call');
   const found = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
-  return converse(asking, { found, method: 'tools/call', params: { ...params, name: found.name }, told: params }, deps);
+  const sent = withEnforced({ ...params, name: found.name }, found.name, found.part.binding);
+  return converse(asking, { found, method: 'tools/call', params: sent, told: params }, deps);
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {

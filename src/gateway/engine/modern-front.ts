@@ -17,7 +17,7 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   if (call.message?.kind !== 'request' || !message) return reply.finish('', 202);
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
-  const run = methods[method];
+  const run = call.door?.facade?.answers[method] ?? methods[method];
   if (!run && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;
   const asking: Asking = {

@@ -14,6 +14,7 @@ import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine
 import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
+import { openRequestStates } from '#gateway/engine/request-states.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
@@ -63,6 +64,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const peers = openPeers({ eras, modern, legacy, log });
   const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
   const { replicas, cancellations, states } = deps;
+  const requestStates = openRequestStates({ sealer, clock, patienceMs: ANSWER_MS });
   const parked = openParked({
     sealer,
     clock,
@@ -80,7 +82,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({ peers, parked, replicas, lists }),
+    conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
   };
   closers.add(
     'cancellations',

@@ -253,7 +253,7 @@ function askingOf(
     client: {
       capabilities: toCanonicalClientCapabilities(client.capabilities, version),
       info: client.info,
-      logLevel: undefined,
+      logLevel,
     },
     era: 'legacy',
     version,

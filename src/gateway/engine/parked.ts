@@ -3,7 +3,7 @@
  * `input_required` and comes back with the answers. The call stays where it is and goes on; it is never carried out again.
  * What the client holds is sealed: whose call it is, which request, until when, and on which replica it waits.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '#core/json.ts';
@@ -11,16 +11,7 @@ import type { Sealer } from '#core/sealer.ts';
 import { checkAnswer } from '#mcp/bridge/answers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { toInputRequest } from '#mcp/bridge/questions.ts';
-
-/** Whose call, and of which request: the state is good for nothing else. */
-export interface Stake {
-  readonly org: string;
-  readonly endpoint: string;
-  readonly principal: string;
-  readonly method: string;
-  /** Params without `_meta`, `inputResponses` and `requestState`. */
-  readonly params: JsonObject;
-}
+import { placeOf, type Stake } from './request-states.ts';
 
 export interface Listening {
   readonly notify: (method: string, params: JsonObject) => void;
@@ -83,6 +74,9 @@ class ParkedCall {
   }
 }
 
+/** Nobody notices it before a question. */
+const GATHER_MS = 20;
+
 const gone = () =>
   new GatehouseError('invalid_params', { message: 'The call that requestState belongs to is over: call again' });
 
@@ -126,15 +120,18 @@ export function openParked(deps: ParkedDeps): Parked {
     if (!outcome) throw gone();
     call.listening = listening;
     clearTimeout(call.timer);
+    // One that was answered before anybody listened is no news.
+    if (call.questions.size === 0) call.question = Promise.withResolvers();
     const leave = () => call.abort.abort(listening.signal.reason);
     if (listening.signal.aborted) leave();
     listening.signal.addEventListener('abort', leave, { once: true });
     try {
       await Promise.race([outcome, call.question.promise]);
       if (call.questions.size === 0) return await outcome;
-      // Servers that ask several things ask them at once: one round for all of them.
-      await new Promise((resolve) => setImmediate(resolve));
-      return wait(call);
+      // Servers that ask several things ask them at once, in messages of their own: one round for all of them.
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      // It may have ended by itself meanwhile.
+      return call.questions.size === 0 ? await outcome : wait(call);
     } finally {
       listening.signal.removeEventListener('abort', leave);
       if (call.listening === listening) call.listening = undefined;
@@ -155,7 +152,7 @@ export function openParked(deps: ParkedDeps): Parked {
     return {
       resultType: 'input_required',
       inputRequests,
-      requestState: PREFIX + sealer.seal(placeOf(call.stake), JSON.stringify(state)),
+      requestState: PREFIX + sealer.seal(placeOf('parked', call.stake), JSON.stringify(state)),
     };
   }
 
@@ -173,7 +170,7 @@ export function openParked(deps: ParkedDeps): Parked {
     },
     find(stake, requestState) {
       if (!requestState.startsWith(PREFIX)) return undefined;
-      const text = sealer.open(placeOf(stake), requestState.slice(PREFIX.length));
+      const text = sealer.open(placeOf('parked', stake), requestState.slice(PREFIX.length));
       if (text === undefined) return undefined;
       const { r, p, t, e } = parseJsonObject(text);
       if (
@@ -223,24 +220,3 @@ const PREFIX = 'gh1.';
 
 export const isParkedState = (requestState: unknown): requestState is string =>
   typeof requestState === 'string' && requestState.startsWith(PREFIX);
-
-/** Injective: JSON of strings. */
-function placeOf({ org, endpoint, principal, method, params }: Stake): string {
-  return JSON.stringify(['parked', org, endpoint, principal, method, digestOf(params)]);
-}
-
-/** Key order is the client's own: a retry of the same request has the same. */
-function digestOf(params: JsonObject): string {
-  const { _meta, inputResponses, requestState, ...rest } = params;
-  return hash('sha256', JSON.stringify(sorted(rest)), 'base64url');
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  );
-}

@@ -56,6 +56,7 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     },
   });
   const opening = new Map<string, Promise<UpstreamSession>>();
+  const levels = new WeakMap<UpstreamSession, string>();
   const sweeper = setInterval(() => sessions.purgeStale(), 30_000).unref();
 
   function end(session: UpstreamSession): void {
@@ -97,10 +98,17 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     const header = answered.headers['mcp-session-id'];
     const session = { id: typeof header === 'string' ? header : undefined, version, hello, key, route };
     await tell(session, { method: 'notifications/initialized' }, signal);
-    const { logLevel } = client;
-    if (logLevel !== undefined && objectIn(objectIn(hello, 'capabilities'), 'logging'))
-      await tell(session, { id: 'level', method: 'logging/setLevel', params: { level: logLevel } }, signal);
     sessions.set(key, session);
+    return session;
+  }
+
+  /** A level belongs to the whole session: in a lane it changes, elsewhere each level has a session of its own. */
+  async function setLevel(session: UpstreamSession, level: string | undefined): Promise<UpstreamSession> {
+    if (level === undefined || levels.get(session) === level) return session;
+    if (!objectIn(objectIn(session.hello, 'capabilities'), 'logging')) return session;
+    levels.set(session, level);
+    const message = { id: 'level', method: 'logging/setLevel', params: { level } };
+    await tell(session, message, AbortSignal.timeout(INITIALIZE_MS));
     return session;
   }
 
@@ -119,12 +127,11 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     async open(route, client, lane) {
       const key = keyOf(route, client, lane);
       const known = sessions.get(key);
-      if (known) return known;
+      if (known) return setLevel(known, client.logLevel);
       const started = opening.get(key);
-      if (started) return started;
-      const promise = initialize(key, route, client).finally(() => opening.delete(key));
+      const promise = started ?? initialize(key, route, client).finally(() => opening.delete(key));
       opening.set(key, promise);
-      return promise;
+      return setLevel(await promise, client.logLevel);
     },
     forget(session) {
       if (sessions.peek(session.key) === session) sessions.delete(session.key);
@@ -176,7 +183,7 @@ function keyOf({ organization, binding, principal }: Route, client: ClientFacts,
     principal.key,
     credential ? `${credential.id}:${credential.version}` : '',
     client.capabilities,
-    client.logLevel ?? '',
+    lane === '' ? (client.logLevel ?? '') : '',
     lane,
   ]);
 }

@@ -245,7 +245,8 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       const leftMs = startedAt + (isFirst ? deps.firstPatienceMs : deps.patienceMs) - now;
       if (leftMs <= 0) return [];
       return within(loading, leftMs, after).then(() => {
-        if (isFirst && entry.loading === loading) slow.set(wish.source, true);
+        if (isFirst && entry.value === undefined && clock.monotonic() - now > deps.patienceMs)
+          slow.set(wish.source, true);
       });
     });
     if (waits.length > 0) await Promise.all(waits);

@@ -1,12 +1,14 @@
 /** What each wish is answered with: the methods of MCP do the work, here it becomes plain JSON. */
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { RestWish } from '#core/rest-path.ts';
+import { viewOf } from '#gateway/catalog/view.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
 import { checkEnabled, type Method, type MethodDeps, methods } from '#gateway/engine/methods.ts';
 import { RpcError, rpcCodes } from '#mcp/bridge/errors.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Cooldown } from './cooldown.ts';
 import { listTools, type ServerTools } from './listing.ts';
+import { findByFullName, metaBody, unknownName } from './meta.ts';
 import { refresh } from './refresh.ts';
 import { bodyOf, failureOf } from './result.ts';
 import { endpointsIn, serverList, tenantList } from './server-list.ts';
@@ -75,8 +77,14 @@ function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer 
       };
     case 'call':
       return callTool;
-    case 'meta':
-      return callTool;
+    case 'meta': {
+      const { tool } = wish;
+      return async (asking, params, deps) => {
+        const lists = await listAll(asking, deps);
+        if (tool === 'call_tool') return callByName(asking, params, { deps, lists });
+        return { body: metaBody(tool, objectIn(params, 'arguments') ?? {}, { lists, organization }) };
+      };
+    }
   }
 }
 
@@ -103,6 +111,19 @@ async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): P
     if (thrown.code === rpcCodes.missingCapability) return failed(422, cannotAnswer);
     return (await isUnknown(named)) ? notFound(named) : failed(statusFor(thrown.code), thrown.message);
   }
+}
+
+/** As if it had been called at its server's own address. */
+async function callByName(
+  asking: Asking,
+  params: JsonObject,
+  { deps, lists }: { readonly deps: MethodDeps; readonly lists: readonly ServerTools[] },
+): Promise<Body> {
+  const name = stringIn(params, 'name') ?? '';
+  const found = findByFullName(lists, name);
+  if (!found) return failed(404, unknownName(lists, name));
+  const { endpoint } = found.list;
+  return callTool({ ...asking, view: viewOf(endpoint) }, { ...params, name: found.name }, deps);
 }
 
 const cannotAnswer = 'This tool asks its caller something, which only an MCP client can answer';

@@ -9,6 +9,8 @@ import type { Endpoint } from '#records/snapshot.ts';
 export interface ServerTools {
   readonly endpoint: Endpoint;
   readonly tools: readonly JsonObject[];
+  /** The same objects for as long as the list is the same. */
+  readonly sources: readonly object[];
   /** Parts that never said what they have, and those whose list is old. */
   readonly missing: readonly Json[];
   readonly stale: readonly Json[];
@@ -20,16 +22,20 @@ export async function listTools(asking: Asking, endpoint: Endpoint, deps: Method
   const list = methods['tools/list'];
   const view = asking.view.endpoint === endpoint ? asking.view : viewOf(endpoint);
   const tools: JsonObject[] = [];
+  const sources: object[] = [];
   let meta: JsonObject | undefined;
   let cursor: Json | undefined;
   for (let page = 0; list && page < MAX_PAGES; page++) {
     const result = await list({ ...asking, view }, cursor === undefined ? {} : { cursor }, deps);
     meta = objectIn(result, '_meta');
-    if (Array.isArray(result.tools)) tools.push(...result.tools.filter((tool: Json) => isJsonObject(tool)));
+    if (Array.isArray(result.tools)) {
+      for (const tool of result.tools) if (isJsonObject(tool)) tools.push(tool);
+      sources.push(result.tools);
+    }
     cursor = result.nextCursor;
     if (typeof cursor !== 'string') break;
   }
-  return { endpoint, tools, missing: namesIn(meta, MISSING_KEY), stale: namesIn(meta, STALE_KEY) };
+  return { endpoint, tools, sources, missing: namesIn(meta, MISSING_KEY), stale: namesIn(meta, STALE_KEY) };
 }
 
 function namesIn(meta: JsonObject | undefined, key: string): readonly Json[] {

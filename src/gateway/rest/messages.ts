@@ -1,8 +1,10 @@
 /** The one message that a request becomes: of the modern era, from a client that can be asked nothing. */
 import { GatehouseError } from '#core/error.ts';
+import { parseJsonObject } from '#core/json.ts';
 import type { RestWish } from '#core/rest-path.ts';
 import { type JsonLimits, JsonScanner } from '#mcp/json-scan.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
+import { callIn } from './meta.ts';
 
 const meta = JSON.stringify({
   'io.modelcontextprotocol/protocolVersion': MODERN_VERSION,
@@ -13,11 +15,18 @@ const meta = JSON.stringify({
 /** Throws GatehouseError `bad_request`, `parse_error`, `invalid_request`. */
 export function messageFor(wish: RestWish, body: Buffer, json: JsonLimits): Buffer {
   if (wish.kind === 'call') return callOf(wish.tool, argumentsIn(body, json));
-  if (wish.kind === 'meta' && wish.tool !== 'stats') return callOf(wish.tool, argumentsIn(body, json));
+  if (wish.kind === 'meta' && wish.tool !== 'stats') return metaCall(wish.tool, argumentsIn(body, json));
   if (wish.kind !== 'refresh' && body.length > 0)
     throw new GatehouseError('bad_request', { message: 'A GET request must not have a body' });
   // Who only asks what servers there are asks none of them.
   return request(wish.kind === 'servers' || wish.kind === 'tenants' ? 'server/discover' : 'tools/list', []);
+}
+
+/** What is called is what the record of the call names. */
+function metaCall(tool: string, body: Buffer): Buffer {
+  if (tool !== 'call_tool') return callOf(tool, body);
+  const { name, args } = callIn(parseJsonObject(body.toString('utf8')));
+  return callOf(name, Buffer.from(JSON.stringify(args)));
 }
 
 function callOf(tool: string, args: Buffer): Buffer {

@@ -1,15 +1,16 @@
 /** What an endpoint can be asked, by method: each takes canonical params and gives a canonical result, in the endpoint's own names. */
 import { GatehouseError } from '#core/error.ts';
-import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Found, findPrompt, findResource, findTool } from '#gateway/catalog/find.ts';
 import type { Lists } from '#gateway/catalog/lists.ts';
 import { mergeHello, mergeList } from '#gateway/catalog/merge.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { noServerFor } from '#gateway/render.ts';
+import { templateValues } from '#gateway/template-values.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
+import { applyRules } from '#mcp/shape/rules.ts';
 import { type Asking, routeTo } from './asking.ts';
 import type { Conversations } from './conversations.ts';
-import { withEnforced } from './enforced.ts';
 import { fromServer } from './mapping.ts';
 
 export interface MethodDeps {
@@ -48,8 +49,19 @@ function checkServed({ view }: Asking, method: string): void {
 async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   checkServed(asking, 'tools/call');
   const found = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
-  const sent = withEnforced({ ...params, name: found.name }, found.name, found.part.binding);
-  return converse(asking, { found, method: 'tools/call', params: sent, told: params }, deps);
+  const args = ruledArguments(asking, found, params.arguments);
+  const inner = { ...params, name: found.name, arguments: args };
+  return converse(asking, { found, method: 'tools/call', params: inner, told: params }, deps);
+}
+
+/** What the organization decided wins over what the caller sent. Throws GatehouseError `enforcement_failed`. */
+function ruledArguments(
+  { principal, organization }: Asking,
+  { part: { binding }, name }: Found,
+  args: Json | undefined,
+): JsonObject {
+  const { shaping, enforced } = binding;
+  return applyRules(args, { tool: name, shaping, enforced, claims: templateValues(principal, organization) });
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {

@@ -20,6 +20,7 @@ export interface Errand {
   readonly method: string;
   readonly params: JsonObject;
   readonly told: JsonObject;
+  readonly task?: PeerRequest['task'];
 }
 
 export interface Conversations {
@@ -69,6 +70,7 @@ export function openConversations({ peers, parked, replicas, lists }: Conversati
         client: asking.client,
         lane: asking.lane,
         tool: found.definition,
+        task: errand.task,
       };
       const peer = await peers.find(route);
       if (asking.ask) return peer.request(route, request, { ...listening, ask: guarded(asking, asking.ask) });

@@ -15,6 +15,8 @@ import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
 import { openRequestStates } from '#gateway/engine/request-states.ts';
+import { openTaskIds } from '#gateway/engine/task-ids.ts';
+import { openTaskQuestions } from '#gateway/engine/task-questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
@@ -78,7 +80,13 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   closers.add('lists', () => lists.close());
   const questions = openQuestions({ replica: replicas.id });
   const running: Running = new Map();
+  const taskQuestions = openTaskQuestions({ legacy, replicas, log, max: 1000 });
+  closers.add('questions of tasks', () => taskQuestions.close());
   const rooms = {
+    taskIds: openTaskIds(openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-task-id'))),
+    taskQuestions,
+    replica: replicas.id,
+    now: () => clock.now(),
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
     ears: openEars({ peers, lists, log }),

@@ -21,6 +21,7 @@ export interface Errand {
   readonly method: string;
   readonly params: JsonObject;
   readonly told: JsonObject;
+  readonly task?: PeerRequest['task'];
 }
 
 export interface Conversations {
@@ -77,6 +78,7 @@ export function openConversations({ peers, parked, states, replicas, lists }: Co
         client: asking.client,
         lane: asking.lane,
         tool: found.definition,
+        task: errand.task,
       };
       if (asking.ask) return peer.request(route, request, { ...listening, ask: guarded(asking, asking.ask) });
       if (peer.era === 'modern') {

@@ -17,6 +17,8 @@ import { toCanonicalClientCapabilities, toInitializeResult } from '#mcp/bridge/c
 import { RpcError, toLegacyError } from '#mcp/bridge/errors.ts';
 import { toLegacyNotification } from '#mcp/bridge/notifications.ts';
 import { toLegacyQuestion } from '#mcp/bridge/questions.ts';
+import { requestExists, toCanonicalParams } from '#mcp/bridge/requests.ts';
+import { withTasks } from '#mcp/bridge/tasks.ts';
 import { legacyVersions } from '#mcp/versions.ts';
 import { logLevels, type SessionStateChange, type SessionStates } from '#records/session-states.ts';
 import { type EngineAsked, ownerOf } from './asked.ts';
@@ -203,7 +205,8 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   if (method === 'ping') return reply.result('{}');
   if (changesOf[method]) return changeSession(asked, session, { method, params, deps });
   const run = methods[method];
-  if (!run || method === 'server/discover') throw new RpcError(-32601, 'Method not found', noServerFor(method));
+  if (!run || !requestExists(method, session.client.version))
+    throw new RpcError(-32601, 'Method not found', noServerFor(method));
   const key = runningKey(session.digest, message?.id ?? null);
   const abort = new AbortController();
   // Hanging up is no cancelling in this era; being cut off by the gateway is.
@@ -215,9 +218,11 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   try {
     const { _meta, ...rest } = params;
     const { progressToken: _token, ...meta } = objectIn(params, '_meta') ?? {};
-    const canonical = Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest;
+    const told = Object.keys(meta).length > 0 ? { ...rest, _meta: meta } : rest;
+    const { params: canonical, asksTask } = toCanonicalParams(method, told, client.version);
     const logLevel = talkative.has(method) ? await logLevelOf(asked, session, deps) : undefined;
-    const asking = askingOf(asked, { client, lane: session.digest, signal: abort.signal, params, logLevel }, deps);
+    const as = { client, lane: session.digest, signal: abort.signal, params, logLevel, asksTask };
+    const asking = askingOf(asked, as, deps);
     const result = await run(asking, canonical, deps);
     reply.result(textOf(result, { method, version: client.version }));
   } catch (thrown) {
@@ -238,20 +243,23 @@ interface As {
   /** Of the request, with its `_meta`. */
   readonly params: JsonObject;
   readonly logLevel: string | undefined;
+  readonly asksTask?: boolean;
 }
 
 function askingOf(
   asked: EngineAsked,
-  { client, lane, signal, params, logLevel }: As,
+  { client, lane, signal, params, logLevel, asksTask }: As,
   { questions }: LegacyDeps,
 ): Asking {
   const { reply } = asked;
   const { version } = client;
   const progressToken = objectIn(params, '_meta')?.progressToken;
+  const capabilities = toCanonicalClientCapabilities(client.capabilities, version);
   return {
     ...asked,
+    asksTask,
     client: {
-      capabilities: toCanonicalClientCapabilities(client.capabilities, version),
+      capabilities: asksTask ? withTasks(capabilities) : capabilities,
       info: client.info,
       logLevel,
     },

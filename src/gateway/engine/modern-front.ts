@@ -5,6 +5,7 @@ import { textOf } from '#gateway/catalog/ready.ts';
 import { splitEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { isLogged, withSubscriptionId } from '#mcp/bridge/notifications.ts';
+import { requestExists } from '#mcp/bridge/requests.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import type { EngineAsked } from './asked.ts';
 import type { Asking } from './asking.ts';
@@ -18,7 +19,8 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
   const run = call.door?.facade?.answers[method] ?? methods[method];
-  if (!run && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
+  const isKnown = run !== undefined && requestExists(method, MODERN_VERSION);
+  if (!isKnown && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;
   const asking: Asking = {
     ...asked,

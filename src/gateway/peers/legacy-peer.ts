@@ -7,10 +7,15 @@ import { clientCapabilitiesFor, toDiscoverResult } from '#mcp/bridge/capabilitie
 import { withEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError, rpcCodes, toCanonicalError } from '#mcp/bridge/errors.ts';
 import { toCanonicalNotification } from '#mcp/bridge/notifications.ts';
+import { omitMeta } from '#mcp/bridge/objects.ts';
+import { toLegacyParams } from '#mcp/bridge/requests.ts';
 import { toCanonicalResult } from '#mcp/bridge/results.ts';
+import { taskSupport } from '#mcp/bridge/tasks.ts';
+import { hasTasks, legacyTaskMethods, requestTask } from './legacy-tasks.ts';
 import type { Link, Route } from './link.ts';
 import { isAnswerTo, mayRepeat, resultOf } from './modern-peer.ts';
 import type { ClientFacts, Peer, PeerEvents, PeerRequest } from './peer.ts';
+import { pause } from './task-wait.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import { type Answered, WireError } from './wire.ts';
 
@@ -22,6 +27,7 @@ export interface LegacyPeerDeps {
 
 /** How often a stream that a server cut before its answer is taken up again (2025-11-25, polling). */
 const MAX_RESUMES = 100;
+const MAX_PAUSE_MS = 10_000;
 const NEWEST = '2025-11-25';
 
 /** The server no longer knows the session: the request was not carried out. */
@@ -69,7 +75,13 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     });
   }
 
-  async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+  function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    if (!legacyTaskMethods.has(request.method)) return ask(route, request, events);
+    const raw = (method: string, params: JsonObject) => ask(route, { ...request, method, params }, events);
+    return requestTask(request.method, request.params, raw);
+  }
+
+  async function ask(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
     const session = await openSession(route, request);
     const exchange = { session, request, events, id: ++count };
     const cancel = () => tellCancelled(route, session, exchange.id);
@@ -113,7 +125,9 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     const onHead = (code: number) => {
       status = code;
     };
-    const { inputResponses: _answers, requestState: _state, ...params } = request.params;
+    const isAsked = request.task === 'create' || taskSupport(request.tool) === 'required';
+    const task = request.task && isAsked && hasTasks(session.hello) ? {} : undefined;
+    const params = toLegacyParams(request.method, request.params, { version: session.version, task });
     const message = { jsonrpc: '2.0', id, method: request.method, params: withEnvelope(params, { progressToken: id }) };
     let answered = await link.send(route, outgoing(session, message), { signal, onHead, onMessage });
     if (isSessionLost(session, answered, answer)) {
@@ -121,7 +135,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       throw new SessionLost();
     }
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
-      await pause(answered.retryMs ?? 1000, signal);
+      await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), signal);
       const headers = { ...versionHeader(session.version), 'last-event-id': answered.lastEventId };
       const polling = { method: 'GET', era: 'legacy', sessionId: session.id, headers } as const;
       answered = await link.send(route, polling, { signal, onMessage });
@@ -146,12 +160,31 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     }
   }
 
+  /** Of a task that whoever called knows nothing of: with the call it is given up too. */
+  async function waitForResult(route: Route, task: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const cancel = () => {
+      const alone = { signal: AbortSignal.timeout(10_000), notify: () => undefined, ask: undefined };
+      ask(route, { ...task, method: 'tasks/cancel' }, alone).catch((error) =>
+        log.debug({ err: error }, 'a task could not be cancelled'),
+      );
+    };
+    events.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const result = await healing(route, { ...task, method: 'tasks/result' }, events);
+      return omitMeta(result, ['io.modelcontextprotocol/related-task']);
+    } finally {
+      events.signal.removeEventListener('abort', cancel);
+    }
+  }
+
   return {
     era: 'legacy',
     async request(route, request, events) {
       if (request.method === 'server/discover')
         return toDiscoverResult((await sessions.open(route, legacyClient(request.client), request.lane)).hello);
-      return healing(route, request, events);
+      const result = await healing(route, request, events);
+      if (result.resultType !== 'task' || request.task !== 'wait') return result;
+      return waitForResult(route, { ...request, params: { taskId: result.taskId ?? null }, task: undefined }, events);
     },
     async listen(route, { filter, client, lane, started }, events) {
       const session = await sessions.open(route, legacyClient(client), lane);
@@ -214,18 +247,4 @@ function hear(received: JsonObject, { id, events }: Exchange): void {
 function hearUnasked(method: string, received: JsonObject, events: Pick<PeerEvents, 'notify'>): void {
   const said = toCanonicalNotification({ method, params: objectIn(received, 'params') });
   if (said) events.notify(said.method, said.params ?? {});
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, Math.min(ms, 10_000));
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      },
-      { once: true },
-    );
-  });
 }

@@ -22,6 +22,11 @@ export interface PeerRequest {
   readonly lane: string;
   /** The tool's definition, for what its schema says of headers. */
   readonly tool?: JsonObject | undefined;
+  /**
+   * Of a tool call. `create`: the answer may be a task where the server is asked for one (legacy). `wait`: whoever called
+   * can hold no task, so a server that insists on one is asked for it and waited for.
+   */
+  readonly task?: 'create' | 'wait' | undefined;
 }
 
 export interface PeerEvents {

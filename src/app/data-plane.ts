@@ -88,9 +88,15 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
-  const { replicas, sessionStates: states, cancellations } = await openShared(config, deps);
+  const {
+    replicas,
+    sessionStates: states,
+    cancellations,
+    upstreamSessions: sharedSessions,
+  } = await openShared(config, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
-    ...{ replicas, states, cancellations },
+    ...{ replicas, states, cancellations, sharedSessions },
+    feed: deps.feed,
     ...{ upstreams, breakers, sessions, clock, log, closers },
     credentials: live.credentials,
     rootSecret: storage.rootSecret,

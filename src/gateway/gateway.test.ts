@@ -112,7 +112,7 @@ describe('a call through the rooms', () => {
         close: async () => undefined,
       },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
-      sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined },
+      sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
       limits,
       recorder: {
         accepting: true,

@@ -145,12 +145,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           call.doubted = again;
           return;
         }
-        const { endpoint } = await authorize(again, {
+        const access = await authorize(again, {
           path,
           selector: headers.organization,
           snapshots: deps.snapshots,
         });
-        checkStillOpen(call.endpoint, endpoint, call.server);
+        checkStillOpen(call.endpoint, access.endpoint, call.server);
+        call.relay?.renewed?.(access);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
     });

@@ -121,6 +121,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     receive: deps.receive,
     render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
     timeouts: timeoutSettings(config),
+    streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs,
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
   });

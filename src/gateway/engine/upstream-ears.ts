@@ -36,6 +36,8 @@ export interface EarsDeps {
   readonly log: Log;
   /** Milliseconds: the first pause before a broken stream is opened again, doubled up to the last. */
   readonly pauseMs?: readonly [first: number, last: number];
+  /** Runs it after so many milliseconds; the result gives it up. */
+  readonly after?: (ms: number, run: () => void) => () => void;
 }
 
 const client = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
@@ -79,7 +81,7 @@ class Ear {
   #asked = '';
   #work: Promise<void> | undefined;
   #pauseMs: number;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelPause: (() => void) | undefined;
   #wasHeard = false;
 
   constructor(route: Route, deps: EarsDeps, forget: () => void) {
@@ -105,7 +107,7 @@ class Ear {
       void this.#adjust();
       return;
     }
-    clearTimeout(this.#timer);
+    this.#cancelPause?.();
     this.#forget();
     // What is being opened right now ends as soon as it is.
     if (!this.#work) this.#close();
@@ -134,7 +136,7 @@ class Ear {
   /** One change at a time; whoever comes meanwhile is in the next one. */
   async #adjust(): Promise<void> {
     while (this.#work) await this.#work;
-    if (this.#timer || this.#wanted.size === 0) return;
+    if (this.#cancelPause || this.#wanted.size === 0) return;
     const filter = this.#filter();
     const text = JSON.stringify(filter);
     if (text === this.#asked) return;
@@ -232,15 +234,20 @@ class Ear {
 
   #rest(ms: number): void {
     if (this.#wanted.size === 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#cancelPause?.();
+    this.#cancelPause = (this.#deps.after ?? later)(ms, () => {
+      this.#cancelPause = undefined;
       this.#asked = '';
       void this.#adjust();
-    }, ms).unref();
+    });
   }
 }
 
 function isEmpty({ resourceSubscriptions, taskIds, ...flags }: ListenFilter): boolean {
   return (resourceSubscriptions?.length ?? 0) + (taskIds?.length ?? 0) === 0 && Object.keys(flags).length === 0;
+}
+
+function later(ms: number, run: () => void): () => void {
+  const timer = setTimeout(run, ms).unref();
+  return () => clearTimeout(timer);
 }

@@ -7,11 +7,14 @@ import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
+import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { openLists } from '#gateway/catalog/lists.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
-import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
+import type { Running } from '#gateway/engine/legacy-asking.ts';
+import { ANSWER } from '#gateway/engine/legacy-front.ts';
+
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
 import { openRequestStates } from '#gateway/engine/request-states.ts';
@@ -23,12 +26,14 @@ import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
 import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers } from '#gateway/peers/peers.ts';
+import { openSharedSessions } from '#gateway/peers/shared-sessions.ts';
 import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
 import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
 
@@ -40,6 +45,8 @@ export interface BridgeRoomsDeps {
   readonly states: SessionStates;
   readonly replicas: Replicas;
   readonly cancellations: Cancellations;
+  readonly sharedSessions: SharedSessionRows;
+  readonly feed: ChangeFeed;
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
@@ -59,7 +66,12 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const { clock, log, closers } = deps;
   const eras = openEras({ clock, ttlMs: ERA_TTL_MS });
   const link = openLink({ ...deps, timeouts: timeoutSettings(config) });
-  const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000 });
+  const shared = openSharedSessions({ rows: deps.sharedSessions, clock, log, idleMs: IDLE_MS });
+  const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000, shared });
+  const unsubscribe = deps.feed.subscribe((change) => {
+    if (change.kind === 'session') upstreamSessions.endLane(change.id);
+  });
+  closers.add('sessions upstream', unsubscribe);
   closers.add('sessions upstream', () => upstreamSessions.close());
   const legacy = openLegacyPeer({ link, sessions: upstreamSessions, log });
   const modern = openModernPeer({ link });
@@ -89,6 +101,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     now: () => clock.now(),
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
+    streams: new Map(),
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
   };

@@ -88,9 +88,15 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
-  const { replicas, sessionStates: states, cancellations } = await openShared(config, deps);
+  const {
+    replicas,
+    sessionStates: states,
+    cancellations,
+    upstreamSessions: sharedSessions,
+  } = await openShared(config, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
-    ...{ replicas, states, cancellations },
+    ...{ replicas, states, cancellations, sharedSessions },
+    feed: deps.feed,
     ...{ upstreams, breakers, sessions, clock, log, closers },
     credentials: live.credentials,
     rootSecret: storage.rootSecret,
@@ -115,6 +121,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     receive: deps.receive,
     render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
     timeouts: timeoutSettings(config),
+    streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs,
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
   });

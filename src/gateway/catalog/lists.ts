@@ -44,8 +44,8 @@ export interface Lists {
   peek(route: Route, kind: ListKind): Held | undefined;
   /** What `server/discover` says; undefined: it never did. */
   readHello(routes: readonly Route[]): Promise<readonly (JsonObject | undefined)[]>;
-  /** The server says that it changed, or an operator wants it anew. */
-  invalidate(route: Route, kind: ListKind): void;
+  /** The server says that it changed, or an operator wants it anew. `rumour`: perhaps it did. */
+  invalidate(route: Route, kind: ListKind, rumour?: 'rumour'): void;
   /** After the new list has come. */
   onChanged(listener: (changed: Changed) => void): () => void;
   close(): void;
@@ -55,6 +55,8 @@ export interface Changed {
   readonly organization: string;
   readonly binding: string;
   readonly kind: ListKind;
+  /** Whose list (`contextOf`); undefined: of all who use the binding. */
+  readonly context: string | undefined;
 }
 
 export interface ListsDeps
@@ -98,9 +100,10 @@ export function openLists(deps: ListsDeps): Lists {
     onChanged: () => undefined,
   });
 
-  function tell(group: string): void {
+  function tell(group: string, key: string | undefined): void {
     const [organization = '', binding = '', kind = ''] = group.split(' ');
-    for (const hear of listeners) hear({ organization, binding, kind: kind as ListKind });
+    const context = key?.slice(kind.length + 1);
+    for (const hear of listeners) hear({ organization, binding, kind: kind as ListKind, context });
   }
 
   function ask(route: Route, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> {
@@ -154,8 +157,9 @@ export function openLists(deps: ListsDeps): Lists {
       const shown = await hellos.read(routes.map((route) => wishOf(route, 'hello', () => loadHello(route))));
       return shown.map(({ value }) => value);
     },
-    invalidate(route, kind) {
-      shelf.outdate(groupOf(route, kind));
+    invalidate(route, kind, rumour) {
+      // Resources change with their templates.
+      shelf.outdate(groupOf(route, kind), { isRumour: rumour !== undefined, isAside: kind === 'templates' });
     },
     onChanged(listener) {
       listeners.add(listener);

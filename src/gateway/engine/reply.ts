@@ -4,6 +4,7 @@
  */
 import type { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
+import type { Access } from '#gateway/authorize.ts';
 import type { Received } from '#gateway/call.ts';
 import type { Outcome } from '#gateway/relay.ts';
 import { rpcErrorBody } from '#gateway/render.ts';
@@ -37,6 +38,8 @@ export class Reply {
   #unwatch: (() => void) | undefined;
   /** Streams that answer no call: what ends them, and what is said then. */
   #onStop: (() => void) | undefined;
+  /** What the endpoint has, or what its caller may use of it, is another than it was. */
+  onRenewed: ((access: Access) => void) | undefined;
   readonly headers: Record<string, string> = {};
   lastWriteAt = 0;
   readonly endsAt: number | undefined;
@@ -134,6 +137,10 @@ export class Reply {
 
   stop(): void {
     if (this.#onStop) this.#onStop();
+  }
+
+  renewed(access: Access): void {
+    if (!this.#over) this.onRenewed?.(access);
   }
 
   beat(): void {

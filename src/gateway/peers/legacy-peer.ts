@@ -3,18 +3,19 @@ import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { fromInputResponse } from '#mcp/bridge/answers.ts';
-import { clientCapabilitiesFor, toDiscoverResult } from '#mcp/bridge/capabilities.ts';
+import { toDiscoverResult } from '#mcp/bridge/capabilities.ts';
 import { withEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError, rpcCodes, toCanonicalError } from '#mcp/bridge/errors.ts';
-import { toCanonicalNotification } from '#mcp/bridge/notifications.ts';
 import { omitMeta } from '#mcp/bridge/objects.ts';
 import { toLegacyParams } from '#mcp/bridge/requests.ts';
 import { toCanonicalResult } from '#mcp/bridge/results.ts';
 import { taskSupport } from '#mcp/bridge/tasks.ts';
+import { openLegacyEars } from './legacy-ears.ts';
+import { hearUnasked, legacyClient, outgoing } from './legacy-messages.ts';
 import { hasTasks, legacyTaskMethods, requestTask } from './legacy-tasks.ts';
 import type { Link, Route } from './link.ts';
 import { isAnswerTo, mayRepeat, resultOf } from './modern-peer.ts';
-import type { ClientFacts, Peer, PeerEvents, PeerRequest } from './peer.ts';
+import type { Peer, PeerEvents, PeerRequest } from './peer.ts';
 import { pause } from './task-wait.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import { type Answered, WireError } from './wire.ts';
@@ -28,7 +29,6 @@ export interface LegacyPeerDeps {
 /** How often a stream that a server cut before its answer is taken up again (2025-11-25, polling). */
 const MAX_RESUMES = 100;
 const MAX_PAUSE_MS = 10_000;
-const NEWEST = '2025-11-25';
 
 /** The server no longer knows the session: the request was not carried out. */
 class SessionLost extends Error {}
@@ -84,6 +84,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
   async function ask(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
     const session = await openSession(route, request);
     const exchange = { session, request, events, id: ++count };
+    const release = sessions.hold(session);
     const cancel = () => tellCancelled(route, session, exchange.id);
     events.signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -95,6 +96,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
         ? toCanonicalError(thrown)
         : thrown;
     } finally {
+      release();
       events.signal.removeEventListener('abort', cancel);
     }
   }
@@ -131,7 +133,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     const message = { jsonrpc: '2.0', id, method: request.method, params: withEnvelope(params, { progressToken: id }) };
     let answered = await link.send(route, outgoing(session, message), { signal, onHead, onMessage });
     if (isSessionLost(session, answered, answer)) {
-      sessions.forget(session);
+      await sessions.forget(session);
       throw new SessionLost();
     }
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
@@ -177,6 +179,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     }
   }
 
+  const ears = openLegacyEars({ link, sessions, log });
   return {
     era: 'legacy',
     async request(route, request, events) {
@@ -186,44 +189,10 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       if (result.resultType !== 'task' || request.task !== 'wait') return result;
       return waitForResult(route, { ...request, params: { taskId: result.taskId ?? null }, task: undefined }, events);
     },
-    async listen(route, { filter, client, lane, started }, events) {
-      const session = await sessions.open(route, legacyClient(client), lane);
-      for (const uri of filter.resourceSubscriptions ?? []) {
-        const message = { jsonrpc: '2.0', id: ++count, method: 'resources/subscribe', params: { uri } };
-        await send(session, route, message, events.signal);
-      }
-      const answered = await link.send(
-        route,
-        { method: 'GET', era: 'legacy', sessionId: session.id, headers: versionHeader(session.version) },
-        {
-          signal: events.signal,
-          onHead: (status) => {
-            if (status < 300) started();
-          },
-          onMessage(received) {
-            // Unasked, nobody is asked anything (SECURITY D18).
-            if (typeof received.method !== 'string' || received.id !== undefined) return;
-            hearUnasked(received.method, received, events);
-          },
-        },
-      );
-      if (answered.status === 404 && session.id !== undefined) sessions.forget(session);
-    },
+    listen: ears.listen,
+    adjust: ears.adjust,
+    leave: ears.leave,
   };
-}
-
-function outgoing(session: UpstreamSession, message: JsonObject) {
-  return {
-    method: 'POST',
-    era: 'legacy',
-    message,
-    sessionId: session.id,
-    headers: versionHeader(session.version),
-  } as const;
-}
-
-function legacyClient(client: ClientFacts): ClientFacts {
-  return { ...client, capabilities: clientCapabilitiesFor(client.capabilities, NEWEST) };
 }
 
 function isSessionLost({ id }: UpstreamSession, { status }: Answered, answer: JsonObject | undefined): boolean {
@@ -242,9 +211,4 @@ function hear(received: JsonObject, { id, events }: Exchange): void {
     return;
   }
   hearUnasked(String(received.method), received, events);
-}
-
-function hearUnasked(method: string, received: JsonObject, events: Pick<PeerEvents, 'notify'>): void {
-  const said = toCanonicalNotification({ method, params: objectIn(received, 'params') });
-  if (said) events.notify(said.method, said.params ?? {});
 }

@@ -138,7 +138,9 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
           },
         },
       );
+      if (objectIn(refused, 'error')?.code === -32601 || answered.status === 405) return 'refused';
       if (refused || answered.status >= 400) modernResultOf(refused, answered.status);
+      return 'ended';
     },
   };
 }

@@ -48,6 +48,15 @@ export interface ListenFilter {
   readonly taskIds?: readonly string[];
 }
 
+export interface Listening {
+  readonly filter: ListenFilter;
+  readonly client: ClientFacts;
+  readonly lane: string;
+}
+
+/** `refused`: the server has no such stream, and is not to be asked again for a long while. */
+export type ListenEnd = 'ended' | 'refused';
+
 export interface Peer {
   readonly era: Era;
   /** Rejects with RpcError (the server's answer), WireError or GatehouseError (no answer), or the signal's reason. */
@@ -58,14 +67,13 @@ export interface Peer {
    */
   listen(
     route: Route,
-    wanted: {
-      readonly filter: ListenFilter;
-      readonly client: ClientFacts;
-      readonly lane: string;
-      readonly started: () => void;
-    },
+    wanted: Listening & { readonly started: () => void },
     events: Pick<PeerEvents, 'signal' | 'notify'>,
-  ): Promise<void>;
+  ): Promise<ListenEnd>;
+  /** Another filter for a stream that has started. Undefined: that takes another stream. */
+  readonly adjust?: (route: Route, before: ListenFilter, wanted: Listening) => Promise<void>;
+  /** Nobody listens in this lane any more. */
+  readonly leave?: (route: Route, wanted: Listening) => void;
 }
 
 /** Requests that may be sent again when it isn't known whether they arrived (SECURITY 3.4). */

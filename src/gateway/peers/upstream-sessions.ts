@@ -1,6 +1,7 @@
 /**
  * Sessions with servers of the legacy era: one per organization, binding, principal, credential, declared capabilities and
- * lane. They are made when needed, end after a while without use, and never change hands.
+ * lane. They are made when needed, end after a while without use, and never change hands. Those of servers that remember
+ * something in them are shared between replicas (`shared-sessions.ts`).
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
@@ -11,6 +12,7 @@ import { legacyVersions } from '#mcp/versions.ts';
 import type { Link, Route } from './link.ts';
 import { isEraEvidence, resultOf } from './modern-peer.ts';
 import type { ClientFacts } from './peer.ts';
+import type { SharedSessions } from './shared-sessions.ts';
 
 export interface UpstreamSession {
   /** Undefined: the server keeps none. */
@@ -19,15 +21,22 @@ export interface UpstreamSession {
   /** The server's `initialize` result. */
   readonly hello: JsonObject;
   readonly key: string;
+  /** What of the key its route doesn't say. */
+  readonly variant: string;
   readonly route: Route;
 }
 
 export interface UpstreamSessions {
   open(route: Route, client: ClientFacts, lane: string): Promise<UpstreamSession>;
+  /** As long as it is held it is in use. Returns what lets it go. */
+  hold(session: UpstreamSession): () => void;
   /** The server forgot it. */
-  forget(session: UpstreamSession): void;
+  forget(session: UpstreamSession): Promise<void>;
+  /** Nobody needs it any more. */
+  end(route: Route, client: ClientFacts, lane: string): void;
   /** Of a session of a client that has ended. */
   endLane(lane: string): void;
+  readonly size: number;
   close(): void;
 }
 
@@ -38,13 +47,16 @@ export interface UpstreamSessionsDeps {
   /** Without use, then it is ended. */
   readonly idleMs: number;
   readonly max: number;
+  /** Undefined: this replica is alone. */
+  readonly shared?: SharedSessions | undefined;
 }
 
 const INITIALIZE_MS = 10_000;
+const SWEEP_MS = 30_000;
 const [NEWEST = ''] = legacyVersions;
 
 export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessions {
-  const { link, log } = deps;
+  const { link, log, shared } = deps;
   const sessions = new LRUCache<string, UpstreamSession>({
     max: deps.max,
     ttl: deps.idleMs,
@@ -52,28 +64,39 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     ttlAutopurge: false,
     perf: { now: () => deps.clock.monotonic() },
     dispose: (session, _key, reason) => {
-      if (reason !== 'set' && reason !== 'delete') end(session);
+      if (reason === 'set' || reason === 'delete') return;
+      if (!shared?.covers(session)) tellEnded(session);
+      // Another replica may go on with it.
+      else shared.isUnused(session).then((isUnused) => isUnused && tellEnded(session), ignore);
     },
   });
   const opening = new Map<string, Promise<UpstreamSession>>();
+  const held = new Map<UpstreamSession, number>();
+  /** Level that the server was told last, by session. */
   const levels = new WeakMap<UpstreamSession, string>();
-  const sweeper = setInterval(() => sessions.purgeStale(), 30_000).unref();
+  const sweeper = setInterval(() => {
+    for (const { key } of held.keys()) sessions.get(key);
+    sessions.purgeStale();
+  }, SWEEP_MS).unref();
 
-  function end(session: UpstreamSession): void {
+  const ignore = (error: unknown) => log.debug({ err: error }, 'a session upstream could not be ended');
+
+  function tellEnded(session: UpstreamSession): void {
     if (session.id === undefined) return;
     const signal = AbortSignal.timeout(INITIALIZE_MS);
-    const sending = {
-      method: 'DELETE',
-      era: 'legacy',
-      sessionId: session.id,
-      headers: versionHeader(session.version),
-    } as const;
-    link.send(session.route, sending, { signal, onMessage: () => undefined }).catch((error) => {
-      log.debug({ err: error }, 'a session upstream could not be ended');
-    });
+    const headers = versionHeader(session.version);
+    const sending = { method: 'DELETE', era: 'legacy', sessionId: session.id, headers } as const;
+    link.send(session.route, sending, { signal, onMessage: () => undefined }).catch(ignore);
   }
 
-  async function initialize(key: string, route: Route, client: ClientFacts): Promise<UpstreamSession> {
+  function end(session: UpstreamSession): void {
+    sessions.delete(session.key);
+    if (shared?.covers(session)) shared.remove(session).catch(ignore);
+    tellEnded(session);
+  }
+
+  async function initialize(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
+    const { route } = what;
     const signal = AbortSignal.timeout(INITIALIZE_MS);
     let answer: JsonObject | undefined;
     const params = {
@@ -96,19 +119,8 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     if (!legacyVersions.includes(version))
       throw new GatehouseError('upstream_broken', { cause: new Error(`protocol version "${version}"`) });
     const header = answered.headers['mcp-session-id'];
-    const session = { id: typeof header === 'string' ? header : undefined, version, hello, key, route };
+    const session = { ...what, id: typeof header === 'string' ? header : undefined, version, hello };
     await tell(session, { method: 'notifications/initialized' }, signal);
-    sessions.set(key, session);
-    return session;
-  }
-
-  /** A level belongs to the whole session: in a lane it changes, elsewhere each level has a session of its own. */
-  async function setLevel(session: UpstreamSession, level: string | undefined): Promise<UpstreamSession> {
-    if (level === undefined || levels.get(session) === level) return session;
-    if (!objectIn(objectIn(session.hello, 'capabilities'), 'logging')) return session;
-    levels.set(session, level);
-    const message = { id: 'level', method: 'logging/setLevel', params: { level } };
-    await tell(session, message, AbortSignal.timeout(INITIALIZE_MS));
     return session;
   }
 
@@ -123,26 +135,66 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     await link.send(session.route, sending, { signal, onMessage: () => undefined });
   }
 
+  /** A level is the whole session's: where the session is one client's, it changes with the client's. */
+  async function setLevel(session: UpstreamSession, level: string | undefined): Promise<void> {
+    if (level === undefined || levels.get(session) === level) return;
+    if (!objectIn(objectIn(session.hello, 'capabilities'), 'logging')) return;
+    levels.set(session, level);
+    const message = { id: `level-${level}`, method: 'logging/setLevel', params: { level } };
+    await tell(session, message, AbortSignal.timeout(INITIALIZE_MS));
+  }
+
+  async function findOrMake(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
+    const known = await shared?.find(what);
+    const session = known ?? (await initialize(what, client));
+    sessions.set(what.key, session);
+    if (!known) await shared?.put(session);
+    return session;
+  }
+
+  async function open(route: Route, client: ClientFacts, lane: string): Promise<UpstreamSession> {
+    const variant = variantOf(client, lane);
+    const key = keyOf(route, variant);
+    const known = sessions.get(key);
+    if (known) {
+      shared?.touch(known);
+      return known;
+    }
+    const started = opening.get(key);
+    if (started) return started;
+    const promise = findOrMake({ key, variant, route }, client).finally(() => opening.delete(key));
+    opening.set(key, promise);
+    return promise;
+  }
+
   return {
     async open(route, client, lane) {
-      const key = keyOf(route, client, lane);
-      const known = sessions.get(key);
-      if (known) return setLevel(known, client.logLevel);
-      const started = opening.get(key);
-      const promise = started ?? initialize(key, route, client).finally(() => opening.delete(key));
-      opening.set(key, promise);
-      return setLevel(await promise, client.logLevel);
+      const session = await open(route, client, lane);
+      await setLevel(session, client.logLevel);
+      return session;
     },
-    forget(session) {
+    hold(session) {
+      held.set(session, (held.get(session) ?? 0) + 1);
+      return () => {
+        const left = (held.get(session) ?? 1) - 1;
+        if (left > 0) held.set(session, left);
+        else held.delete(session);
+      };
+    },
+    async forget(session) {
       if (sessions.peek(session.key) === session) sessions.delete(session.key);
+      if (shared?.covers(session)) await shared.remove(session).catch(ignore);
+    },
+    end(route, client, lane) {
+      const session = sessions.peek(keyOf(route, variantOf(client, lane)));
+      if (session) end(session);
     },
     endLane(lane) {
       const suffix = laneSuffix(lane);
-      for (const [key, session] of sessions.entries()) {
-        if (!key.endsWith(suffix)) continue;
-        sessions.delete(key);
-        end(session);
-      }
+      for (const [key, session] of sessions.entries()) if (key.endsWith(suffix)) end(session);
+    },
+    get size() {
+      return sessions.size;
     },
     close() {
       clearInterval(sweeper);
@@ -174,18 +226,15 @@ function helloOf(answer: JsonObject | undefined, status: number): JsonObject {
 
 const laneSuffix = (lane: string) => `,${JSON.stringify(lane)}]`;
 
-function keyOf({ organization, binding, principal }: Route, client: ClientFacts, lane: string): string {
+/** Where nobody's session stands behind it, each log level has a session of its own. */
+function variantOf(client: ClientFacts, lane: string): string {
+  return JSON.stringify([client.capabilities, lane === '' ? (client.logLevel ?? '') : '', lane]);
+}
+
+function keyOf({ organization, binding, principal }: Route, variant: string): string {
   const { credential, server } = binding;
-  return JSON.stringify([
-    organization.id,
-    binding.id,
-    server.transport,
-    principal.key,
-    credential ? `${credential.id}:${credential.version}` : '',
-    client.capabilities,
-    lane === '' ? (client.logLevel ?? '') : '',
-    lane,
-  ]);
+  const of = [organization.id, binding.id, server.transport, principal.key];
+  return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : ''])}${variant}`;
 }
 
 export const versionHeader = (version: string): Record<string, string> =>

@@ -1,11 +1,15 @@
 /** What a server of the legacy era says unasked: on the GET stream of a session, of resources that the session subscribes to. */
+
 import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
-import { hearUnasked, legacyClient, outgoing, pause } from './legacy-messages.ts';
+import { pause } from '#core/pause.ts';
+import { hearUnasked, legacyClient, outgoing } from './legacy-messages.ts';
 import type { Link, Route } from './link.ts';
 import type { ListenEnd, ListenFilter, Peer, PeerEvents } from './peer.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import type { Answered } from './wire.ts';
+
+const MAX_PAUSE_MS = 10_000;
 
 /** Subscriptions that are asked for at once. */
 const AT_ONCE = 8;
@@ -78,7 +82,7 @@ export function openLegacyEars({ link, sessions, log }: LegacyEarsDeps): LegacyE
         },
       );
       if (answered.status >= 300 || answered.lastEventId === undefined) return answered;
-      await pause(answered.retryMs ?? 1000, events.signal);
+      await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), events.signal);
     }
   }
 

@@ -26,17 +26,3 @@ export function hearUnasked(method: string, received: JsonObject, events: Pick<P
   const said = toCanonicalNotification({ method, params: objectIn(received, 'params') });
   if (said) events.notify(said.method, said.params ?? {});
 }
-
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, Math.min(ms, 10_000));
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      },
-      { once: true },
-    );
-  });
-}

@@ -1,7 +1,9 @@
 /** A server of the legacy era: sessions, questions on the stream of a call, subscriptions (MCP 2024-11-05 to 2025-11-25). */
+
 import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
+import { pause } from '#core/pause.ts';
 import { fromInputResponse } from '#mcp/bridge/answers.ts';
 import { toDiscoverResult } from '#mcp/bridge/capabilities.ts';
 import { withEnvelope } from '#mcp/bridge/envelope.ts';
@@ -16,7 +18,6 @@ import { hasTasks, legacyTaskMethods, requestTask } from './legacy-tasks.ts';
 import type { Link, Route } from './link.ts';
 import { isAnswerTo, mayRepeat, resultOf } from './modern-peer.ts';
 import type { Peer, PeerEvents, PeerRequest } from './peer.ts';
-import { pause } from './task-wait.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import { type Answered, WireError } from './wire.ts';
 

@@ -1,5 +1,7 @@
 /** Waiting for a task where whoever called can't: it is polled, its questions are asked, until it is over. */
+
 import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { pause } from '#core/pause.ts';
 import { RpcError, rpcCodes } from '#mcp/bridge/errors.ts';
 import { numberOf } from '#mcp/bridge/objects.ts';
 import { isTaskOpen, TASKS_EXTENSION } from '#mcp/bridge/tasks.ts';
@@ -44,19 +46,4 @@ export function needsTasks(thrown: unknown): boolean {
     return false;
   const required = objectIn(objectIn(thrown.data, 'requiredCapabilities'), 'extensions');
   return required !== undefined && Object.keys(required).join() === TASKS_EXTENSION;
-}
-
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop);
-      resolve();
-    }, ms);
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

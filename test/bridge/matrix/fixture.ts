@@ -158,6 +158,8 @@ export const tools: Readonly<Record<string, ToolScript>> = {
     rounds: [{ first: form('First?') }, { second: form('Second?') }, { third: form('Third?') }],
     run: (_turn, answers) => text(answers),
   },
+  ask_a: { rounds: [{ name: form('A?') }], run: tell('name') },
+  ask_b: { rounds: [{ name: form('B?') }], run: tell('name') },
   /** Has an effect before it asks. */
   charge: {
     before: (turn) => void count(turn),

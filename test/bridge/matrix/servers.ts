@@ -70,7 +70,10 @@ export async function startMatrixServers(): Promise<MatrixServers> {
 }
 
 async function start(serve: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const { port, close } = await listenOnLoopback(createServer(serve));
+  const server = createServer(serve);
+  // Longer than the whole matrix takes: a connection that ends as a call begins is not its matter.
+  server.keepAliveTimeout = 120_000;
+  const { port, close } = await listenOnLoopback(server);
   return { url: `http://127.0.0.1:${port}/mcp`, close };
 }
 

@@ -148,6 +148,19 @@ export const questionFeatures: readonly Feature[] = [
     },
   },
   {
+    title: 'two calls at once, each asked its own question',
+    group,
+    gap: needsForms,
+    async check(pair) {
+      const work = () => Promise.all(['ask_a', 'ask_b'].map((name) => call(pair, name)));
+      const results = await answering(pair, acceptAll, work);
+      expect(results.map(said)).toMatchObject([
+        { content: { name: 'ann for A?' } },
+        { content: { name: 'ann for B?' } },
+      ]);
+    },
+  },
+  {
     title: 'questions that were left out are asked again',
     group,
     gap: (row, column) => (isModern(row) ? needsSession(row, column) : 'onlyModern'),

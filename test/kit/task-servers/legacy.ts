@@ -64,11 +64,10 @@ function openServer(ran: (name: string) => void): Server {
       taskMessageQueue: new InMemoryTaskMessageQueue(),
     },
   );
-  const running = new Map<string, AbortController>();
+  const closing = new AbortController();
+  server.onclose = () => closing.abort();
 
   async function work(taskId: string, job: Job, args: Content): Promise<void> {
-    const abort = new AbortController();
-    running.set(taskId, abort);
     let open = 0;
     const ask = async (form: Form): Promise<Content> => {
       open++;
@@ -78,12 +77,13 @@ function openServer(ran: (name: string) => void): Server {
       if (--open === 0) await store.updateTaskStatus(taskId, 'working');
       return content ?? {};
     };
+    const isOver = async () => (await store.getTask(taskId))?.status === 'cancelled';
     try {
-      const { text, isError = false } = await job.run({ args, ask, signal: abort.signal });
+      const { text, isError = false } = await job.run({ args, ask, signal: closing.signal });
       const content = [{ type: 'text', text }];
-      await store.storeTaskResult(taskId, isError ? 'failed' : 'completed', { content, isError });
+      if (!(await isOver())) await store.storeTaskResult(taskId, isError ? 'failed' : 'completed', { content, isError });
     } catch (error) {
-      if (!abort.signal.aborted) await store.updateTaskStatus(taskId, 'failed', String(error));
+      if (!(await isOver())) await store.updateTaskStatus(taskId, 'failed', String(error));
     }
   }
 

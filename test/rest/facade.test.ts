@@ -190,9 +190,9 @@ describe('refusals', () => {
     expect((await world.get('/api/servers/admins/tools')).status).toBe(403);
     expect(await refused('/mcp/nope/echo')).toEqual([404, { detail: "Server 'nope' not found" }]);
     expect(await refused('/mcp/plain/nope')).toEqual([404, { detail: "Tool 'nope' not found on server 'plain'" }]);
-    const off = { detail: "Server 'extra-tools' is disabled" };
-    expect(await refused('/mcp/extra-tools/echo')).toEqual([503, off]);
-    expect((await world.get('/mcp/extra-tools')).json).toEqual(off);
+    const off = { detail: "Server 'extra' is disabled" };
+    expect(await refused('/mcp/extra/echo')).toEqual([503, off]);
+    expect((await world.get('/mcp/extra')).json).toEqual(off);
     expect(await refused('/elsewhere/mcp/plain/echo')).toEqual([403, expect.anything()]);
     expect(called().map(({ rpc }) => rpc.params?.name)).toEqual(['nope']);
   });

@@ -85,7 +85,7 @@ describe('lists', () => {
     untouched();
   });
 
-  test('tools of one server, of all, and tenants [S3.20] [S3.21] [S3.23]', async () => {
+  test('tools of one server, of all, and tenants [S3.20] [S3.21]', async () => {
     for (const path of ['/api/servers/plain/tools', '/mcp/plain', '/mcp/plain/', '/default/mcp/plain']) {
       const answer = await world.get(path);
       expect(answer.status, path).toBe(200);
@@ -264,7 +264,7 @@ describe('refusals', () => {
   });
 });
 
-test('a call by REST leaves the record that a call by MCP leaves [S3.7] [S3.33]', async () => {
+test('a call by REST leaves the record that a call by MCP leaves [S3.7] [S3.24] [S3.33]', async () => {
   await world.post('/api/servers/plain/tools/echo', { n: 1 });
   await send(`${world.gateway.url}/mcp/plain`, { headers: world.bob, body: call('echo', { n: 1 }) });
   await world.post('/mcp/admins/echo', {});

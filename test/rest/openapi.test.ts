@@ -97,7 +97,7 @@ describe.each(bases)('the document of %s', (_what, base, prefix) => {
   });
 });
 
-test('each tool stands by path, and once more in the deprecated form, which makes no second tool [S3.19] [S3.23]', async () => {
+test('each tool stands by path, and once more in the deprecated form, which makes no second tool [S3.19]', async () => {
   const found = operationsOf(await read('/mcp/openapi.json'));
   const byPath = new Map(found.map((one) => [one.path, one]));
   expect(byPath.get('/plain/echo')).toMatchObject({ operationId: 'plain_echo', summary: 'Echo' });

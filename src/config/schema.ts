@@ -116,6 +116,7 @@ export const configSchema = z.strictObject({
       "Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks.",
     ),
     allowInsecureHttp: flag,
+    metaTools: flag,
     timeouts: inboundTimeouts,
   }),
   database: section({

@@ -125,7 +125,6 @@ collections:
     allowedRoles: '*'
     bindings: [{ server: plain, enforced: { echo: { filter: { team: red } } } }]
   - { organization: default, name: gone, allowedRoles: [MCP-Admin], bindings: [{ server: away }] }
-  - { organization: default, name: extra-tools, allowedRoles: '*', bindings: [{ server: extra }] }
 enablements:
   - { organization: default, server: plain, allMembers: true }
   - { organization: default, server: away, allowedRoles: [nobody] }

@@ -9,6 +9,7 @@ import type { Endpoint } from '#records/snapshot.ts';
 import type { Cooldown } from './cooldown.ts';
 import { listTools, type ServerTools } from './listing.ts';
 import { findByFullName, metaBody, unknownName } from './meta.ts';
+import { metaDocument } from './meta-document.ts';
 import { refresh } from './refresh.ts';
 import { bodyOf, failureOf } from './result.ts';
 import { endpointsIn, serverList, tenantList } from './server-list.ts';
@@ -24,6 +25,7 @@ export interface AnswerContext {
   /** As the caller came in, no trailing slash. */
   readonly baseUrl: string;
   readonly cooldown: Cooldown;
+  readonly metaTools: boolean;
   readonly say: (said: Said) => void;
 }
 
@@ -46,7 +48,7 @@ export function answersTo(wish: RestWish, context: AnswerContext): Readonly<Reco
   return { 'server/discover': run, 'tools/list': run, 'tools/call': run };
 }
 
-function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer {
+function answerTo(wish: RestWish, { baseUrl, cooldown, metaTools }: AnswerContext): Answer {
   const { organization } = wish.path;
   const listAll = (asking: Asking, deps: MethodDeps) => {
     const endpoints = open(asking);
@@ -65,6 +67,8 @@ function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer 
     case 'tools':
       return ofAll(([list]) => toolsOf(list, wish.path));
     case 'document':
+      if (metaTools && wish.path.name === undefined)
+        return async () => ({ body: metaDocument({ url: baseUrl + wish.base, folder: '/meta' }) });
       return ofAll((lists) => documentFor(lists, { wish, baseUrl }));
     case 'refresh':
       return async (asking, _params, deps) => {
@@ -76,7 +80,11 @@ function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer 
         }))(asking, {}, deps);
       };
     case 'call':
-      return callTool;
+      return async (asking, params, deps) => {
+        const name = stringIn(params, 'name') ?? '';
+        const args = await argumentsFor(params, { name, asking, deps });
+        return callTool(asking, { ...params, arguments: args }, deps);
+      };
     case 'meta': {
       const { tool } = wish;
       return async (asking, params, deps) => {
@@ -102,7 +110,7 @@ async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): P
   if (!call) throw new RpcError(rpcCodes.unknownMethod, 'Method not found');
   const named = { name, asking, deps };
   try {
-    const result = await call(asking, { ...params, arguments: await argumentsFor(params, named) }, deps);
+    const result = await call(asking, params, deps);
     if (result.resultType !== 'complete') return failed(422, cannotAnswer);
     if (result.isError !== true) return { body: bodyOf(result) };
     return (await isUnknown(named)) ? notFound(named) : failed(500, failureOf(result));

@@ -7,8 +7,13 @@ import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
+import type { Db } from '#db/schema.ts';
+import { withOrganization } from '#db/scope.ts';
 import type { Breakers } from '#gateway/breakers.ts';
-import { openLists } from '#gateway/catalog/lists.ts';
+import { type Lists, openLists } from '#gateway/catalog/lists.ts';
+import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
+import { openPins } from '#gateway/catalog/pins.ts';
+import { openConfirmations } from '#gateway/engine/confirmations.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
 import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
@@ -25,7 +30,8 @@ import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
-import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
+import { listToolPins, recordSighting } from '#records/tool-pins.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
 
@@ -37,6 +43,8 @@ export interface BridgeRoomsDeps {
   readonly states: SessionStates;
   readonly replicas: Replicas;
   readonly cancellations: Cancellations;
+  readonly db: Db;
+  readonly snapshots: SnapshotStore;
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
@@ -72,7 +80,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     max: 1000,
   });
   closers.add('parked calls', () => parked.close());
-  const lists = openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 });
+  const lists = openPinned(openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 }), deps);
   closers.add('lists', () => lists.close());
   const questions = openQuestions({ replica: replicas.id });
   const running: Running = new Map();
@@ -81,6 +89,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     sessions: deps.sessions,
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({ peers, parked, replicas, lists }),
+    confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(
     'cancellations',
@@ -98,4 +107,21 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     eras,
     openEngine: (reply) => openEngine({ ...rooms, reply }),
   };
+}
+
+/** What was approved is read anew with each snapshot of its organization. */
+function openPinned(lists: Lists, { db, snapshots, clock, log, closers }: BridgeRoomsDeps): Lists {
+  const pins = openPins({
+    load: (org) => withOrganization(db, org, listToolPins),
+    save: (org, sightings) =>
+      withOrganization(db, org, async (scope) => {
+        for (const sighting of sightings) await recordSighting(scope, sighting);
+      }),
+    clock,
+    log,
+  });
+  closers.add('pins', () => pins.close());
+  const pinned = openPinnedLists({ lists, pins, log });
+  snapshots.onRenewed(pinned.renewed);
+  return pinned;
 }

@@ -92,7 +92,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const { eras, openEngine } = openBridgeRooms(config, {
     ...{ replicas, states, cancellations },
     ...{ upstreams, breakers, sessions, clock, log, closers },
-    credentials: live.credentials,
+    ...{ credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({

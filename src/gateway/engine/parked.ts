@@ -230,7 +230,7 @@ function placeOf({ org, endpoint, principal, method, params }: Stake): string {
 }
 
 /** Key order is the client's own: a retry of the same request has the same. */
-function digestOf(params: JsonObject): string {
+export function digestOf(params: JsonObject): string {
   const { _meta, inputResponses, requestState, ...rest } = params;
   return hash('sha256', JSON.stringify(sorted(rest)), 'base64url');
 }

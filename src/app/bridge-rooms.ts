@@ -8,8 +8,13 @@ import type { Log } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import type { Db } from '#db/schema.ts';
+import { withOrganization } from '#db/scope.ts';
 import type { Breakers } from '#gateway/breakers.ts';
-import { openLists } from '#gateway/catalog/lists.ts';
+import { type Lists, openLists } from '#gateway/catalog/lists.ts';
+import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
+import { openPins } from '#gateway/catalog/pins.ts';
+import { openConfirmations } from '#gateway/engine/confirmations.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
 import type { Running } from '#gateway/engine/legacy-asking.ts';
@@ -32,7 +37,8 @@ import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
-import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
+import { listToolPins, recordSighting } from '#records/tool-pins.ts';
 import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
@@ -47,6 +53,8 @@ export interface BridgeRoomsDeps {
   readonly cancellations: Cancellations;
   readonly sharedSessions: SharedSessionRows;
   readonly feed: ChangeFeed;
+  readonly db: Db;
+  readonly snapshots: SnapshotStore;
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
@@ -88,7 +96,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     max: 1000,
   });
   closers.add('parked calls', () => parked.close());
-  const lists = openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 });
+  const lists = openPinned(openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 }), deps);
   closers.add('lists', () => lists.close());
   const questions = openQuestions({ replica: replicas.id });
   const running: Running = new Map();
@@ -104,6 +112,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
+    confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(
     'cancellations',
@@ -121,4 +130,21 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     eras,
     openEngine: (reply) => openEngine({ ...rooms, reply }),
   };
+}
+
+/** What was approved is read anew with each snapshot of its organization. */
+function openPinned(lists: Lists, { db, snapshots, clock, log, closers }: BridgeRoomsDeps): Lists {
+  const pins = openPins({
+    load: (org) => withOrganization(db, org, listToolPins),
+    save: (org, sightings) =>
+      withOrganization(db, org, async (scope) => {
+        for (const sighting of sightings) await recordSighting(scope, sighting);
+      }),
+    clock,
+    log,
+  });
+  closers.add('pins', () => pins.close());
+  const pinned = openPinnedLists({ lists, pins, log });
+  snapshots.onRenewed(pinned.renewed);
+  return pinned;
 }

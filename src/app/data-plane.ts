@@ -98,7 +98,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ...{ replicas, states, cancellations, sharedSessions },
     feed: deps.feed,
     ...{ upstreams, breakers, sessions, clock, log, closers },
-    credentials: live.credentials,
+    ...{ credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({

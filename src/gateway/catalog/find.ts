@@ -1,11 +1,14 @@
 /** Which server a published name means, and what it calls it. */
+import { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { decodeUri } from '#mcp/bridge/uris.ts';
-import type { EndpointPart } from '#records/snapshot.ts';
+import { realToolName } from '#mcp/shape/names.ts';
+import type { Binding, EndpointPart } from '#records/snapshot.ts';
 import type { ListKind, Lists } from './lists.ts';
 import { collect } from './merge.ts';
+import { isPinned } from './pinned-lists.ts';
 import { candidates } from './view.ts';
 
 export interface Found {
@@ -21,24 +24,34 @@ export const findTool = (asking: Asking, name: string, lists: Lists) =>
 export const findPrompt = (asking: Asking, name: string, lists: Lists) =>
   findNamed(asking, { kind: 'prompts', name }, lists);
 
-/** Throws RpcError -32602 for a name that nobody has. */
+/** Throws RpcError -32602 for a name that nobody has, or that is not published. */
 async function findNamed(
   asking: Asking,
   { kind, name }: { readonly kind: ListKind; readonly name: string },
   lists: Lists,
 ): Promise<Found> {
-  const possible = candidates(asking.view, name);
-  const inMemory = possible.map(({ part, name: real }) => ({
+  const possible = candidates(asking.view, name).flatMap(({ part, name: published }) => {
+    const real = kind === 'tools' ? realToolName(published, part.binding.shaping) : published;
+    return real === undefined ? [] : [{ part, real }];
+  });
+  const unread = possible.filter(({ part }) => kind === 'tools' && needsDefinition(part.binding));
+  if (unread.length > 0)
+    await lists.read(
+      unread.map(({ part }) => routeTo(asking, part.binding)),
+      kind,
+    );
+  const inMemory = possible.map(({ part, real }) => ({
     part,
     name: real,
     definition: define(asking, { part, kind, real }, lists),
   }));
   const known = inMemory.find(({ definition }) => definition !== undefined);
   if (known) return known;
-  const [only, ...others] = inMemory;
-  // A server knows best what it has: where it can only be one, it is asked.
-  if (only && others.length === 0) return only;
-  const { merged, parts } = await collect(asking, kind, lists);
+  // A server knows best what it has: where it can only be one, it is asked. Not where only approved definitions count.
+  const open = inMemory.filter(({ part }) => kind !== 'tools' || !isPinned(part.binding));
+  const [only, ...others] = open;
+  if (only && others.length === 0 && inMemory.length === 1) return only;
+  const { merged, parts, missing } = await collect(asking, kind, lists);
   const at = merged.items.findIndex((item) => item.name === name);
   const place = merged.places[at];
   const part = place && parts[place.part];
@@ -47,8 +60,13 @@ async function findNamed(
     return { part, name: place.key, definition };
   }
   if (only) return only;
+  // It may well have it: what it may call it, and what of that is approved, cannot be told now.
+  if (inMemory.some(({ part: { label } }) => missing.includes(label))) throw new GatehouseError('upstream_unreachable');
   throw unknown(kind, name);
 }
+
+/** What its definition says decides what becomes of a call. */
+const needsDefinition = (binding: Binding) => isPinned(binding) || binding.shaping?.confirm === 'destructive';
 
 function define(
   asking: Asking,

@@ -60,7 +60,7 @@ export function placeOf(what: string, { org, endpoint, binding, principal, metho
   return JSON.stringify([what, org, endpoint, binding, principal, method, digestOf(params)]);
 }
 
-function digestOf(params: JsonObject): string {
+export function digestOf(params: JsonObject): string {
   const { _meta, inputResponses, requestState, ...rest } = params;
   return hash('sha256', JSON.stringify(sorted(rest)), 'base64url');
 }

@@ -81,7 +81,8 @@ function openServer(ran: (name: string) => void): Server {
     try {
       const { text, isError = false } = await job.run({ args, ask, signal: closing.signal });
       const content = [{ type: 'text', text }];
-      if (!(await isOver())) await store.storeTaskResult(taskId, isError ? 'failed' : 'completed', { content, isError });
+      if (!(await isOver()))
+        await store.storeTaskResult(taskId, isError ? 'failed' : 'completed', { content, isError });
     } catch (error) {
       if (!(await isOver())) await store.updateTaskStatus(taskId, 'failed', String(error));
     }

@@ -1,13 +1,14 @@
 /** Which server a published name means, and what it calls it. */
 import { GatehouseError } from '#core/error.ts';
-import type { JsonObject } from '#core/json.ts';
+import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { decodeUri } from '#mcp/bridge/uris.ts';
 import { realToolName } from '#mcp/shape/names.ts';
 import type { Binding, EndpointPart } from '#records/snapshot.ts';
 import type { ListKind, Lists } from './lists.ts';
-import { collect } from './merge.ts';
+import { collect, type Merged } from './merge.ts';
+import type { Place } from './pages.ts';
 import { isPinned } from './pinned-lists.ts';
 import { candidates } from './view.ts';
 
@@ -53,7 +54,7 @@ async function findNamed(
   if (only && others.length === 0 && inMemory.length === 1) return only;
   const { merged, parts, missing } = await collect(asking, kind, lists);
   const at = merged.items.findIndex((item) => item.name === name);
-  const place = merged.places[at];
+  const place = merged.places[at] ?? (kind === 'tools' ? placeForApp(merged, name) : undefined);
   const part = place && parts[place.part];
   if (part) {
     const definition = lists.peek(routeTo(asking, part.binding), kind)?.byKey.get(place.key);
@@ -67,6 +68,18 @@ async function findNamed(
 
 /** What its definition says decides what becomes of a call. */
 const needsDefinition = (binding: Binding) => isPinned(binding) || binding.shaping?.confirm === 'destructive';
+
+/**
+ * An app calls the tools of its own server by their own names (SEP-1865) and knows no prefixes. Undefined where more than
+ * one server publishes such a tool: the call must not end at another server than the app's.
+ */
+function placeForApp({ items, places }: Merged, name: string): Place | undefined {
+  const having = places.flatMap((place, i) => (place.key === name ? [{ place, item: items[i] }] : []));
+  const [only, ...others] = having;
+  if (!only?.item || others.length > 0) return undefined;
+  const visibility = objectIn(objectIn(only.item, '_meta'), 'ui')?.visibility;
+  return Array.isArray(visibility) && visibility.includes('app') ? only.place : undefined;
+}
 
 function define(
   asking: Asking,
@@ -83,22 +96,39 @@ const unknown = (kind: ListKind, name: string) =>
 export async function findResource(asking: Asking, uri: string, lists: Lists): Promise<Found> {
   const { parts } = asking.view;
   const decoded = decodeUri(uri);
-  const named = decoded && parts.find(({ prefix }) => prefix === decoded.prefix);
-  if (named && decoded) return { part: named, name: decoded.uri, definition: undefined };
+  // Of two plain servers with the same URI, the later one's stands under its label.
+  const named = decoded && parts.find(({ prefix, label }) => (prefix || label) === decoded.prefix);
+  if (named && decoded) return { part: { ...named, prefix: decoded.prefix }, name: decoded.uri, definition: undefined };
   const open = parts.filter(({ prefix }) => prefix === '' || /^(?:https?|data):/i.test(uri));
   const [only, ...others] = open;
   if (only && others.length === 0) return { part: only, name: uri, definition: undefined };
   const routes = open.map(({ binding }) => routeTo(asking, binding));
-  for (const kind of ['resources', 'templates'] as const) {
+  for (const kind of kindsNaming(uri)) {
     const got = await lists.read(routes, kind);
-    const i = got.findIndex(({ held }) =>
-      kind === 'resources' ? held?.byKey.has(uri) : held?.items.some((item) => matches(item, uri)),
+    const i = got.findIndex(
+      ({ held }) => held?.byKey.has(uri) || held?.items.some((item) => names(item, { kind, uri })),
     );
     const part = open[i];
     if (part) return { part, name: uri, definition: undefined };
   }
   if (only) return { part: only, name: uri, definition: undefined };
   throw new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
+}
+
+/** Pages of apps and files of skills need not be listed as resources. */
+function kindsNaming(uri: string): readonly ListKind[] {
+  const others: readonly ListKind[] = uri.startsWith('ui:') ? ['tools'] : uri.startsWith('skill:') ? ['skills'] : [];
+  return ['resources', 'templates', ...others];
+}
+
+function names(item: JsonObject, { kind, uri }: { readonly kind: ListKind; readonly uri: string }): boolean {
+  if (kind === 'templates') return matches(item, uri);
+  if (kind === 'tools') {
+    const meta = objectIn(item, '_meta');
+    return objectIn(meta, 'ui')?.resourceUri === uri || meta?.['ui/resourceUri'] === uri;
+  }
+  const folder = kind === 'skills' ? stringIn(item, 'uri')?.replace(/[^/]*$/, '') : undefined;
+  return folder !== undefined && uri.startsWith(folder);
 }
 
 /** RFC 6570, as far as it can be told backwards: literal parts in their order. */

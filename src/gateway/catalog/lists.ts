@@ -4,11 +4,12 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
-import type { JsonObject } from '#core/json.ts';
+import { isJsonObject, type JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
+import { invalidParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { contextOf } from './context.ts';
 import { kindFacts, type ListKind, type ListLimits, listLimits } from './items.ts';
 import { fetchList } from './load.ts';
@@ -117,8 +118,11 @@ export function openLists(deps: ListsDeps): Lists {
   async function loadList(route: Route, kind: ListKind): Promise<Loaded<Held>> {
     const signal = AbortSignal.timeout(LOAD_MS);
     const { method } = kindFacts[kind];
-    const page = (cursor: string | undefined) =>
-      ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
+    const isMirrored = kind === 'tools' && (await peers.find(route)).era === 'modern';
+    const page = async (cursor: string | undefined) => {
+      const result = await ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
+      return isMirrored ? withoutUncallable(result) : result;
+    };
     const { byKey, bytes, digest, ttlMs, left } = await fetchList(kind, page, limits);
     const key = `${route.organization.id} ${route.binding.id} ${kind} ${digest}`;
     const known = alike.get(key);
@@ -179,4 +183,11 @@ const groupOf = ({ organization, binding }: Route, kind: string) => `${organizat
 function emptyWhereUnknown(thrown: unknown): JsonObject {
   if (thrown instanceof RpcError && thrown.code === -32601) return {};
   throw thrown;
+}
+
+/** A tool that wants headers in a way that the protocol forbids must not be offered (2026-07-28, streamable HTTP). */
+function withoutUncallable(result: JsonObject): JsonObject {
+  const { tools } = result;
+  if (!Array.isArray(tools)) return result;
+  return { ...result, tools: tools.filter((tool) => !isJsonObject(tool) || !invalidParamHeaders(tool)) };
 }

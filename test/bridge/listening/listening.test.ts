@@ -382,13 +382,14 @@ test('a thousand listeners that came and went share one stream each server, and 
 }, 60_000);
 
 test('a listening ends with its result at its longest age or the gateway’s stop, a GET stream just ends', async () => {
-  const short = await startGateway({ configYaml: yaml('2s') });
+  const short = await startGateway({ configYaml: yaml('4s') });
   const long = await startGateway({ configYaml: yaml() });
   for (const [at, stop] of [[short, undefined] as const, [long, () => long.stop()] as const]) {
     const as = await createKey(at);
     const streams = await Promise.all(
       ['/demo/mcp/both', '/demo/mcp/modern', '/demo/mcp/legacy'].map(async (path) => {
         const stream = await openListen(path, { toolsListChanged: true }, { id: 7, as, at });
+        expect([path, stream.status, stream.headers['content-type']]).toEqual([path, 200, 'text/event-stream']);
         const headers = await openSession(path, as, at);
         const got = await openStream(`${at.url}${path}`, { method: 'GET', headers });
         expect(await stream.nextJson()).toMatchObject({ method: 'notifications/subscriptions/acknowledged' });

@@ -235,6 +235,15 @@ describe('refusals', () => {
     }
   });
 
+  test('a JSON-RPC message at an address of a tool is no arguments', async () => {
+    expect(await refused('/mcp/plain/echo', world.bob, call('echo'))).toEqual([404, { detail: 'Not found' }]);
+    untouched();
+    expect(await refused('/mcp/plain/echo', world.bob, { arguments: { jsonrpc: '2.0', method: 'x' } })).toEqual([
+      200,
+      { jsonrpc: '2.0', method: 'x' },
+    ]);
+  });
+
   test('other content types, methods and names reach nothing [S3.20]', async () => {
     const form = { ...world.bob, 'content-type': 'application/x-www-form-urlencoded' };
     expect((await world.post('/mcp/plain/echo', 'a=1', form)).status).toBe(415);

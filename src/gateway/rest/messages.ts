@@ -2,7 +2,8 @@
 import { GatehouseError } from '#core/error.ts';
 import { parseJsonObject } from '#core/json.ts';
 import type { RestWish } from '#core/rest-path.ts';
-import { type JsonLimits, JsonScanner } from '#mcp/json-scan.ts';
+import { type JsonLimits, JsonScanner, memberString } from '#mcp/json-scan.ts';
+import { findMember } from '#mcp/message.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import { callIn } from './meta.ts';
 
@@ -12,7 +13,7 @@ const meta = JSON.stringify({
   'io.modelcontextprotocol/clientInfo': { name: 'gatehouse-rest', version: '1' },
 });
 
-/** Throws GatehouseError `bad_request`, `parse_error`, `invalid_request`. */
+/** Throws GatehouseError `bad_request`, `parse_error`, `invalid_request`, `not_found`. */
 export function messageFor(wish: RestWish, body: Buffer, json: JsonLimits): Buffer {
   if (wish.kind === 'call') return callOf(wish.tool, argumentsIn(body, json));
   if (wish.kind === 'meta' && wish.tool !== 'stats') return metaCall(wish.tool, argumentsIn(body, json));
@@ -49,6 +50,9 @@ function argumentsIn(body: Buffer, json: JsonLimits): Buffer {
   const first = body.find((byte) => byte !== 0x20 && byte !== 0x0a && byte !== 0x0d && byte !== 0x09);
   if (first === undefined) return Buffer.from('{}');
   if (first !== OPEN_OBJECT) throw new GatehouseError('bad_request', { message: 'The body must be a JSON object' });
-  new JsonScanner(body, json).scanObject('');
+  const { members } = new JsonScanner(body, json).scanObject('');
+  const version = memberString(body, findMember(members, 'jsonrpc'));
+  // A client of MCP at an address that is none: its message is no arguments.
+  if (version === '2.0' && findMember(members, 'method')) throw new GatehouseError('not_found');
   return body;
 }

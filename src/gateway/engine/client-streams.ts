@@ -51,6 +51,7 @@ export async function hearFor(asking: Asking, wish: Wish, deps: ClientStreamDeps
     deps.ears.listen(routeTo(asking, part.binding), {
       uris,
       taskIds: new Set(),
+      capabilities: asking.client.capabilities,
       signal,
       hear(method, params) {
         const mapped = eventFromServer(method, params, part);

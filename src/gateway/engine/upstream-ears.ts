@@ -8,7 +8,7 @@ import { contextOf } from '#gateway/catalog/context.ts';
 import { changedKinds } from '#gateway/catalog/items.ts';
 import type { ListKind, Lists } from '#gateway/catalog/lists.ts';
 import type { Route } from '#gateway/peers/link.ts';
-import type { ListenFilter, Peer } from '#gateway/peers/peer.ts';
+import type { ClientFacts, ListenFilter, Peer } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 
 export interface Ears {
@@ -19,6 +19,8 @@ export interface Ears {
 export interface Wanted {
   readonly uris: ReadonlySet<string>;
   readonly taskIds: ReadonlySet<string>;
+  /** What the client declared: a process of a stdio server is made for that. */
+  readonly capabilities: JsonObject;
   readonly signal: AbortSignal;
   readonly hear: (method: string, params: JsonObject) => void;
 }
@@ -31,7 +33,7 @@ export interface EarsDeps {
   readonly pauseMs?: readonly [first: number, last: number];
 }
 
-const nobody = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
+const nobody: ClientFacts = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 /** Its own session with a legacy server: what is subscribed there is nobody else's. */
 const LANE = 'ears';
 
@@ -40,16 +42,24 @@ export function openEars(deps: EarsDeps): Ears {
   return {
     listen(route, wanted) {
       if (wanted.signal.aborted) return;
-      const key = contextOf(route);
-      const ear = ears.get(key) ?? new Ear(route, deps, () => ears.delete(key));
+      const { capabilities } = route.binding.server.transport.kind === 'stdio' ? wanted : nobody;
+      const key = `${contextOf(route)} ${JSON.stringify(capabilities)}`;
+      const ear =
+        ears.get(key) ?? new Ear({ route, client: { ...nobody, capabilities } }, deps, () => ears.delete(key));
       ears.set(key, ear);
       ear.add(wanted);
     },
   };
 }
 
+interface Heard {
+  readonly route: Route;
+  readonly client: ClientFacts;
+}
+
 class Ear {
   readonly #route: Route;
+  readonly #client: ClientFacts;
   readonly #deps: EarsDeps;
   readonly #forget: () => void;
   readonly #wanted = new Set<Wanted>();
@@ -59,8 +69,9 @@ class Ear {
   #timer: NodeJS.Timeout | undefined;
   #wasOpen = false;
 
-  constructor(route: Route, deps: EarsDeps, forget: () => void) {
+  constructor({ route, client }: Heard, deps: EarsDeps, forget: () => void) {
     this.#route = route;
+    this.#client = client;
     this.#deps = deps;
     this.#forget = forget;
     this.#pauseMs = deps.pauseMs?.[0] ?? 1000;
@@ -129,7 +140,7 @@ class Ear {
     };
     await peer.listen(
       this.#route,
-      { filter, client: nobody, lane: LANE, started },
+      { filter, client: this.#client, lane: LANE, started },
       { signal: stream.signal, notify: (method, params) => this.#hear(method, params) },
     );
   }

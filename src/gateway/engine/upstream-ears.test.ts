@@ -63,6 +63,7 @@ function listen(uris: readonly string[] = []) {
   const heardOf = ears.listen(kit.route(), {
     uris: new Set(uris),
     taskIds: new Set(),
+    capabilities: {},
     signal: leave.signal,
     hear: (_method, { uri }) => heard.push(uri),
   });
@@ -122,8 +123,9 @@ async function settledAt(count: number): Promise<void> {
   await settled();
 }
 
-test.each([
-  ['no GET', full, (_request: RecordedRequest, res: Parameters<Script>[1]) => void res.writeHead(405).end(), 1],
+const noGet: Script = (_request, res) => void res.writeHead(405).end();
+test.each<readonly [string, Record<string, object>, Script, number]>([
+  ['no GET', full, noGet, 1],
   ['nothing to say', { tools: {}, resources: {} }, open, 0],
 ])('a server with %s is left in peace', async (_what, capabilities, stream, expected) => {
   upstream.script(serverSays(capabilities, stream));

@@ -4,10 +4,12 @@ import { contentFeatures } from './content.ts';
 import { documentFeatures } from './documents.ts';
 import { meanwhileFeatures } from './meanwhile.ts';
 import { questionFeatures } from './questions.ts';
+import { unaskedFeatures } from './unasked.ts';
 
 export const features: readonly Feature[] = [
   ...contentFeatures,
   ...documentFeatures,
   ...meanwhileFeatures,
   ...questionFeatures,
+  ...unaskedFeatures,
 ];

@@ -98,6 +98,7 @@ export class Hearing {
       return this.#deps.ears.listen(routeTo(asking, part.binding), {
         uris,
         taskIds: new Set(),
+        capabilities: asking.client.capabilities,
         signal: current.signal,
         hear: (method, params) => {
           const mapped = eventFromServer(method, params, part);

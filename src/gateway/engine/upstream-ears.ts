@@ -8,7 +8,7 @@ import { contextOf } from '#gateway/catalog/context.ts';
 import { changedKinds } from '#gateway/catalog/items.ts';
 import type { ListKind, Lists } from '#gateway/catalog/lists.ts';
 import type { Route } from '#gateway/peers/link.ts';
-import type { ListenEnd, ListenFilter, Peer } from '#gateway/peers/peer.ts';
+import type { ClientFacts, ListenEnd, ListenFilter, Peer } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { honouredFilter } from '#mcp/bridge/subscriptions.ts';
 
@@ -26,6 +26,8 @@ export interface Wanted {
   /** The server's own, of resources whose updates are wanted. */
   readonly uris: ReadonlySet<string>;
   readonly taskIds: ReadonlySet<string>;
+  /** What the client declared: a process of a stdio server is there for those who declared the same. */
+  readonly capabilities?: JsonObject | undefined;
   readonly signal: AbortSignal;
   readonly hear: (method: string, params: JsonObject) => void;
 }
@@ -40,7 +42,7 @@ export interface EarsDeps {
   readonly after?: (ms: number, run: () => void) => () => void;
 }
 
-const client = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
+const nobody: ClientFacts = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 /** Its own session with a legacy server: what is subscribed there is nobody else's. */
 const lane = 'ears';
 /** SECURITY 3.4. */
@@ -54,8 +56,11 @@ export function openEars(deps: EarsDeps): Ears {
   return {
     listen(route, wanted) {
       if (wanted.signal.aborted) return Promise.resolve();
-      const key = contextOf(route);
-      const ear = ears.get(key) ?? new Ear(route, deps, () => ears.delete(key));
+      const { transport } = route.binding.server;
+      const { capabilities = nobody.capabilities } = transport.kind === 'stdio' ? wanted : nobody;
+      const key = `${contextOf(route)} ${JSON.stringify(capabilities)}`;
+      const made = () => new Ear({ route, client: { ...nobody, capabilities } }, deps, () => ears.delete(key));
+      const ear = ears.get(key) ?? made();
       ears.set(key, ear);
       return ear.add(wanted);
     },
@@ -71,8 +76,14 @@ interface Stream {
   filter: ListenFilter;
 }
 
+interface Heard {
+  readonly route: Route;
+  readonly client: ClientFacts;
+}
+
 class Ear {
   readonly #route: Route;
+  readonly #client: ClientFacts;
   readonly #deps: EarsDeps;
   readonly #forget: () => void;
   readonly #wanted = new Set<Wanted>();
@@ -84,8 +95,9 @@ class Ear {
   #cancelPause: (() => void) | undefined;
   #wasHeard = false;
 
-  constructor(route: Route, deps: EarsDeps, forget: () => void) {
+  constructor({ route, client }: Heard, deps: EarsDeps, forget: () => void) {
     this.#route = route;
+    this.#client = client;
     this.#deps = deps;
     this.#forget = forget;
     this.#pauseMs = this.#pauses[0];
@@ -117,7 +129,7 @@ class Ear {
     const { peer, abort, filter } = this.#stream ?? {};
     this.#stream = undefined;
     abort?.abort();
-    if (filter) peer?.leave?.(this.#route, { filter, client, lane });
+    if (filter) peer?.leave?.(this.#route, { filter, client: this.#client, lane });
   }
 
   #filter(): ListenFilter {
@@ -162,7 +174,7 @@ class Ear {
     }
     const before = this.#stream;
     if (before?.peer.adjust) {
-      await before.peer.adjust(this.#route, before.filter, { filter, client, lane });
+      await before.peer.adjust(this.#route, before.filter, { filter, client: this.#client, lane });
       before.filter = filter;
       return;
     }
@@ -190,7 +202,7 @@ class Ear {
         if (!signal.aborted) this.#hear(method, params);
       };
       stream.peer
-        .listen(this.#route, { filter: stream.filter, client, lane, started }, { signal, notify })
+        .listen(this.#route, { filter: stream.filter, client: this.#client, lane, started }, { signal, notify })
         .then((end) => this.#over(stream, end))
         .catch((error) => {
           if (this.#stream === stream) this.#fail(error);

@@ -12,6 +12,8 @@ export interface Raw {
   readonly raw: (message: JsonObject) => Promise<JsonObject>;
   /** All that came in, in its order. */
   readonly heard: JsonObject[];
+  /** `subscriptions/listen` of the modern era, until the client is closed. */
+  readonly listen: (notifications: JsonObject) => void;
 }
 
 /** Answers to these ids are taken from the client, which knows nothing of them. */
@@ -33,7 +35,10 @@ export function openRaw(kind: ClientRow, transport: AnyTransport, capabilities: 
       const whole = { jsonrpc: '2.0', ...message, params: enveloped(kind, objectIn(message, 'params'), capabilities) };
       transport.send(whole as never).catch(reject);
     });
-  return { raw, heard };
+  const listen = (notifications: JsonObject) => {
+    raw({ id: 'listening', method: 'subscriptions/listen', params: { notifications } }).catch(() => undefined);
+  };
+  return { raw, heard, listen };
 }
 
 export function enveloped({ version }: ClientRow, params: JsonObject = {}, capabilities: JsonObject = {}): JsonObject {

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { createMcpHandler } from '@modelcontextprotocol/server';
+import { createMcpHandler, type McpHttpHandler } from '@modelcontextprotocol/server';
 import { listenOnLoopback } from '#kit/listen.ts';
 import type { Era } from '#mcp/versions.ts';
-import { newState, type State } from './fixture.ts';
+import { newState, type State, watched } from './fixture.ts';
 import { createLegacyServer } from './legacy-server.ts';
 import { createModernServer } from './modern-server.ts';
 
@@ -45,6 +45,8 @@ export async function startMatrixServers(): Promise<MatrixServers> {
   const states = { http: newState(), bare: newState(), events: newState(), modern: newState(), dual: newState() };
   const modern = createMcpHandler(() => createModernServer(states.modern), { legacy: 'reject' });
   const dual = createMcpHandler(() => createModernServer(states.dual), { legacy: 'reject' });
+  announceBy(modern, states.modern);
+  announceBy(dual, states.dual);
   const started = {
     http: await start(sessionful(states.http)),
     bare: await start(sessionless(states.bare)),
@@ -67,6 +69,13 @@ export async function startMatrixServers(): Promise<MatrixServers> {
       await Promise.all(Object.values(started).map(({ close }) => close()));
     },
   };
+}
+
+function announceBy({ notify }: McpHttpHandler, state: State): void {
+  state.announcers.add(() => {
+    notify.toolsChanged();
+    notify.resourceUpdated(watched);
+  });
 }
 
 async function start(serve: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {

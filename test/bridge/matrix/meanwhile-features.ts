@@ -1,8 +1,8 @@
 /** What happens while a call runs: progress, log messages, cancelling and hanging up. */
 import { expect } from 'vitest';
 import { objectIn } from '#core/json.ts';
-import { isModern } from '../clients.ts';
-import { call, type Feature, said, until } from '../feature.ts';
+import { isModern } from './clients.ts';
+import { call, type Feature, said, until } from './feature.ts';
 
 const group = 'While a call runs';
 
@@ -16,7 +16,8 @@ export const meanwhileFeatures: readonly Feature[] = [
       const result = await call(pair, 'progress', {}, { onProgress: () => undefined });
       expect(said(result)).toBe('done');
       // On the wire: the SDKs forget a request's progress as soon as its answer is there.
-      const kinds = client.heard.map(({ method, params }) => {
+      const its = client.heard.filter(({ method }) => method === undefined || method === 'notifications/progress');
+      const kinds = its.map(({ method, params }) => {
         const { progress, total } = objectIn({ params: params ?? {} }, 'params') ?? {};
         return method === undefined ? 'answer' : [progress, total];
       });

@@ -21,7 +21,7 @@ describe.each(rows)('a client of $title', (row) => {
     const found = await runRow(world, row);
     cells.push(...found);
     expect(brokenOf(found)).toBe('');
-  });
+  }, 60_000);
 });
 
 test('the page of compatibility says what was found (else: npm run compatibility)', () => {

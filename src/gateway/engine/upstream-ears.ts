@@ -26,8 +26,8 @@ export interface Wanted {
   /** The server's own, of resources whose updates are wanted. */
   readonly uris: ReadonlySet<string>;
   readonly taskIds: ReadonlySet<string>;
-  /** What the client declared: a process of a stdio server is made for that. */
-  readonly capabilities: JsonObject;
+  /** What the client declared: a process of a stdio server is there for those who declared the same. */
+  readonly capabilities?: JsonObject | undefined;
   readonly signal: AbortSignal;
   readonly hear: (method: string, params: JsonObject) => void;
 }
@@ -56,10 +56,11 @@ export function openEars(deps: EarsDeps): Ears {
   return {
     listen(route, wanted) {
       if (wanted.signal.aborted) return Promise.resolve();
-      const { capabilities } = route.binding.server.transport.kind === 'stdio' ? wanted : nobody;
+      const { transport } = route.binding.server;
+      const { capabilities = nobody.capabilities } = transport.kind === 'stdio' ? wanted : nobody;
       const key = `${contextOf(route)} ${JSON.stringify(capabilities)}`;
-      const ear =
-        ears.get(key) ?? new Ear({ route, client: { ...nobody, capabilities } }, deps, () => ears.delete(key));
+      const made = () => new Ear({ route, client: { ...nobody, capabilities } }, deps, () => ears.delete(key));
+      const ear = ears.get(key) ?? made();
       ears.set(key, ear);
       return ear.add(wanted);
     },

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from './clients.ts';
-import { features } from './features/index.ts';
+import { features } from './features.ts';
 import { type Cell, compatibilityFile, compatibilityPage } from './page.ts';
 import { brokenOf, runRow } from './run.ts';
 import { columns } from './servers.ts';
@@ -21,7 +21,7 @@ describe.each(rows)('a client of $title', (row) => {
     const found = await runRow(world, row);
     cells.push(...found);
     expect(brokenOf(found)).toBe('');
-  });
+  }, 60_000);
 });
 
 test('the page of compatibility says what was found (else: npm run compatibility)', () => {

@@ -1,7 +1,7 @@
 /** Tries every feature with every pair of a client and a server. */
 import { type ClientRow, connect } from './clients.ts';
 import type { Feature, Pair } from './feature.ts';
-import { features } from './features/index.ts';
+import { features } from './features.ts';
 import type { Cell, Mark } from './page.ts';
 import type { Reason } from './reasons.ts';
 import { columns, type ServerColumn } from './servers.ts';

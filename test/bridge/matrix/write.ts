@@ -1,7 +1,7 @@
 /** `npm run compatibility`: writes docs/reference/compatibility.md from what is found. Exit 1 where something is broken. */
 import { writeFileSync } from 'node:fs';
 import { rows } from './clients.ts';
-import { features } from './features/index.ts';
+import { features } from './features.ts';
 import { type Cell, compatibilityFile, compatibilityPage } from './page.ts';
 import { brokenOf, runRow } from './run.ts';
 import { columns } from './servers.ts';

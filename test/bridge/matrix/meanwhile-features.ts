@@ -1,8 +1,8 @@
 /** What happens while a call runs: progress, log messages, cancelling and hanging up. */
 import { expect } from 'vitest';
 import { objectIn } from '#core/json.ts';
-import { isModern } from '../clients.ts';
-import { call, type Feature, said, until } from '../feature.ts';
+import { isModern } from './clients.ts';
+import { call, type Feature, said, until } from './feature.ts';
 
 const group = 'While a call runs';
 

@@ -1,9 +1,9 @@
 /** Questions of servers in the middle of a call. */
 import { expect } from 'vitest';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
-import { acceptAll, type ClientRow, connect, isModern } from '../clients.ts';
-import { call, type Feature, isDirect, type Pair, refusalOf, said } from '../feature.ts';
-import type { ServerColumn } from '../servers.ts';
+import { acceptAll, type ClientRow, connect, isModern } from './clients.ts';
+import { call, type Feature, isDirect, type Pair, refusalOf, said } from './feature.ts';
+import type { ServerColumn } from './servers.ts';
 
 const group = 'Questions in the middle of a call';
 

@@ -1,10 +1,10 @@
 /** Prompts, resources, completion and ping. */
 import { expect } from 'vitest';
-import { isModern } from '../clients.ts';
-import { prompts, resources } from '../documents.ts';
-import { type Feature, refusalOf } from '../feature.ts';
-import { png } from '../fixture.ts';
-import { listAll } from './content.ts';
+import { isModern } from './clients.ts';
+import { listAll } from './content-features.ts';
+import { prompts, resources } from './documents.ts';
+import { type Feature, refusalOf } from './feature.ts';
+import { png } from './fixture.ts';
 
 const group = 'Prompts, resources and the rest';
 

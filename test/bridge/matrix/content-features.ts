@@ -1,10 +1,10 @@
 /** Tools and what they answer. */
 import { expect } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
-import { isModern } from '../clients.ts';
-import { call, type Feature, isDirect, type Pair, refusalOf, said } from '../feature.ts';
-import { png, toolNames, wav } from '../fixture.ts';
-import { enveloped, post } from '../raw.ts';
+import { isModern } from './clients.ts';
+import { call, type Feature, isDirect, type Pair, refusalOf, said } from './feature.ts';
+import { png, toolNames, wav } from './fixture.ts';
+import { enveloped, post } from './raw.ts';
 
 const group = 'Tools';
 

@@ -1,10 +1,10 @@
 /** What servers say without being asked: on the client's own stream, or to its `subscriptions/listen`. */
 import { expect } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
-import { type ClientRow, isModern } from '../clients.ts';
-import { call, type Feature, type Pair } from '../feature.ts';
-import { watched } from '../fixture.ts';
-import type { ServerColumn } from '../servers.ts';
+import { type ClientRow, isModern } from './clients.ts';
+import { call, type Feature, type Pair } from './feature.ts';
+import { watched } from './fixture.ts';
+import type { ServerColumn } from './servers.ts';
 
 const group = 'Unasked';
 

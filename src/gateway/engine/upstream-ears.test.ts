@@ -119,13 +119,14 @@ test('a broken stream is opened again after pauses that grow, and afresh once it
 /** The gateway has seen what became of that stream. */
 async function settledAt(count: number): Promise<void> {
   await expect.poll(gets).toBe(count);
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setTimeout(resolve, 2));
+  for (let i = 0; i < 20; i++) await new Promise<void>((resolve) => setTimeout(resolve, 2));
   await settled();
 }
 
-const noGet: Script = (_request, res) => void res.writeHead(405).end();
-test.each<readonly [string, Record<string, object>, Script, number]>([
-  ['no GET', full, noGet, 1],
+const refuse: Script = (_request, res) => void res.writeHead(405).end();
+
+test.each([
+  ['no GET', full, refuse, 1],
   ['nothing to say', { tools: {}, resources: {} }, open, 0],
 ])('a server with %s is left in peace', async (_what, capabilities, stream, expected) => {
   upstream.script(serverSays(capabilities, stream));

@@ -4,47 +4,58 @@
  * binding says so, and what must not be seen is taken out of everything that comes back. Whatever decides about tools
  * belongs between the name and the arguments: here every way to a tool comes by, whoever it was called through.
  */
-import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Found, findTool } from '#gateway/catalog/find.ts';
 import { templateValues } from '#gateway/template-values.ts';
-import { RpcError } from '#mcp/bridge/errors.ts';
 import { checkParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { declaresTasks } from '#mcp/bridge/tasks.ts';
-import { redactionsOf } from '#mcp/shape/publish.ts';
-import { redactResult } from '#mcp/shape/redact.ts';
 import { applyRules } from '#mcp/shape/rules.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { checkEnabled, checkServed, converse, type MethodDeps } from './converse.ts';
 import { answerMeta, findMetaCall } from './meta-tools.ts';
+import { redacting } from './redacting.ts';
 import { publishTask, taskWish } from './tasks.ts';
 
 export async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   checkServed(asking, 'tools/call');
   const meta = await findMetaCall(asking, params, deps.lists);
-  return meta
-    ? answerMeta(asking, meta, { params, call: (inner) => callNamed(asking, inner, deps) })
-    : callNamed(asking, params, deps);
+  if (!meta) return callNamed(asking, params, { deps, hasMirrors: true });
+  return answerMeta(asking, meta, { params, call: (inner) => callNamed(asking, inner, { deps, hasMirrors: false }) });
+}
+
+interface Calling {
+  readonly deps: MethodDeps;
+  /** Headers that mirror arguments are of this very tool. */
+  readonly hasMirrors: boolean;
 }
 
 /** Throws RpcError -32602 for tools that aren't published, GatehouseError `enforcement_failed` for arguments that break rules. */
-async function callNamed(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
+async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors }: Calling): Promise<JsonObject> {
   const named = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
   asking.call.server = named.part.binding.server.key;
   checkEnabled(named);
   const found = await defined(asking, named, deps);
-  if (asking.era === 'modern' && found.definition)
-    checkParamHeaders(asking.call.req.headers, found.definition, objectIn(params, 'arguments'));
-  const { shaping, enforced } = found.part.binding;
-  const claims = templateValues(asking.principal, asking.organization);
-  const args = applyRules(params.arguments, { tool: found.name, shaping, enforced, claims });
-  const sent = { ...params, name: found.name, arguments: args };
-  const verdict = await deps.confirmations.check(asking, { found, sent, told: params });
-  if ('answer' in verdict) return verdict.answer;
-  const task = taskWish(asking, found.definition);
-  const errand = { found, method: 'tools/call', params: verdict.params, told: params, task };
+  const { part, name, definition } = found;
+  if (hasMirrors && asking.era === 'modern' && definition)
+    checkParamHeaders(asking.call.req.headers, definition, objectIn(params, 'arguments'));
+  const sent = { ...params, name, arguments: ruledArguments(asking, found, params.arguments) };
+  const consent = await deps.confirmations.check(asking, { found, sent, told: params });
+  if ('answer' in consent) return consent.answer;
+  const task = taskWish(asking, definition);
+  const errand = { found, method: 'tools/call', params: consent.params, told: params, task };
   const result = await redacting(asking, found, (seen) => converse(seen, errand, deps));
-  const asksTask = asking.asksTask === true;
-  return verdict.wrap(publishTask(asking, { part: found.part, result, asksTask }, deps));
+  const called = { part, tool: name, result, asksTask: asking.asksTask === true };
+  return consent.wrap(publishTask(asking, called, deps));
+}
+
+/** What the organization decided wins over what the caller sent. */
+function ruledArguments(
+  { principal, organization }: Asking,
+  { part: { binding }, name }: Found,
+  args: Json | undefined,
+): JsonObject {
+  const { shaping, enforced } = binding;
+  return applyRules(args, { tool: name, shaping, enforced, claims: templateValues(principal, organization) });
 }
 
 /** What a call must know of its tool beforehand: whether it is a task, and which arguments headers mirror. */
@@ -55,42 +66,5 @@ async function defined(asking: Asking, found: Found, { lists }: MethodDeps): Pro
   const mirrors = Object.keys(asking.call.req.headers).some((name) => name.startsWith('mcp-param-'));
   if (!mirrors && !declaresTasks(objectIn(hello, 'capabilities'))) return found;
   const [got] = await lists.read([route], 'tools');
-  return { ...found, definition: got?.held?.items.find(({ name }) => name === found.name) };
-}
-
-/** Results, errors and what is said meanwhile, without what the binding takes out. */
-async function redacting(
-  asking: Asking,
-  { part, name }: Found,
-  work: (asking: Asking) => Promise<JsonObject>,
-): Promise<JsonObject> {
-  const { shaping } = part.binding;
-  const paths = shaping ? redactionsOf(name, shaping.redact) : [];
-  if (paths.length === 0) return work(asking);
-  const seen: Asking = {
-    ...asking,
-    notify(method, params) {
-      const isLog = method === 'notifications/message' && params.data !== undefined;
-      asking.notify(method, isLog ? { ...params, data: within(params, 'data', paths) } : params);
-    },
-  };
-  try {
-    const result = await work(seen);
-    return result.resultType === 'input_required' ? result : redactResult(result, paths);
-  } catch (thrown) {
-    throw thrown instanceof RpcError ? redactError(thrown, paths) : thrown;
-  }
-}
-
-/** A value beside results is read as if it were a result's structured content. */
-function within(holder: JsonObject, key: string, paths: readonly string[]) {
-  return redactResult({ structuredContent: holder[key] ?? null }, paths).structuredContent ?? '[redacted]';
-}
-
-function redactError({ code, message, data }: RpcError, paths: readonly string[]): RpcError {
-  const structured: JsonObject = data === undefined ? {} : { structuredContent: data };
-  const left = redactResult({ ...structured, content: [{ type: 'text', text: message }] }, paths);
-  const [block] = Array.isArray(left.content) ? left.content : [];
-  const text = stringIn(objectIn({ block: block ?? null }, 'block'), 'text') ?? '[redacted]';
-  return new RpcError(code, text, data === undefined ? undefined : (left.structuredContent ?? undefined));
+  return { ...found, definition: got?.held?.byKey.get(found.name) };
 }

@@ -18,6 +18,7 @@ import { keepReady } from '#gateway/catalog/ready.ts';
 import { RpcError, rpcCodes } from '#mcp/bridge/errors.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { Asking } from './asking.ts';
+import { type TaskDeps, withTaskSupport } from './tasks.ts';
 
 interface Known {
   readonly view: ToolView;
@@ -53,14 +54,18 @@ function isShort({ mode, tokenBudget }: Listing, collected: Collected): boolean 
   return one.tokens > tokenBudget;
 }
 
+/** A page of all tools, whatever stands for them. */
+export async function listAllTools(asking: Asking, params: JsonObject, deps: TaskDeps): Promise<JsonObject> {
+  return withTaskSupport(asking, await mergeList(asking, { kind: 'tools', params }, deps.lists), deps);
+}
+
 /** `tools/list`: the tools, or the three that stand for them. */
-export async function listTools(asking: Asking, params: JsonObject, lists: Lists): Promise<JsonObject> {
+export async function listTools(asking: Asking, params: JsonObject, deps: TaskDeps): Promise<JsonObject> {
   const { listing } = asking.view.endpoint;
   // A cursor is of the list as it was.
-  if (listing.mode === 'full' || params.cursor !== undefined)
-    return mergeList(asking, { kind: 'tools', params }, lists);
-  const collected = await collect(asking, 'tools', lists);
-  if (!isShort(listing, collected)) return mergeList(asking, { kind: 'tools', params }, lists);
+  if (listing.mode === 'full' || params.cursor !== undefined) return listAllTools(asking, params, deps);
+  const collected = await collect(asking, 'tools', deps.lists);
+  if (!isShort(listing, collected)) return listAllTools(asking, params, deps);
   return { resultType: 'complete', tools: knownOf(collected).tools, ...freshnessOf(collected) };
 }
 

@@ -7,14 +7,13 @@ import type { Asking } from './asking.ts';
 import { callTool } from './call-tool.ts';
 import { checkServed, converse, type Method, type MethodDeps } from './converse.ts';
 import { listTools } from './meta-tools.ts';
-import { taskMethods, withTaskSupport } from './tasks.ts';
+import { taskMethods } from './tasks.ts';
 
 export { checkEnabled, type Method, type MethodDeps } from './converse.ts';
 
 export const methods: Readonly<Record<string, Method>> = {
   'server/discover': (asking, _params, deps) => mergeHello(asking, deps.lists),
-  'tools/list': async (asking, params, deps) =>
-    withTaskSupport(asking, await listTools(asking, params, deps.lists), deps),
+  'tools/list': listTools,
   'prompts/list': (asking, params, deps) => mergeList(asking, { kind: 'prompts', params }, deps.lists),
   'resources/list': (asking, params, deps) => mergeList(asking, { kind: 'resources', params }, deps.lists),
   'resources/templates/list': (asking, params, deps) => mergeList(asking, { kind: 'templates', params }, deps.lists),

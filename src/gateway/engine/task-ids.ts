@@ -10,6 +10,8 @@ import type { Asking } from './asking.ts';
 export interface TaskTicket {
   readonly binding: string;
   readonly taskId: string;
+  /** The server's own name of what was called: what is taken out of its results. */
+  readonly tool: string;
   readonly lane: string;
   /** As declared when the task was made: part of what names a session with a legacy server. */
   readonly capabilities: JsonObject;
@@ -47,11 +49,12 @@ export function openTaskIds(sealer: Sealer): TaskIds {
       if (!id.startsWith(PREFIX)) return undefined;
       const text = sealer.open(placeOf(asking), id.slice(PREFIX.length));
       if (text === undefined) return undefined;
-      const { b, t, n, c, l, r, result, at } = parseJsonObject(text);
+      const { b, t, m, n, c, l, r, result, at } = parseJsonObject(text);
       if (isJsonObject(result)) return { result, at: String(at) };
       return {
         binding: String(b),
         taskId: String(t),
+        tool: String(m),
         lane: String(n),
         capabilities: isJsonObject(c) ? c : {},
         logLevel: typeof l === 'string' ? l : undefined,
@@ -61,8 +64,8 @@ export function openTaskIds(sealer: Sealer): TaskIds {
   };
 }
 
-function short({ binding, taskId, lane, capabilities, logLevel, replica }: TaskTicket) {
-  return { b: binding, t: taskId, n: lane, c: capabilities, l: logLevel, r: replica };
+function short({ binding, taskId, tool, lane, capabilities, logLevel, replica }: TaskTicket) {
+  return { b: binding, t: taskId, m: tool, n: lane, c: capabilities, l: logLevel, r: replica };
 }
 
 function placeOf({ organization, view, principal }: Whose): string {

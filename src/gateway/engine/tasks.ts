@@ -22,9 +22,11 @@ import {
   taskSupport,
   withTasks,
 } from '#mcp/bridge/tasks.ts';
+import { publishedToolName } from '#mcp/shape/names.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { fromServer } from './mapping.ts';
+import { redactTask } from './redacting.ts';
 import { type DoneTicket, MAX_SEALED_RESULT, type TaskIds } from './task-ids.ts';
 import type { TaskQuestions, WatchedTask } from './task-questions.ts';
 
@@ -56,6 +58,7 @@ interface Known {
   readonly route: Route;
   readonly client: ClientFacts;
   readonly taskId: string;
+  readonly tool: string;
   readonly watched: WatchedTask;
 }
 
@@ -65,12 +68,13 @@ async function getTask(asking: Asking, params: JsonObject, deps: TaskDeps): Prom
 }
 
 async function details(asking: Asking, known: Known, { taskQuestions }: TaskDeps): Promise<JsonObject> {
-  const { peer, part, watched } = known;
+  const { peer, part, watched, tool } = known;
   const task = await tell(asking, known, { method: 'tasks/get' });
   const inputRequests =
     peer.era === 'legacy' && task.status === 'input_required' ? await taskQuestions.find(watched) : undefined;
   const whole = inputRequests ? { ...task, inputRequests } : task;
-  return { ...fromServer('tasks/get', whole, part), taskId: known.id };
+  const seen = redactTask(whole, part.binding, tool);
+  return { ...fromServer('tasks/get', seen, part), taskId: known.id };
 }
 
 async function updateTask(asking: Asking, params: JsonObject, deps: TaskDeps): Promise<JsonObject> {
@@ -146,12 +150,12 @@ async function findTask(asking: Asking, params: JsonObject, deps: TaskDeps): Pro
   asking.call.server = part.binding.server.key;
   const route = routeTo(asking, part.binding);
   const peer = await deps.peers.find(route);
-  const { taskId, lane, capabilities, logLevel, replica } = ticket;
+  const { taskId, tool, lane, capabilities, logLevel, replica } = ticket;
   const client =
     peer.era === 'legacy'
       ? { capabilities, info: asking.client.info, logLevel }
       : { ...asking.client, capabilities: withTasks(asking.client.capabilities) };
-  return { id, part, peer, route, client, taskId, watched: { route, taskId, client, lane, replica } };
+  return { id, part, peer, route, client, taskId, tool, watched: { route, taskId, client, lane, replica } };
 }
 
 /** Throws RpcError -32601 where no server has tasks. */
@@ -178,19 +182,21 @@ export function taskWish(asking: Asking, definition: JsonObject | undefined): 'c
 
 export interface Called {
   readonly part: EndpointPart;
+  /** The server's own name of it. */
+  readonly tool: string;
   readonly result: JsonObject;
   /** A client of 2025-11-25 asked for a task. */
   readonly asksTask: boolean;
 }
 
 /** What the client gets where the server made a task of its call, or didn't although the client asked for one. */
-export function publishTask(asking: Asking, { part, result, asksTask }: Called, deps: TaskDeps): JsonObject {
+export function publishTask(asking: Asking, { part, tool, result, asksTask }: Called, deps: TaskDeps): JsonObject {
   const { taskIds, taskQuestions, replica, now } = deps;
   const { capabilities, logLevel } = asking.client;
   if (result.resultType === 'task') {
     const taskId = stringIn(result, 'taskId');
     if (taskId === undefined) throw new GatehouseError('upstream_broken', { cause: new Error('a task without id') });
-    const ticket = { binding: part.binding.id, taskId, lane: asking.lane, capabilities, logLevel, replica };
+    const ticket = { binding: part.binding.id, taskId, tool, lane: asking.lane, capabilities, logLevel, replica };
     const route = routeTo(asking, part.binding);
     taskQuestions.remember({ route, taskId, client: asking.client, lane: asking.lane, replica });
     return { ...result, taskId: taskIds.seal(asking, ticket) };
@@ -225,7 +231,10 @@ async function namesWithTasks(asking: Asking, { peers, lists }: TaskDeps): Promi
     if (!offersTasks(hellos[i])) continue;
     const route = routeTo(asking, part.binding);
     if ((await peers.find(route)).era !== 'modern') continue;
-    for (const { name } of lists.peek(route, 'tools')?.items ?? []) names.add(publishedName(part, String(name)));
+    for (const { name } of lists.peek(route, 'tools')?.items ?? []) {
+      const published = publishedToolName(String(name), part.binding.shaping);
+      if (published !== undefined) names.add(publishedName(part, published));
+    }
   }
   return names;
 }

@@ -1,9 +1,10 @@
-/** The tools of one endpoint as its MCP clients see them, all pages. */
+/** The tools of one endpoint as its MCP clients can call them, all pages; also where they see three that stand for them. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
 import { MISSING_KEY, STALE_KEY } from '#gateway/catalog/merge.ts';
 import { viewOf } from '#gateway/catalog/view.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
-import { type MethodDeps, methods } from '#gateway/engine/methods.ts';
+import { listAllTools } from '#gateway/engine/meta-tools.ts';
+import type { MethodDeps } from '#gateway/engine/methods.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 
 export interface ServerTools {
@@ -19,14 +20,13 @@ export interface ServerTools {
 const MAX_PAGES = 100;
 
 export async function listTools(asking: Asking, endpoint: Endpoint, deps: MethodDeps): Promise<ServerTools> {
-  const list = methods['tools/list'];
   const view = asking.view.endpoint === endpoint ? asking.view : viewOf(endpoint);
   const tools: JsonObject[] = [];
   const sources: object[] = [];
   let meta: JsonObject | undefined;
   let cursor: Json | undefined;
-  for (let page = 0; list && page < MAX_PAGES; page++) {
-    const result = await list({ ...asking, view }, cursor === undefined ? {} : { cursor }, deps);
+  for (let page = 0; page < MAX_PAGES; page++) {
+    const result = await listAllTools({ ...asking, view }, cursor === undefined ? {} : { cursor }, deps);
     meta = objectIn(result, '_meta');
     if (Array.isArray(result.tools)) {
       for (const tool of result.tools) if (isJsonObject(tool)) tools.push(tool);

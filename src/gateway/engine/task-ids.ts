@@ -4,7 +4,6 @@
  */
 import { isJsonObject, type JsonObject, parseJsonObject, stringIn } from '#core/json.ts';
 import type { Sealer } from '#core/sealer.ts';
-import type { Asking } from './asking.ts';
 
 /** A task at its server, and in which session with it. */
 export interface TaskTicket {
@@ -36,7 +35,12 @@ export interface TaskIds {
   open(asking: Whose, id: string): TaskTicket | DoneTicket | undefined;
 }
 
-type Whose = Pick<Asking, 'organization' | 'principal' | 'view'>;
+/** Of an `Asking`, as much as counts. */
+export interface Whose {
+  readonly organization: { readonly id: string };
+  readonly view: { readonly endpoint: { readonly id: string } };
+  readonly principal: { readonly key: string };
+}
 
 const PREFIX = 'task.';
 

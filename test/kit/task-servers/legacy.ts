@@ -65,7 +65,10 @@ function openServer(ran: (name: string) => void): Server {
     },
   );
   const closing = new AbortController();
-  server.onclose = () => closing.abort();
+  server.onclose = () => {
+    closing.abort();
+    store.cleanup();
+  };
 
   async function work(taskId: string, job: Job, args: Content): Promise<void> {
     let open = 0;
@@ -77,7 +80,7 @@ function openServer(ran: (name: string) => void): Server {
       if (--open === 0) await store.updateTaskStatus(taskId, 'working');
       return content ?? {};
     };
-    const isOver = async () => (await store.getTask(taskId))?.status === 'cancelled';
+    const isOver = async () => ((await store.getTask(taskId))?.status ?? 'cancelled') === 'cancelled';
     try {
       const { text, isError = false } = await job.run({ args, ask, signal: closing.signal });
       const content = [{ type: 'text', text }];

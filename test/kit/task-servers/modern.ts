@@ -150,7 +150,14 @@ export async function startModernTaskServer(): Promise<TaskServer> {
       .catch(() => res.destroy());
   });
   const { port, close } = await listenOnLoopback(server);
-  return { url: `http://127.0.0.1:${port}/mcp`, runs, close };
+  return {
+    url: `http://127.0.0.1:${port}/mcp`,
+    runs,
+    async close() {
+      for (const { abort } of tasks.values()) abort.abort();
+      await close();
+    },
+  };
 }
 
 const complete = { resultType: 'complete' };

@@ -49,7 +49,7 @@ export interface Call {
   /** Something changed about the caller before it was let in anywhere: who they are now. */
   doubted: Caller | undefined;
   /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
-  relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): void }) | undefined;
+  relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): boolean }) | undefined;
   accounted: boolean;
 }
 

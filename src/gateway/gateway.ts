@@ -162,8 +162,10 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           selector: headers.organization,
           snapshots: deps.snapshots,
         });
+        // A stream of several servers goes on with those that are left.
+        const hasAny = access.endpoint.bindings.some(({ server }) => server.enabled);
+        if (hasAny && call.relay?.renewed?.(access)) return;
         checkStillOpen(call.endpoint, access.endpoint, call.server);
-        call.relay?.renewed?.(access);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
     });

@@ -139,8 +139,11 @@ export class Reply {
     if (this.#onStop) this.#onStop();
   }
 
-  renewed(access: Access): void {
-    if (!this.#over) this.onRenewed?.(access);
+  /** False: it makes no difference to it. */
+  renewed(access: Access): boolean {
+    if (this.#over || !this.onRenewed) return false;
+    this.onRenewed(access);
+    return true;
   }
 
   beat(): void {

@@ -53,3 +53,16 @@ export async function connect(
 }
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+export const meta = (more: object = {}) => ({
+  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+  'io.modelcontextprotocol/clientCapabilities': {},
+  ...more,
+});
+export const listenBody = (id: unknown, notifications: object) => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'subscriptions/listen',
+  params: { notifications, _meta: meta() },
+});
+export const subscriptionId = 'io.modelcontextprotocol/subscriptionId';

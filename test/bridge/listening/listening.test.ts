@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer, initialize, openStream, send } from '#kit/http-client.ts';
 import { encodeUri } from '#mcp/bridge/uris.ts';
-import { connect, type Listener, pause } from './listeners.ts';
+import { connect, type Listener, listenBody, meta, pause, subscriptionId } from './listeners.ts';
 import { type Era, startTalker, type Talker } from './talkers.ts';
 
 const eras = ['legacy', 'modern'] as const;
@@ -153,24 +153,11 @@ describe.each(eras)('a %s client', (client) => {
   });
 });
 
-const meta = (more: object = {}) => ({
-  'io.modelcontextprotocol/protocolVersion': '2026-07-28',
-  'io.modelcontextprotocol/clientCapabilities': {},
-  ...more,
-});
 const modernHeaders = (method: string, as = key) => ({
   ...bearer(as),
   'mcp-protocol-version': '2026-07-28',
   'mcp-method': method,
 });
-const listenBody = (id: unknown, notifications: object) => ({
-  jsonrpc: '2.0',
-  id,
-  method: 'subscriptions/listen',
-  params: { notifications, _meta: meta() },
-});
-const subscriptionId = 'io.modelcontextprotocol/subscriptionId';
-
 interface Listening {
   readonly id?: unknown;
   readonly as?: string;

@@ -152,6 +152,38 @@ test('what a session subscribes to and its log level hold on all replicas', asyn
   expect(answer.text).not.toContain('info of there');
 });
 
+test('a stream hears of a server only as long as the organization has it [C11]', async () => {
+  const headers = await openSession();
+  const stream = await openStream(at(0), { method: 'GET', headers });
+  const uri = (server: string) => encodeUri(server, 'test://two');
+  for (const server of ['legacy', 'modern']) {
+    const body = { jsonrpc: '2.0', id: 1, method: 'resources/subscribe', params: { uri: uri(server) } };
+    await send(at(0), { headers, body });
+  }
+  const saying = setInterval(() => {
+    legacy.updated('test://two');
+    modern.updated('test://two');
+  }, 50);
+  const updated = (server: string) =>
+    next(stream, ({ params }) => params?.uri !== undefined && params.uri === uri(server));
+  await updated('legacy');
+  await updated('modern');
+  const set = (enabled: boolean) =>
+    database.sql(
+      `update gateway.enablements set enabled = $1 where server_id in (select id from gateway.servers where key = 'modern')`,
+      [enabled],
+    );
+  await set(false);
+  await next(stream, ({ method }) => method === 'notifications/tools/list_changed');
+  const heard: unknown[] = [];
+  for (let i = 0; i < 10; i++) heard.push((await next(stream, ({ params }) => params?.uri !== undefined)).params?.uri);
+  expect(new Set(heard)).toEqual(new Set([uri('legacy')]));
+  await set(true);
+  await updated('modern');
+  clearInterval(saying);
+  stream.close();
+});
+
 test('a session that is ended at one replica is unknown at all, and its stream ends', async () => {
   const headers = await openSession();
   const stream = await openStream(at(2), { method: 'GET', headers });

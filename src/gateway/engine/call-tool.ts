@@ -32,7 +32,8 @@ async function callNamed(asking: Asking, params: JsonObject, deps: MethodDeps): 
   asking.call.server = named.part.binding.server.key;
   checkEnabled(named);
   const found = await defined(asking, named, deps);
-  if (asking.era === 'modern' && found.definition)
+  // Headers mirror the one message of an HTTP request: what comes by another door has none of its own.
+  if (asking.era === 'modern' && found.definition && !asking.call.door)
     checkParamHeaders(asking.call.req.headers, found.definition, objectIn(params, 'arguments'));
   const { shaping, enforced } = found.part.binding;
   const claims = templateValues(asking.principal, asking.organization);

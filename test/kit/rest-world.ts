@@ -28,7 +28,10 @@ export const restTools = [
     name: 'echo',
     title: 'Echo',
     description: 'Gives back what it got',
-    inputSchema: { type: 'object', properties: { n: { type: 'number' }, arguments_of: { type: 'string' } } },
+    inputSchema: {
+      type: 'object',
+      properties: { n: { type: 'number' }, region: { type: 'string', 'x-mcp-header': 'Region' } },
+    },
   },
   { name: 'ping', description: 'Takes nothing', inputSchema: { type: 'object', properties: {} } },
   { name: 'fail', description: 'Fails', inputSchema: { type: 'object' } },
@@ -124,6 +127,7 @@ collections:
     name: fixed
     allowedRoles: '*'
     bindings: [{ server: plain, enforced: { echo: { filter: { team: red } } } }]
+  - { organization: default, name: short, allowedRoles: [MCP-Admin], mode: meta, bindings: [{ server: plain }] }
   - { organization: default, name: gone, allowedRoles: [MCP-Admin], bindings: [{ server: away }] }
 enablements:
   - { organization: default, server: plain, allMembers: true }

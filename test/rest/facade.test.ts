@@ -35,7 +35,7 @@ describe('lists', () => {
       });
     }
     const ofAnn = (await world.get('/servers', world.ann)).json as { servers: { id: string }[] };
-    expect(ofAnn.servers.map(({ id }) => id)).toEqual(['admins', 'fixed', 'gone', 'my_docs', 'plain']);
+    expect(ofAnn.servers.map(({ id }) => id)).toEqual(['admins', 'fixed', 'gone', 'my_docs', 'plain', 'short']);
     untouched();
   });
 
@@ -145,6 +145,29 @@ describe('calls', () => {
       '{}',
       '{"n":12345678901234567890.10}',
     ]);
+  });
+
+  test('arguments that headers mirror between MCP and the server need no header here', async () => {
+    expect((await world.post('/mcp/plain/echo', { region: 'eu' })).json).toEqual({ region: 'eu' });
+  });
+
+  test('where a collection shows three tools for all, those are listed and every tool can be called [S3.22]', async () => {
+    const as = (path: string, body: unknown) => world.post(`/mcp/short/${path}`, body, world.ann);
+    const { tools } = (await world.get('/mcp/short', world.ann)).json as { tools: { name: string }[] };
+    expect(tools.map(({ name }) => name)).toEqual(['search_tools', 'describe_tools', 'call_tool']);
+    const { paths } = (await world.get('/mcp/short/openapi.json', world.ann)).json as { paths: object };
+    expect(Object.keys(paths)).toEqual(['/search_tools', '/describe_tools', '/call_tool']);
+    expect((await as('search_tools', { query: 'tree' })).json).toMatchObject({
+      query: 'tree',
+      results: expect.anything(),
+    });
+    expect((await as('call_tool', { tool_name: 'echo', arguments: { n: 1 } })).json).toEqual({ n: 1 });
+    expect((await as('echo', { n: 2 })).json).toEqual({ n: 2 });
+    expect((await as('fail', {})).status).toBe(500);
+    expect((await as('call_tool', { tool_name: 7 })).status).toBe(500);
+    expect((await as('nope', {})).status).toBe(404);
+    const all = (await world.get('/tools', world.ann)).json as { tools: { tool_name: string }[] };
+    expect(all.tools.map(({ tool_name }) => tool_name)).toContain('short_echo');
   });
 
   test('what a tool structured comes as it is, else its texts, as mcpo gives them', async () => {

@@ -33,6 +33,8 @@ const document = z.strictObject({
   servers: z.tuple([z.strictObject({ url: z.url() })]),
   paths: z.record(z.string().startsWith('/'), z.strictObject({ post: operation })),
   components: z.strictObject({ schemas: z.record(z.string(), schema), securitySchemes: z.record(z.string(), schema) }),
+  // A server that took its time.
+  'x-stale': z.array(z.string()).optional(),
   security: z.array(z.record(z.string(), z.tuple([]))),
 });
 type Document = z.infer<typeof document>;

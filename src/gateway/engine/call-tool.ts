@@ -36,7 +36,8 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
   checkEnabled(named);
   const found = await defined(asking, named, deps);
   const { part, name, definition } = found;
-  if (hasMirrors && asking.era === 'modern' && definition)
+  // Headers mirror the one message of an HTTP request: what comes by another door has none of its own.
+  if (hasMirrors && asking.era === 'modern' && definition && !asking.call.door)
     checkParamHeaders(asking.call.req.headers, definition, objectIn(params, 'arguments'));
   const sent = { ...params, name, arguments: ruledArguments(asking, found, params.arguments) };
   const consent = await deps.confirmations.check(asking, { found, sent, told: params });

@@ -12,6 +12,7 @@ const whose = (org = 'o1', endpoint = 'e1', principal = 'p1'): Whose => ({
 
 const ticket: TaskTicket = {
   binding: 'b1',
+  tool: 't1',
   taskId: 'upstream-1',
   lane: 'l',
   capabilities: { elicitation: { form: {} } },

@@ -50,9 +50,11 @@ export function answersTo(wish: RestWish, context: AnswerContext): Readonly<Reco
 
 function answerTo(wish: RestWish, { baseUrl, cooldown, metaTools }: AnswerContext): Answer {
   const { organization } = wish.path;
+  // What a client is to choose from is as short as the endpoint wants it.
+  const which = wish.kind === 'tools' || wish.kind === 'document' ? 'shown' : 'all';
   const listAll = (asking: Asking, deps: MethodDeps) => {
     const endpoints = open(asking);
-    return Promise.all(endpoints.map((endpoint) => listTools(asking, endpoint, deps)));
+    return Promise.all(endpoints.map((endpoint) => listTools(asking, { endpoint, which }, deps)));
   };
   const ofAll = (make: (lists: readonly ServerTools[]) => JsonObject): Answer => {
     return async (asking, _params, deps) => ({ body: make(await listAll(asking, deps)) });
@@ -154,19 +156,22 @@ async function argumentsFor(params: JsonObject, named: Named): Promise<JsonObjec
   const said = objectIn(params, 'arguments') ?? {};
   const inner = objectIn(said, 'arguments');
   if (!inner || Object.keys(said).length > 1) return said;
-  const tool = (await toolsIn(named)).tools.find(({ name }) => name === named.name);
+  const tool = (await toolsIn(named, 'all')).tools.find(({ name }) => name === named.name);
   const properties = objectIn(objectIn(tool, 'inputSchema'), 'properties');
   return properties && Object.hasOwn(properties, 'arguments') ? said : inner;
 }
 
 /** Asked of the list once a call failed: servers say it each in their own way. */
 async function isUnknown(named: Named): Promise<boolean> {
-  const { tools, missing } = await toolsIn(named);
-  return missing.length === 0 && !tools.some(({ name }) => name === named.name);
+  for (const which of ['shown', 'all'] as const) {
+    const { tools, missing } = await toolsIn(named, which);
+    if (missing.length > 0 || tools.some(({ name }) => name === named.name)) return false;
+  }
+  return true;
 }
 
-function toolsIn({ asking, deps }: Named): Promise<ServerTools> {
-  return listTools(asking, asking.view.endpoint, deps);
+function toolsIn({ asking, deps }: Named, which: 'shown' | 'all'): Promise<ServerTools> {
+  return listTools(asking, { endpoint: asking.view.endpoint, which }, deps);
 }
 
 /** As mcpo. */

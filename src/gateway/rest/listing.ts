@@ -1,10 +1,9 @@
-/** The tools of one endpoint as its MCP clients can call them, all pages; also where they see three that stand for them. */
+/** The tools of one endpoint, all pages: as its MCP clients see them, or all that three of them may stand for. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
 import { MISSING_KEY, STALE_KEY } from '#gateway/catalog/merge.ts';
-import { viewOf } from '#gateway/catalog/view.ts';
+import { type View, viewOf } from '#gateway/catalog/view.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
-import { listAllTools } from '#gateway/engine/meta-tools.ts';
-import type { MethodDeps } from '#gateway/engine/methods.ts';
+import { type MethodDeps, methods } from '#gateway/engine/methods.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 
 export interface ServerTools {
@@ -19,14 +18,34 @@ export interface ServerTools {
 
 const MAX_PAGES = 100;
 
-export async function listTools(asking: Asking, endpoint: Endpoint, deps: MethodDeps): Promise<ServerTools> {
-  const view = asking.view.endpoint === endpoint ? asking.view : viewOf(endpoint);
+export interface Wanted {
+  readonly endpoint: Endpoint;
+  readonly which: 'shown' | 'all';
+}
+
+const fullViews = new WeakMap<Endpoint, View>();
+
+/** Merged lists are kept by view: one for each endpoint. */
+function fullViewOf(view: View): View {
+  const { endpoint } = view;
+  if (endpoint.listing.mode === 'full') return view;
+  const known = fullViews.get(endpoint);
+  if (known) return known;
+  const made: View = { ...view, endpoint: { ...endpoint, listing: { ...endpoint.listing, mode: 'full' } } };
+  fullViews.set(endpoint, made);
+  return made;
+}
+
+export async function listTools(asking: Asking, { endpoint, which }: Wanted, deps: MethodDeps): Promise<ServerTools> {
+  const list = methods['tools/list'];
+  const shown = asking.view.endpoint === endpoint ? asking.view : viewOf(endpoint);
+  const view = which === 'all' ? fullViewOf(shown) : shown;
   const tools: JsonObject[] = [];
   const sources: object[] = [];
   let meta: JsonObject | undefined;
   let cursor: Json | undefined;
-  for (let page = 0; page < MAX_PAGES; page++) {
-    const result = await listAllTools({ ...asking, view }, cursor === undefined ? {} : { cursor }, deps);
+  for (let page = 0; list && page < MAX_PAGES; page++) {
+    const result = await list({ ...asking, view }, cursor === undefined ? {} : { cursor }, deps);
     meta = objectIn(result, '_meta');
     if (Array.isArray(result.tools)) {
       for (const tool of result.tools) if (isJsonObject(tool)) tools.push(tool);

@@ -88,17 +88,10 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
-  const {
-    replicas,
-    sessionStates: states,
-    cancellations,
-    upstreamSessions: sharedSessions,
-  } = await openShared(config, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
-    ...{ replicas, states, cancellations, sharedSessions },
-    feed: deps.feed,
+    ...(await openShared(config, deps)),
     ...{ upstreams, breakers, sessions, clock, log, closers },
-    ...{ credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
+    ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({

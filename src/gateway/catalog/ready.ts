@@ -16,8 +16,8 @@ export interface Wording {
   readonly version: string | undefined;
 }
 
-/** A result as its client may see it. */
-export function textOf(result: JsonObject, wording: Wording): string | Buffer {
+/** A result as its client may see it; a list that is ready comes in pieces, which nobody has to copy. */
+export function textOf(result: JsonObject, wording: Wording): string | readonly Buffer[] {
   for (const [member, items] of Object.entries(result)) {
     const ready = typeof items === 'object' && items !== null ? texts.get(items) : undefined;
     if (ready) return spliced(result, { member, ready }, wording);
@@ -30,7 +30,7 @@ interface Ready {
   readonly ready: Map<string, Buffer>;
 }
 
-function spliced(result: JsonObject, { member, ready }: Ready, wording: Wording): Buffer {
+function spliced(result: JsonObject, { member, ready }: Ready, wording: Wording): readonly Buffer[] {
   const { version = '' } = wording;
   let items = ready.get(version);
   if (!items) {
@@ -40,7 +40,7 @@ function spliced(result: JsonObject, { member, ready }: Ready, wording: Wording)
   const { [member]: _items, ...rest } = wordedFor({ ...result, [member]: [] }, wording);
   const head = JSON.stringify(rest);
   const start = head === '{}' ? '{' : `${head.slice(0, -1)},`;
-  return Buffer.concat([Buffer.from(`${start}${JSON.stringify(member)}:`), items, CLOSE]);
+  return [Buffer.from(`${start}${JSON.stringify(member)}:`), items, CLOSE];
 }
 
 const CLOSE = Buffer.from('}');

@@ -81,10 +81,10 @@ export class Reply {
   }
 
   /** `json`: the result as JSON text. */
-  result(json: string | Buffer): void {
+  result(json: string | readonly Buffer[]): void {
     const head = `{"jsonrpc":"2.0","id":${this.#id()},"result":`;
     if (typeof json === 'string') this.finish(`${head}${json}}`, 200);
-    else this.finish(Buffer.concat([Buffer.from(head), json, CLOSE]), 200);
+    else this.finish([Buffer.from(head), ...json, CLOSE], 200);
   }
 
   error(error: { readonly code: number; readonly message: string; readonly data?: unknown }, status: number): void {
@@ -94,12 +94,15 @@ export class Reply {
   }
 
   /** The whole answer as text; empty: no body. */
-  finish(text: string | Buffer, status: number, contentType = 'application/json; charset=utf-8'): void {
-    const length = Buffer.byteLength(text);
+  finish(text: string | readonly Buffer[], status: number, contentType = 'application/json; charset=utf-8'): void {
+    const length =
+      typeof text === 'string' ? Buffer.byteLength(text) : text.reduce((sum, piece) => sum + piece.length, 0);
     this.#call.bytesOut += length;
     if (this.#starting) {
       this.#end(status, undefined, () =>
-        this.#call.res.end(length === 0 ? undefined : `event: message\ndata: ${text}\n\n`),
+        this.#call.res.end(
+          length === 0 ? undefined : `event: message\ndata: ${typeof text === 'string' ? text : text.join('')}\n\n`,
+        ),
       );
       return;
     }
@@ -111,7 +114,12 @@ export class Reply {
         ...(length === 0 ? {} : { 'Content-Type': contentType }),
         'Content-Length': length,
       });
-      res.end(text);
+      // A short text goes out with its head in one write; long pieces are not copied.
+      if (typeof text === 'string') res.end(text);
+      else {
+        for (const piece of text) res.write(piece);
+        res.end();
+      }
     });
   }
 

@@ -15,6 +15,8 @@ export interface Run {
   readonly seconds: number;
   /** `YYYY-MM-DD` */
   readonly date: string;
+  /** Rows of the second table, its head first; none: it was not measured. */
+  readonly aggregated: readonly (readonly string[])[];
 }
 
 const median = (values: readonly number[]) =>
@@ -69,6 +71,19 @@ export function renderText(rows: readonly Row[]): string {
     .join('\n');
 }
 
+function aggregatedSection([head, ...rows]: Run['aggregated']): string {
+  if (!head) return '';
+  const table = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return `## Many servers as one, eras bridged
+
+${table.join('\n')}
+
+Lists are warm, of five servers; a call that can't pass as bytes is parsed and written anew. One request after the other for the
+latency, eight at a time for the CPU.
+
+`;
+}
+
 export function writePage(rows: readonly Row[], run: Run): string {
   const file = join(import.meta.dirname, '../docs/reference/benchmarks.md');
   const table = [columns, columns.map(() => '---'), ...tableOf(rows)].map((cells) => `| ${cells.join(' | ')} |`);
@@ -87,7 +102,7 @@ What each variant does with a call:
 
 ${rows.map(({ variant }) => `- **${variant.name}**: ${variant.does}.`).join('\n')}
 
-## Method
+${aggregatedSection(run.aggregated)}## Method
 
 - One \`tools/call\` of about 200 bytes, a small JSON answer, HTTP/1.1 with keep-alive, everything on loopback.
 - One upstream for all (a minimal \`node:http\` answerer in a process of its own); peers that can only wrap stdio get a stdio server with the same answers, whose own time is not counted.

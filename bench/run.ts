@@ -27,18 +27,17 @@ try {
   }
   const samples = new Map<Variant, Sample[]>(variants.map((variant) => [variant, []]));
   for (const variant of variants) await measure(variant, 1);
-  for (let round = 1; round <= rounds; round++) {
+  for (let round = 1; variants.length > 0 && round <= rounds; round++) {
     for (const variant of variants) samples.get(variant)?.push(await measure(variant, seconds));
     console.error(`round ${round} of ${rounds}`);
   }
   const rows = variants.map((variant) => ({ variant, samples: samples.get(variant) ?? [] }));
   if (rows.length > 0) console.log(renderText(rows));
-  if (names.includes('aggregated')) {
-    console.log('\nAggregated lists and bridged calls');
-    for (const row of aggregatedTable(await measureAggregated(seconds))) console.log(row.join('  '));
-  }
+  const aggregated = names.includes('aggregated') ? aggregatedTable(await measureAggregated(seconds)) : [];
+  if (aggregated.length > 0) console.log('\nAggregated lists and bridged calls');
+  for (const row of aggregated) console.log(row.join('  '));
   if (!values['no-page'] && rows.length > 0)
-    console.log(`\n${writePage(rows, { rounds, seconds, date: new Date().toISOString().slice(0, 10) })}`);
+    console.log(`\n${writePage(rows, { rounds, seconds, aggregated, date: new Date().toISOString().slice(0, 10) })}`);
 } finally {
   await Promise.all(variants.map((variant) => variant.close()));
   await endChild(upstream.child);

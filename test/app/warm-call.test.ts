@@ -27,6 +27,7 @@ const gatehouseYaml = () => `
 organizations: [{ slug: acme, name: Acme }]
 servers:
   - { key: ragie, transport: { kind: http, url: '${upstream.url}/mcp/{partition}/' } }
+  - { key: plain, transport: { kind: http, url: '${upstream.url}/mcp' } }
 collections:
   - organization: acme
     name: docs
@@ -36,6 +37,10 @@ collections:
         partition: soc2
         credential: \${UPSTREAM_KEY}
         enforced: { retrieve: { filter: { team: red } } }
+  - organization: acme
+    name: two
+    allowedRoles: '*'
+    bindings: [{ server: ragie, partition: soc2 }, { server: plain }]
 enablements: [{ organization: acme, server: ragie, allMembers: true }]
 egress: { allow: ['127.0.0.1'] }
 `;
@@ -101,6 +106,30 @@ test('two hundred warm calls run no statement of their own: only batches of call
   expect(work.length).toBeLessThan(calls / 2);
   // Nor is there a transaction without work in it.
   expect(during.filter((sql) => sql.startsWith('start transaction')).length).toBeLessThanOrEqual(work.length);
+});
+
+const modern = (method: string, params: Record<string, unknown> = {}) => {
+  const headers = { ...bearer(key), 'mcp-protocol-version': '2026-07-28', 'mcp-method': method };
+  const _meta = {
+    'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+    'io.modelcontextprotocol/clientCapabilities': {},
+  };
+  return send(`${app.url}/acme/mcp/two`, {
+    headers: { ...headers, ...(typeof params.name === 'string' ? { 'mcp-name': params.name } : {}) },
+    body: { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } },
+  });
+};
+
+test('neither do merged lists and calls of several servers behind one endpoint', async () => {
+  const once = async () => {
+    expect((await modern('tools/list')).status).toBe(200);
+    expect((await modern('tools/call', { name: 'plain_echo', arguments: { n: 1 } })).status).toBe(200);
+  };
+  for (let n = 0; n < 3; n++) await once();
+  statements.length = 0;
+  for (let n = 0; n < 30; n++) await once();
+  const work = statements.filter((sql) => !framesTransaction.test(sql));
+  expect(work.filter((sql) => !byTheClock.some((known) => known.test(sql)))).toEqual([]);
 });
 
 test('every call is in the audit trail nevertheless', async () => {

@@ -13,7 +13,7 @@ import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
-import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
+import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
@@ -86,7 +86,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
-  await applyConfig(storage.records, config);
+  await applyConfig(storage.records, config, listingOf(config));
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');

@@ -55,7 +55,12 @@ export interface Applied {
 }
 
 /** Throws GatehouseError `setting` for a reference to nothing, a reserved name, or a name that the API made. */
-export async function applyConfig(records: AdminRecords, wanted: Wanted): Promise<Applied> {
+/** `listing`: of collections that don't say how they list. */
+export async function applyConfig(
+  records: AdminRecords,
+  wanted: Wanted,
+  listing: Listing = plainListing,
+): Promise<Applied> {
   const changed: string[] = [];
   for (const organization of wanted.organizations) await applyOrganization(records, organization, changed);
   await applyServers(records, wanted.servers, changed);
@@ -66,7 +71,8 @@ export async function applyConfig(records: AdminRecords, wanted: Wanted): Promis
   for (const item of wanted.enablements) await applyEnablement(records, { item, servers, implied: false }, changed);
   // What a collection binds must be enabled; the file's own word on the same server stands.
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
-  for (const collection of wanted.collections) await applyCollection(records, { collection, servers }, changed);
+  for (const collection of wanted.collections)
+    await applyCollection(records, { collection, servers, defaults: listing }, changed);
   return { changed };
 }
 
@@ -121,18 +127,19 @@ async function applyEnablement(records: AdminRecords, enabling: Enabling, change
 }
 
 interface Collecting {
+  readonly defaults: Listing;
   readonly collection: Wanted['collections'][number];
   readonly servers: ReadonlyMap<string, ServerRow>;
 }
 
 async function applyCollection(
   records: AdminRecords,
-  { collection, servers }: Collecting,
+  { collection, servers, defaults }: Collecting,
   changed: string[],
 ): Promise<void> {
   translate(() => checkName(collection.name));
   const organization = await getOrganization(records, collection.organization);
-  const { name, allowedRoles, names, mode, tokenBudget } = { ...plainListing, ...collection };
+  const { name, allowedRoles, names, mode, tokenBudget } = { ...defaults, ...collection };
   const bindings = collection.bindings.map((binding) => newBinding(binding, servers));
   const listing = { names, mode, tokenBudget };
   const values = { name, allowedRoles, listing, bindings, managedBy: 'file' } as const;

@@ -25,7 +25,7 @@ import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
-import { callLimits, jsonLimits, timeoutSettings } from './gateway-settings.ts';
+import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
@@ -63,7 +63,7 @@ export interface DataPlane {
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
-  const live = await openLiveRecords(deps);
+  const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   closers.add('limiter', () => limiter.close());
   const limits = openLimits(callLimits(config), limiter);

@@ -6,6 +6,7 @@ import type { TimeoutSettings } from '#gateway/transform.ts';
 import { addressReader, proxyCheck } from '#http/client-address.ts';
 import type { ListenerOptions } from '#http/server.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
+import { type Listing, plainListing } from '#records/snapshot.ts';
 
 export function callLimits({ limits }: Config): CallLimits {
   return {
@@ -81,3 +82,7 @@ export function localUrl({ http: { host } }: Config, port: number): string {
   const name = isLoopback(host) ? host : 'localhost';
   return `http://${name.includes(':') && !name.startsWith('[') ? `[${name}]` : name}:${port}`;
 }
+
+/** How endpoints list that don't say it themselves. */
+export const listingOf = ({ http }: Config): Listing =>
+  http.metaTools ? { ...plainListing, mode: 'meta' } : plainListing;

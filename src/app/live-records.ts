@@ -13,7 +13,7 @@ import {
   listSessionRevocations,
   removeExpiredSessionRevocations,
 } from '#records/session-revocations.ts';
-import type { CredentialOpener, SnapshotStore } from '#records/snapshot.ts';
+import type { CredentialOpener, Listing, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
 import type { Storage } from './storage.ts';
@@ -31,10 +31,11 @@ export async function openLiveRecords(deps: {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly listing: Listing;
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, vault, apiKeys } = storage;
-  const snapshots = openSnapshotStore({ db, feed, clock, log });
+  const snapshots = openSnapshotStore({ db, feed, clock, log, listing: deps.listing });
   closers.add('snapshots', () => snapshots.close());
   const keys = openKeyVerifier({
     keys: apiKeys,

@@ -208,6 +208,10 @@ export const configSchema = z.strictObject({
         name: collectionName.describe('In URLs: `/{organization}/mcp/{name}`.'),
         allowedRoles: rolesOrAll.describe('`*`: every member; an empty list: nobody.'),
         ...listingInput,
+        mode: listingInput.mode
+          .unwrap()
+          .optional()
+          .describe(`${listingInput.mode.description} Default: \`full\`, with \`http.metaTools\` \`meta\`.`),
         bindings: bindingsOf(binding).describe('The servers in it.'),
       }),
     )

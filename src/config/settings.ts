@@ -92,7 +92,8 @@ export const settings: readonly Setting[] = [
     name: 'META_TOOLS_MODE',
     path: ['http', 'metaTools'],
     default: 'false',
-    meaning: 'true: OpenAPI documents of everything name three tools that search, describe and call the others.',
+    meaning:
+      'true: three tools that search, describe and call the others stand for them, in OpenAPI documents of everything and in endpoints that do not say how they list.',
   },
   {
     name: 'DATA_DIR',

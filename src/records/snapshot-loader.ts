@@ -9,6 +9,7 @@ import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransp
 import {
   type Binding,
   type Endpoint,
+  type Listing,
   type OrganizationSnapshot,
   plainListing,
   type ServerDefinition,
@@ -22,16 +23,18 @@ export interface SnapshotLoader {
   loadAll(ids: readonly OrgId[]): Promise<readonly OrganizationSnapshot[]>;
 }
 
-export function openSnapshotLoader(db: Db, log: Log): SnapshotLoader {
+/** `listing`: of endpoints that don't say how they list. */
+export function openSnapshotLoader(db: Db, log: Log, listing = plainListing): SnapshotLoader {
+  const house = { log, listing };
   return {
     loadNamed: async (name) => {
-      const found = await withPlatformSnapshot(db, async ({ tx }) => build(await readNamed(tx, name), tx, log));
+      const found = await withPlatformSnapshot(db, async ({ tx }) => build(await readNamed(tx, name), tx, house));
       return found[0];
     },
     loadAll: (ids) =>
       ids.length === 0
         ? Promise.resolve([])
-        : withPlatformSnapshot(db, async ({ tx }) => build(await readOrganizations(tx, ids), tx, log)),
+        : withPlatformSnapshot(db, async ({ tx }) => build(await readOrganizations(tx, ids), tx, house)),
   };
 }
 
@@ -110,7 +113,12 @@ function readEnablements(tx: Tx, ids: readonly string[]) {
     .execute();
 }
 
-async function build(organizations: readonly OrganizationRow[], tx: Tx, log: Log): Promise<OrganizationSnapshot[]> {
+interface House {
+  readonly log: Log;
+  readonly listing: Listing;
+}
+
+async function build(organizations: readonly OrganizationRow[], tx: Tx, house: House): Promise<OrganizationSnapshot[]> {
   const ids = organizations.map((row) => row.id);
   if (ids.length === 0) return [];
   // One after the other: they share one connection.
@@ -124,12 +132,13 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, log: Log
     externalId: row.external_id ?? undefined,
     name: row.name,
     version: Number(row.version ?? 0),
+    listing: house.listing,
     endpoints: buildEndpoints({
       collections: collections.get(row.id) ?? [],
       bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
       servers: [...(servers.get(null) ?? []), ...(servers.get(row.id) ?? [])],
       enablements: new Map(enablements.get(row.id)?.map((each) => [each.server_id, each])),
-      log,
+      ...house,
     }),
   }));
 }
@@ -143,6 +152,7 @@ interface Parts {
   readonly servers: readonly ServerRow[];
   readonly enablements: ReadonlyMap<string, EnablementRow>;
   readonly log: Log;
+  readonly listing: Listing;
 }
 
 /** Later ones hide earlier ones of the same name: the platform's servers, then the organization's, then collections. */
@@ -154,7 +164,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
       const enablement = parts.enablements.get(row.id);
       const server = asDefinition(row, enablement);
       definitions.set(row.id, server);
-      endpoints.set(server.key, asServerEndpoint(server, enablement));
+      endpoints.set(server.key, asServerEndpoint(server, { enablement, listing: parts.listing }));
     });
   }
   for (const row of parts.collections) {
@@ -199,14 +209,17 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
 }
 
 /** Where the server is not enabled, that is what refuses (ruling 3), not a role: hence `'*'`. */
-function asServerEndpoint(server: ServerDefinition, enablement: EnablementRow | undefined): Endpoint {
+function asServerEndpoint(
+  server: ServerDefinition,
+  { enablement, listing }: { readonly enablement: EnablementRow | undefined; readonly listing: Listing },
+): Endpoint {
   const anyone = !server.enabled || enablement?.all_members === true;
   return {
     id: server.id,
     name: server.key,
     kind: 'server',
     allowedRoles: anyone ? '*' : parseRoles(enablement?.allowed_roles ?? []),
-    listing: plainListing,
+    listing,
     bindings: [
       // Its own id as the binding's: there is one such binding per organization and server.
       {

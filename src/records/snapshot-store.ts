@@ -9,7 +9,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Change, ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
-import type { OrganizationSnapshot, SnapshotStore } from './snapshot.ts';
+import type { Listing, OrganizationSnapshot, SnapshotStore } from './snapshot.ts';
 import { openSnapshotLoader, type SnapshotLoader } from './snapshot-loader.ts';
 
 export interface SnapshotStoreDeps {
@@ -19,6 +19,8 @@ export interface SnapshotStoreDeps {
   readonly log: Log;
   /** Organizations in memory; the least recently asked for leaves first. 2,000 unless told. */
   readonly maxOrganizations?: number;
+  /** Of endpoints that don't say how they list. */
+  readonly listing?: Listing;
 }
 
 export function openSnapshotStore(deps: SnapshotStoreDeps): SnapshotStore {
@@ -51,8 +53,8 @@ class CachedSnapshots implements SnapshotStore {
   readonly #listeners: ((organization: OrgId) => void)[] = [];
   #renewal: Promise<void> | undefined;
 
-  constructor({ db, feed, clock, log, maxOrganizations = 2_000 }: SnapshotStoreDeps) {
-    this.#loader = openSnapshotLoader(db, log);
+  constructor({ db, feed, clock, log, listing, maxOrganizations = 2_000 }: SnapshotStoreDeps) {
+    this.#loader = openSnapshotLoader(db, log, listing);
     this.#log = log;
     this.#snapshots = new LRUCache({ max: maxOrganizations, dispose: (gone) => this.#forgetNames(gone) });
     const perf = { now: () => clock.monotonic() };

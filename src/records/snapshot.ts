@@ -16,6 +16,8 @@ export interface OrganizationSnapshot {
   readonly name: string;
   /** Grows with every change. */
   readonly version: number;
+  /** Of endpoints that don't say how they list. */
+  readonly listing?: Listing;
   /** By name: collections and enabled or disabled servers of the organization. A collection hides a server of its name. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
 }

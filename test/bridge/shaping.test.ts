@@ -1,146 +1,30 @@
 /** Tools as the organization wants them: gatehouse.yaml, as clients and servers of both eras see it. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
+import type { Client } from '@modelcontextprotocol/client';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createKey } from '#kit/gateway.ts';
 import { send } from '#kit/http-client.ts';
-import { startToolServer, type ToolServer } from '#kit/tool-server.ts';
+import type { ToolServer } from '#kit/tool-server.ts';
+import {
+  type Answer,
+  type Connecting,
+  type Era,
+  eras,
+  type ShapingWorld,
+  startShapingWorld,
+  text,
+  tools,
+} from './shaping-world.ts';
 
-const eras = ['legacy', 'modern'] as const;
-type Era = (typeof eras)[number];
-type Answer = { action: 'accept' | 'decline' | 'cancel'; content?: Record<string, string> };
-
-let servers: Record<Era, ToolServer>;
-let gateway: RunningGateway;
-let key: string;
-let adminToken: string;
-
+let world: ShapingWorld;
+let servers: ShapingWorld['servers'];
 beforeAll(async () => {
-  servers = { legacy: await startToolServer({ era: 'legacy' }), modern: await startToolServer({ era: 'modern' }) };
-  for (const server of Object.values(servers)) server.tools = tools;
-  gateway = await startGateway({ configYaml: yaml(servers) });
-  key = await createKey(gateway);
-  adminToken = readFileSync(join(gateway.dataDir, 'admin.token'), 'utf8').trim();
+  world = await startShapingWorld();
+  servers = world.servers;
 });
-afterAll(async () => {
-  await gateway?.stop();
-  for (const server of Object.values(servers ?? {})) await server.close();
-});
+afterAll(() => world?.close());
+beforeEach(() => world.reset());
 
-const clients = new Set<Client>();
-beforeEach(() => {
-  for (const server of Object.values(servers)) {
-    server.tools = tools;
-    server.calls.length = 0;
-    server.run = ({ arguments: args }) => ({ content: [{ type: 'text', text: JSON.stringify(args) }] });
-  }
-});
-afterEach(async () => {
-  for (const client of clients) await client.close();
-  clients.clear();
-});
-
-const text = { type: 'string' };
-const tools = [
-  {
-    name: 'search',
-    description: 'Searches.',
-    inputSchema: {
-      type: 'object',
-      properties: { q: text, tenant: text, limit: { type: 'number', maximum: 500 }, sort: text },
-      required: ['q', 'tenant'],
-    },
-  },
-  { name: 'read', description: 'Reads.', inputSchema: { type: 'object', properties: { id: text } } },
-  { name: 'close', description: 'Closes.', inputSchema: { type: 'object' }, annotations: { destructiveHint: true } },
-  { name: 'drop', description: 'Drops.', inputSchema: { type: 'object', properties: { id: text } } },
-  { name: 'secret', description: 'Not for anybody.', inputSchema: { type: 'object' } },
-];
-
-const shaped = (server: string) => `
-      - server: ${server}
-        tools:
-          choose: [search, read, close]
-          rename: { search: { name: find_tickets, title: Find, description: Finds tickets. } }
-          arguments:
-            search:
-              tenant: { fixed: '\${org.slug}' }
-              limit: { maximum: 50, default: 20 }
-              sort: { allowed: [new, old], default: new }
-          redact: { '*': ['**.phone', 'structuredContent.user.ssn'] }`;
-
-const collectionsOf = (server: string) => `
-  - organization: demo
-    name: ${server}-desk
-    allowedRoles: '*'
-    bindings:${shaped(server)}
-  - organization: demo
-    name: ${server}-careful
-    allowedRoles: '*'
-    bindings: [{ server: ${server}, tools: { confirm: destructive } }]
-  - organization: demo
-    name: ${server}-named
-    allowedRoles: '*'
-    bindings: [{ server: ${server}, tools: { confirm: [drop], arguments: { drop: { id: { allowed: [a, b] } } } } }]
-  - organization: demo
-    name: ${server}-held
-    allowedRoles: '*'
-    bindings: [{ server: ${server}, partition: held, tools: { pins: hold } }]
-  - organization: demo
-    name: ${server}-blocked
-    allowedRoles: '*'
-    bindings: [{ server: ${server}, partition: blocked, tools: { pins: block } }]`;
-
-const yaml = ({ legacy, modern }: Record<Era, ToolServer>) => `
-organizations: [{ slug: demo, name: Demo }]
-servers:
-  - { key: legacy, title: Legacy, transport: { kind: http, url: '${legacy.url}' } }
-  - { key: modern, title: Modern, transport: { kind: http, url: '${modern.url}' } }
-collections:${collectionsOf('legacy')}${collectionsOf('modern')}
-  - organization: demo
-    name: both
-    allowedRoles: '*'
-    bindings:
-      - { server: legacy, prefix: old, tools: { choose: [read, drop] } }
-      - { server: modern, tools: { choose: [read, drop], rename: { drop: { name: erase } } } }
-  - organization: demo
-    name: plain
-    allowedRoles: '*'
-    names: plain
-    bindings:
-      - { server: legacy, tools: { hide: [drop, close, secret] } }
-      - { server: modern, tools: { hide: [close, secret] } }
-  - { organization: demo, name: short, allowedRoles: '*', mode: meta, bindings: [{ server: legacy }, { server: modern }] }
-  - { organization: demo, name: roomy, allowedRoles: '*', mode: auto, tokenBudget: 100000, bindings: [{ server: modern }] }
-  - { organization: demo, name: tight, allowedRoles: '*', mode: auto, tokenBudget: 50, bindings: [{ server: modern }] }
-limits: { principal: { requestsPerMinute: 100000 }, organization: { requestsPerMinute: 100000 } }
-egress: { allow: ['127.0.0.1'] }
-`;
-
-interface Connecting {
-  readonly era: Era;
-  readonly endpoint: string;
-  /** What the person says; undefined: nobody can be asked. */
-  readonly answer?: (message: string) => Answer;
-}
-
-async function connect({ era, endpoint, answer }: Connecting): Promise<Client> {
-  const client = new Client(
-    { name: 'shaping', version: '1' },
-    {
-      capabilities: answer ? { elicitation: { form: {} } } : {},
-      versionNegotiation: { mode: era === 'modern' ? { pin: '2026-07-28' } : 'legacy' },
-    },
-  );
-  if (answer) client.setRequestHandler('elicitation/create', async ({ params }) => answer(params.message));
-  const requestInit = { headers: { authorization: `Bearer ${key}` } };
-  const url = new URL(`${gateway.url}/demo/mcp/${endpoint}`);
-  await client.connect(new StreamableHTTPClientTransport(url, { requestInit }));
-  clients.add(client);
-  return client;
-}
-
+const connect = (connecting: Connecting) => world.connect(connecting);
 const namesOf = async (client: Client) => (await client.listTools()).tools.map(({ name }) => name);
 const accept = (): Answer => ({ action: 'accept', content: {} });
 
@@ -300,9 +184,9 @@ describe('a consent of a modern client', () => {
     'io.modelcontextprotocol/clientInfo': { name: 'raw', version: '1' },
     'io.modelcontextprotocol/clientCapabilities': { elicitation: { form: {} } },
   };
-  const call = async (params: object, endpoint = 'legacy-careful', as = key) => {
+  const call = async (params: object, endpoint = 'legacy-careful', as = world.key) => {
     const sent = { name: 'close', ...params, _meta: envelope };
-    const answer = await send(`${gateway.url}/demo/mcp/${endpoint}`, {
+    const answer = await send(`${world.gateway.url}/demo/mcp/${endpoint}`, {
       headers: {
         authorization: `Bearer ${as}`,
         'mcp-protocol-version': '2026-07-28',
@@ -328,7 +212,7 @@ describe('a consent of a modern client', () => {
   test('is good for nothing else: other arguments, another tool, endpoint or caller, one changed bit [C8]', async () => {
     const requestState = await ask();
     const flipped = `${requestState.slice(0, -5)}${requestState.at(-5) === 'A' ? 'B' : 'A'}${requestState.slice(-4)}`;
-    const other = await createKey(gateway);
+    const other = await createKey(world.gateway);
     const refused = await Promise.all([
       call({ arguments: { id: 2 }, requestState, ...agreed }),
       call({ name: 'drop', arguments: { id: 1 }, requestState, ...agreed }),
@@ -358,9 +242,9 @@ describe('pinned definitions', () => {
     readonly hiddenCharacters: readonly { readonly character: string }[];
   }
   const admin = async (method: string, path: string, body?: object) => {
-    const response = await fetch(`${gateway.url}/admin/api/v1/organizations/demo/pins${path}`, {
+    const response = await fetch(`${world.gateway.url}/admin/api/v1/organizations/demo/pins${path}`, {
       method,
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${world.adminToken}`, 'content-type': 'application/json' },
       ...(body && { body: JSON.stringify(body) }),
     });
     expect(response.status).toBe(200);

@@ -1,6 +1,6 @@
 /** Who comes in by the façade: cookies of this very origin, the limits of MCP, and what the setting for few tokens changes. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { call, send } from '#kit/http-client.ts';
+import { call, initialize, send } from '#kit/http-client.ts';
 import { type RestWorld, startRestWorld } from '#kit/rest-world.ts';
 
 let world: RestWorld;
@@ -67,14 +67,32 @@ test('in meta mode a document of everything names three tools, which work [S3.22
   expect(Object.keys(ofOne.paths)).toContain('/echo');
 });
 
+test('the setting for few tokens is for MCP, too: three tools stand for all [S3.11] [S3.22]', async () => {
+  const bob = { authorization: `Bearer ${await world.token('bob')}` };
+  for (const path of ['/mcp', '/mcp/plain']) {
+    const url = `${world.gateway.url}${path}`;
+    const hello = await send(url, { headers: bob, body: initialize() });
+    const headers = { ...bob, 'mcp-session-id': String(hello.headers['mcp-session-id']) };
+    const answer = await send(url, { headers, body: { jsonrpc: '2.0', id: 2, method: 'tools/list' } });
+    expect((answer.json as { result: { tools: { name: string }[] } }).result.tools.map(({ name }) => name)).toEqual([
+      'search_tools',
+      'describe_tools',
+      'call_tool',
+    ]);
+  }
+});
+
 test('REST and MCP count towards one limit, and 429 is in the words of each [S3.6]', async () => {
   const headers = world.ann;
   const statuses: number[] = [];
+  const url = `${world.gateway.url}/mcp/plain`;
+  const hello = await send(url, { headers, body: initialize() });
+  const session = { ...headers, 'mcp-session-id': String(hello.headers['mcp-session-id']) };
   for (let n = 0; n < 31; n++) {
     statuses.push((await world.post('/mcp/plain/echo', {}, headers)).status);
-    statuses.push((await send(`${world.gateway.url}/mcp/plain`, { headers, body: call('echo') })).status);
+    statuses.push((await send(url, { headers: session, body: call('echo') })).status);
   }
-  expect(statuses.filter((status) => status === 200)).toHaveLength(60);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(59);
   const refused = await world.post('/mcp/plain/echo', {}, headers);
   expect([refused.status, refused.json]).toEqual([429, { detail: 'Rate limit exceeded' }]);
   expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);

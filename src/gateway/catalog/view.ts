@@ -1,6 +1,6 @@
 /**
  * An endpoint as one server: its bindings as parts, each with the prefix of its names. A pure function of configuration,
- * so that a name means the same on every replica and after every start (docs/guide/aggregation.md).
+ * so that a name means the same on every replica and after every start (docs/guide/tools.md).
  */
 import { type Endpoint, type EndpointPart, type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
 
@@ -72,7 +72,7 @@ export function everythingOf(organization: OrganizationSnapshot, { roles, endpoi
     kind: 'everything',
     allowedRoles: '*',
     bindings: parts.map(({ binding }) => binding),
-    listing: plainListing,
+    listing: organization.listing ?? plainListing,
     parts,
   };
   if (known.size >= MAX_REACHES) known.clear();

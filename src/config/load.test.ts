@@ -343,11 +343,6 @@ test('secrets come from files beside the configuration', () => {
   expect(config.secrets.encryptionKey?.reveal()).toBe(key);
 });
 
-test('NO_COLOR takes the colours out, an empty one does not', () => {
-  expect(load({ NO_COLOR: '1' }).telemetry.color).toBe(false);
-  expect(load({ NO_COLOR: '' }).telemetry.color).toBe(true);
-});
-
 test('MAPPING_FILE is read strictly [S0.24]', () => {
   const good = { 'm.json': '{"org_1":{"docs":{"partition":"p","apiKey":"tnt_9","allowedRoles":["admin"]}}}' };
   expect(load({ MAPPING_FILE: 'm.json' }, good).mapping.org_1?.docs?.apiKey.reveal()).toBe('tnt_9');
@@ -356,11 +351,6 @@ test('MAPPING_FILE is read strictly [S0.24]', () => {
     expect(() => load({ MAPPING_FILE: 'm.json' }, bad)).toThrow('m.json is wrong');
   }
   expect(() => load({ MAPPING_FILE: 'm.json' }, { 'm.json': '{' })).toThrow('must be valid JSON');
-});
-
-test('proxy variables are read in both cases', () => {
-  const { egress } = load({ https_proxy: 'proxy.example:3128', NO_PROXY: 'a.example, .b.example' });
-  expect(egress).toMatchObject({ httpsProxy: 'http://proxy.example:3128', noProxy: ['a.example', '.b.example'] });
 });
 
 test('the configuration is frozen and prints no secret', () => {

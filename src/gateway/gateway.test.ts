@@ -91,10 +91,7 @@ describe('a call through the rooms', () => {
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void errors.push(fields) };
 
   beforeEach(async () => {
-    records = [];
-    started = [];
-    releases = [];
-    errors = [];
+    [records, started, releases, errors] = [[], [], [], []];
     identify = () => caller;
     start = () => undefined;
     recording = (_record, done) => setImmediate(done);
@@ -106,9 +103,7 @@ describe('a call through the rooms', () => {
       openEngine: () => ({ handle: ({ call }) => void call.res.destroy() }),
       breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
       snapshots: {
-        find: () => snapshot,
-        load: async () => snapshot,
-        onRenewed: () => undefined,
+        ...{ find: () => snapshot, load: async () => snapshot, onRenewed: () => undefined },
         close: async () => undefined,
       },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },

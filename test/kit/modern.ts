@@ -1,5 +1,5 @@
 /** Requests of revision 2026-07-28 as a client without any SDK sends them. */
-import { type Answer, openStream, send } from './http-client.ts';
+import { type Answer, send } from './http-client.ts';
 
 export const modernVersion = '2026-07-28';
 
@@ -31,6 +31,3 @@ export const sendModern = (
   method: string,
   { params = {}, ...asking }: Asking & { readonly params?: Record<string, unknown> } = {},
 ): Promise<Answer> => send(url, messageOf(method, params, asking));
-
-export const listenModern = (url: string, notifications: object, asking: Asking = {}) =>
-  openStream(url, messageOf('subscriptions/listen', { notifications }, asking));

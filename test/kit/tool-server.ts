@@ -26,7 +26,7 @@ export interface ToolTurn extends ToolCall {
   readonly ask: (params: JsonObject) => Promise<unknown>;
 }
 
-export interface ToolError {
+interface ToolError {
   readonly error: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 

@@ -100,10 +100,6 @@ export const logLevels: readonly string[] = [
   'emergency',
 ];
 
-export function isLogLevel(level: string): boolean {
-  return logLevels.includes(level);
-}
-
 /** Does a `notifications/message` of `level` reach a client that asked for `threshold`? Undefined: it asked for none. */
 export function isLogged(level: string | undefined, threshold: string | undefined): boolean {
   if (level === undefined || threshold === undefined) return false;

@@ -3,8 +3,8 @@
  * call that was carried out. The tool `slow` is carried out and never answers. Prints `{"port": …}`.
  */
 import { appendFileSync } from 'node:fs';
-import { legacyServer, modernServer } from '../era-scripts.ts';
-import { startRecordingUpstream } from '../recording-upstream.ts';
+import { legacyServer, modernServer } from '#kit/era-scripts.ts';
+import { startRecordingUpstream } from '#kit/recording-upstream.ts';
 
 const [era, port, file = ''] = process.argv.slice(2);
 const { script } = era === 'legacy' ? legacyServer() : modernServer();

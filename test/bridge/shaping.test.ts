@@ -255,11 +255,14 @@ describe('pinned definitions', () => {
   const waiting = async (server: Era, tool: string) => {
     const found: { pin: Pin | undefined } = { pin: undefined };
     await expect
-      .poll(async () => {
-        const { items } = await admin('GET', `?server=${server}&state=waiting`);
-        found.pin = items.find((pin) => pin.tool === tool);
-        return found.pin?.state;
-      })
+      .poll(
+        async () => {
+          const { items } = await admin('GET', `?server=${server}&state=waiting`);
+          found.pin = items.find((pin) => pin.tool === tool);
+          return found.pin?.state;
+        },
+        { timeout: 5000 },
+      )
       .toBe('waiting');
     return found.pin;
   };

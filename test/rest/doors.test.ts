@@ -64,7 +64,9 @@ test('in meta mode a document of everything names three tools, which work [S3.22
     expect(answer.json).toEqual({ n: 5 });
   }
   const ofOne = (await world.get('/mcp/plain/openapi.json')).json as { paths: Record<string, unknown> };
-  expect(Object.keys(ofOne.paths)).toContain('/echo');
+  expect(Object.keys(ofOne.paths)).toEqual(['/search_tools', '/describe_tools', '/call_tool']);
+  const inner = await world.post('/mcp/plain/call_tool', { tool_name: 'echo', arguments: { n: 6 } });
+  expect(inner.json).toEqual({ n: 6 });
 });
 
 test('the setting for few tokens is for MCP, too: three tools stand for all [S3.11] [S3.22]', async () => {

@@ -28,8 +28,30 @@ const post = (path: string, body?: unknown, headers: Record<string, string> = wo
 const called = () => world.upstream.requests.filter(({ rpc }) => rpc.method === 'tools/call');
 
 test('smoke', async () => {
-  for (const p of ['/servers','/tools','/tenants','/openapi.json','/mcp/plain','/api/servers/plain/tools','/mcp/plain/openapi.json','/mcp/openapi.json'])
-    { const a = await get(p); console.log(p, a.status, a.text.slice(0, 1500)); }
-  for (const p of ['/api/servers/plain/tools/echo','/mcp/plain/echo','/mcp/plain_echo','/demo/mcp/open/echo','/mcp/filtered/retrieve','/mcp/plain/nope','/mcp/nope/x','/refresh'])
-    { const a = await post(p, {a:1}); console.log(p, a.status, a.text.slice(0, 500)); }
+  for (const p of [
+    '/servers',
+    '/tools',
+    '/tenants',
+    '/openapi.json',
+    '/mcp/plain',
+    '/api/servers/plain/tools',
+    '/mcp/plain/openapi.json',
+    '/mcp/openapi.json',
+  ]) {
+    const a = await get(p);
+    console.log(p, a.status, a.text.slice(0, 1500));
+  }
+  for (const p of [
+    '/api/servers/plain/tools/echo',
+    '/mcp/plain/echo',
+    '/mcp/plain_echo',
+    '/demo/mcp/open/echo',
+    '/mcp/filtered/retrieve',
+    '/mcp/plain/nope',
+    '/mcp/nope/x',
+    '/refresh',
+  ]) {
+    const a = await post(p, { a: 1 });
+    console.log(p, a.status, a.text.slice(0, 500));
+  }
 });

@@ -4,7 +4,7 @@
  */
 import { hash, randomUUID } from 'node:crypto';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
-import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, ownIn, stringIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
 import type { ListKind } from '#gateway/catalog/lists.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
@@ -136,6 +136,7 @@ async function openStream(asked: EngineAsked, session: Session, deps: LegacyDeps
   };
   reply.openStream(() => reply.finish('', 200));
   await hear();
+  if (reply.signal.aborted) return;
   const stop = deps.states.onChanged((changed) => {
     if (changed === undefined || changed === digest) hear().catch((thrown) => reply.fail(asGatehouseError(thrown)));
   });
@@ -163,7 +164,7 @@ const changesOf: Readonly<Record<string, (params: JsonObject, expiresAt: number)
 };
 
 async function changeSession(asked: EngineAsked, session: Session, { method, params, deps }: Changing): Promise<void> {
-  const change = changesOf[method]?.(params, session.expiresAt);
+  const change = ownIn(changesOf, method)?.(params, session.expiresAt);
   if (!change) throw new RpcError(-32602, 'Invalid params');
   if ('subscribe' in change) {
     const as = {
@@ -201,16 +202,21 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   const method = call.message?.method ?? '';
   const params = objectIn(message, 'params') ?? {};
   if (method === 'ping') return reply.result('{}');
-  if (changesOf[method]) return changeSession(asked, session, { method, params, deps });
-  const run = methods[method];
+  if (ownIn(changesOf, method)) return changeSession(asked, session, { method, params, deps });
+  const run = ownIn(methods, method);
   if (!run || method === 'server/discover') throw new RpcError(-32601, 'Method not found', noServerFor(method));
   const key = runningKey(session.digest, message?.id ?? null);
   const abort = new AbortController();
   // Hanging up is no cancelling in this era; being cut off by the gateway is.
-  reply.signal.addEventListener('abort', () => {
+  const heed = () => {
     if (reply.signal.reason instanceof GatehouseError) abort.abort(reply.signal.reason);
-  });
+  };
+  if (reply.signal.aborted) heed();
+  reply.signal.addEventListener('abort', heed);
   deps.running.set(key, abort);
+  // What goes on after its client hung up takes its place until it is over.
+  const { release } = call;
+  call.release = undefined;
   const { client } = session;
   try {
     const { _meta, ...rest } = params;
@@ -227,7 +233,10 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
     if ('result' in told) reply.result(JSON.stringify(told.result));
     else reply.error(told.error, 200);
   } finally {
-    deps.running.delete(key);
+    release?.();
+    if (deps.running.get(key) === abort) deps.running.delete(key);
+    // Questions that nobody waits for any more are nobody's.
+    abort.abort('ended');
   }
 }
 

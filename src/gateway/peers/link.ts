@@ -62,6 +62,7 @@ export function openLink(deps: LinkDeps): Link {
         const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
         const answered = await exchange(deps.upstreams.get(binding.server), call, {
           ...handlers,
+          secret: credential,
           onHead(code, headers) {
             status = code;
             // A stream that waits for events says by its head that the server is there.

@@ -15,6 +15,7 @@ import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
+import { openUpstreamStates } from '#gateway/engine/upstream-states.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
@@ -69,6 +70,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     replica: replicas.id,
     patienceMs: ANSWER_MS,
     perPrincipal: 20,
+    perOrganization: 250,
     max: 1000,
   });
   closers.add('parked calls', () => parked.close());
@@ -80,7 +82,10 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({ peers, parked, replicas, lists }),
+    conversations: openConversations({
+      ...{ peers, parked, replicas, lists },
+      upstreamStates: openUpstreamStates({ sealer, clock, patienceMs: ANSWER_MS }),
+    }),
   };
   closers.add(
     'cancellations',

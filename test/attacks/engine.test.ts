@@ -22,6 +22,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 beforeEach(() => {
   world.evil.clear();
+  world.modern.clear();
   world.good.clear();
 });
 
@@ -45,7 +46,194 @@ describe('a hostile client', () => {
   });
 });
 
+const ask = { elicitation: { form: {} } };
+const form = { message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } };
+const accept = { action: 'accept', content: { name: 'ann' } };
+const callEvil = (key: string, more: Record<string, unknown> = {}, capabilities: object = ask) =>
+  askModern(both, 'tools/call', { name: 'evil_act', arguments: { a: 1 }, ...more }, { key, capabilities });
+const callModern: typeof callEvil = (key, more, capabilities) =>
+  callEvil(key, { name: 'modern_act', ...more }, capabilities);
+const calls = () => world.evil.requests.filter(({ rpc }) => rpc.method === 'tools/call');
+interface Asked {
+  readonly result: { readonly inputRequests: Record<string, unknown>; readonly requestState: string };
+}
+
+describe('what a client leaves behind', () => {
+  test('calls of a legacy client that hung up keep their places until they are over', async () => {
+    const open: (() => void)[] = [];
+    world.evil.script(
+      legacyServing((request, res) => {
+        open.push(() => result(done)(request, res));
+      }),
+    );
+    const key = await createKey(world.gateway, 'acme');
+    const client = await connectLegacy(both, key);
+    for (let i = 0; i < 20; i++) {
+      const stop = new AbortController();
+      const gone = client.leave(act(i), stop.signal);
+      await expect.poll(() => open.length).toBe(i + 1);
+      stop.abort();
+      await gone;
+    }
+    expect((await client.request(act(99))).status).toBe(429);
+    for (const finish of open) finish();
+    world.evil.script(legacyServing(result(done)));
+    await expect.poll(async () => (await client.request(act(99))).status).toBe(200);
+  });
+});
+
+describe('one member and another', () => {
+  /** Asks in the middle of a call, and ends when it was answered. */
+  const asking = () => {
+    let finish: (() => void) | undefined;
+    return legacyServing((request, res) => {
+      openSse(res);
+      res.write(event({ jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: form }));
+      finish = () => res.end(event({ jsonrpc: '2.0', id: request.rpc.id, result: done }));
+      world.evil
+        .waitFor(({ rpc }) => rpc.id === 'q' && rpc.method === undefined)
+        .then(() => finish?.())
+        .catch(() => res.destroy());
+    });
+  };
+
+  test('a call that waits is resumed by whom it belongs to, for the same request, once [C8]', async () => {
+    world.evil.script(asking());
+    const other = await createKey(world.gateway, 'acme');
+    const parked = (await callEvil(world.key)).json as Asked;
+    const inputResponses = { q1: accept };
+    const { requestState } = parked.result;
+    const wrong = [
+      callEvil(other, { requestState, inputResponses }),
+      callEvil(world.key, { requestState, inputResponses, arguments: { a: 2 } }),
+      callEvil(world.key, { requestState, inputResponses, name: 'evil_other' }),
+      callEvil(world.key, { requestState: `${requestState.slice(0, -1)}A`, inputResponses }),
+      callEvil(world.key, { requestState: 'made up', inputResponses }),
+      callEvil(world.key, { requestState: 7, inputResponses }),
+      askModern(
+        `${world.gateway.url}/acme/mcp/evil`,
+        'tools/call',
+        { name: 'act', arguments: { a: 1 }, requestState, inputResponses },
+        { key: world.key, capabilities: ask },
+      ),
+    ];
+    for (const answer of await Promise.all(wrong)) expect(answer.json).toMatchObject({ error: { code: -32602 } });
+    expect(calls()).toHaveLength(1);
+    expect((await callEvil(world.key, { requestState, inputResponses })).json).toMatchObject({ result: done });
+    expect((await callEvil(world.key, { requestState, inputResponses })).json).toMatchObject({
+      error: { code: -32602 },
+    });
+    expect(calls()).toHaveLength(1);
+  });
+
+  test('the state of a modern server comes back from whom it was given to, with the same request [C8]', async () => {
+    world.modern.script(
+      modernServing((request, res) => {
+        const { requestState } = JSON.parse(request.text).params;
+        if (requestState === 'state of the server') return result({ resultType: 'complete', ...done })(request, res);
+        const inputRequests = { name: { method: 'elicitation/create', params: form } };
+        return result({ resultType: 'input_required', inputRequests, requestState: 'state of the server' })(
+          request,
+          res,
+        );
+      }),
+    );
+    const other = await createKey(world.gateway, 'acme');
+    const asked = (await callModern(world.key)).json as Asked;
+    expect(asked.result.requestState).not.toContain('state of the server');
+    world.modern.clear();
+    const { requestState } = asked.result;
+    const inputResponses = { name: accept };
+    const wrong = [
+      callModern(other, { requestState, inputResponses }),
+      callModern(world.key, { requestState, inputResponses, arguments: { a: 2 } }),
+      callModern(world.key, { requestState: 'state of the server', inputResponses }),
+    ];
+    for (const answer of await Promise.all(wrong)) expect(answer.json).toMatchObject({ error: { code: -32602 } });
+    expect(world.modern.requests.filter(({ rpc }) => rpc.method === 'tools/call')).toHaveLength(0);
+    expect((await callModern(world.key, { requestState, inputResponses })).json).toMatchObject({ result: done });
+  });
+
+  test('nobody answers a question, cancels a call or uses a session of another [C7]', async () => {
+    world.evil.script(asking());
+    const owner = await connectLegacy(both, world.key, ask);
+    const other = await connectLegacy(both, await createKey(world.gateway, 'acme'), ask);
+    const stream = await owner.stream(act(5));
+    const question = (await stream.nextJson()) as { id: string };
+    await other.request({ jsonrpc: '2.0', id: question.id, result: accept });
+    await other.request({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 5 } });
+    const stolen = await connectLegacy(both, world.key);
+    await stolen.request({ jsonrpc: '2.0', id: question.id, result: { action: 'decline' } });
+    await owner.request({ jsonrpc: '2.0', id: question.id, result: accept });
+    expect(await stream.nextJson()).toMatchObject({ id: 5, result: done });
+    const answered = world.evil.requests.filter(({ rpc }) => rpc.id === 'q');
+    expect(answered.map(({ rpc }) => rpc.result)).toEqual([accept]);
+  });
+});
+
 describe('a hostile server', () => {
+  test('it asks nobody what they did not declare, and nothing that is no question [D18]', async () => {
+    const questions = {
+      elicitation: { method: 'elicitation/create', params: form },
+      url: { method: 'elicitation/create', params: { mode: 'url', message: 'Sign in', url: 'https://evil.example' } },
+      sampling: { method: 'sampling/createMessage', params: { messages: [], maxTokens: 5 } },
+      roots: { method: 'roots/list' },
+    };
+    for (const one of Object.values(questions)) {
+      world.modern.script(
+        modernServing(result({ resultType: 'input_required', inputRequests: { one }, requestState: 's' })),
+      );
+      const answer = await callModern(world.key, {}, {});
+      expect([answer.status, answer.json]).toMatchObject([400, { error: { code: -32021 } }]);
+    }
+    for (const one of [{ method: 'tools/call' }, { method: 'constructor' }, 'text', null]) {
+      world.modern.script(modernServing(result({ resultType: 'input_required', inputRequests: { one } })));
+      expect((await callModern(world.key)).status).toBe(502);
+    }
+    world.evil.script(
+      legacyServing((request, res) =>
+        json({
+          jsonrpc: '2.0',
+          id: request.rpc.id,
+          error: { code: -32042, message: 'Open', data: { elicitations: [questions.url.params] } },
+        })(request, res),
+      ),
+    );
+    expect((await callEvil(world.key, {}, ask)).json).toMatchObject({ error: { code: -32021 } });
+  });
+
+  test('of thousands of questions few are held, and the call ends', async () => {
+    world.evil.script(
+      legacyServing((request, res) => {
+        openSse(res);
+        for (let i = 0; i < 900; i++)
+          res.write(
+            event({
+              jsonrpc: '2.0',
+              id: `q${i}`,
+              method: 'elicitation/create',
+              params: { ...form, message: 'x'.repeat(1000) },
+            }),
+          );
+        if (request.text.includes('"end":true')) res.end();
+      }),
+    );
+    const answer = (await callEvil(world.key)).json as Asked;
+    expect(Object.keys(answer.result.inputRequests)).toHaveLength(16);
+    const client = await connectLegacy(both, world.key, ask);
+    const stream = await client.stream({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'tools/call',
+      params: { name: 'evil_act', arguments: { end: true } },
+    });
+    const heard: unknown[] = [];
+    for (let next = await stream.next(); next; next = await stream.next()) heard.push(JSON.parse(next.data));
+    expect(heard).toHaveLength(17);
+    expect(heard.at(-1)).toMatchObject({ id: 1, error: { code: -32603 } });
+    await isUp();
+  });
+
   test('what it says with the credential in it reaches nobody: results, errors, progress, logs [F9]', async () => {
     world.evil.script(
       legacyServing((request, res) => {

@@ -8,17 +8,20 @@ export const engineSecret = 'sk-engine-upstream-secret-0123456789';
 export interface EngineWorld {
   readonly gateway: RunningGateway;
   readonly evil: RecordingUpstream;
+  /** As hostile, of the other era: what a server speaks is remembered. */
+  readonly modern: RecordingUpstream;
   readonly good: RecordingUpstream;
   /** Of organization `acme`, without roles. */
   readonly key: string;
   close(): Promise<void>;
 }
 
-/** `both`: the evil server (with a credential) and the honest one; `staff`: the same for a role; `shared`: plain names. */
-const yamlOf = (evil: string, good: string) => `
+/** `both`: all three, the first with a credential; `both_x`: a name that begins like another one, for a role. */
+const yamlOf = ({ evil, modern, good }: Record<'evil' | 'modern' | 'good', string>) => `
 organizations: [{ slug: acme, name: Acme }, { slug: other, name: Other }]
 servers:
   - { key: evil, title: Evil, transport: { kind: http, url: '${evil}/mcp' } }
+  - { key: modern, title: Modern, transport: { kind: http, url: '${modern}/mcp' } }
   - { key: good, title: Good, transport: { kind: http, url: '${good}/mcp' } }
 collections:
   - organization: acme
@@ -26,10 +29,12 @@ collections:
     allowedRoles: '*'
     bindings:
       - { server: evil, credential: '\${UPSTREAM_KEY}' }
+      - { server: modern }
       - { server: good }
   - { organization: acme, name: both_x, allowedRoles: [staff], bindings: [{ server: evil }] }
 enablements:
   - { organization: acme, server: evil, allMembers: true }
+  - { organization: acme, server: modern, allMembers: true }
   - { organization: acme, server: good, allMembers: true }
   - { organization: other, server: good, allMembers: true }
 limits:
@@ -42,21 +47,25 @@ egress: { allow: ['127.0.0.1'] }
 
 export async function startEngineWorld(): Promise<EngineWorld> {
   const evil = await startRecordingUpstream();
+  const modern = await startRecordingUpstream();
   const good = await startRecordingUpstream();
+  evil.script(legacyServing(result({ content: [] })));
+  modern.script(modernServing(result({ resultType: 'complete', content: [] })));
   const gateway = await startGateway({
-    configYaml: yamlOf(evil.url, good.url),
+    configYaml: yamlOf({ evil: evil.url, modern: modern.url, good: good.url }),
     env: { UPSTREAM_KEY: engineSecret },
   });
   return {
-    ...{ gateway, evil, good },
+    ...{ gateway, evil, modern, good },
     key: await createKey(gateway, 'acme'),
     async close() {
       await gateway.stop();
-      await Promise.all([evil.close(), good.close()]);
+      await Promise.all([evil.close(), modern.close(), good.close()]);
     },
   };
 }
 
+const mcpHeaders = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
 const tools = [{ name: 'act', inputSchema: { type: 'object' } }];
 const caching = { ttlMs: 0, cacheScope: 'private' };
 
@@ -133,6 +142,8 @@ export interface LegacyClient {
   /** A call whose answer is read event by event. */
   stream(body: unknown): Promise<EventStream>;
   listen(): Promise<EventStream>;
+  /** A request whose answer nobody waits for once the signal comes. */
+  leave(body: unknown, signal: AbortSignal): Promise<void>;
 }
 
 export async function connectLegacy(url: string, key: string, capabilities: object = {}): Promise<LegacyClient> {
@@ -152,6 +163,11 @@ export async function connectLegacy(url: string, key: string, capabilities: obje
     request: (body) => send(url, { headers, body }),
     stream: (body) => openStream(url, { headers, body }),
     listen: () => openStream(url, { method: 'GET', headers }),
+    leave: (body, signal) =>
+      fetch(url, { method: 'POST', headers: { ...mcpHeaders, ...headers }, body: JSON.stringify(body), signal }).then(
+        () => undefined,
+        () => undefined,
+      ),
   };
 }
 

@@ -8,11 +8,12 @@ import type { Route } from '#gateway/peers/link.ts';
 import type { PeerEvents, PeerRequest } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
-import { RpcError, urlElicitations } from '#mcp/bridge/errors.ts';
-import { mayAsk } from '#mcp/bridge/questions.ts';
+import { RpcError, rpcCodes, urlElicitations } from '#mcp/bridge/errors.ts';
+import { isQuestion, mayAsk, requiredCapabilities } from '#mcp/bridge/questions.ts';
 import type { Asking } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
 import { type Ask, isParkedState, type Listening, type Parked, type Stake, type Ticket } from './parked.ts';
+import { type UpstreamStates, wrongState } from './upstream-states.ts';
 
 export interface Errand {
   readonly found: Found;
@@ -29,6 +30,7 @@ export interface Conversations {
 export interface ConversationDeps {
   readonly peers: Peers;
   readonly parked: Parked;
+  readonly upstreamStates: UpstreamStates;
   /** They hear what a server says of them in the middle of a call. */
   readonly lists: Pick<Lists, 'invalidate'>;
   readonly replicas: Pick<Replicas, 'id' | 'call'>;
@@ -36,7 +38,9 @@ export interface ConversationDeps {
 
 export const RESUME = 'parked.resume';
 
-export function openConversations({ peers, parked, replicas, lists }: ConversationDeps): Conversations {
+export function openConversations(deps: ConversationDeps): Conversations {
+  const { peers, parked, replicas, lists, upstreamStates } = deps;
+
   /** On the replica where the call waits. */
   function resumeThere({ replica, id, turn }: Ticket, responses: JsonObject, { notify, signal }: Listening) {
     const body = { replica, id, turn, responses };
@@ -57,22 +61,25 @@ export function openConversations({ peers, parked, replicas, lists }: Conversati
       const listening = { notify, signal: asking.signal };
       if (isParkedState(requestState)) {
         const ticket = parked.find(stake, requestState);
-        if (!ticket)
-          throw new GatehouseError('invalid_params', { message: 'requestState is not of this request, or too old' });
+        if (!ticket) throw wrongState();
         const responses = objectIn(errand.params, 'inputResponses') ?? {};
         if (ticket.replica === replicas.id) return parked.resume(ticket, responses, listening);
         return resumeThere(ticket, responses, listening);
       }
       const request: PeerRequest = {
         method,
-        params: errand.params,
+        params: upstreamStates.unwrap(stake, errand.params),
         client: asking.client,
         lane: asking.lane,
         tool: found.definition,
       };
       const peer = await peers.find(route);
       if (asking.ask) return peer.request(route, request, { ...listening, ask: guarded(asking, asking.ask) });
-      if (peer.era === 'modern') return peer.request(route, request, { ...listening, ask: undefined });
+      if (peer.era === 'modern') {
+        const result = await peer.request(route, request, { ...listening, ask: undefined });
+        checkQuestions(asking, result);
+        return upstreamStates.wrap(stake, result);
+      }
       try {
         const work = (ask: Ask, inside: Listening) =>
           peer.request(route, request, { ...inside, ask: guarded(asking, ask) });
@@ -80,23 +87,57 @@ export function openConversations({ peers, parked, replicas, lists }: Conversati
       } catch (thrown) {
         const asked = thrown instanceof RpcError ? urlElicitations(thrown) : undefined;
         if (!asked) throw thrown;
+        checkQuestions(asking, asked);
         return asked;
       }
     },
   };
 }
 
-/** Nobody is asked what they didn't say they could be asked (SECURITY D18). */
+/** Of one call, at one time: what waits for answers is held in memory. */
+const MAX_QUESTIONS = 16;
+const MAX_QUESTION_CHARACTERS = 1_048_576;
+
+/** Nobody is asked what they didn't say they could be asked (SECURITY D18), nor without end. */
 function guarded({ client }: Asking, ask: NonNullable<PeerEvents['ask']>): NonNullable<PeerEvents['ask']> {
+  let open = 0;
+  let characters = 0;
   return async (method, params) => {
     if (!mayAsk(method, params, client.capabilities))
-      throw new RpcError(-32601, `The client does not support ${method}`);
-    const answer = await ask(method, params);
-    if (!isJsonObject(answer)) throw new RpcError(-32603, 'The client did not answer');
-    return answer;
+      throw new RpcError(-32601, `The client does not support ${method.slice(0, 100)}`);
+    const { length } = JSON.stringify(params);
+    if (open >= MAX_QUESTIONS || characters + length > MAX_QUESTION_CHARACTERS)
+      throw new RpcError(-32603, 'Too much is asked at once');
+    open++;
+    characters += length;
+    try {
+      const answer = await ask(method, params);
+      if (!isJsonObject(answer)) throw new RpcError(-32603, 'The client did not answer');
+      return answer;
+    } finally {
+      open--;
+      characters -= length;
+    }
   };
 }
 
-function stakeOf({ organization, view, principal }: Asking, { method, told }: Errand): Stake {
-  return { org: organization.id, endpoint: view.endpoint.id, principal: principal.key, method, params: told };
+/** The same for questions that come as a result. Throws RpcError -32021, or `upstream_broken` for what is no question. */
+function checkQuestions({ client }: Asking, result: JsonObject): void {
+  const questions = Object.values(objectIn(result, 'inputRequests') ?? {});
+  if (questions.length > MAX_QUESTIONS) throw new GatehouseError('upstream_broken');
+  for (const question of questions) {
+    const method = isJsonObject(question) ? question.method : undefined;
+    if (!isJsonObject(question) || typeof method !== 'string' || !isQuestion(method))
+      throw new GatehouseError('upstream_broken');
+    const params = objectIn(question, 'params');
+    if (mayAsk(method, params, client.capabilities)) continue;
+    const data = { requiredCapabilities: requiredCapabilities(method, params) };
+    throw new RpcError(rpcCodes.missingCapability, `The client does not support ${method}`, data);
+  }
+}
+
+function stakeOf({ organization, view, principal }: Asking, { method, told, route }: Errand): Stake {
+  const { id: endpoint } = view.endpoint;
+  const binding = route.binding.id;
+  return { org: organization.id, endpoint, principal: principal.key, binding, method, params: told };
 }

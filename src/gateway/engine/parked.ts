@@ -17,6 +17,8 @@ export interface Stake {
   readonly org: string;
   readonly endpoint: string;
   readonly principal: string;
+  /** What the name meant: it may mean another server's once rights or configuration change. */
+  readonly binding: string;
   readonly method: string;
   /** Params without `_meta`, `inputResponses` and `requestState`. */
   readonly params: JsonObject;
@@ -55,6 +57,7 @@ export interface ParkedDeps {
   /** Milliseconds that a client may think. */
   readonly patienceMs: number;
   readonly perPrincipal: number;
+  readonly perOrganization: number;
   readonly max: number;
 }
 
@@ -74,6 +77,8 @@ class ParkedCall {
   listening: Listening | undefined;
   timer: NodeJS.Timeout | undefined;
   outcome: Promise<JsonObject> | undefined;
+  /** The client was told to come again. */
+  isWaiting = false;
   /** Resolves with the next question. */
   question = Promise.withResolvers<void>();
   readonly stake: Stake;
@@ -89,24 +94,31 @@ const gone = () =>
 export function openParked(deps: ParkedDeps): Parked {
   const { sealer, clock } = deps;
   const calls = new Map<string, ParkedCall>();
-  const ofPrincipal = new Map<string, number>();
+  /** By principal and by organization. */
+  const counts = new Map<string, number>();
+  const countOf = (kind: 'principal' | 'org', { stake }: ParkedCall) => counts.get(`${kind} ${stake[kind]}`) ?? 0;
 
-  function count(principal: string, by: 1 | -1): void {
-    const now = (ofPrincipal.get(principal) ?? 0) + by;
-    if (now === 0) ofPrincipal.delete(principal);
-    else ofPrincipal.set(principal, now);
+  function count(call: ParkedCall, by: 1 | -1): void {
+    for (const kind of ['principal', 'org'] as const) {
+      const now = countOf(kind, call) + by;
+      const key = `${kind} ${call.stake[kind]}`;
+      if (now === 0) counts.delete(key);
+      else counts.set(key, now);
+    }
   }
+
+  const isFull = (call: ParkedCall) =>
+    calls.size >= deps.max ||
+    countOf('principal', call) >= deps.perPrincipal ||
+    countOf('org', call) >= deps.perOrganization;
 
   function askerOf(call: ParkedCall): Ask {
     return (method, params) =>
       new Promise((resolve, reject) => {
-        const isFull =
-          !calls.has(call.id) &&
-          (calls.size >= deps.max || (ofPrincipal.get(call.stake.principal) ?? 0) >= deps.perPrincipal);
-        if (isFull) return reject(new RpcError(-32603, 'Too many calls wait for answers'));
         if (!calls.has(call.id)) {
+          if (isFull(call)) return reject(new RpcError(-32603, 'Too many calls wait for answers'));
           calls.set(call.id, call);
-          count(call.stake.principal, 1);
+          count(call, 1);
         }
         call.questions.set(`q${++call.asked}`, { method, params, resolve, reject });
         call.question.resolve();
@@ -115,9 +127,20 @@ export function openParked(deps: ParkedDeps): Parked {
 
   function end(call: ParkedCall): void {
     clearTimeout(call.timer);
-    if (calls.delete(call.id)) count(call.stake.principal, -1);
-    for (const { reject } of call.questions.values()) reject(new RpcError(-32603, 'The call is over'));
-    call.questions.clear();
+    if (calls.delete(call.id)) count(call, -1);
+    dropQuestions(call);
+  }
+
+  function dropQuestions({ questions }: ParkedCall): void {
+    for (const { reject } of questions.values()) reject(new RpcError(-32603, 'The call is over'));
+    questions.clear();
+  }
+
+  /** A server may answer without waiting for its answers: what it did is told to the client that comes again. */
+  function finish(call: ParkedCall, result: JsonObject): JsonObject {
+    if (call.isWaiting && JSON.stringify(result).length <= MAX_KEPT_CHARACTERS) dropQuestions(call);
+    else end(call);
+    return result;
   }
 
   /** Until it ends, or asks something; while nobody listens it waits. */
@@ -125,16 +148,19 @@ export function openParked(deps: ParkedDeps): Parked {
     const { outcome } = call;
     if (!outcome) throw gone();
     call.listening = listening;
+    call.isWaiting = false;
     clearTimeout(call.timer);
     const leave = () => call.abort.abort(listening.signal.reason);
     if (listening.signal.aborted) leave();
     listening.signal.addEventListener('abort', leave, { once: true });
     try {
       await Promise.race([outcome, call.question.promise]);
-      if (call.questions.size === 0) return await outcome;
       // Servers that ask several things ask them at once: one round for all of them.
-      await new Promise((resolve) => setImmediate(resolve));
-      return wait(call);
+      if (call.questions.size > 0) await new Promise((resolve) => setImmediate(resolve));
+      if (call.questions.size > 0) return wait(call);
+      const result = await outcome;
+      end(call);
+      return result;
     } finally {
       listening.signal.removeEventListener('abort', leave);
       if (call.listening === listening) call.listening = undefined;
@@ -143,6 +169,7 @@ export function openParked(deps: ParkedDeps): Parked {
 
   function wait(call: ParkedCall): JsonObject {
     call.question = Promise.withResolvers();
+    call.isWaiting = true;
     call.turn++;
     call.timer = setTimeout(() => {
       call.abort.abort(new GatehouseError('upstream_timeout', { message: 'Nobody answered in time' }));
@@ -166,7 +193,13 @@ export function openParked(deps: ParkedDeps): Parked {
         notify: (method, params) => call.listening?.notify(method, params),
         signal: call.abort.signal,
       };
-      call.outcome = work(askerOf(call), inside).finally(() => end(call));
+      call.outcome = work(askerOf(call), inside).then(
+        (result) => finish(call, result),
+        (thrown) => {
+          end(call);
+          throw thrown;
+        },
+      );
       // Whoever listens hears of it; while nobody does it must not count as unhandled.
       call.outcome.catch(() => undefined);
       return next(call, listening);
@@ -220,13 +253,15 @@ export function openParked(deps: ParkedDeps): Parked {
 }
 
 const PREFIX = 'gh1.';
+/** Of a result that is kept for a client that was asked for nothing. */
+const MAX_KEPT_CHARACTERS = 262_144;
 
 export const isParkedState = (requestState: unknown): requestState is string =>
   typeof requestState === 'string' && requestState.startsWith(PREFIX);
 
 /** Injective: JSON of strings. */
-function placeOf({ org, endpoint, principal, method, params }: Stake): string {
-  return JSON.stringify(['parked', org, endpoint, principal, method, digestOf(params)]);
+export function placeOf({ org, endpoint, principal, binding, method, params }: Stake): string {
+  return JSON.stringify(['parked', org, endpoint, principal, binding, method, digestOf(params)]);
 }
 
 /** Key order is the client's own: a retry of the same request has the same. */

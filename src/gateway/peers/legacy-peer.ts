@@ -22,6 +22,8 @@ export interface LegacyPeerDeps {
 
 /** How often a stream that a server cut before its answer is taken up again (2025-11-25, polling). */
 const MAX_RESUMES = 100;
+/** Pings too: each has to be answered by a request. */
+const MAX_QUESTIONS = 1000;
 const NEWEST = '2025-11-25';
 
 /** The server no longer knows the session: the request was not carried out. */
@@ -101,12 +103,14 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     const { session, request, events, id } = exchange;
     const { signal } = events;
     let answer: JsonObject | undefined;
+    let asked = 0;
     const onMessage = (received: JsonObject) => {
-      if (typeof received.method === 'string' && received.id !== undefined)
+      if (typeof received.method === 'string' && received.id !== undefined) {
+        if (++asked > MAX_QUESTIONS) throw new Error('the server asks without end');
         answerQuestion(received, exchange, route).catch((error) =>
           log.debug({ err: error }, 'an answer did not reach the server'),
         );
-      else if (typeof received.method === 'string') hear(received, exchange);
+      } else if (typeof received.method === 'string') hear(received, exchange);
       else if (isAnswerTo(received, id, status)) answer ??= received;
     };
     let status = 0;

@@ -81,6 +81,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const rooms = {
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
+    endLane: upstreamSessions.endLane,
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({
       ...{ peers, parked, replicas, lists },

@@ -7,6 +7,7 @@ import {
   type EngineWorld,
   engineSecret,
   legacyServing,
+  modernRequest,
   modernServing,
   startEngineWorld,
 } from '#kit/engine-world.ts';
@@ -27,6 +28,26 @@ beforeEach(() => {
 });
 
 const done = { content: [{ type: 'text', text: 'done' }] };
+const leave = (
+  url: string,
+  { headers, body }: { readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown },
+  signal: AbortSignal,
+) => {
+  const usual = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+  return fetch(url, { method: 'POST', headers: { ...usual, ...headers }, body: JSON.stringify(body), signal }).then(
+    (answer) => answer.text(),
+    () => undefined,
+  );
+};
+
+/** Calls and streams under way, as the gateway counts them. */
+async function activeCalls(): Promise<number> {
+  const text = await (await fetch(`${world.gateway.url}/metrics`)).text();
+  const counts = text.match(/^gatehouse_\w*active\w*(?:\{[^}]*\})? \d+$/gm) ?? [];
+  if (counts.length === 0) throw new Error(text.slice(0, 4000));
+  return counts.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
 const isUp = async () => expect((await fetch(`${world.gateway.url}/health`)).status).toBe(200);
 
 describe('a hostile client', () => {
@@ -320,3 +341,157 @@ describe('a hostile server', () => {
     await isUp();
   });
 });
+
+describe('sessions with servers', () => {
+  const initialized = () => world.evil.requests.filter(({ rpc }) => rpc.method === 'initialize').length;
+  const ended = () => world.evil.requests.filter(({ method }) => method === 'DELETE').length;
+
+  test('one who declares ever other capabilities fills nobody’s room but his own', async () => {
+    world.evil.script(legacyServing(result(done)));
+    const victim = await createKey(world.gateway, 'acme');
+    await callEvil(victim);
+    const flooder = await createKey(world.gateway, 'acme');
+    world.evil.clear();
+    for (let i = 0; i < 130; i++) await callEvil(flooder, {}, { experimental: { [`x${i}`]: {} } });
+    expect(initialized()).toBe(130);
+    await expect.poll(ended).toBe(30);
+    world.evil.clear();
+    await callEvil(victim);
+    expect(initialized()).toBe(0);
+  });
+
+  test('with the session of a client end those that were made for it', async () => {
+    world.evil.script(legacyServing(result(done)));
+    const client = await connectLegacy(both, world.key);
+    await client.request(act());
+    world.evil.clear();
+    await client.end();
+    await expect.poll(ended).toBe(1);
+  });
+
+  test.each([
+    ['with a space', 'with space'],
+    ['of other letters', 'umlaut-\xe4'],
+    ['without end', 'x'.repeat(5000)],
+  ])('a session id %s is none', async (_what, id) => {
+    world.evil.script((request, res) => {
+      const onCall = legacyServing(result(done));
+      if (request.rpc.method !== 'initialize') return onCall(request, res);
+      const said = { protocolVersion: '2025-11-25', capabilities: {}, serverInfo: { name: 'e', version: '1' } };
+      return result(said, { 'mcp-session-id': id })(request, res);
+    });
+    const key = await createKey(world.gateway, 'acme');
+    expect((await callEvil(key)).status).toBe(502);
+    await isUp();
+  });
+
+  test('a server that lets its stream be taken up again and again has the time of one call', async () => {
+    let n = 0;
+    const opened: number[] = [];
+    world.evil.script((request, res) => {
+      if (request.method === 'GET') {
+        opened.push(performance.now());
+        openSse(res);
+        return void res.end(`id: e${++n}\nretry: 300\ndata: \n\n`);
+      }
+      return legacyServing((_request, call) => {
+        openSse(call);
+        call.end(`id: e${++n}\nretry: 300\ndata: \n\n`);
+      })(request, res);
+    });
+    const startedAt = performance.now();
+    const answer = await callEvil(world.key);
+    expect([answer.status, performance.now() - startedAt < 10_000]).toEqual([504, true]);
+    expect(opened.length).toBeGreaterThan(3);
+  });
+});
+
+test('ten thousand hostile requests leave the gateway as it was', async () => {
+  const { key, gateway } = world;
+  world.evil.script(
+    legacyServing((request, res) => {
+      const n = Number(request.rpc.params?.arguments && JSON.parse(request.text).params.arguments.n) || 0;
+      const kind = n % 6;
+      if (kind === 0) return res.destroy();
+      openSse(res);
+      if (kind === 1)
+        return void res.write(event({ jsonrpc: '2.0', id: n, method: 'elicitation/create', params: form }));
+      if (kind === 2) return void res.end('data: {"jsonrpc":"2.0","id":null,"result":7}\n\ndata: nonsense\n\n');
+      if (kind === 3) return void res.end(event({ jsonrpc: '2.0', id: 'other', result: done }));
+      if (kind === 4) return void res.end(`:${'x'.repeat(10_000)}\n\n`);
+      return void res.end(
+        event({ jsonrpc: '2.0', id: request.rpc.id, result: { content: 'none', _meta: 5, resultType: 7 } }),
+      );
+    }),
+  );
+  const legacy = await connectLegacy(both, key, ask);
+  const listening = await legacy.listen();
+  const params = { name: 'evil_act', arguments: {} as Record<string, unknown> };
+  const attacks: readonly ((n: number) => Promise<unknown>)[] = [
+    (n) => connectLegacy(both, key, { experimental: { [`n${n % 7}`]: {} } }),
+    (n) =>
+      askModern(
+        both,
+        'tools/call',
+        { ...params, arguments: { n } },
+        { key, capabilities: ask, id: `${n}`.repeat(200) },
+      ),
+    (n) => {
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), n % 40);
+      return legacy.leave(
+        { jsonrpc: '2.0', id: n % 3, method: 'tools/call', params: { ...params, arguments: { n } } },
+        stop.signal,
+      );
+    },
+    (n) => legacy.request({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: n % 3 } }),
+    (n) => legacy.request({ jsonrpc: '2.0', id: `other-replica.${'A'.repeat(16)}`, result: { n } }),
+    (n) => legacy.request({ jsonrpc: '2.0', id: n, error: { code: 1.0, message: 5 } }),
+    (n) => legacy.request({ jsonrpc: '2.0', id: n, method: 'resources/subscribe', params: { uri: `x://${n % 50}` } }),
+    (n) =>
+      legacy.request({
+        jsonrpc: '2.0',
+        id: n,
+        method: ['constructor', 'tasks/get', 'completion/complete', ''][n % 4],
+        params: { ref: 5, cursor: {} },
+      }),
+    (n) => {
+      const stop = new AbortController();
+      setTimeout(() => stop.abort(), n % 30);
+      const sent = modernRequest(
+        'subscriptions/listen',
+        { notifications: { toolsListChanged: true, resourceSubscriptions: [`x://${n}`] } },
+        { key },
+      );
+      return leave(both, sent, stop.signal);
+    },
+    (n) =>
+      askModern(
+        both,
+        'tools/list',
+        { cursor: n % 2 === 0 ? 'AAAA' : Buffer.from('[1,"evil","zzz"]').toString('base64url') },
+        { key },
+      ),
+    (n) => askModern(both, 'resources/read', { uri: `x://${'a,'.repeat(n % 3000)}` }, { key }),
+  ];
+  let sent = 0;
+  const worker = async () => {
+    while (sent < 10_000) {
+      const n = sent++;
+      await attacks[n % attacks.length]?.(n)?.catch(() => undefined);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, worker));
+  listening.close();
+  await isUp();
+  world.evil.script(legacyServing(result(done)));
+  const fresh = await createKey(gateway, 'acme');
+  expect((await callEvil(fresh)).json).toMatchObject({ result: done });
+  // Every place is given back.
+  await expect.poll(() => activeCalls(), { timeout: 20_000 }).toBe(0);
+  const said = gateway
+    .logs()
+    .filter(({ msg }) => /unhandled|uncaught|MaxListeners|could not be written/i.test(String(msg)));
+  expect(said).toEqual([]);
+  expect(gateway.output()).not.toMatch(/MaxListenersExceeded|UnhandledPromise/);
+}, 180_000);

@@ -142,6 +142,7 @@ export interface LegacyClient {
   /** A call whose answer is read event by event. */
   stream(body: unknown): Promise<EventStream>;
   listen(): Promise<EventStream>;
+  end(): ReturnType<typeof send>;
   /** A request whose answer nobody waits for once the signal comes. */
   leave(body: unknown, signal: AbortSignal): Promise<void>;
 }
@@ -163,6 +164,7 @@ export async function connectLegacy(url: string, key: string, capabilities: obje
     request: (body) => send(url, { headers, body }),
     stream: (body) => openStream(url, { headers, body }),
     listen: () => openStream(url, { method: 'GET', headers }),
+    end: () => send(url, { method: 'DELETE', headers }),
     leave: (body, signal) =>
       fetch(url, { method: 'POST', headers: { ...mcpHeaders, ...headers }, body: JSON.stringify(body), signal }).then(
         () => undefined,

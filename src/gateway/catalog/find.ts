@@ -64,24 +64,31 @@ const unknown = (kind: ListKind, name: string) =>
 /** Throws RpcError -32602 for a URI that no server can have. */
 export async function findResource(asking: Asking, uri: string, lists: Lists): Promise<Found> {
   const { parts } = asking.view;
+  if (uri.length > MAX_URI_CHARACTERS) throw notFound(uri);
   const decoded = decodeUri(uri);
   const named = decoded && parts.find(({ prefix }) => prefix === decoded.prefix);
   if (named && decoded) return { part: named, name: decoded.uri, definition: undefined };
   const open = parts.filter(({ prefix }) => prefix === '' || /^(?:https?|data):/i.test(uri));
   const [only, ...others] = open;
   if (only && others.length === 0) return { part: only, name: uri, definition: undefined };
-  const routes = open.map(({ binding }) => routeTo(asking, binding));
+  // What is disabled is not even asked.
+  const enabled = open.filter(({ binding }) => binding.server.enabled);
+  const routes = enabled.map(({ binding }) => routeTo(asking, binding));
   for (const kind of ['resources', 'templates'] as const) {
     const got = await lists.read(routes, kind);
     const i = got.findIndex(({ held }) =>
       kind === 'resources' ? held?.byKey.has(uri) : held?.items.some((item) => matches(item, uri)),
     );
-    const part = open[i];
+    const part = enabled[i];
     if (part) return { part, name: uri, definition: undefined };
   }
   if (only) return { part: only, name: uri, definition: undefined };
-  throw new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
+  throw notFound(uri);
 }
+
+/** Templates of servers are compared with it one by one. */
+const MAX_URI_CHARACTERS = 16_384;
+const notFound = (uri: string) => new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
 
 /** RFC 6570, as far as it can be told backwards: literal parts in their order. */
 function matches({ uriTemplate }: JsonObject, uri: string): boolean {

@@ -25,6 +25,9 @@ const methods: Readonly<Record<ListKind, string | undefined>> = {
   skills: undefined,
 };
 
+/** Of one request: each is a request to its server, whose stream all members share. */
+const MAX_URIS = 200;
+
 /** Hears for the client until the signal ends it. A URI that is nobody's is never updated. */
 export async function hearFor(asking: Asking, wish: Wish, deps: ClientStreamDeps): Promise<void> {
   const { signal, organization, view, notify } = asking;
@@ -74,7 +77,8 @@ export function wishOf(filter: JsonObject): { readonly wish: Wish; readonly hono
   ];
   const asked = flags.filter(([flag]) => filter[flag] === true);
   const listed: Json = filter.resourceSubscriptions ?? [];
-  const uris = Array.isArray(listed) ? listed.filter((uri): uri is string => typeof uri === 'string') : [];
+  const all = Array.isArray(listed) ? listed.filter((uri): uri is string => typeof uri === 'string') : [];
+  const uris = [...new Set(all)].slice(0, MAX_URIS);
   return {
     wish: { kinds: new Set(asked.flatMap(([, kinds]) => kinds)), uris },
     honoured: {

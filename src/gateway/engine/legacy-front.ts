@@ -33,6 +33,8 @@ export interface LegacyDeps extends MethodDeps, ClientStreamDeps {
   readonly sessions: Sessions;
   readonly questions: Questions;
   readonly running: Running;
+  /** Sessions with servers that were its own. */
+  readonly endLane: (lane: string) => void;
 }
 
 /** Requests of legacy clients that are being worked on, by session and id. */
@@ -85,6 +87,7 @@ function discover(asked: EngineAsked, client: SessionClient, deps: LegacyDeps): 
 
 async function endSession({ reply }: EngineAsked, session: Session, deps: LegacyDeps): Promise<void> {
   await deps.sessions.end(session);
+  deps.endLane(session.digest);
   reply.finish('', 200);
 }
 

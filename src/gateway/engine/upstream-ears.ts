@@ -34,6 +34,8 @@ export interface EarsDeps {
 const nobody = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 /** Its own session with a legacy server: what is subscribed there is nobody else's. */
 const LANE = 'ears';
+/** Of all who listen: who came first is heard for. */
+const MAX_WANTED = 2000;
 
 export function openEars(deps: EarsDeps): Ears {
   const ears = new Map<string, Ear>();
@@ -85,7 +87,7 @@ class Ear {
 
   #filter(): ListenFilter {
     const all = (pick: (wanted: Wanted) => ReadonlySet<string>) =>
-      [...new Set([...this.#wanted].flatMap((one) => [...pick(one)]))].sort();
+      [...new Set([...this.#wanted].flatMap((one) => [...pick(one)]))].slice(0, MAX_WANTED).sort();
     const taskIds = all(({ taskIds: ids }) => ids);
     return {
       toolsListChanged: true,

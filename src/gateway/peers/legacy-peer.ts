@@ -36,6 +36,12 @@ interface Exchange {
   readonly id: number;
 }
 
+interface Hearing {
+  readonly route: Route;
+  readonly wanted: Parameters<Peer['listen']>[1];
+  readonly events: Parameters<Peer['listen']>[2];
+}
+
 export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
   let count = 0;
 
@@ -73,6 +79,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
 
   async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
     const session = await openSession(route, request);
+    const leave = sessions.use(session);
     const exchange = { session, request, events, id: ++count };
     const cancel = () => tellCancelled(route, session, exchange.id);
     events.signal.addEventListener('abort', cancel, { once: true });
@@ -86,6 +93,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
         : thrown;
     } finally {
       events.signal.removeEventListener('abort', cancel);
+      leave();
     }
   }
 
@@ -124,10 +132,14 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       sessions.forget(session);
       throw new SessionLost();
     }
+    // The call's time is that of all its streams together.
+    const until = performance.now() + link.totalMs(route, request.method);
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
       await pause(answered.retryMs ?? 1000, signal);
+      const totalMs = Math.ceil(until - performance.now());
+      if (totalMs <= 0) throw new WireError(new GatehouseError('upstream_timeout'), true);
       const headers = { ...versionHeader(session.version), 'last-event-id': answered.lastEventId };
-      const polling = { method: 'GET', era: 'legacy', sessionId: session.id, headers } as const;
+      const polling = { method: 'GET', era: 'legacy', sessionId: session.id, headers, totalMs } as const;
       answered = await link.send(route, polling, { signal, onMessage });
     }
     return { answer, status: answered.status };
@@ -150,6 +162,29 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     }
   }
 
+  async function hearIn(session: UpstreamSession, { route, wanted, events }: Hearing): Promise<void> {
+    for (const uri of wanted.filter.resourceSubscriptions ?? []) {
+      const message = { jsonrpc: '2.0', id: ++count, method: 'resources/subscribe', params: { uri } };
+      await send(session, route, message, events.signal);
+    }
+    const answered = await link.send(
+      route,
+      { method: 'GET', era: 'legacy', sessionId: session.id, headers: versionHeader(session.version) },
+      {
+        signal: events.signal,
+        onHead: (status) => {
+          if (status < 300) wanted.started();
+        },
+        onMessage(received) {
+          // Unasked, nobody is asked anything (SECURITY D18).
+          if (typeof received.method !== 'string' || received.id !== undefined) return;
+          hearUnasked(received.method, received, events);
+        },
+      },
+    );
+    if (answered.status === 404 && session.id !== undefined) sessions.forget(session);
+  }
+
   return {
     era: 'legacy',
     async request(route, request, events) {
@@ -157,28 +192,14 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
         return toDiscoverResult((await sessions.open(route, legacyClient(request.client), request.lane)).hello);
       return healing(route, request, events);
     },
-    async listen(route, { filter, client, lane, started }, events) {
-      const session = await sessions.open(route, legacyClient(client), lane);
-      for (const uri of filter.resourceSubscriptions ?? []) {
-        const message = { jsonrpc: '2.0', id: ++count, method: 'resources/subscribe', params: { uri } };
-        await send(session, route, message, events.signal);
+    async listen(route, wanted, events) {
+      const session = await sessions.open(route, legacyClient(wanted.client), wanted.lane);
+      const leave = sessions.use(session);
+      try {
+        await hearIn(session, { route, wanted, events });
+      } finally {
+        leave();
       }
-      const answered = await link.send(
-        route,
-        { method: 'GET', era: 'legacy', sessionId: session.id, headers: versionHeader(session.version) },
-        {
-          signal: events.signal,
-          onHead: (status) => {
-            if (status < 300) started();
-          },
-          onMessage(received) {
-            // Unasked, nobody is asked anything (SECURITY D18).
-            if (typeof received.method !== 'string' || received.id !== undefined) return;
-            hearUnasked(received.method, received, events);
-          },
-        },
-      );
-      if (answered.status === 404 && session.id !== undefined) sessions.forget(session);
     },
   };
 }
@@ -222,14 +243,18 @@ function hearUnasked(method: string, received: JsonObject, events: Pick<PeerEven
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, Math.min(ms, 10_000));
-    signal.addEventListener(
-      'abort',
+    if (signal.aborted) return reject(signal.reason);
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(
       () => {
-        clearTimeout(timer);
-        reject(signal.reason);
+        signal.removeEventListener('abort', stop);
+        resolve();
       },
-      { once: true },
+      Math.min(ms, 10_000),
     );
+    signal.addEventListener('abort', stop, { once: true });
   });
 }

@@ -406,13 +406,16 @@ describe('sessions with servers', () => {
   });
 });
 
-test('ten thousand hostile requests leave the gateway as it was', async () => {
+/** Ten thousand take a minute. */
+const HOSTILE = Number(process.env.HOSTILE_REQUESTS ?? 2500);
+
+test('thousands of hostile requests leave the gateway as it was', async () => {
   const { key, gateway } = world;
   world.evil.script(
     legacyServing((request, res) => {
       const n = Number(request.rpc.params?.arguments && JSON.parse(request.text).params.arguments.n) || 0;
       const kind = n % 6;
-      if (kind === 0) return res.destroy();
+      if (kind === 0) return void res.destroy();
       openSse(res);
       if (kind === 1)
         return void res.write(event({ jsonrpc: '2.0', id: n, method: 'elicitation/create', params: form }));
@@ -476,7 +479,7 @@ test('ten thousand hostile requests leave the gateway as it was', async () => {
   ];
   let sent = 0;
   const worker = async () => {
-    while (sent < 10_000) {
+    while (sent < HOSTILE) {
       const n = sent++;
       await attacks[n % attacks.length]?.(n)?.catch(() => undefined);
     }

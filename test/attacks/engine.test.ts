@@ -1,4 +1,5 @@
 /** Attacks on the engine: members on one another, servers on their callers, clients on the gateway. */
+import { request } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import {
   act,
@@ -12,6 +13,7 @@ import {
   startEngineWorld,
 } from '#kit/engine-world.ts';
 import { createKey } from '#kit/gateway.ts';
+import { bearer } from '#kit/http-client.ts';
 import { event, json, openSse, result } from '#kit/recording-upstream.ts';
 
 let world: EngineWorld;
@@ -39,6 +41,20 @@ const leave = (
     () => undefined,
   );
 };
+
+/** Sends, waits for the head, and never reads on. */
+function askUnread(
+  url: string,
+  { headers, body }: { readonly headers: Readonly<Record<string, string>>; readonly body: unknown },
+): Promise<{ readonly status: number | undefined; leave(): void }> {
+  return new Promise((resolve, reject) => {
+    const usual = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    const req = request(url, { method: 'POST', agent: false, headers: { ...usual, ...headers } });
+    req.on('error', reject);
+    req.on('response', (res) => resolve({ status: res.statusCode, leave: () => void req.destroy() }));
+    req.end(JSON.stringify(body));
+  });
+}
 
 /** Calls and streams under way, as the gateway counts them. */
 async function activeCalls(): Promise<number> {
@@ -100,6 +116,58 @@ describe('what a client leaves behind', () => {
     for (const finish of open) finish();
     world.evil.script(legacyServing(result(done)));
     await expect.poll(async () => (await client.request(act(99))).status).toBe(200);
+  });
+});
+
+describe('what nobody reads', () => {
+  test('answers that are not read take the places of their calls, in both eras', async () => {
+    const big = { content: [{ type: 'text', text: 'x'.repeat(9_000_000) }] };
+    world.evil.script(legacyServing(result(big)));
+    for (const era of ['modern', 'legacy'] as const) {
+      const key = await createKey(world.gateway, 'acme');
+      const client = await connectLegacy(both, key);
+      const { headers = {}, body } =
+        era === 'legacy'
+          ? { headers: { ...bearer(key), 'mcp-session-id': client.sessionId }, body: act() }
+          : modernRequest('tools/call', { name: 'evil_act', arguments: {} }, { key });
+      const asked = Array.from({ length: 20 }, () => askUnread(both, { headers, body }));
+      for (const status of await Promise.all(asked)) expect((await status).status).toBe(200);
+      expect((await client.request(act())).status).toBe(429);
+      for (const one of await Promise.all(asked)) one.leave();
+      await expect.poll(async () => (await client.request(act())).status).toBe(200);
+    }
+  });
+
+  test('rights that end leave nothing to come back to', async () => {
+    world.evil.script(
+      legacyServing((_request, res) => {
+        openSse(res);
+        res.write(event({ jsonrpc: '2.0', id: 'q', method: 'elicitation/create', params: form }));
+      }),
+    );
+    const key = await createKey(world.gateway, 'acme', '--endpoints', 'both');
+    const parked = (await callEvil(key)).json as Asked;
+    const listed = await askModern(`${world.gateway.url}/mcp`, 'tools/list', {}, { key });
+    expect(listed.text).not.toContain('"good_');
+    expect(listed.text).toContain('"both-good_');
+    const direct = await askModern(
+      `${world.gateway.url}/mcp`,
+      'tools/call',
+      { name: 'evil_act', arguments: {} },
+      { key },
+    );
+    expect(direct.json).toMatchObject({ error: { code: -32602 } });
+    const keys = (await world.gateway.cli('key', 'list', '--org', 'acme')) as readonly {
+      id: string;
+      endpoints?: unknown;
+    }[];
+    const own = keys.find(({ endpoints }) => JSON.stringify(endpoints ?? '').includes('both'));
+    await world.gateway.cli('key', 'revoke', '--org', 'acme', String(own?.id));
+    const { requestState } = parked.result;
+    await expect
+      .poll(async () => (await callEvil(key, { requestState, inputResponses: { q1: accept } })).status)
+      .toBe(401);
+    expect(world.evil.requests.filter(({ rpc }) => rpc.id === 'q' && rpc.result !== undefined)).toEqual([]);
   });
 });
 

@@ -236,7 +236,7 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
     if ('result' in told) reply.result(JSON.stringify(told.result));
     else reply.error(told.error, 200);
   } finally {
-    release?.();
+    if (release) reply.whenRead(release);
     if (deps.running.get(key) === abort) deps.running.delete(key);
     // Questions that nobody waits for any more are nobody's.
     abort.abort('ended');

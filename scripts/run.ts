@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   build: ['node', 'scripts/build.ts'],
   clean: ['node', 'scripts/clean.ts'],
   docs: ['node', 'scripts/docs.ts'],
+  compatibility: ['node', 'test/bridge/matrix/write.ts'],
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],

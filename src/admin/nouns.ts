@@ -32,8 +32,11 @@ const serverUrl = z
     error: 'must be a URL that starts with http:// or https://',
   });
 
+/** Whether a server remembers something of its callers in their sessions. */
+const serverState = z.enum(['stateful', 'stateless']);
+
 export const transport = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('http'), url: serverUrl }),
+  z.strictObject({ kind: z.literal('http'), url: serverUrl, state: serverState.exactOptional() }),
   z.strictObject({ kind: z.literal('sse'), url: serverUrl }),
   z.strictObject({
     kind: z.literal('stdio'),
@@ -42,7 +45,7 @@ export const transport = z.discriminatedUnion('kind', [
     env: environment.default({}),
     credentialEnv: text.optional(),
     cwd: text.optional(),
-    state: z.enum(['stateful', 'stateless']).default('stateful'),
+    state: serverState.default('stateful'),
   }),
   z.strictObject({ kind: z.literal('builtin'), name: text }),
 ]);

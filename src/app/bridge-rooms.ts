@@ -7,26 +7,39 @@ import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { openSealer } from '#core/sealer.ts';
 import type { Secret } from '#core/secret.ts';
+import type { ChangeFeed } from '#db/change-feed.ts';
+import type { Db } from '#db/schema.ts';
+import { withOrganization } from '#db/scope.ts';
 import type { Breakers } from '#gateway/breakers.ts';
-import { openLists } from '#gateway/catalog/lists.ts';
+import { type Lists, openLists } from '#gateway/catalog/lists.ts';
+import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
+import { openPins } from '#gateway/catalog/pins.ts';
+import { openConfirmations } from '#gateway/engine/confirmations.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
-import { ANSWER, type Running } from '#gateway/engine/legacy-front.ts';
+import type { Running } from '#gateway/engine/legacy-asking.ts';
+import { ANSWER } from '#gateway/engine/legacy-front.ts';
+
 import { openParked } from '#gateway/engine/parked.ts';
 import { openQuestions } from '#gateway/engine/questions.ts';
+import { openRequestStates } from '#gateway/engine/request-states.ts';
+import { openTaskIds } from '#gateway/engine/task-ids.ts';
+import { openTaskQuestions } from '#gateway/engine/task-questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
-import { openUpstreamStates } from '#gateway/engine/upstream-states.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
 import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers } from '#gateway/peers/peers.ts';
+import { openSharedSessions } from '#gateway/peers/shared-sessions.ts';
 import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
-import type { CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
+import { listToolPins, recordSighting } from '#records/tool-pins.ts';
+import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
 
@@ -38,6 +51,10 @@ export interface BridgeRoomsDeps {
   readonly states: SessionStates;
   readonly replicas: Replicas;
   readonly cancellations: Cancellations;
+  readonly sharedSessions: SharedSessionRows;
+  readonly feed: ChangeFeed;
+  readonly db: Db;
+  readonly snapshots: SnapshotStore;
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
@@ -57,13 +74,19 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const { clock, log, closers } = deps;
   const eras = openEras({ clock, ttlMs: ERA_TTL_MS });
   const link = openLink({ ...deps, timeouts: timeoutSettings(config) });
-  const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000 });
+  const shared = openSharedSessions({ rows: deps.sharedSessions, clock, log, idleMs: IDLE_MS });
+  const upstreamSessions = openUpstreamSessions({ link, clock, log, idleMs: IDLE_MS, max: 5000, shared });
+  const unsubscribe = deps.feed.subscribe((change) => {
+    if (change.kind === 'session') upstreamSessions.endLane(change.id);
+  });
+  closers.add('sessions upstream', unsubscribe);
   closers.add('sessions upstream', () => upstreamSessions.close());
   const legacy = openLegacyPeer({ link, sessions: upstreamSessions, log });
   const modern = openModernPeer({ link });
   const peers = openPeers({ eras, modern, legacy, log });
   const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
   const { replicas, cancellations, states } = deps;
+  const requestStates = openRequestStates({ sealer, clock, patienceMs: ANSWER_MS });
   const parked = openParked({
     sealer,
     clock,
@@ -74,19 +97,23 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     max: 1000,
   });
   closers.add('parked calls', () => parked.close());
-  const lists = openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 });
+  const lists = openPinned(openLists({ peers, clock, log, patienceMs: 40, firstPatienceMs: 2000 }), deps);
   closers.add('lists', () => lists.close());
   const questions = openQuestions({ replica: replicas.id });
   const running: Running = new Map();
+  const taskQuestions = openTaskQuestions({ legacy, replicas, log, max: 1000 });
+  closers.add('questions of tasks', () => taskQuestions.close());
   const rooms = {
+    taskIds: openTaskIds(openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-task-id'))),
+    taskQuestions,
+    replica: replicas.id,
+    now: () => clock.now(),
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
-    endLane: upstreamSessions.endLane,
+    streams: new Map(),
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({
-      ...{ peers, parked, replicas, lists },
-      upstreamStates: openUpstreamStates({ sealer, clock, patienceMs: ANSWER_MS }),
-    }),
+    conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
+    confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(
     'cancellations',
@@ -104,4 +131,21 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     eras,
     openEngine: (reply) => openEngine({ ...rooms, reply }),
   };
+}
+
+/** What was approved is read anew with each snapshot of its organization. */
+function openPinned(lists: Lists, { db, snapshots, clock, log, closers }: BridgeRoomsDeps): Lists {
+  const pins = openPins({
+    load: (org) => withOrganization(db, org, listToolPins),
+    save: (org, sightings) =>
+      withOrganization(db, org, async (scope) => {
+        for (const sighting of sightings) await recordSighting(scope, sighting);
+      }),
+    clock,
+    log,
+  });
+  closers.add('pins', () => pins.close());
+  const pinned = openPinnedLists({ lists, pins, log });
+  snapshots.onRenewed(pinned.renewed);
+  return pinned;
 }

@@ -88,11 +88,10 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
   });
-  const { replicas, sessionStates: states, cancellations } = await openShared(config, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
-    ...{ replicas, states, cancellations },
+    ...(await openShared(config, deps)),
     ...{ upstreams, breakers, sessions, clock, log, closers },
-    credentials: live.credentials,
+    ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({
@@ -115,6 +114,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     receive: deps.receive,
     render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
     timeouts: timeoutSettings(config),
+    streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs,
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
   });

@@ -25,20 +25,20 @@ export interface SharedDeps {
 
 export interface Shared {
   readonly replicas: Replicas;
-  readonly sessionStates: SessionStates;
+  readonly states: SessionStates;
   readonly cancellations: Cancellations;
-  readonly upstreamSessions: UpstreamSessions;
+  readonly sharedSessions: UpstreamSessions;
 }
 
 /** Throws `setting` when REPLICA_URL cannot be listened at, `storage_unavailable`. */
 export async function openShared(config: Config, deps: SharedDeps): Promise<Shared> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, rootSecret } = storage;
-  const sessionStates = openSessionStates({ db, feed, clock, log });
-  closers.add('session states', () => sessionStates.close());
+  const states = openSessionStates({ db, feed, clock, log });
+  closers.add('session states', () => states.close());
   const upstreamKey = deriveKey(rootSecret.reveal(), 'upstream-session');
-  const upstreamSessions = openUpstreamSessions({ db, key: upstreamKey, clock, log });
-  closers.add('upstream sessions', () => upstreamSessions.close());
+  const sharedSessions = openUpstreamSessions({ db, key: upstreamKey, clock, log });
+  closers.add('upstream sessions', () => sharedSessions.close());
   const cancellations = openCancellations({ db, feed });
   const replicas = await openReplicas({
     listen: replicaListener(config),
@@ -53,7 +53,7 @@ export async function openShared(config: Config, deps: SharedDeps): Promise<Shar
     errors,
   });
   closers.add('replicas', () => replicas.close());
-  return { replicas, sessionStates, upstreamSessions, cancellations };
+  return { replicas, states, sharedSessions, cancellations };
 }
 
 /** Where the URL says, unless told otherwise. An embedded database has no second replica. */

@@ -21,6 +21,7 @@ export function openRestFacade(
     json: jsonLimits(config),
     maxBodyBytes: config.limits.request.mcpBytes,
     cooldown: openCooldown({ clock, ms: REFRESH_MS }),
+    metaTools: config.http.metaTools,
     cookie: config.identity.some(({ kind }) => kind === 'shared-secret') ? OPEN_WEBUI_COOKIE : undefined,
   });
 }

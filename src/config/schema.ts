@@ -116,6 +116,7 @@ export const configSchema = z.strictObject({
       "Host headers accepted beside the base URL's; `*`: any, where a proxy in front checks.",
     ),
     allowInsecureHttp: flag,
+    metaTools: flag,
     timeouts: inboundTimeouts,
   }),
   database: section({
@@ -194,7 +195,7 @@ export const configSchema = z.strictObject({
         key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
         title: text.optional().describe('For people.'),
         transport: transport.describe(
-          '`{ kind: http, url }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`.',
+          '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
       }),

@@ -89,6 +89,12 @@ export const settings: readonly Setting[] = [
     meaning: 'true: a plain-HTTP BASE_URL is accepted in production.',
   },
   {
+    name: 'META_TOOLS_MODE',
+    path: ['http', 'metaTools'],
+    default: 'false',
+    meaning: 'true: OpenAPI documents of everything name three tools that search, describe and call the others.',
+  },
+  {
     name: 'DATA_DIR',
     default: './data',
     meaning: 'Directory of the embedded database, the demo keys and the admin token.',

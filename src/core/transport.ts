@@ -5,9 +5,13 @@ export interface HttpTransport {
   readonly kind: 'http';
   /** `{partition}` is replaced by the binding's partition. Trailing slash kept exactly. */
   readonly url: string;
+  /** stateful: it remembers things in a session, so that replicas share the session; stateless (default): each has its own. */
+  readonly state?: ServerState;
 }
 
-/** HTTP+SSE of 2024-11-05, deprecated. */
+export type ServerState = 'stateful' | 'stateless';
+
+/** HTTP+SSE of 2024-11-05, deprecated. A session is a connection here: no two replicas can share one. */
 export interface SseTransport {
   readonly kind: 'sse';
   /** Where the event stream is. `{partition}` as in HttpTransport. */
@@ -24,7 +28,7 @@ export interface StdioTransport {
   readonly credentialEnv?: string;
   readonly cwd?: string;
   /** stateful: one child per principal and credential; stateless: shared by all callers of the organization. */
-  readonly state: 'stateful' | 'stateless';
+  readonly state: ServerState;
 }
 
 export interface BuiltinTransport {

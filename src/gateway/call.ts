@@ -11,6 +11,7 @@ import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Endpoint } from '#records/snapshot.ts';
+import type { Access } from './authorize.ts';
 import type { Asking } from './breakers.ts';
 import type { Door } from './channel/door.ts';
 import type { Entrance } from './entrance.ts';
@@ -48,7 +49,7 @@ export interface Call {
   /** Something changed about the caller before it was let in anywhere: who they are now. */
   doubted: Caller | undefined;
   /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
-  relay: Pick<Relay, 'cut'> | undefined;
+  relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): boolean }) | undefined;
   accounted: boolean;
 }
 

@@ -112,7 +112,7 @@ describe('a call through the rooms', () => {
         close: async () => undefined,
       },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
-      sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined },
+      sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
       limits,
       recorder: {
         accepting: true,
@@ -149,6 +149,7 @@ describe('a call through the rooms', () => {
       },
       render: { baseUrl: 'http://localhost', oauth: false, scopes: false, allowedMethods: 'POST, GET, DELETE' },
       timeouts: { callHeadersMs: 1e4, callTotalMs: 1e4, listTotalMs: 1e4, initializeTotalMs: 1e4, idleMs: 1e4 },
+      streamMaxAgeMs: 3_600_000,
       json: defaultJsonLimits,
       maxBodyBytes: 1e6,
     };
@@ -253,7 +254,9 @@ describe('a call through the rooms', () => {
     const { sink } = await begun();
     sink.onHead(200, sse);
     sink.onData(Buffer.from('data: 1\n\n'));
-    expect(await answer).toEqual({ status: 200, text: 'data: 1\n\n' });
+    const { status, text } = await answer;
+    expect({ status, first: text.slice(0, 9) }).toEqual({ status: 200, first: 'data: 1\n\n' });
+    expect(text.slice(9)).toContain('"id":"i","result":{"resultType":"complete"');
     expect(started[0]?.aborted).toBe(1);
     nothingIsHeld();
   });

@@ -56,6 +56,8 @@ export interface GatewayDeps {
   readonly receive: ReceiveOptions;
   readonly render: RenderOptions;
   readonly timeouts: TimeoutSettings;
+  /** Milliseconds: streams that only wait end then, and are opened anew. */
+  readonly streamMaxAgeMs: number;
   readonly json: JsonLimits;
   readonly maxBodyBytes: number;
 }
@@ -74,13 +76,16 @@ function then<T>(value: T | Promise<T>, next: (value: T) => void, fail: (thrown:
 /** As long as a token is accepted, clocks that are off included (SECURITY B7). */
 const SKEW_MS = 60_000;
 
-function endOf({ principal: { expiresAt } }: Caller): number | undefined {
+function endOfToken({ principal: { expiresAt } }: Caller): number | undefined {
   return expiresAt === undefined ? undefined : expiresAt + SKEW_MS;
 }
 
 function ownerOf({ principal }: Caller, { organization, endpoint }: Access, server: string): SessionOwner {
   return { principal: principal.key, org: organization.id, endpoint: endpoint.id, server };
 }
+
+/** It waits for what may be said, and answers no call. */
+const isStream = ({ req, message }: Call) => req.method === 'GET' || message?.method === 'subscriptions/listen';
 
 function checkEnabled({ server }: Binding): void {
   if (!server.enabled) {
@@ -129,6 +134,13 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     });
   }
 
+  /** SECURITY 3.2. What is inside a channel lasts as long as the channel. */
+  function endOf(call: Received, caller: Caller): number | undefined {
+    const end = endOfToken(caller);
+    if (!isStream(call) || call.door?.isInner) return end;
+    return Math.min(end ?? Number.POSITIVE_INFINITY, call.at + deps.streamMaxAgeMs);
+  }
+
   const { watch } = deps.heartbeat;
   const engine = deps.openEngine({ account, refuse, watch, monotonic: clock.monotonic });
 
@@ -145,12 +157,15 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           call.doubted = again;
           return;
         }
-        const { endpoint } = await authorize(again, {
+        const access = await authorize(again, {
           path,
           selector: headers.organization,
           snapshots: deps.snapshots,
         });
-        checkStillOpen(call.endpoint, endpoint, call.server);
+        // A stream of several servers goes on with those that are left.
+        const hasAny = access.endpoint.bindings.some(({ server }) => server.enabled);
+        if (hasAny && call.relay?.renewed?.(access)) return;
+        checkStillOpen(call.endpoint, access.endpoint, call.server);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
     });
@@ -160,8 +175,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const { principal } = caller;
     // Its channel has a place already, or gives it up.
     if (call.door?.isInner && call.req.method !== 'POST') return;
-    const stream = call.req.method === 'GET' || call.message?.method === 'subscriptions/listen';
-    call.release = deps.limits.enter(stream ? 'stream' : 'call', principal.key, access.organization.id);
+    call.release = deps.limits.enter(isStream(call) ? 'stream' : 'call', principal.key, access.organization.id);
   }
 
   /** An ended session is ended here whatever the database says; other replicas must hear of it. */
@@ -233,7 +247,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const session = findSession(call, owner, binding !== undefined);
     if (!binding || call.door?.facade || isBridged(call, binding, session)) {
       enter(call, caller, access);
-      engine.handle({ call, caller, access, session, endsAt: endOf(caller), first: undefined });
+      engine.handle({ call, caller, access, session, endsAt: endOf(call, caller), first: undefined });
       return;
     }
     const pass = deps.breakers.admit(organization.id, binding.server.id);
@@ -266,7 +280,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
               caller,
               access,
               session,
-              endsAt: endOf(caller),
+              endsAt: endOf(call, caller),
               first: { status, body: body && redact(body) },
             }),
           again: (error, sent) => {
@@ -277,7 +291,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           },
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
-          endsAt: endOf(caller),
+          endsAt: endOf(call, caller),
           monotonic: clock.monotonic,
           redact,
         });
@@ -295,7 +309,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (binding) checkEnabled(binding);
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
     enter(call, caller, access);
-    takeSeat(call, caller, { account, watch: deps.heartbeat.watch, endsAt: endOf(caller) });
+    takeSeat(call, caller, { account, watch: deps.heartbeat.watch, endsAt: endOfToken(caller) });
   }
 
   function admit(call: Received, caller: Caller, fail: (thrown: unknown) => void): void {

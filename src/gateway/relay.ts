@@ -59,6 +59,12 @@ const isJson = (type: string) => /^application\/json\b/i.test(type);
 
 type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>;
 
+/** The end of `subscriptions/listen` where the server side chooses it (MCP 2026-07-28). `id` as JSON. */
+function listenResult(id: string): string {
+  const result = `{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":${id}}}`;
+  return `event: message\ndata: {"jsonrpc":"2.0","id":${id},"result":${result}}\n\n`;
+}
+
 export class Relay implements UpstreamSink, LiveStream {
   readonly #call: Call;
   readonly #res: ClientResponse;
@@ -162,6 +168,8 @@ export class Relay implements UpstreamSink, LiveStream {
   stop(): void {
     if (this.#over || !this.#isWaiting) return;
     this.#exchange?.abort();
+    const id = this.#call.message?.id?.toString('utf8');
+    if (id !== undefined && !this.#opening && this.#tail === '\n\n') this.#write(Buffer.from(listenResult(id)));
     this.onEnd();
   }
 

@@ -40,6 +40,8 @@ export interface Sessions {
   /** Undefined: forged, foreign, expired or ended. */
   find(id: string, owner: SessionOwner): Session | undefined;
   end(session: Session): Promise<void>;
+  /** By anybody, on any replica. */
+  isEnded(session: Session): boolean;
 }
 
 export interface Revocations {
@@ -93,6 +95,7 @@ export function openSessions(deps: {
       return session;
     },
     end: (session) => revocations.insert(session.digest, session.expiresAt),
+    isEnded: ({ digest }) => revocations.has(digest),
   };
 }
 

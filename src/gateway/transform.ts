@@ -130,7 +130,7 @@ export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeou
     return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
   }
   const total =
-    rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get'
+    rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get' || rpc === 'tasks/result'
       ? (server.totalTimeoutMs ?? timeouts.callTotalMs)
       : rpc === 'initialize' || rpc === 'server/discover'
         ? timeouts.initializeTotalMs

@@ -7,8 +7,10 @@ import type { Listing } from './snapshot.ts';
 const roles = z.array(z.string());
 const allowedRoles = z.union([z.literal('*'), roles]);
 
+const state = z.enum(['stateful', 'stateless']);
+
 const transport = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('http'), url: z.string() }),
+  z.object({ kind: z.literal('http'), url: z.string(), state: state.exactOptional() }),
   z.object({ kind: z.literal('sse'), url: z.string() }),
   z.object({
     kind: z.literal('stdio'),
@@ -17,7 +19,7 @@ const transport = z.discriminatedUnion('kind', [
     env: z.record(z.string(), z.string()).default({}),
     credentialEnv: z.string().exactOptional(),
     cwd: z.string().exactOptional(),
-    state: z.enum(['stateful', 'stateless']).default('stateful'),
+    state: state.default('stateful'),
   }),
   z.object({ kind: z.literal('builtin'), name: z.string() }),
 ]);

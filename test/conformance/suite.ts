@@ -1,6 +1,6 @@
 /** Runs the official suite's command line against one address and reads what it wrote. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -38,7 +38,8 @@ export async function runSuite(url: string, revision: Revision): Promise<readonl
   try {
     await runCli(['server', '--url', url, '--requirements', revision, '-o', folder]);
     const required = new Set(requiredScenarios(revision));
-    const found = readdirSync(folder).map((name) => readOutcome(join(folder, name), name, required));
+    const written = readdirSync(folder).filter((name) => existsSync(join(folder, name, 'checks.json')));
+    const found = written.map((name) => readOutcome(join(folder, name), name, required));
     const seen = new Set(found.map(({ scenario }) => scenario));
     const missing = [...required].filter((scenario) => !seen.has(scenario));
     return [...found, ...missing.map(notRun)];

@@ -121,6 +121,23 @@ describe('a host name for each server', () => {
     expect([page.status, page.headers.location]).toEqual([303, expect.stringContaining('/interaction/')]);
   });
 
+  test('its document and its tools by REST are there as well [S3.19] [S3.20]', async () => {
+    const document = await to(`${docs}/mcp/openapi.json`, { method: 'GET', headers: bearer(key) });
+    expect(document.json).toMatchObject({ servers: [{ url: `${docs}/mcp` }], paths: { '/echo': expect.anything() } });
+    const answer = await to(`${docs}/mcp/echo`, { headers: bearer(key), body: { a: 1 } });
+    expect([answer.status, answer.json]).toEqual([200, { a: 1 }]);
+    for (const path of [
+      '/servers',
+      '/openapi.json',
+      '/api/servers',
+      '/mcp/servers',
+      '/mcp/meta/stats',
+      '/mcp/docs/echo',
+    ])
+      expect([path, (await to(docs + path, { method: 'GET', headers: bearer(key) })).status]).toEqual([path, 404]);
+    expect((await to(`${docs}/mcp/wiki/echo`, { headers: bearer(key), body: {} })).status).toBe(404);
+  });
+
   test('only one lower-case label below the domain is a host, and nothing but /mcp is on it', async () => {
     for (const host of [
       'a.docs.gw.example',

@@ -49,7 +49,7 @@ export interface RecordingUpstream {
   close(): Promise<void>;
 }
 
-export async function startRecordingUpstream(): Promise<RecordingUpstream> {
+export async function startRecordingUpstream(onPort = 0): Promise<RecordingUpstream> {
   const requests: RecordedRequest[] = [];
   const sockets = new Set<Socket>();
   const arrivals = new Set<() => void>();
@@ -75,7 +75,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
     socket.on('close', () => sockets.delete(socket));
     socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   });
-  const { port, close } = await listenOnLoopback(server);
+  const { port, close } = await listenOnLoopback(server, onPort);
   return {
     url: `http://127.0.0.1:${port}`,
     port,

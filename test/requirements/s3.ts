@@ -4,10 +4,7 @@ import { inDocuments, type Lines, numbered, partial } from './line.ts';
 export const s3: Lines = numbered([
   'accounts appear at first sign-in and reach nothing until they are in a group',
   'the chain from edge to gateway, proxy, Open WebUI and stores',
-  partial(
-    "Open WebUI's session tokens from header or cookie, e-mail by claim or by looking up the user",
-    'the cookie, which counts at the REST façade alone (DESIGN ruling 9)',
-  ),
+  "Open WebUI's session tokens from header or cookie, e-mail by claim or by looking up the user",
   partial(
     "groups by e-mail from the membership table, administrators by Open WebUI's role",
     'groups by e-mail from the membership table',
@@ -30,7 +27,7 @@ export const s3: Lines = numbered([
   'GET and POST of server and tool with the documented codes',
   'the listing, refresh, health and debug routes',
   'meta tools: search, describe, call, statistics',
-  'five transport tiers, servers enabled by their key, prefixed names',
+  partial('five transport tiers, servers enabled by their key, prefixed names', 'servers enabled by their key'),
   'a native MCP endpoint too',
   'the portal is for administrators only, its API too',
   'the four tabs and what each can do',

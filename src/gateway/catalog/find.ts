@@ -1,11 +1,15 @@
 /** Which server a published name means, and what it calls it. */
-import type { JsonObject } from '#core/json.ts';
+import { GatehouseError } from '#core/error.ts';
+import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { decodeUri } from '#mcp/bridge/uris.ts';
-import type { EndpointPart } from '#records/snapshot.ts';
+import { realToolName } from '#mcp/shape/names.ts';
+import type { Binding, EndpointPart } from '#records/snapshot.ts';
 import type { ListKind, Lists } from './lists.ts';
-import { collect } from './merge.ts';
+import { collect, type Merged } from './merge.ts';
+import type { Place } from './pages.ts';
+import { isPinned } from './pinned-lists.ts';
 import { candidates } from './view.ts';
 
 export interface Found {
@@ -21,33 +25,60 @@ export const findTool = (asking: Asking, name: string, lists: Lists) =>
 export const findPrompt = (asking: Asking, name: string, lists: Lists) =>
   findNamed(asking, { kind: 'prompts', name }, lists);
 
-/** Throws RpcError -32602 for a name that nobody has. */
+/** Throws RpcError -32602 for a name that nobody has, or that is not published. */
 async function findNamed(
   asking: Asking,
   { kind, name }: { readonly kind: ListKind; readonly name: string },
   lists: Lists,
 ): Promise<Found> {
-  const possible = candidates(asking.view, name);
-  const inMemory = possible.map(({ part, name: real }) => ({
+  const possible = candidates(asking.view, name).flatMap(({ part, name: published }) => {
+    const real = kind === 'tools' ? realToolName(published, part.binding.shaping) : published;
+    return real === undefined ? [] : [{ part, real }];
+  });
+  const unread = possible.filter(({ part }) => kind === 'tools' && needsDefinition(part.binding));
+  if (unread.length > 0)
+    await lists.read(
+      unread.map(({ part }) => routeTo(asking, part.binding)),
+      kind,
+    );
+  const inMemory = possible.map(({ part, real }) => ({
     part,
     name: real,
     definition: define(asking, { part, kind, real }, lists),
   }));
   const known = inMemory.find(({ definition }) => definition !== undefined);
   if (known) return known;
-  const [only, ...others] = inMemory;
-  // A server knows best what it has: where it can only be one, it is asked.
-  if (only && others.length === 0) return only;
-  const { merged, parts } = await collect(asking, kind, lists);
+  // A server knows best what it has: where it can only be one, it is asked. Not where only approved definitions count.
+  const open = inMemory.filter(({ part }) => kind !== 'tools' || !isPinned(part.binding));
+  const [only, ...others] = open;
+  if (only && others.length === 0 && inMemory.length === 1) return only;
+  const { merged, parts, missing } = await collect(asking, kind, lists);
   const at = merged.items.findIndex((item) => item.name === name);
-  const place = merged.places[at];
+  const place = merged.places[at] ?? (kind === 'tools' ? placeForApp(merged, name) : undefined);
   const part = place && parts[place.part];
   if (part) {
     const definition = lists.peek(routeTo(asking, part.binding), kind)?.byKey.get(place.key);
     return { part, name: place.key, definition };
   }
   if (only) return only;
+  // It may well have it: what it may call it, and what of that is approved, cannot be told now.
+  if (inMemory.some(({ part: { label } }) => missing.includes(label))) throw new GatehouseError('upstream_unreachable');
   throw unknown(kind, name);
+}
+
+/** What its definition says decides what becomes of a call. */
+const needsDefinition = (binding: Binding) => isPinned(binding) || binding.shaping?.confirm === 'destructive';
+
+/**
+ * An app calls the tools of its own server by their own names (SEP-1865) and knows no prefixes. Undefined where more than
+ * one server publishes such a tool: the call must not end at another server than the app's.
+ */
+function placeForApp({ items, places }: Merged, name: string): Place | undefined {
+  const having = places.flatMap((place, i) => (place.key === name ? [{ place, item: items[i] }] : []));
+  const [only, ...others] = having;
+  if (!only?.item || others.length > 0) return undefined;
+  const visibility = objectIn(objectIn(only.item, '_meta'), 'ui')?.visibility;
+  return Array.isArray(visibility) && visibility.includes('app') ? only.place : undefined;
 }
 
 function define(
@@ -66,18 +97,19 @@ export async function findResource(asking: Asking, uri: string, lists: Lists): P
   const { parts } = asking.view;
   if (uri.length > MAX_URI_CHARACTERS) throw notFound(uri);
   const decoded = decodeUri(uri);
-  const named = decoded && parts.find(({ prefix }) => prefix === decoded.prefix);
-  if (named && decoded) return { part: named, name: decoded.uri, definition: undefined };
+  // Of two plain servers with the same URI, the later one's stands under its label.
+  const named = decoded && parts.find(({ prefix, label }) => (prefix || label) === decoded.prefix);
+  if (named && decoded) return { part: { ...named, prefix: decoded.prefix }, name: decoded.uri, definition: undefined };
   const open = parts.filter(({ prefix }) => prefix === '' || /^(?:https?|data):/i.test(uri));
   const [only, ...others] = open;
   if (only && others.length === 0) return { part: only, name: uri, definition: undefined };
   // What is disabled is not even asked.
   const enabled = open.filter(({ binding }) => binding.server.enabled);
   const routes = enabled.map(({ binding }) => routeTo(asking, binding));
-  for (const kind of ['resources', 'templates'] as const) {
+  for (const kind of kindsNaming(uri)) {
     const got = await lists.read(routes, kind);
-    const i = got.findIndex(({ held }) =>
-      kind === 'resources' ? held?.byKey.has(uri) : held?.items.some((item) => matches(item, uri)),
+    const i = got.findIndex(
+      ({ held }) => held?.byKey.has(uri) || held?.items.some((item) => names(item, { kind, uri })),
     );
     const part = enabled[i];
     if (part) return { part, name: uri, definition: undefined };
@@ -89,6 +121,22 @@ export async function findResource(asking: Asking, uri: string, lists: Lists): P
 /** Templates of servers are compared with it one by one. */
 const MAX_URI_CHARACTERS = 16_384;
 const notFound = (uri: string) => new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
+
+/** Pages of apps and files of skills need not be listed as resources. */
+function kindsNaming(uri: string): readonly ListKind[] {
+  const others: readonly ListKind[] = uri.startsWith('ui:') ? ['tools'] : uri.startsWith('skill:') ? ['skills'] : [];
+  return ['resources', 'templates', ...others];
+}
+
+function names(item: JsonObject, { kind, uri }: { readonly kind: ListKind; readonly uri: string }): boolean {
+  if (kind === 'templates') return matches(item, uri);
+  if (kind === 'tools') {
+    const meta = objectIn(item, '_meta');
+    return objectIn(meta, 'ui')?.resourceUri === uri || meta?.['ui/resourceUri'] === uri;
+  }
+  const folder = kind === 'skills' ? stringIn(item, 'uri')?.replace(/[^/]*$/, '') : undefined;
+  return folder !== undefined && uri.startsWith(folder);
+}
 
 /** RFC 6570, as far as it can be told backwards: literal parts in their order. */
 function matches({ uriTemplate }: JsonObject, uri: string): boolean {

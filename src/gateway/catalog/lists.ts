@@ -5,11 +5,12 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { JsonObject } from '#core/json.ts';
+import { isJsonObject, type JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
+import { invalidParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { contextOf } from './context.ts';
 import { kindFacts, type ListKind, type ListLimits, listLimits } from './items.ts';
 import { fetchList } from './load.ts';
@@ -45,8 +46,8 @@ export interface Lists {
   peek(route: Route, kind: ListKind): Held | undefined;
   /** What `server/discover` says; undefined: it never did. */
   readHello(routes: readonly Route[]): Promise<readonly (JsonObject | undefined)[]>;
-  /** The server says that it changed, or an operator wants it anew. */
-  invalidate(route: Route, kind: ListKind): void;
+  /** The server says that it changed, or an operator wants it anew. `rumour`: perhaps it did. */
+  invalidate(route: Route, kind: ListKind, rumour?: 'rumour'): void;
   /** After the new list has come. */
   onChanged(listener: (changed: Changed) => void): () => void;
   close(): void;
@@ -56,6 +57,8 @@ export interface Changed {
   readonly organization: string;
   readonly binding: string;
   readonly kind: ListKind;
+  /** Whose list (`contextOf`); undefined: of all who use the binding. */
+  readonly context: string | undefined;
 }
 
 export interface ListsDeps
@@ -101,9 +104,10 @@ export function openLists(deps: ListsDeps): Lists {
     onChanged: () => undefined,
   });
 
-  function tell(group: string): void {
+  function tell(group: string, key: string | undefined): void {
     const [organization = '', binding = '', kind = ''] = group.split(' ');
-    for (const hear of listeners) hear({ organization, binding, kind: kind as ListKind });
+    const context = key?.slice(kind.length + 1);
+    for (const hear of listeners) hear({ organization, binding, kind: kind as ListKind, context });
   }
 
   function ask(route: Route, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> {
@@ -117,8 +121,11 @@ export function openLists(deps: ListsDeps): Lists {
   async function loadList(route: Route, kind: ListKind): Promise<Loaded<Held>> {
     const signal = AbortSignal.timeout(LOAD_MS);
     const { method } = kindFacts[kind];
-    const page = (cursor: string | undefined) =>
-      ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
+    const isMirrored = kind === 'tools' && (await peers.find(route)).era === 'modern';
+    const page = async (cursor: string | undefined) => {
+      const result = await ask(route, method, cursor === undefined ? {} : { cursor }, signal).catch(emptyWhereUnknown);
+      return isMirrored ? withoutUncallable(result) : result;
+    };
     const { byKey, bytes, digest, ttlMs, left } = await fetchList(kind, page, limits);
     const key = `${route.organization.id} ${route.binding.id} ${kind} ${digest}`;
     const known = alike.get(key);
@@ -159,8 +166,9 @@ export function openLists(deps: ListsDeps): Lists {
       const shown = await hellos.read(routes.map((route) => wishOf(route, 'hello', () => loadHello(route))));
       return shown.map(({ value }) => value);
     },
-    invalidate(route, kind) {
-      shelf.outdate(groupOf(route, kind));
+    invalidate(route, kind, rumour) {
+      // Resources change with their templates.
+      shelf.outdate(groupOf(route, kind), { isRumour: rumour !== undefined, isAside: kind === 'templates' });
     },
     onChanged(listener) {
       listeners.add(listener);
@@ -180,4 +188,11 @@ const groupOf = ({ organization, binding }: Route, kind: string) => `${organizat
 function emptyWhereUnknown(thrown: unknown): JsonObject {
   if (thrown instanceof RpcError && thrown.code === -32601) return {};
   throw thrown;
+}
+
+/** A tool that wants headers in a way that the protocol forbids must not be offered (2026-07-28, streamable HTTP). */
+function withoutUncallable(result: JsonObject): JsonObject {
+  const { tools } = result;
+  if (!Array.isArray(tools)) return result;
+  return { ...result, tools: tools.filter((tool) => !isJsonObject(tool) || !invalidParamHeaders(tool)) };
 }

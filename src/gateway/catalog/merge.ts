@@ -7,6 +7,7 @@ import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { fromServer } from '#gateway/engine/mapping.ts';
 import { mergeDiscover } from '#mcp/bridge/merge-discover.ts';
+import { publishTool } from '#mcp/shape/publish.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
 import { kindFacts } from './items.ts';
 import type { Got, ListKind, Lists } from './lists.ts';
@@ -52,22 +53,27 @@ export async function mergeList(
   lists: Lists,
 ): Promise<JsonObject> {
   const after = params.cursor === undefined ? undefined : parseCursor(params.cursor);
-  const { merged, parts, stale, missing, ttlMs } = await collect(asking, kind, lists);
+  const collected = await collect(asking, kind, lists);
+  const { merged, parts } = collected;
   const labels = parts.map(({ label }) => label);
   const start = after ? indexBehind(merged.places, labels, after) : 0;
   const { items, nextCursor } = pageFrom(merged, start, pageBytes);
+  const member = kindFacts[kind].member;
+  return {
+    resultType: 'complete',
+    [member]: items,
+    ...(nextCursor === undefined ? {} : { nextCursor }),
+    ...freshnessOf(collected),
+  };
+}
+
+/** What every list says of itself. */
+export function freshnessOf({ stale, missing, ttlMs }: Collected): JsonObject {
   const meta = {
     ...(stale.length > 0 ? { [STALE_KEY]: stale } : {}),
     ...(missing.length > 0 ? { [MISSING_KEY]: missing } : {}),
   };
-  return {
-    resultType: 'complete',
-    [kindFacts[kind].member]: items,
-    ...(nextCursor === undefined ? {} : { nextCursor }),
-    ttlMs,
-    cacheScope: 'private',
-    ...(stale.length + missing.length > 0 ? { _meta: meta } : {}),
-  };
+  return { ttlMs, cacheScope: 'private', ...(stale.length + missing.length > 0 ? { _meta: meta } : {}) };
 }
 
 /** Everything of one kind that the endpoint has. Never rejects. */
@@ -128,10 +134,12 @@ function publishAll({ parts, kind }: What, got: readonly Got[]): Merged {
   const { key: member } = kindFacts[kind];
   for (const [i, part] of parts.entries()) {
     for (const [key, item] of got[i]?.held?.byKey ?? []) {
-      const one = publish(item, part, kind);
+      const shown = shape(item, part, kind);
+      if (!shown) continue;
+      const one = publish(shown, part, kind);
       const name = stringIn(one, member) ?? '';
       // Plain names: the earlier binding has it, this one's stands under its label.
-      const free = taken.has(name) ? publish(item, { ...part, prefix: part.label }, kind) : one;
+      const free = taken.has(name) ? publish(shown, { ...part, prefix: part.label }, kind) : one;
       const freeName = stringIn(free, member) ?? '';
       if (taken.has(freeName)) continue;
       taken.add(freeName);
@@ -156,6 +164,12 @@ function pageFrom(merged: Merged, start: number, maxBytes: number): Paged {
     merged.pages.set(start, page);
   }
   return page;
+}
+
+/** As the organization publishes it, still in the server's URIs; undefined: not at all. */
+function shape(item: JsonObject, { binding }: EndpointPart, kind: ListKind): JsonObject | undefined {
+  const isShaped = kind === 'tools' && (binding.shaping !== undefined || binding.enforced.size > 0);
+  return isShaped ? publishTool(item, binding) : item;
 }
 
 /** An item of a server in the names and URIs of the endpoint. */

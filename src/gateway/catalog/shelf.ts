@@ -15,8 +15,15 @@ export interface Shelf<T> {
   /** Is in memory, and as new as it should be. */
   isFresh(key: string): boolean;
   /** Everything of this group is older than it may be from now on; what is still in use is fetched anew at once. */
-  outdate(group: string): void;
+  outdate(group: string, how?: Outdating): void;
   close(): void;
+}
+
+export interface Outdating {
+  /** Perhaps nothing changed: told only where something did, or where nobody here can know. */
+  readonly isRumour?: boolean;
+  /** Another group's change tells of it too: nothing is said where nobody uses it. */
+  readonly isAside?: boolean;
 }
 
 export interface Wish<T> {
@@ -53,8 +60,8 @@ export interface ShelfDeps<T> {
   readonly firstPatienceMs: number;
   /** Of all values together. */
   readonly maxBytes: number;
-  /** Somebody was shown something else than what is there now. */
-  readonly onChanged: (group: string) => void;
+  /** Somebody was shown something else than what is there now. `key` undefined: whoever uses the group. */
+  readonly onChanged: (group: string, key: string | undefined) => void;
   readonly onFailed: (key: string, error: unknown) => void;
   readonly isSame: (a: T, b: T) => boolean;
   /** Runs it after so many milliseconds; the result gives it up. */
@@ -207,7 +214,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       if (entries.peek(entry.key)?.entry === entry) entries.set(entry.key, { entry }, { size: ENTRY_BYTES + bytes });
       const isTold = entry.owed || (before !== undefined && !isSame);
       entry.owed = generation !== generationOf(entry.group);
-      if (isTold) deps.onChanged(entry.group);
+      if (isTold) deps.onChanged(entry.group, entry.key);
     } catch (error) {
       fail(entry, error);
     }
@@ -245,7 +252,8 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       const leftMs = startedAt + (isFirst ? deps.firstPatienceMs : deps.patienceMs) - now;
       if (leftMs <= 0) return [];
       return within(loading, leftMs, after).then(() => {
-        if (isFirst && entry.loading === loading) slow.set(wish.source, true);
+        if (isFirst && entry.value === undefined && clock.monotonic() - now > deps.patienceMs)
+          slow.set(wish.source, true);
       });
     });
     if (waits.length > 0) await Promise.all(waits);
@@ -259,20 +267,20 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
     return { value: entry.value, isStale, freshMs };
   }
 
-  function outdateNow(name: string, group: Group): void {
+  function outdateNow(name: string, group: Group, { isRumour, isAside }: Outdating): void {
     const now = clock.monotonic();
     group.generation++;
     let isUsed = false;
     for (const key of group.keys) {
       const entry = entries.peek(key)?.entry;
       if (!entry) continue;
-      entry.owed = true;
+      entry.owed ||= !isRumour || entry.value === undefined;
       entry.retryAt = Number.NEGATIVE_INFINITY;
       if (now - entry.usedAt > USED_MS) continue;
       isUsed = true;
       refresh(entry);
     }
-    if (!isUsed) deps.onChanged(name);
+    if (!isUsed && !isAside) deps.onChanged(name, undefined);
   }
 
   return {
@@ -292,7 +300,7 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       const entry = entries.peek(key)?.entry;
       return entry?.value !== undefined && isGood(entry, clock.monotonic());
     },
-    outdate(name) {
+    outdate(name, how = {}) {
       const group = groupOf(name);
       if (group.waiting) return;
       const now = clock.monotonic();
@@ -301,14 +309,15 @@ export function openShelf<T extends object>(deps: ShelfDeps<T>): Shelf<T> {
       group.filledAt += filled * OUTDATE_EACH_MS;
       if (group.tokens > 0) {
         group.tokens--;
-        outdateNow(name, group);
+        outdateNow(name, group, how);
         return;
       }
       group.waiting = true;
       after(group.filledAt + OUTDATE_EACH_MS - now, () => {
         group.waiting = false;
         group.filledAt = clock.monotonic();
-        if (!closed) outdateNow(name, group);
+        // Whatever was said meanwhile.
+        if (!closed) outdateNow(name, group, {});
       });
     },
     close() {

@@ -17,6 +17,8 @@ export interface Asking {
   readonly era: Era;
   /** The client's revision. */
   readonly version: string;
+  /** A client of 2025-11-25 wants a task of this call. */
+  readonly asksTask?: boolean | undefined;
   /** Digest of a legacy client's session, else ''. */
   readonly lane: string;
   readonly signal: AbortSignal;

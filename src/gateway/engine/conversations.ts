@@ -1,6 +1,6 @@
 /** One request to one server, questions included: asked at once where the client can be, else by `input_required`. */
 import { GatehouseError } from '#core/error.ts';
-import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
+import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Found } from '#gateway/catalog/find.ts';
 import { changedKinds } from '#gateway/catalog/items.ts';
 import type { Lists } from '#gateway/catalog/lists.ts';
@@ -8,12 +8,12 @@ import type { Route } from '#gateway/peers/link.ts';
 import type { PeerEvents, PeerRequest } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
-import { RpcError, rpcCodes, urlElicitations } from '#mcp/bridge/errors.ts';
+import { cannotAsk, RpcError, rpcCodes, urlElicitations } from '#mcp/bridge/errors.ts';
 import { isQuestion, mayAsk, requiredCapabilities } from '#mcp/bridge/questions.ts';
 import type { Asking } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
-import { type Ask, isParkedState, type Listening, type Parked, type Stake, type Ticket } from './parked.ts';
-import { type UpstreamStates, wrongState } from './upstream-states.ts';
+import { type Ask, isParkedState, type Listening, type Parked, type Ticket } from './parked.ts';
+import type { Carried, RequestStates, Stake } from './request-states.ts';
 
 export interface Errand {
   readonly found: Found;
@@ -21,6 +21,7 @@ export interface Errand {
   readonly method: string;
   readonly params: JsonObject;
   readonly told: JsonObject;
+  readonly task?: PeerRequest['task'];
 }
 
 export interface Conversations {
@@ -30,7 +31,7 @@ export interface Conversations {
 export interface ConversationDeps {
   readonly peers: Peers;
   readonly parked: Parked;
-  readonly upstreamStates: UpstreamStates;
+  readonly states: RequestStates;
   /** They hear what a server says of them in the middle of a call. */
   readonly lists: Pick<Lists, 'invalidate'>;
   readonly replicas: Pick<Replicas, 'id' | 'call'>;
@@ -38,9 +39,7 @@ export interface ConversationDeps {
 
 export const RESUME = 'parked.resume';
 
-export function openConversations(deps: ConversationDeps): Conversations {
-  const { peers, parked, replicas, lists, upstreamStates } = deps;
-
+export function openConversations({ peers, parked, states, replicas, lists }: ConversationDeps): Conversations {
   /** On the replica where the call waits. */
   function resumeThere({ replica, id, turn }: Ticket, responses: JsonObject, { notify, signal }: Listening) {
     const body = { replica, id, turn, responses };
@@ -61,24 +60,34 @@ export function openConversations(deps: ConversationDeps): Conversations {
       const listening = { notify, signal: asking.signal };
       if (isParkedState(requestState)) {
         const ticket = parked.find(stake, requestState);
-        if (!ticket) throw wrongState();
+        if (!ticket) throw foreign();
         const responses = objectIn(errand.params, 'inputResponses') ?? {};
         if (ticket.replica === replicas.id) return parked.resume(ticket, responses, listening);
         return resumeThere(ticket, responses, listening);
       }
+      const peer = await peers.find(route);
+      const carried = typeof requestState === 'string' ? states.open(stake, requestState) : undefined;
+      // Without a state that is right this would be another execution of what was asked already.
+      if (requestState !== undefined && !carried) throw foreign();
+      if (peer.era === 'legacy' && !carried && errand.params.inputResponses !== undefined) throw foreign();
+      const refused = carried?.kind === 'again' ? refusedBy(method, errand.params) : undefined;
+      if (refused) return refused;
       const request: PeerRequest = {
         method,
-        params: upstreamStates.unwrap(stake, errand.params),
+        params: paramsFor(errand.params, carried),
         client: asking.client,
         lane: asking.lane,
         tool: found.definition,
+        task: errand.task,
       };
-      const peer = await peers.find(route);
       if (asking.ask) return peer.request(route, request, { ...listening, ask: guarded(asking, asking.ask) });
       if (peer.era === 'modern') {
         const result = await peer.request(route, request, { ...listening, ask: undefined });
         checkQuestions(asking, result);
-        return upstreamStates.wrap(stake, result);
+        const state = result.resultType === 'input_required' ? stringIn(result, 'requestState') : undefined;
+        return state === undefined
+          ? result
+          : { ...result, requestState: states.seal(stake, { kind: 'server', state }) };
       }
       try {
         const work = (ask: Ask, inside: Listening) =>
@@ -86,12 +95,32 @@ export function openConversations(deps: ConversationDeps): Conversations {
         return await parked.run(stake, listening, work);
       } catch (thrown) {
         const asked = thrown instanceof RpcError ? urlElicitations(thrown) : undefined;
-        if (!asked) throw thrown;
-        checkQuestions(asking, asked);
-        return asked;
+        if (!asked || !mayAsk('elicitation/create', { mode: 'url' }, asking.client.capabilities)) throw thrown;
+        return { ...asked, requestState: states.seal(stake, { kind: 'again' }) };
       }
     },
   };
+}
+
+const foreign = () =>
+  new GatehouseError('invalid_params', { message: 'requestState is not of this request, or too old: call again' });
+
+/** As the server said it; an answer to a question of the gateway's own stays here. */
+function paramsFor(params: JsonObject, carried: Carried | undefined): JsonObject {
+  const { requestState: _sealed, inputResponses, ...rest } = params;
+  if (carried?.kind === 'again' || inputResponses === undefined) {
+    return carried?.kind === 'server' ? { ...rest, requestState: carried.state } : rest;
+  }
+  return { ...rest, inputResponses, ...(carried ? { requestState: carried.state } : {}) };
+}
+
+/** Whoever won't open the address would be asked for ever. */
+function refusedBy(method: string, { inputResponses }: JsonObject): JsonObject | undefined {
+  const responses = Object.values(isJsonObject(inputResponses) ? inputResponses : {});
+  if (responses.length > 0 && responses.every((one) => isJsonObject(one) && one.action === 'accept')) return undefined;
+  const told = cannotAsk(method, 'The person did not agree to open the address that this needs.');
+  if ('error' in told) throw told.error;
+  return { ...told.result, resultType: 'complete' };
 }
 
 /** Of one call, at one time: what waits for answers is held in memory. */
@@ -123,6 +152,7 @@ function guarded({ client }: Asking, ask: NonNullable<PeerEvents['ask']>): NonNu
 
 /** The same for questions that come as a result. Throws RpcError -32021, or `upstream_broken` for what is no question. */
 function checkQuestions({ client }: Asking, result: JsonObject): void {
+  if (result.resultType !== 'input_required') return;
   const questions = Object.values(objectIn(result, 'inputRequests') ?? {});
   if (questions.length > MAX_QUESTIONS) throw new GatehouseError('upstream_broken');
   for (const question of questions) {
@@ -137,7 +167,12 @@ function checkQuestions({ client }: Asking, result: JsonObject): void {
 }
 
 function stakeOf({ organization, view, principal }: Asking, { method, told, route }: Errand): Stake {
-  const { id: endpoint } = view.endpoint;
-  const binding = route.binding.id;
-  return { org: organization.id, endpoint, principal: principal.key, binding, method, params: told };
+  return {
+    org: organization.id,
+    endpoint: view.endpoint.id,
+    binding: route.binding.id,
+    principal: principal.key,
+    method,
+    params: told,
+  };
 }

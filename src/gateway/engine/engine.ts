@@ -17,7 +17,8 @@ import { modernStatus, RpcError, toModernError } from '#mcp/bridge/errors.ts';
 import type { EngineAsked } from './asked.ts';
 import { routeTo } from './asking.ts';
 import type { FirstAnswer } from './first-answer.ts';
-import { handleLegacy, type LegacyDeps } from './legacy-front.ts';
+import type { LegacyDeps } from './legacy-asking.ts';
+import { handleLegacy } from './legacy-front.ts';
 import { handleModern } from './modern-front.ts';
 import { Reply, type ReplyDeps } from './reply.ts';
 

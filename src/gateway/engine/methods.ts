@@ -1,56 +1,31 @@
 /** What an endpoint can be asked, by method: each takes canonical params and gives a canonical result, in the endpoint's own names. */
-import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
-import { type Found, findPrompt, findResource, findTool } from '#gateway/catalog/find.ts';
-import type { Lists } from '#gateway/catalog/lists.ts';
+import { findPrompt, findResource } from '#gateway/catalog/find.ts';
 import { mergeHello, mergeList } from '#gateway/catalog/merge.ts';
-import type { Peers } from '#gateway/peers/peers.ts';
-import { noServerFor } from '#gateway/render.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
-import { type Asking, routeTo } from './asking.ts';
-import type { Conversations } from './conversations.ts';
-import { withEnforced } from './enforced.ts';
-import { fromServer } from './mapping.ts';
+import type { Asking } from './asking.ts';
+import { callTool } from './call-tool.ts';
+import { checkServed, converse, type Method, type MethodDeps } from './converse.ts';
+import { listTools } from './meta-tools.ts';
+import { taskMethods } from './tasks.ts';
 
-export interface MethodDeps {
-  readonly peers: Peers;
-  readonly lists: Lists;
-  readonly conversations: Conversations;
-}
-
-export type Method = (asking: Asking, params: JsonObject, deps: MethodDeps) => Promise<JsonObject>;
+export { checkEnabled, type Method, type MethodDeps } from './converse.ts';
 
 export const methods: Readonly<Record<string, Method>> = {
   'server/discover': (asking, _params, deps) => mergeHello(asking, deps.lists),
-  'tools/list': (asking, params, deps) => mergeList(asking, { kind: 'tools', params }, deps.lists),
+  'tools/list': listTools,
   'prompts/list': (asking, params, deps) => mergeList(asking, { kind: 'prompts', params }, deps.lists),
   'resources/list': (asking, params, deps) => mergeList(asking, { kind: 'resources', params }, deps.lists),
   'resources/templates/list': (asking, params, deps) => mergeList(asking, { kind: 'templates', params }, deps.lists),
   'tools/call': callTool,
   'prompts/get': getPrompt,
-  'resources/read': readResource,
+  'resources/read': readByUri('resources/read'),
   'completion/complete': complete,
+  'skills/list': (asking, params, deps) => mergeList(asking, { kind: 'skills', params }, deps.lists),
+  'skills/get': readByUri('skills/get'),
+  'resources/directory/read': readByUri('resources/directory/read'),
+  ...taskMethods,
 };
-
-export function checkEnabled({ part: { binding } }: Pick<Found, 'part'>): void {
-  if (binding.server.enabled) return;
-  throw new GatehouseError('not_enabled', {
-    data: `Service '${binding.server.key}' is not enabled for your organization`,
-  });
-}
-
-/** Nothing that the caller may use could answer. */
-function checkServed({ view }: Asking, method: string): void {
-  if (view.parts.some(({ binding }) => binding.server.enabled) || view.endpoint.kind !== 'everything') return;
-  throw new RpcError(-32601, 'Method not found', noServerFor(method));
-}
-
-async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
-  checkServed(asking, 'tools/call');
-  const found = await findTool(asking, stringIn(params, 'name') ?? '', deps.lists);
-  const sent = withEnforced({ ...params, name: found.name }, found.name, found.part.binding);
-  return converse(asking, { found, method: 'tools/call', params: sent, told: params }, deps);
-}
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   checkServed(asking, 'prompts/get');
@@ -58,16 +33,6 @@ async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): 
   return converse(
     asking,
     { found, method: 'prompts/get', params: { ...params, name: found.name }, told: params },
-    deps,
-  );
-}
-
-async function readResource(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
-  checkServed(asking, 'resources/read');
-  const found = await findResource(asking, stringIn(params, 'uri') ?? '', deps.lists);
-  return converse(
-    asking,
-    { found, method: 'resources/read', params: { ...params, uri: found.name }, told: params },
     deps,
   );
 }
@@ -84,18 +49,11 @@ async function complete(asking: Asking, params: JsonObject, deps: MethodDeps): P
   return converse(asking, { found, method: 'completion/complete', params: mapped, told: params }, deps);
 }
 
-interface Errand {
-  readonly found: Found;
-  readonly method: string;
-  /** In the server's words, and as the client said it. */
-  readonly params: JsonObject;
-  readonly told: JsonObject;
-}
-
-async function converse(asking: Asking, errand: Errand, { conversations }: MethodDeps): Promise<JsonObject> {
-  const { found, method } = errand;
-  asking.call.server = found.part.binding.server.key;
-  checkEnabled(found);
-  const result = await conversations.hold(asking, { ...errand, route: routeTo(asking, found.part.binding) });
-  return fromServer(method, result, found.part);
+/** Resources and skills: what is told apart by server and URI (SEP-2640 for skills). */
+function readByUri(method: string): Method {
+  return async (asking, params, deps) => {
+    checkServed(asking, method);
+    const found = await findResource(asking, stringIn(params, 'uri') ?? '', deps.lists);
+    return converse(asking, { found, method, params: { ...params, uri: found.name }, told: params }, deps);
+  };
 }

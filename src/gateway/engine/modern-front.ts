@@ -1,14 +1,17 @@
 /** Clients of the modern era: each request stands alone, hanging up cancels, questions come back as `input_required`. */
 import { GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, ownIn, parseJson } from '#core/json.ts';
+import { mergeHello } from '#gateway/catalog/merge.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
+import { viewOf } from '#gateway/catalog/view.ts';
 import { splitEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { isLogged, withSubscriptionId } from '#mcp/bridge/notifications.ts';
+import { requestExists } from '#mcp/bridge/requests.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import type { EngineAsked } from './asked.ts';
 import type { Asking } from './asking.ts';
-import { type ClientStreamDeps, filterOf, hearFor, wishOf } from './client-streams.ts';
+import { type ClientStreamDeps, filterOf, Hearing } from './client-streams.ts';
 import { type MethodDeps, methods } from './methods.ts';
 import type { Reply } from './reply.ts';
 
@@ -18,7 +21,8 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
   const run = ownIn(call.door?.facade?.answers ?? {}, method) ?? ownIn(methods, method);
-  if (!run && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
+  const isKnown = run !== undefined && requestExists(method, MODERN_VERSION);
+  if (!isKnown && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;
   const asking: Asking = {
     ...asked,
@@ -46,13 +50,30 @@ async function listen(
   { reply, deps }: { readonly reply: Reply; readonly deps: ClientStreamDeps },
 ): Promise<void> {
   if (!reply.canStream) throw new GatehouseError('not_acceptable');
-  const { wish, honoured } = wishOf(filterOf(params));
+  const hello = await mergeHello(asking, deps.lists);
+  const { wish, honoured } = filterOf(params, objectIn(hello, 'capabilities'));
   const id = parseJson(asking.call.message?.id?.toString('utf8') ?? 'null');
-  const tell = (method: string, said: JsonObject) =>
+  const say = (method: string, said: JsonObject) =>
     reply.event({ jsonrpc: '2.0', method, params: withSubscriptionId(said, id) });
+  /** What is heard before the acknowledgement. */
+  let early: (() => void)[] | undefined = [];
+  const tell = (method: string, said: JsonObject) => {
+    if (early) early.push(() => say(method, said));
+    else say(method, said);
+  };
   reply.openStream(() => reply.result(JSON.stringify(withSubscriptionId({ resultType: 'complete' }, id))));
-  tell('notifications/subscriptions/acknowledged', { notifications: honoured });
-  await hearFor({ ...asking, notify: tell }, wish, deps);
+  const hearing = new Hearing(reply.signal, tell, deps);
+  reply.onRenewed = ({ organization, endpoint }) => {
+    hearing.want({ ...asking, organization, view: viewOf(endpoint) }, wish).catch(() => undefined);
+  };
+  // Once it is acknowledged nothing is missed.
+  let heard: readonly string[] = [];
+  await hearing.want(asking, wish, (uris) => {
+    heard = uris;
+  });
+  say('notifications/subscriptions/acknowledged', { notifications: honoured(heard) });
+  for (const sayNow of early) sayNow();
+  early = undefined;
 }
 
 interface Wanted {

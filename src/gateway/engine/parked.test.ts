@@ -1,71 +1,121 @@
-import { expect, test } from 'vitest';
-import { deriveKey } from '#core/derive.ts';
-import type { JsonObject } from '#core/json.ts';
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { openSealer } from '#core/sealer.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
-import { openParked, type Stake } from './parked.ts';
+import { type Ask, type Listening, openParked } from './parked.ts';
+import type { Stake } from './request-states.ts';
 
 const stake: Stake = {
-  org: 'o',
-  endpoint: 'e',
-  principal: 'p',
-  binding: 'b',
-  method: 'tools/call',
-  params: { name: 'act', arguments: { a: 1 } },
+  ...{ org: 'o', endpoint: 'e', binding: 'b', principal: 'p', method: 'tools/call' },
+  params: { name: 't' },
 };
-const form = { message: 'Who?', requestedSchema: { type: 'object', properties: {} } };
-const accept = { action: 'accept', content: {} };
+const form = { message: 'Who?', requestedSchema: { type: 'object', properties: { name: { type: 'string' } } } };
+const accept: JsonObject = { action: 'accept', content: { name: 'ann' } };
+const listening = (signal = new AbortController().signal): Listening => ({ notify: () => undefined, signal });
 
-function open(more: { readonly perOrganization?: number } = {}) {
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function start(options: { perPrincipal?: number } = {}) {
   const clock = manualClock();
-  const sealer = openSealer(deriveKey('a-root-secret-of-the-parked-tests', 'parked'));
-  const limits = { patienceMs: 600_000, perPrincipal: 20, perOrganization: 20, max: 1000, ...more };
-  return openParked({ sealer, clock, replica: 'r', ...limits });
+  const parked = openParked({
+    ...{
+      sealer: openSealer(randomBytes(32)),
+      clock,
+      replica: 'r',
+      patienceMs: 600_000,
+      perPrincipal: 20,
+      perOrganization: 20,
+      max: 100,
+    },
+    ...options,
+  });
+  /** A call that asks `rounds` one after the other. */
+  const run = (rounds = 1, from = listening()) =>
+    parked.run(stake, from, async (ask, { signal }) => {
+      const answers: JsonObject[] = [];
+      for (let i = 0; i < rounds; i++) answers.push(await stopping(ask, signal));
+      return { resultType: 'complete', answers };
+    });
+  return { clock, parked, run };
 }
 
-const listening = () => ({ notify: () => undefined, signal: new AbortController().signal });
-const stateOf = (result: JsonObject) => String(result.requestState);
+const stopping = (ask: Ask, signal: AbortSignal): Promise<JsonObject> =>
+  new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason));
+    ask('elicitation/create', form).then(resolve, reject);
+  });
 
-test('the state is good for the server that the name meant, and no other', async () => {
-  const parked = open();
-  const asked = await parked.run(stake, listening(), async (ask) => ask('elicitation/create', form));
-  expect(parked.find(stake, stateOf(asked))).toBeDefined();
-  for (const other of ['org', 'endpoint', 'principal', 'binding', 'method'] as const)
-    expect(parked.find({ ...stake, [other]: 'another' }, stateOf(asked))).toBeUndefined();
+async function asked(result: Promise<JsonObject>) {
+  await vi.advanceTimersByTimeAsync(30);
+  const given = await result;
+  const [key = ''] = Object.keys(objectIn(given, 'inputRequests') ?? {});
+  return { given, key, state: stringIn(given, 'requestState') ?? '' };
+}
+
+test('a call waits for its answer, goes on once, and is over [C8]', async () => {
+  const { parked, run } = start();
+  const { given, key, state } = await asked(run());
+  expect([given.resultType, parked.size]).toEqual(['input_required', 1]);
+  const ticket = parked.find(stake, state);
+  if (!ticket) throw new Error('not found');
+  expect(await parked.resume(ticket, { [key]: accept }, listening())).toMatchObject({ answers: [accept] });
+  expect(parked.size).toBe(0);
+  await expect(parked.resume(ticket, { [key]: accept }, listening())).rejects.toMatchObject({ code: 'invalid_params' });
+});
+
+test('nobody answers for ten minutes: the call ends, and its state is worth nothing [C8]', async () => {
+  const { parked, run, clock } = start();
+  const { state } = await asked(run());
+  clock.advance(600_000);
+  expect(parked.find(stake, state)).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(parked.size).toBe(0);
+});
+
+test('an answer just in time begins new ten minutes', async () => {
+  const { parked, run, clock } = start();
+  const first = await asked(run(2));
+  clock.advance(599_000);
+  await vi.advanceTimersByTimeAsync(599_000);
+  const ticket = parked.find(stake, first.state);
+  if (!ticket) throw new Error('not found');
+  const second = await asked(parked.resume(ticket, { [first.key]: accept }, listening()));
+  expect(second.key).not.toBe(first.key);
+  clock.advance(599_000);
+  await vi.advanceTimersByTimeAsync(599_000);
+  expect(parked.size).toBe(1);
+  expect(parked.find(stake, second.state)).toBeDefined();
   parked.close();
 });
 
-test('what a server did without waiting for an answer is told to the client that comes again: nothing is done twice', async () => {
-  const parked = open();
-  const { promise, resolve } = Promise.withResolvers<JsonObject>();
-  const asked = await parked.run(stake, listening(), (ask) => {
-    ask('elicitation/create', form).catch(() => undefined);
-    return promise;
-  });
-  resolve({ done: true });
-  await new Promise(setImmediate);
-  const ticket = parked.find(stake, stateOf(asked));
-  if (!ticket) throw new Error('no ticket');
-  expect(await parked.resume(ticket, { q1: accept }, listening())).toEqual({ done: true });
+test('hanging up while nobody is asked cancels it; while it waits nobody can hang up', async () => {
+  const { parked, run } = start();
+  const abort = new AbortController();
+  const first = await asked(run(2, listening(abort.signal)));
+  abort.abort('client_gone');
+  expect(parked.size).toBe(1);
+  const ticket = parked.find(stake, first.state);
+  if (!ticket) throw new Error('not found');
+  const gone = new AbortController();
+  const resumed = parked.resume(ticket, { [first.key]: accept }, listening(gone.signal));
+  gone.abort('client_gone');
+  await expect(resumed).rejects.toBe('client_gone');
   expect(parked.size).toBe(0);
-  await expect(parked.resume(ticket, { q1: accept }, listening())).rejects.toMatchObject({ code: 'invalid_params' });
 });
 
-test('a server that asks and answers at once has answered', async () => {
-  const parked = open();
-  const result = await parked.run(stake, listening(), async (ask) => {
-    ask('elicitation/create', form).catch(() => undefined);
-    return { done: true };
-  });
-  expect([result, parked.size]).toEqual([{ done: true }, 0]);
-});
-
-test('an organization takes no more than its share', async () => {
-  const parked = open({ perOrganization: 3 });
-  const park = (org: string, n: number) =>
-    parked.run({ ...stake, org, principal: `p${n}` }, listening(), async (ask) => ask('elicitation/create', form));
-  for (let n = 0; n < 3; n++) expect(await park('o', n)).toMatchObject({ resultType: 'input_required' });
-  await expect(park('o', 4)).rejects.toMatchObject({ code: -32603 });
-  expect(await park('another', 5)).toMatchObject({ resultType: 'input_required' });
+test('a principal can have so many calls waiting, and gets the places back', async () => {
+  const { parked, run } = start({ perPrincipal: 2 });
+  const calls = [await asked(run()), await asked(run())];
+  await expect(run()).rejects.toMatchObject({ code: -32603 });
+  const ticket = parked.find(stake, calls[0]?.state ?? '');
+  if (!ticket) throw new Error('not found');
+  await parked.resume(ticket, { [calls[0]?.key ?? '']: accept }, listening());
+  expect((await asked(run())).given.resultType).toBe('input_required');
   parked.close();
 });

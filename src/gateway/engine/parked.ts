@@ -3,7 +3,7 @@
  * `input_required` and comes back with the answers. The call stays where it is and goes on; it is never carried out again.
  * What the client holds is sealed: whose call it is, which request, until when, and on which replica it waits.
  */
-import { hash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, parseJsonObject } from '#core/json.ts';
@@ -11,18 +11,7 @@ import type { Sealer } from '#core/sealer.ts';
 import { checkAnswer } from '#mcp/bridge/answers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { toInputRequest } from '#mcp/bridge/questions.ts';
-
-/** Whose call, and of which request: the state is good for nothing else. */
-export interface Stake {
-  readonly org: string;
-  readonly endpoint: string;
-  readonly principal: string;
-  /** What the name meant: it may mean another server's once rights or configuration change. */
-  readonly binding: string;
-  readonly method: string;
-  /** Params without `_meta`, `inputResponses` and `requestState`. */
-  readonly params: JsonObject;
-}
+import { placeOf, type Stake } from './request-states.ts';
 
 export interface Listening {
   readonly notify: (method: string, params: JsonObject) => void;
@@ -77,8 +66,6 @@ class ParkedCall {
   listening: Listening | undefined;
   timer: NodeJS.Timeout | undefined;
   outcome: Promise<JsonObject> | undefined;
-  /** The client was told to come again. */
-  isWaiting = false;
   /** Resolves with the next question. */
   question = Promise.withResolvers<void>();
   readonly stake: Stake;
@@ -87,6 +74,9 @@ class ParkedCall {
     this.stake = stake;
   }
 }
+
+/** Nobody notices it before a question. */
+const GATHER_MS = 20;
 
 const gone = () =>
   new GatehouseError('invalid_params', { message: 'The call that requestState belongs to is over: call again' });
@@ -128,19 +118,8 @@ export function openParked(deps: ParkedDeps): Parked {
   function end(call: ParkedCall): void {
     clearTimeout(call.timer);
     if (calls.delete(call.id)) count(call, -1);
-    dropQuestions(call);
-  }
-
-  function dropQuestions({ questions }: ParkedCall): void {
-    for (const { reject } of questions.values()) reject(new RpcError(-32603, 'The call is over'));
-    questions.clear();
-  }
-
-  /** A server may answer without waiting for its answers: what it did is told to the client that comes again. */
-  function finish(call: ParkedCall, result: JsonObject): JsonObject {
-    if (call.isWaiting && JSON.stringify(result).length <= MAX_KEPT_CHARACTERS) dropQuestions(call);
-    else end(call);
-    return result;
+    for (const { reject } of call.questions.values()) reject(new RpcError(-32603, 'The call is over'));
+    call.questions.clear();
   }
 
   /** Until it ends, or asks something; while nobody listens it waits. */
@@ -148,19 +127,19 @@ export function openParked(deps: ParkedDeps): Parked {
     const { outcome } = call;
     if (!outcome) throw gone();
     call.listening = listening;
-    call.isWaiting = false;
     clearTimeout(call.timer);
+    // One that was answered before anybody listened is no news.
+    if (call.questions.size === 0) call.question = Promise.withResolvers();
     const leave = () => call.abort.abort(listening.signal.reason);
     if (listening.signal.aborted) leave();
     listening.signal.addEventListener('abort', leave, { once: true });
     try {
       await Promise.race([outcome, call.question.promise]);
-      // Servers that ask several things ask them at once: one round for all of them.
-      if (call.questions.size > 0) await new Promise((resolve) => setImmediate(resolve));
-      if (call.questions.size > 0) return wait(call);
-      const result = await outcome;
-      end(call);
-      return result;
+      if (call.questions.size === 0) return await outcome;
+      // Servers that ask several things ask them at once, in messages of their own: one round for all of them.
+      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      // It may have ended by itself meanwhile.
+      return call.questions.size === 0 ? await outcome : wait(call);
     } finally {
       listening.signal.removeEventListener('abort', leave);
       if (call.listening === listening) call.listening = undefined;
@@ -169,7 +148,6 @@ export function openParked(deps: ParkedDeps): Parked {
 
   function wait(call: ParkedCall): JsonObject {
     call.question = Promise.withResolvers();
-    call.isWaiting = true;
     call.turn++;
     call.timer = setTimeout(() => {
       call.abort.abort(new GatehouseError('upstream_timeout', { message: 'Nobody answered in time' }));
@@ -182,7 +160,7 @@ export function openParked(deps: ParkedDeps): Parked {
     return {
       resultType: 'input_required',
       inputRequests,
-      requestState: PREFIX + sealer.seal(placeOf(call.stake), JSON.stringify(state)),
+      requestState: PREFIX + sealer.seal(placeOf('parked', call.stake), JSON.stringify(state)),
     };
   }
 
@@ -193,20 +171,14 @@ export function openParked(deps: ParkedDeps): Parked {
         notify: (method, params) => call.listening?.notify(method, params),
         signal: call.abort.signal,
       };
-      call.outcome = work(askerOf(call), inside).then(
-        (result) => finish(call, result),
-        (thrown) => {
-          end(call);
-          throw thrown;
-        },
-      );
+      call.outcome = work(askerOf(call), inside).finally(() => end(call));
       // Whoever listens hears of it; while nobody does it must not count as unhandled.
       call.outcome.catch(() => undefined);
       return next(call, listening);
     },
     find(stake, requestState) {
       if (!requestState.startsWith(PREFIX)) return undefined;
-      const text = sealer.open(placeOf(stake), requestState.slice(PREFIX.length));
+      const text = sealer.open(placeOf('parked', stake), requestState.slice(PREFIX.length));
       if (text === undefined) return undefined;
       const { r, p, t, e } = parseJsonObject(text);
       if (
@@ -253,29 +225,6 @@ export function openParked(deps: ParkedDeps): Parked {
 }
 
 const PREFIX = 'gh1.';
-/** Of a result that is kept for a client that was asked for nothing. */
-const MAX_KEPT_CHARACTERS = 262_144;
 
 export const isParkedState = (requestState: unknown): requestState is string =>
   typeof requestState === 'string' && requestState.startsWith(PREFIX);
-
-/** Injective: JSON of strings. */
-export function placeOf({ org, endpoint, principal, binding, method, params }: Stake): string {
-  return JSON.stringify(['parked', org, endpoint, principal, binding, method, digestOf(params)]);
-}
-
-/** Key order is the client's own: a retry of the same request has the same. */
-function digestOf(params: JsonObject): string {
-  const { _meta, inputResponses, requestState, ...rest } = params;
-  return hash('sha256', JSON.stringify(sorted(rest)), 'base64url');
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.keys(value)
-      .sort()
-      .map((key) => [key, sorted(value[key])]),
-  );
-}

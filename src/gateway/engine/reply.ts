@@ -4,6 +4,7 @@
  */
 import type { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
+import type { Access } from '#gateway/authorize.ts';
 import type { Received } from '#gateway/call.ts';
 import type { Outcome } from '#gateway/relay.ts';
 import { rpcErrorBody } from '#gateway/render.ts';
@@ -43,6 +44,8 @@ export class Reply {
   #unreadYet: (() => void)[] = [];
   /** Streams that answer no call: what ends them, and what is said then. */
   #onStop: (() => void) | undefined;
+  /** What the endpoint has, or what its caller may use of it, is another than it was. */
+  onRenewed: ((access: Access) => void) | undefined;
   readonly headers: Record<string, string> = {};
   lastWriteAt = 0;
   readonly endsAt: number | undefined;
@@ -160,6 +163,13 @@ export class Reply {
 
   stop(): void {
     if (this.#onStop) this.#onStop();
+  }
+
+  /** False: it makes no difference to it. */
+  renewed(access: Access): boolean {
+    if (this.#over || !this.onRenewed) return false;
+    this.onRenewed(access);
+    return true;
   }
 
   beat(): void {

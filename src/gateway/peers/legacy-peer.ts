@@ -1,16 +1,23 @@
 /** A server of the legacy era: sessions, questions on the stream of a call, subscriptions (MCP 2024-11-05 to 2025-11-25). */
+
 import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
+import { pause } from '#core/pause.ts';
 import { fromInputResponse } from '#mcp/bridge/answers.ts';
-import { clientCapabilitiesFor, toDiscoverResult } from '#mcp/bridge/capabilities.ts';
+import { toDiscoverResult } from '#mcp/bridge/capabilities.ts';
 import { withEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError, rpcCodes, toCanonicalError } from '#mcp/bridge/errors.ts';
-import { toCanonicalNotification } from '#mcp/bridge/notifications.ts';
+import { omitMeta } from '#mcp/bridge/objects.ts';
+import { toLegacyParams } from '#mcp/bridge/requests.ts';
 import { toCanonicalResult } from '#mcp/bridge/results.ts';
+import { taskSupport } from '#mcp/bridge/tasks.ts';
+import { openLegacyEars } from './legacy-ears.ts';
+import { hearUnasked, legacyClient, outgoing } from './legacy-messages.ts';
+import { hasTasks, legacyTaskMethods, requestTask } from './legacy-tasks.ts';
 import type { Link, Route } from './link.ts';
 import { isAnswerTo, mayRepeat, resultOf } from './modern-peer.ts';
-import type { ClientFacts, Peer, PeerEvents, PeerRequest } from './peer.ts';
+import type { Peer, PeerEvents, PeerRequest } from './peer.ts';
 import { type UpstreamSession, type UpstreamSessions, versionHeader } from './upstream-sessions.ts';
 import { type Answered, WireError } from './wire.ts';
 
@@ -24,7 +31,7 @@ export interface LegacyPeerDeps {
 const MAX_RESUMES = 100;
 /** Pings too: each has to be answered by a request. */
 const MAX_QUESTIONS = 1000;
-const NEWEST = '2025-11-25';
+const MAX_PAUSE_MS = 10_000;
 
 /** The server no longer knows the session: the request was not carried out. */
 class SessionLost extends Error {}
@@ -34,12 +41,6 @@ interface Exchange {
   readonly request: PeerRequest;
   readonly events: PeerEvents;
   readonly id: number;
-}
-
-interface Hearing {
-  readonly route: Route;
-  readonly wanted: Parameters<Peer['listen']>[1];
-  readonly events: Parameters<Peer['listen']>[2];
 }
 
 export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
@@ -77,10 +78,16 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     });
   }
 
-  async function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+  function once(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    if (!legacyTaskMethods.has(request.method)) return ask(route, request, events);
+    const raw = (method: string, params: JsonObject) => ask(route, { ...request, method, params }, events);
+    return requestTask(request.method, request.params, raw);
+  }
+
+  async function ask(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
     const session = await openSession(route, request);
-    const leave = sessions.use(session);
     const exchange = { session, request, events, id: ++count };
+    const release = sessions.hold(session);
     const cancel = () => tellCancelled(route, session, exchange.id);
     events.signal.addEventListener('abort', cancel, { once: true });
     try {
@@ -92,8 +99,8 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
         ? toCanonicalError(thrown)
         : thrown;
     } finally {
+      release();
       events.signal.removeEventListener('abort', cancel);
-      leave();
     }
   }
 
@@ -125,17 +132,19 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     const onHead = (code: number) => {
       status = code;
     };
-    const { inputResponses: _answers, requestState: _state, ...params } = request.params;
+    const isAsked = request.task === 'create' || taskSupport(request.tool) === 'required';
+    const task = request.task && isAsked && hasTasks(session.hello) ? {} : undefined;
+    const params = toLegacyParams(request.method, request.params, { version: session.version, task });
     const message = { jsonrpc: '2.0', id, method: request.method, params: withEnvelope(params, { progressToken: id }) };
     let answered = await link.send(route, outgoing(session, message), { signal, onHead, onMessage });
     if (isSessionLost(session, answered, answer)) {
-      sessions.forget(session);
+      await sessions.forget(session);
       throw new SessionLost();
     }
     // The call's time is that of all its streams together.
     const until = performance.now() + link.totalMs(route, request.method);
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
-      await pause(answered.retryMs ?? 1000, signal);
+      await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), signal);
       const totalMs = Math.ceil(until - performance.now());
       if (totalMs <= 0) throw new WireError(new GatehouseError('upstream_timeout'), true);
       const headers = { ...versionHeader(session.version), 'last-event-id': answered.lastEventId };
@@ -162,60 +171,37 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     }
   }
 
-  async function hearIn(session: UpstreamSession, { route, wanted, events }: Hearing): Promise<void> {
-    for (const uri of wanted.filter.resourceSubscriptions ?? []) {
-      const message = { jsonrpc: '2.0', id: ++count, method: 'resources/subscribe', params: { uri } };
-      await send(session, route, message, events.signal);
+  /** Of a task that whoever called knows nothing of: with the call it is given up too. */
+  async function waitForResult(route: Route, task: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const cancel = () => {
+      const alone = { signal: AbortSignal.timeout(10_000), notify: () => undefined, ask: undefined };
+      ask(route, { ...task, method: 'tasks/cancel' }, alone).catch((error) =>
+        log.debug({ err: error }, 'a task could not be cancelled'),
+      );
+    };
+    events.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const result = await healing(route, { ...task, method: 'tasks/result' }, events);
+      return omitMeta(result, ['io.modelcontextprotocol/related-task']);
+    } finally {
+      events.signal.removeEventListener('abort', cancel);
     }
-    const answered = await link.send(
-      route,
-      { method: 'GET', era: 'legacy', sessionId: session.id, headers: versionHeader(session.version) },
-      {
-        signal: events.signal,
-        onHead: (status) => {
-          if (status < 300) wanted.started();
-        },
-        onMessage(received) {
-          // Unasked, nobody is asked anything (SECURITY D18).
-          if (typeof received.method !== 'string' || received.id !== undefined) return;
-          hearUnasked(received.method, received, events);
-        },
-      },
-    );
-    if (answered.status === 404 && session.id !== undefined) sessions.forget(session);
   }
 
+  const ears = openLegacyEars({ link, sessions, log });
   return {
     era: 'legacy',
     async request(route, request, events) {
       if (request.method === 'server/discover')
         return toDiscoverResult((await sessions.open(route, legacyClient(request.client), request.lane)).hello);
-      return healing(route, request, events);
+      const result = await healing(route, request, events);
+      if (result.resultType !== 'task' || request.task !== 'wait') return result;
+      return waitForResult(route, { ...request, params: { taskId: result.taskId ?? null }, task: undefined }, events);
     },
-    async listen(route, wanted, events) {
-      const session = await sessions.open(route, legacyClient(wanted.client), wanted.lane);
-      const leave = sessions.use(session);
-      try {
-        await hearIn(session, { route, wanted, events });
-      } finally {
-        leave();
-      }
-    },
+    listen: ears.listen,
+    adjust: ears.adjust,
+    leave: ears.leave,
   };
-}
-
-function outgoing(session: UpstreamSession, message: JsonObject) {
-  return {
-    method: 'POST',
-    era: 'legacy',
-    message,
-    sessionId: session.id,
-    headers: versionHeader(session.version),
-  } as const;
-}
-
-function legacyClient(client: ClientFacts): ClientFacts {
-  return { ...client, capabilities: clientCapabilitiesFor(client.capabilities, NEWEST) };
 }
 
 function isSessionLost({ id }: UpstreamSession, { status }: Answered, answer: JsonObject | undefined): boolean {
@@ -234,27 +220,4 @@ function hear(received: JsonObject, { id, events }: Exchange): void {
     return;
   }
   hearUnasked(String(received.method), received, events);
-}
-
-function hearUnasked(method: string, received: JsonObject, events: Pick<PeerEvents, 'notify'>): void {
-  const said = toCanonicalNotification({ method, params: objectIn(received, 'params') });
-  if (said) events.notify(said.method, said.params ?? {});
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const stop = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(
-      () => {
-        signal.removeEventListener('abort', stop);
-        resolve();
-      },
-      Math.min(ms, 10_000),
-    );
-    signal.addEventListener('abort', stop, { once: true });
-  });
 }

@@ -5,9 +5,11 @@ import { withEnvelope } from '#mcp/bridge/envelope.ts';
 import { parseRpcError, RpcError } from '#mcp/bridge/errors.ts';
 import { mirrorHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { withoutSubscriptionId } from '#mcp/bridge/notifications.ts';
+import { withTasks } from '#mcp/bridge/tasks.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
 import type { Link, Route } from './link.ts';
 import { type ClientFacts, type Peer, type PeerEvents, type PeerRequest, safeMethods } from './peer.ts';
+import { needsTasks, waitForTask } from './task-wait.ts';
 import { WireError } from './wire.ts';
 
 /** As the official SDK: a server that never stops asking is stopped. */
@@ -66,20 +68,54 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
     }
   }
 
+  async function conversation(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    let params = request.params;
+    for (let round = 0; ; round++) {
+      const result = await patiently(route, { ...request, params }, events);
+      if (result.resultType !== 'input_required' || !events.ask) return result;
+      if (round === MAX_ROUNDS)
+        throw new GatehouseError('upstream_broken', { cause: new Error('too many rounds of questions') });
+      const inputResponses = await askAll(objectIn(result, 'inputRequests') ?? {}, events.ask);
+      const { requestState } = result;
+      const { inputResponses: _old, requestState: _state, ...rest } = params;
+      params = { ...rest, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
+    }
+  }
+
+  /** The result of a task that whoever called knows nothing of. */
+  async function taken(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const { taskId = null } = request.params;
+    const tell = (method: string, more: JsonObject, signal: AbortSignal) =>
+      patiently(route, { ...request, method, params: { taskId, ...more } }, { ...events, signal });
+    // It may be cut while it waits: then nobody is there to take the result.
+    const cancel = () => void tell('tasks/cancel', {}, AbortSignal.timeout(10_000)).catch(() => undefined);
+    events.signal.addEventListener('abort', cancel, { once: true });
+    try {
+      const details = await waitForTask({
+        ...events,
+        get: () => tell('tasks/get', {}, events.signal),
+        update: (inputResponses) => tell('tasks/update', { inputResponses }, events.signal),
+      });
+      const result = details.status === 'completed' ? objectIn(details, 'result') : undefined;
+      if (result) return { ...result, resultType: 'complete' };
+      throw parseRpcError(details.error ?? { code: -32603, message: `The task is ${String(details.status)}` });
+    } finally {
+      events.signal.removeEventListener('abort', cancel);
+    }
+  }
+
   return {
     era: 'modern',
     async request(route, request, events) {
-      let params = request.params;
-      for (let round = 0; ; round++) {
-        const result = await patiently(route, { ...request, params }, events);
-        if (result.resultType !== 'input_required' || !events.ask) return result;
-        if (round === MAX_ROUNDS)
-          throw new GatehouseError('upstream_broken', { cause: new Error('too many rounds of questions') });
-        const inputResponses = await askAll(objectIn(result, 'inputRequests') ?? {}, events.ask);
-        const { requestState } = result;
-        const { inputResponses: _old, requestState: _state, ...rest } = params;
-        params = { ...rest, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
+      try {
+        return await conversation(route, request, events);
+      } catch (thrown) {
+        // It was refused, not carried out.
+        if (request.task !== 'wait' || !needsTasks(thrown)) throw thrown;
       }
+      const client = { ...request.client, capabilities: withTasks(request.client.capabilities) };
+      const result = await conversation(route, { ...request, client }, events);
+      return result.resultType === 'task' ? taken(route, { ...request, client, params: result }, events) : result;
     },
     async listen(route, { filter, client, started }, events) {
       const id = ++count;
@@ -103,7 +139,9 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
           },
         },
       );
+      if (objectIn(refused, 'error')?.code === -32601 || answered.status === 405) return 'refused';
       if (refused || answered.status >= 400) modernResultOf(refused, answered.status);
+      return 'ended';
     },
   };
 }

@@ -22,6 +22,11 @@ export interface PeerRequest {
   readonly lane: string;
   /** The tool's definition, for what its schema says of headers. */
   readonly tool?: JsonObject | undefined;
+  /**
+   * Of a tool call. `create`: the answer may be a task where the server is asked for one (legacy). `wait`: whoever called
+   * can hold no task, so a server that insists on one is asked for it and waited for.
+   */
+  readonly task?: 'create' | 'wait' | undefined;
 }
 
 export interface PeerEvents {
@@ -43,6 +48,15 @@ export interface ListenFilter {
   readonly taskIds?: readonly string[];
 }
 
+export interface Listening {
+  readonly filter: ListenFilter;
+  readonly client: ClientFacts;
+  readonly lane: string;
+}
+
+/** `refused`: the server has no such stream, and is not to be asked again for a long while. */
+export type ListenEnd = 'ended' | 'refused';
+
 export interface Peer {
   readonly era: Era;
   /** Rejects with RpcError (the server's answer), WireError or GatehouseError (no answer), or the signal's reason. */
@@ -53,14 +67,13 @@ export interface Peer {
    */
   listen(
     route: Route,
-    wanted: {
-      readonly filter: ListenFilter;
-      readonly client: ClientFacts;
-      readonly lane: string;
-      readonly started: () => void;
-    },
+    wanted: Listening & { readonly started: () => void },
     events: Pick<PeerEvents, 'signal' | 'notify'>,
-  ): Promise<void>;
+  ): Promise<ListenEnd>;
+  /** Another filter for a stream that has started. Undefined: that takes another stream. */
+  readonly adjust?: (route: Route, before: ListenFilter, wanted: Listening) => Promise<void>;
+  /** Nobody listens in this lane any more. */
+  readonly leave?: (route: Route, wanted: Listening) => void;
 }
 
 /** Requests that may be sent again when it isn't known whether they arrived (SECURITY 3.4). */

@@ -83,7 +83,7 @@ export function openPeers({ eras, modern, legacy, log }: PeersDeps): Peers {
 
   /** Servers are replaced by newer and older ones: what was refused for its era goes out in the other one. */
   const following = (peer: Peer): Peer => ({
-    era: peer.era,
+    ...peer,
     async request(route, request, events) {
       try {
         return await peer.request(route, request, events);

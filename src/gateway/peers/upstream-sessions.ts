@@ -1,8 +1,8 @@
 /**
  * Sessions with servers of the legacy era: one per organization, binding, principal, credential, declared capabilities and
- * lane. They are made when needed, end after a while without use, and never change hands.
+ * lane. They are made when needed, end after a while without use, and never change hands. Those of servers that remember
+ * something in them are shared between replicas (`shared-sessions.ts`).
  */
-import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -12,6 +12,7 @@ import { legacyVersions } from '#mcp/versions.ts';
 import type { Link, Route } from './link.ts';
 import { isEraEvidence, resultOf } from './modern-peer.ts';
 import type { ClientFacts } from './peer.ts';
+import type { SharedSessions } from './shared-sessions.ts';
 
 export interface UpstreamSession {
   /** Undefined: the server keeps none. */
@@ -20,20 +21,22 @@ export interface UpstreamSession {
   /** The server's `initialize` result. */
   readonly hello: JsonObject;
   readonly key: string;
-  readonly lane: string;
-  /** Whose it is: equal for all of one caller. */
-  readonly owner: string;
+  /** What of the key its route doesn't say. */
+  readonly variant: string;
   readonly route: Route;
 }
 
 export interface UpstreamSessions {
   open(route: Route, client: ClientFacts, lane: string): Promise<UpstreamSession>;
-  /** It is in use until the answer is called: until then it isn't ended. */
-  use(session: UpstreamSession): () => void;
+  /** As long as it is held it is in use. Returns what lets it go. */
+  hold(session: UpstreamSession): () => void;
   /** The server forgot it. */
-  forget(session: UpstreamSession): void;
+  forget(session: UpstreamSession): Promise<void>;
+  /** Nobody needs it any more. */
+  end(route: Route, client: ClientFacts, lane: string): void;
   /** Of a session of a client that has ended. */
   endLane(lane: string): void;
+  readonly size: number;
   close(): void;
 }
 
@@ -46,6 +49,8 @@ export interface UpstreamSessionsDeps {
   readonly max: number;
   /** Of one caller, who can have as many as there are capabilities to declare. Default 100. */
   readonly maxPerCaller?: number;
+  /** Undefined: this replica is alone. */
+  readonly shared?: SharedSessions | undefined;
 }
 
 /** Of what a server says of itself: it is kept as long as the session. */
@@ -53,13 +58,11 @@ const MAX_HELLO_CHARACTERS = 131_072;
 /** MCP 2025-11-25: visible ASCII. */
 const sessionId = /^[\x21-\x7e]{1,4096}$/;
 const INITIALIZE_MS = 10_000;
+const SWEEP_MS = 30_000;
 const [NEWEST = ''] = legacyVersions;
 
 export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessions {
-  const { link, log, maxPerCaller = 100 } = deps;
-  const uses = new Map<UpstreamSession, number>();
-  /** No longer to be had, but in use. */
-  const leaving = new Set<UpstreamSession>();
+  const { link, log, shared, maxPerCaller = 100 } = deps;
   const sessions = new LRUCache<string, UpstreamSession>({
     max: deps.max,
     ttl: deps.idleMs,
@@ -67,57 +70,53 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     ttlAutopurge: false,
     perf: { now: () => deps.clock.monotonic() },
     dispose: (session, _key, reason) => {
-      if (reason !== 'set' && reason !== 'delete') leave(session);
+      if (reason === 'set' || reason === 'delete') return;
+      if (!shared?.covers(session)) tellEnded(session);
+      // Another replica may go on with it.
+      else shared.isUnused(session).then((isUnused) => isUnused && tellEnded(session), ignore);
     },
   });
   const opening = new Map<string, Promise<UpstreamSession>>();
-  const sweeper = setInterval(() => sessions.purgeStale(), 30_000).unref();
+  const held = new Map<UpstreamSession, number>();
+  /** Level that the server was told last, by session. */
+  const levels = new WeakMap<UpstreamSession, string>();
+  const sweeper = setInterval(() => {
+    for (const { key } of held.keys()) sessions.get(key);
+    sessions.purgeStale();
+  }, SWEEP_MS).unref();
 
-  function leave(session: UpstreamSession): void {
-    if (uses.has(session)) leaving.add(session);
-    else end(session);
-  }
+  const ignore = (error: unknown) => log.debug({ err: error }, 'a session upstream could not be ended');
 
-  function remove(session: UpstreamSession): void {
-    sessions.delete(session.key);
-    leave(session);
-  }
-
-  /** A caller's many sessions cost that caller's own, never another's. Throws GatehouseError `upstream_busy`. */
-  function makeRoom(owner: string): void {
-    const idle: UpstreamSession[] = [];
-    let own = 0;
-    for (const session of sessions.rvalues()) {
-      if (session?.owner !== owner) continue;
-      own++;
-      if (!uses.has(session)) idle.push(session);
-    }
-    if (own < maxPerCaller) return;
-    const [oldest] = idle;
-    if (!oldest) throw new GatehouseError('upstream_busy', { retryAfterSeconds: 5 });
-    remove(oldest);
+  function tellEnded(session: UpstreamSession): void {
+    if (session.id === undefined) return;
+    const signal = AbortSignal.timeout(INITIALIZE_MS);
+    const headers = versionHeader(session.version);
+    const sending = { method: 'DELETE', era: 'legacy', sessionId: session.id, headers } as const;
+    link.send(session.route, sending, { signal, onMessage: () => undefined }).catch(ignore);
   }
 
   function end(session: UpstreamSession): void {
-    if (session.id === undefined) return;
-    const signal = AbortSignal.timeout(INITIALIZE_MS);
-    const sending = {
-      method: 'DELETE',
-      era: 'legacy',
-      sessionId: session.id,
-      headers: versionHeader(session.version),
-    } as const;
-    link.send(session.route, sending, { signal, onMessage: () => undefined }).catch((error) => {
-      log.debug({ err: error }, 'a session upstream could not be ended');
-    });
+    sessions.delete(session.key);
+    if (shared?.covers(session)) shared.remove(session).catch(ignore);
+    tellEnded(session);
   }
 
-  async function initialize(
-    route: Route,
-    client: ClientFacts,
-    { key, lane, owner }: Pick<UpstreamSession, 'key' | 'lane' | 'owner'>,
-  ): Promise<UpstreamSession> {
-    makeRoom(owner);
+  /** A caller's many sessions cost that caller's own, never another's. Throws GatehouseError `upstream_busy`. */
+  function makeRoom({ organization, principal }: Route): void {
+    let own = 0;
+    let oldest: UpstreamSession | undefined;
+    for (const session of sessions.rvalues()) {
+      if (session?.route.principal.key !== principal.key || session.route.organization.id !== organization.id) continue;
+      own++;
+      if (!held.has(session)) oldest ??= session;
+    }
+    if (own < maxPerCaller) return;
+    if (!oldest) throw new GatehouseError('upstream_busy', { retryAfterSeconds: 5 });
+    end(oldest);
+  }
+
+  async function initialize(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
+    const { route } = what;
     const signal = AbortSignal.timeout(INITIALIZE_MS);
     let answer: JsonObject | undefined;
     const params = {
@@ -144,12 +143,8 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
       throw new GatehouseError('upstream_broken', { cause: new Error('a session id that is none') });
     if (JSON.stringify(hello).length > MAX_HELLO_CHARACTERS)
       throw new GatehouseError('upstream_broken', { cause: new Error('too much said at initialize') });
-    const session = { id, version, hello, key, lane, owner, route };
+    const session = { ...what, id, version, hello };
     await tell(session, { method: 'notifications/initialized' }, signal);
-    const { logLevel } = client;
-    if (logLevel !== undefined && objectIn(objectIn(hello, 'capabilities'), 'logging'))
-      await tell(session, { id: 'level', method: 'logging/setLevel', params: { level: logLevel } }, signal);
-    sessions.set(key, session);
     return session;
   }
 
@@ -164,32 +159,67 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     await link.send(session.route, sending, { signal, onMessage: () => undefined });
   }
 
+  /** A level is the whole session's: where the session is one client's, it changes with the client's. */
+  async function setLevel(session: UpstreamSession, level: string | undefined): Promise<void> {
+    if (level === undefined || levels.get(session) === level) return;
+    if (!objectIn(objectIn(session.hello, 'capabilities'), 'logging')) return;
+    levels.set(session, level);
+    const message = { id: `level-${level}`, method: 'logging/setLevel', params: { level } };
+    await tell(session, message, AbortSignal.timeout(INITIALIZE_MS));
+  }
+
+  async function findOrMake(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
+    const known = await shared?.find(what);
+    makeRoom(what.route);
+    const session = known ?? (await initialize(what, client));
+    sessions.set(what.key, session);
+    if (!known) await shared?.put(session);
+    return session;
+  }
+
+  async function open(route: Route, client: ClientFacts, lane: string): Promise<UpstreamSession> {
+    const variant = variantOf(client, lane);
+    const key = keyOf(route, variant);
+    const known = sessions.get(key);
+    if (known) {
+      shared?.touch(known);
+      return known;
+    }
+    const started = opening.get(key);
+    if (started) return started;
+    const promise = findOrMake({ key, variant, route }, client).finally(() => opening.delete(key));
+    opening.set(key, promise);
+    return promise;
+  }
+
   return {
     async open(route, client, lane) {
-      const key = keyOf(route, client, lane);
-      const known = sessions.get(key);
-      if (known) return known;
-      const started = opening.get(key);
-      if (started) return started;
-      const owner = JSON.stringify([route.organization.id, route.principal.key]);
-      const promise = initialize(route, client, { key, lane, owner }).finally(() => opening.delete(key));
-      opening.set(key, promise);
-      return promise;
+      const session = await open(route, client, lane);
+      await setLevel(session, client.logLevel);
+      return session;
     },
-    use(session) {
-      uses.set(session, (uses.get(session) ?? 0) + 1);
+    hold(session) {
+      held.set(session, (held.get(session) ?? 0) + 1);
       return () => {
-        const left = (uses.get(session) ?? 1) - 1;
-        if (left > 0) uses.set(session, left);
-        else uses.delete(session);
-        if (left === 0 && leaving.delete(session)) end(session);
+        const left = (held.get(session) ?? 1) - 1;
+        if (left > 0) held.set(session, left);
+        else held.delete(session);
       };
     },
-    forget(session) {
+    async forget(session) {
       if (sessions.peek(session.key) === session) sessions.delete(session.key);
+      if (shared?.covers(session)) await shared.remove(session).catch(ignore);
+    },
+    end(route, client, lane) {
+      const session = sessions.peek(keyOf(route, variantOf(client, lane)));
+      if (session) end(session);
     },
     endLane(lane) {
-      for (const session of [...sessions.values()]) if (session.lane === lane) remove(session);
+      const suffix = laneSuffix(lane);
+      for (const [key, session] of [...sessions.entries()]) if (key.endsWith(suffix)) end(session);
+    },
+    get size() {
+      return sessions.size;
     },
     close() {
       clearInterval(sweeper);
@@ -219,22 +249,17 @@ function helloOf(answer: JsonObject | undefined, status: number): JsonObject {
   }
 }
 
-/** A digest: what a client declares can be long. */
-function keyOf({ organization, binding, principal }: Route, client: ClientFacts, lane: string): string {
+const laneSuffix = (lane: string) => `,${JSON.stringify(lane)}]`;
+
+/** Where nobody's session stands behind it, each log level has a session of its own. */
+function variantOf(client: ClientFacts, lane: string): string {
+  return JSON.stringify([client.capabilities, lane === '' ? (client.logLevel ?? '') : '', lane]);
+}
+
+function keyOf({ organization, binding, principal }: Route, variant: string): string {
   const { credential, server } = binding;
-  const parts = JSON.stringify([
-    organization.id,
-    binding.id,
-    server.id,
-    server.transport,
-    binding.partition ?? null,
-    principal.key,
-    credential ? `${credential.id}:${credential.version}` : '',
-    client.capabilities,
-    client.logLevel ?? '',
-    lane,
-  ]);
-  return hash('sha256', parts, 'base64url');
+  const of = [organization.id, binding.id, server.id, server.transport, binding.partition ?? null, principal.key];
+  return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : ''])}${variant}`;
 }
 
 export const versionHeader = (version: string): Record<string, string> =>

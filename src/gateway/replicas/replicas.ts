@@ -97,7 +97,7 @@ export async function openReplicas(options: ReplicasOptions): Promise<Replicas> 
       signal.throwIfAborted();
       if (replicaId === id) return untilAborted(dispatch(kind, body, { signal, emit: onEvent }), signal);
       const url = await directory.find(replicaId);
-      if (url === undefined) throw new GatehouseError('owner_gone');
+      if (url === undefined) throw new GatehouseError('owner_gone', door ? {} : { message: ALONE });
       try {
         return await hop.call({ target: replicaId, url, kind, body, signal, onEvent });
       } catch (error) {
@@ -118,6 +118,9 @@ export async function openReplicas(options: ReplicasOptions): Promise<Replicas> 
     },
   };
 }
+
+const ALONE =
+  'What this request refers to is not on this replica: start again. Where there are several replicas, set REPLICA_URL on each of them, so that they reach each other';
 
 /** For the answers that say so. */
 const DRAIN_MS = 1000;

@@ -1,12 +1,15 @@
 /** What each wish is answered with: the methods of MCP do the work, here it becomes plain JSON. */
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { RestWish } from '#core/rest-path.ts';
+import { viewOf } from '#gateway/catalog/view.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
 import { checkEnabled, type Method, type MethodDeps, methods } from '#gateway/engine/methods.ts';
 import { RpcError, rpcCodes } from '#mcp/bridge/errors.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Cooldown } from './cooldown.ts';
 import { listTools, type ServerTools } from './listing.ts';
+import { findByFullName, metaBody, unknownName } from './meta.ts';
+import { metaDocument } from './meta-document.ts';
 import { refresh } from './refresh.ts';
 import { bodyOf, failureOf } from './result.ts';
 import { endpointsIn, serverList, tenantList } from './server-list.ts';
@@ -22,6 +25,7 @@ export interface AnswerContext {
   /** As the caller came in, no trailing slash. */
   readonly baseUrl: string;
   readonly cooldown: Cooldown;
+  readonly metaTools: boolean;
   readonly say: (said: Said) => void;
 }
 
@@ -44,11 +48,13 @@ export function answersTo(wish: RestWish, context: AnswerContext): Readonly<Reco
   return { 'server/discover': run, 'tools/list': run, 'tools/call': run };
 }
 
-function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer {
+function answerTo(wish: RestWish, { baseUrl, cooldown, metaTools }: AnswerContext): Answer {
   const { organization } = wish.path;
+  // What a client is to choose from is as short as the endpoint wants it.
+  const which = wish.kind === 'tools' || wish.kind === 'document' ? 'shown' : 'all';
   const listAll = (asking: Asking, deps: MethodDeps) => {
     const endpoints = open(asking);
-    return Promise.all(endpoints.map((endpoint) => listTools(asking, endpoint, deps)));
+    return Promise.all(endpoints.map((endpoint) => listTools(asking, { endpoint, which }, deps)));
   };
   const ofAll = (make: (lists: readonly ServerTools[]) => JsonObject): Answer => {
     return async (asking, _params, deps) => ({ body: make(await listAll(asking, deps)) });
@@ -63,6 +69,8 @@ function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer 
     case 'tools':
       return ofAll(([list]) => toolsOf(list, wish.path));
     case 'document':
+      if (metaTools && wish.path.name === undefined)
+        return async () => ({ body: metaDocument({ url: baseUrl + wish.base, folder: '/meta' }) });
       return ofAll((lists) => documentFor(lists, { wish, baseUrl }));
     case 'refresh':
       return async (asking, _params, deps) => {
@@ -74,9 +82,19 @@ function answerTo(wish: RestWish, { baseUrl, cooldown }: AnswerContext): Answer 
         }))(asking, {}, deps);
       };
     case 'call':
-      return callTool;
-    case 'meta':
-      return callTool;
+      return async (asking, params, deps) => {
+        const name = stringIn(params, 'name') ?? '';
+        const args = await argumentsFor(params, { name, asking, deps });
+        return callTool(asking, { ...params, arguments: args }, deps);
+      };
+    case 'meta': {
+      const { tool } = wish;
+      return async (asking, params, deps) => {
+        const lists = await listAll(asking, deps);
+        if (tool === 'call_tool') return callByName(asking, params, { deps, lists });
+        return { body: metaBody(tool, objectIn(params, 'arguments') ?? {}, { lists, organization }) };
+      };
+    }
   }
 }
 
@@ -94,7 +112,7 @@ async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): P
   if (!call) throw new RpcError(rpcCodes.unknownMethod, 'Method not found');
   const named = { name, asking, deps };
   try {
-    const result = await call(asking, { ...params, arguments: await argumentsFor(params, named) }, deps);
+    const result = await call(asking, params, deps);
     if (result.resultType !== 'complete') return failed(422, cannotAnswer);
     if (result.isError !== true) return { body: bodyOf(result) };
     return (await isUnknown(named)) ? notFound(named) : failed(500, failureOf(result));
@@ -103,6 +121,19 @@ async function callTool(asking: Asking, params: JsonObject, deps: MethodDeps): P
     if (thrown.code === rpcCodes.missingCapability) return failed(422, cannotAnswer);
     return (await isUnknown(named)) ? notFound(named) : failed(statusFor(thrown.code), thrown.message);
   }
+}
+
+/** As if it had been called at its server's own address. */
+async function callByName(
+  asking: Asking,
+  params: JsonObject,
+  { deps, lists }: { readonly deps: MethodDeps; readonly lists: readonly ServerTools[] },
+): Promise<Body> {
+  const name = stringIn(params, 'name') ?? '';
+  const found = findByFullName(lists, name);
+  if (!found) return failed(404, unknownName(lists, name));
+  const { endpoint } = found.list;
+  return callTool({ ...asking, view: viewOf(endpoint) }, { ...params, name: found.name }, deps);
 }
 
 const cannotAnswer = 'This tool asks its caller something, which only an MCP client can answer';
@@ -125,19 +156,22 @@ async function argumentsFor(params: JsonObject, named: Named): Promise<JsonObjec
   const said = objectIn(params, 'arguments') ?? {};
   const inner = objectIn(said, 'arguments');
   if (!inner || Object.keys(said).length > 1) return said;
-  const tool = (await toolsIn(named)).tools.find(({ name }) => name === named.name);
+  const tool = (await toolsIn(named, 'all')).tools.find(({ name }) => name === named.name);
   const properties = objectIn(objectIn(tool, 'inputSchema'), 'properties');
   return properties && Object.hasOwn(properties, 'arguments') ? said : inner;
 }
 
 /** Asked of the list once a call failed: servers say it each in their own way. */
 async function isUnknown(named: Named): Promise<boolean> {
-  const { tools, missing } = await toolsIn(named);
-  return missing.length === 0 && !tools.some(({ name }) => name === named.name);
+  for (const which of ['shown', 'all'] as const) {
+    const { tools, missing } = await toolsIn(named, which);
+    if (missing.length > 0 || tools.some(({ name }) => name === named.name)) return false;
+  }
+  return true;
 }
 
-function toolsIn({ asking, deps }: Named): Promise<ServerTools> {
-  return listTools(asking, asking.view.endpoint, deps);
+function toolsIn({ asking, deps }: Named, which: 'shown' | 'all'): Promise<ServerTools> {
+  return listTools(asking, { endpoint: asking.view.endpoint, which }, deps);
 }
 
 /** As mcpo. */

@@ -26,6 +26,8 @@ export interface RestDeps {
   readonly json: JsonLimits;
   readonly maxBodyBytes: number;
   readonly cooldown: Cooldown;
+  /** Documents of everything name three tools that stand for all (REQUIREMENTS S3.22). */
+  readonly metaTools: boolean;
   /** Of an application that shares its sessions with us; undefined: cookies sign nobody in here. */
   readonly cookie: string | undefined;
 }
@@ -56,6 +58,7 @@ export function openRest(deps: RestDeps): Rest {
       answers: answersTo(wish, {
         baseUrl: entrance.baseUrl,
         cooldown: deps.cooldown,
+        metaTools: deps.metaTools,
         say: (answer) => {
           said.current = answer;
         },

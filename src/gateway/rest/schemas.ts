@@ -29,8 +29,15 @@ interface Walk {
 
 /** References that lead nowhere, out of the schema, or back to where they stand become any value. */
 export function inlineSchema(schema: JsonObject): JsonObject {
-  return inline(schema, { root: schema, nodes: 0 }, []);
+  const known = inlined.get(schema);
+  if (known) return known;
+  const made = inline(schema, { root: schema, nodes: 0 }, []);
+  inlined.set(schema, made);
+  return made;
 }
+
+/** Lists are kept, and their schemas with them. */
+const inlined = new WeakMap<JsonObject, JsonObject>();
 
 function inline(schema: Json, walk: Walk, trail: readonly string[]): JsonObject {
   if (schema === false) return nothing;

@@ -9,10 +9,10 @@ import { titleOf } from './server-list.ts';
 const nameOf = (tool: JsonObject): string => stringIn(tool, 'name') ?? '';
 
 /** `{server}_{tool}`: no two servers have the same. */
-const fullName = ({ endpoint }: ServerTools, tool: JsonObject) => `${endpoint.name}_${nameOf(tool)}`;
+export const fullName = ({ endpoint }: ServerTools, tool: JsonObject) => `${endpoint.name}_${nameOf(tool)}`;
 
-function callPath(organization: string | undefined, server: string, tool: JsonObject): string {
-  const name = encodeURIComponent(nameOf(tool));
+export function callPath(organization: string | undefined, server: string, tool: string): string {
+  const name = encodeURIComponent(tool);
   if (organization === undefined) return `/api/servers/${server}/tools/${name}`;
   return `${formatMcpPath({ organization, name: server })}/${name}`;
 }
@@ -28,7 +28,7 @@ export function allToolsOf(lists: readonly ServerTools[], { organization }: McpP
       tool_name: fullName(list, tool),
       server_id: list.endpoint.name,
       ...described(tool),
-      endpoint: callPath(organization, list.endpoint.name, tool),
+      endpoint: callPath(organization, list.endpoint.name, nameOf(tool)),
     })),
   );
   return { count: tools.length, tools, ...gaps(lists) };
@@ -40,7 +40,7 @@ export function toolsOf(list: ServerTools | undefined, { organization, name = ''
     ...described(tool),
     input_schema: objectIn(tool, 'inputSchema') ?? {},
     ...(objectIn(tool, 'outputSchema') && { output_schema: objectIn(tool, 'outputSchema') ?? {} }),
-    endpoint: callPath(organization, name, tool),
+    endpoint: callPath(organization, name, nameOf(tool)),
   }));
   return {
     server_id: list?.endpoint.name ?? name,

@@ -47,7 +47,9 @@ export interface LegacyCall {
 
 /** Canonical params (without envelope) for a legacy server. */
 export function toLegacyParams(method: string, params: JsonObject, { version, task }: LegacyCall): JsonObject {
-  const own = omit(params, ['inputResponses', 'requestState']);
+  const modernOnly = ['inputResponses', 'requestState'];
+  // A modern client's `task` is a word of the other era: it asks for nothing.
+  const own = omit(params, method === 'tools/call' ? [...modernOnly, 'task'] : modernOnly);
   if (method === 'completion/complete' && !isSince(version, '2025-06-18')) return omit(own, ['context']);
   if (method !== 'tools/call' || !task || !isSince(version, '2025-11-25')) return own;
   return { ...own, task: task.ttlMs === undefined ? {} : { ttl: task.ttlMs } };

@@ -4,7 +4,7 @@ import { isJsonObject, type JsonObject, stringIn } from '#core/json.ts';
 import { jsonText, toLegacyContent } from './content.ts';
 import { isSince, listIn, mapListIn, mapObjectIn, omit, omitMeta } from './objects.ts';
 import { toLegacyOutputSchema } from './output-schema.ts';
-import { toCreateTaskResult, toTaskResult } from './tasks.ts';
+import { toCoreTask, toCreateTaskResult, toTaskResult } from './tasks.ts';
 
 /** Their complete results must say how long they may be kept, and for whom (2026-07-28 server/utilities/caching). */
 const cacheable: ReadonlySet<string> = new Set([
@@ -61,6 +61,7 @@ export function toLegacyResult(method: string, canonical: JsonObject, { version 
   const own = cacheable.has(method) ? ['resultType', 'ttlMs', 'cacheScope'] : ['resultType'];
   const result = omitMeta(omit(canonical, own), ['io.modelcontextprotocol/serverInfo']);
   if (method === 'tools/call') return toLegacyCall(result, version);
+  if (method === 'tasks/get' || method === 'tasks/cancel') return toCoreTask(result);
   if (method === 'tools/list') return mapListIn(result, 'tools', (tool) => toLegacyTool(tool, version));
   if (isSince(version, '2025-11-25')) return result;
   return toOlder(method, result, version);

@@ -56,7 +56,7 @@ export interface Options {
   readonly logLevel?: string;
 }
 
-export interface MatrixClient {
+export interface MatrixClient extends Raw {
   /** Rejects with the server's error: `code`, `message`, `data`. */
   request(method: string, params?: JsonObject, options?: Options): Promise<JsonObject>;
   readonly instructions: string | undefined;
@@ -65,8 +65,6 @@ export interface MatrixClient {
   answer: Answer;
   readonly asked: { readonly method: string; readonly params: JsonObject }[];
   readonly logs: JsonObject[];
-  /** A request in these very words; the whole answer. */
-  readonly raw: Raw;
   /** A call on a connection of its own, which hangs up with the signal. */
   hangingCall(name: string, args: JsonObject, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -181,7 +179,7 @@ interface Connected {
 
 function rawOf({ kind, address, capabilities }: Connected, transport: OldTransport | Transport) {
   return {
-    raw: openRaw(kind, transport, capabilities),
+    ...openRaw(kind, transport, capabilities),
     async hangingCall(name: string, args: JsonObject, signal: AbortSignal): Promise<void> {
       const params = enveloped(kind, { name, arguments: args }, capabilities);
       const { sessionId } = transport;

@@ -1,6 +1,6 @@
 /** Prompts, resources and completions of the matrix's servers. */
 import { type JsonObject, stringIn } from '#core/json.ts';
-import { png, type Question, Refusal } from './fixture.ts';
+import { png, Refusal } from './fixture.ts';
 
 export const instructions = 'Ask the matrix before you act.';
 
@@ -54,10 +54,8 @@ export function complete(params: JsonObject): JsonObject {
 
 export const capabilities = {
   tools: { listChanged: true },
-  resources: { listChanged: true },
+  resources: { listChanged: true, subscribe: true },
   prompts: { listChanged: true },
   logging: {},
   completions: {},
 };
-
-export type { Question };

@@ -1,6 +1,7 @@
 /** What a feature of the matrix is: a check for one client and one server, and why it cannot hold for some pairs. */
 import { isJsonObject, type Json, type JsonObject } from '#core/json.ts';
-import type { ClientRow, MatrixClient } from './clients.ts';
+import type { Address, ClientRow, MatrixClient } from './clients.ts';
+import type { Reason } from './reasons.ts';
 import type { ServerColumn } from './servers.ts';
 import type { MatrixWorld } from './world.ts';
 
@@ -9,6 +10,7 @@ export interface Pair {
   readonly row: ClientRow;
   readonly column: ServerColumn;
   readonly client: MatrixClient;
+  readonly address: Address;
   /** Of this pair and feature only. */
   readonly tag: string;
 }
@@ -17,7 +19,7 @@ export interface Feature {
   readonly title: string;
   readonly group: string;
   /** Why it cannot be: one of `reasons`. Undefined: it must be. */
-  readonly gap?: (row: ClientRow, column: ServerColumn) => string | undefined;
+  readonly gap?: (row: ClientRow, column: ServerColumn) => Reason | undefined;
   readonly check: (pair: Pair) => Promise<void>;
   /** What happens where there is a gap; checked too. */
   readonly instead?: (pair: Pair) => Promise<void>;
@@ -39,7 +41,7 @@ export function said(result: JsonObject): Json {
   const content = result.content;
   const first = Array.isArray(content) ? content[0] : undefined;
   const text = isJsonObject(first) ? String(first.text) : '';
-  return /^[{[]/.test(text) ? JSON.parse(text) : text;
+  return /^[{[]["}\]]/.test(text) ? JSON.parse(text) : text;
 }
 
 export interface Told {

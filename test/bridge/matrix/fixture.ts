@@ -29,9 +29,20 @@ export interface State {
   readonly cancelled: string[];
   readonly finished: string[];
   readonly waiting: Map<string, () => void>;
+  /** Tell whoever listens that the tools changed, and so did `watched`. */
+  readonly announcers: Set<() => void>;
 }
 
-export const newState = (): State => ({ counts: {}, started: [], cancelled: [], finished: [], waiting: new Map() });
+export const watched = 'test://doc/3';
+
+export const newState = (): State => ({
+  counts: {},
+  started: [],
+  cancelled: [],
+  finished: [],
+  waiting: new Map(),
+  announcers: new Set(),
+});
 
 export interface ToolScript {
   readonly definition?: JsonObject;
@@ -146,6 +157,12 @@ export const tools: Readonly<Record<string, ToolScript>> = {
     run: ({ state: { counts, started, cancelled, finished } }) => text({ counts, started, cancelled, finished }),
   },
   request_id: { run: ({ requestId }) => text({ requestId }) },
+  announce: {
+    run({ state }) {
+      for (const announce of state.announcers) announce();
+      return text('announced');
+    },
+  },
   ask_form: { rounds: [{ name: form('Who?') }], run: tell('name') },
   ask_url: { rounds: [{ connect: url }], run: tell('connect') },
   ask_model: { rounds: [{ model: sample }], run: tell('model') },
@@ -158,6 +175,8 @@ export const tools: Readonly<Record<string, ToolScript>> = {
     rounds: [{ first: form('First?') }, { second: form('Second?') }, { third: form('Third?') }],
     run: (_turn, answers) => text(answers),
   },
+  ask_a: { rounds: [{ name: form('A?') }], run: tell('name') },
+  ask_b: { rounds: [{ name: form('B?') }], run: tell('name') },
   /** Has an effect before it asks. */
   charge: {
     before: (turn) => void count(turn),

@@ -16,6 +16,8 @@ import {
   type ServerRequest,
   type ServerResult,
   SetLevelRequestSchema,
+  SubscribeRequestSchema,
+  UnsubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { isJsonObject, type JsonObject } from '#core/json.ts';
 import { isLogged } from '#mcp/bridge/notifications.ts';
@@ -40,6 +42,7 @@ import {
   type Turn,
   text,
   tools,
+  watched,
 } from './fixture.ts';
 
 type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
@@ -51,6 +54,22 @@ export function createLegacyServer(state: State): Server {
   const plain = (value: JsonObject): ServerResult => value as ServerResult;
   server.setRequestHandler(SetLevelRequestSchema, ({ params }) => {
     level = params.level;
+    return {};
+  });
+  const subscribed = new Set<string>();
+  const announce = () => {
+    // A session that has ended hears nothing.
+    server.sendToolListChanged().catch(() => state.announcers.delete(announce));
+    if (subscribed.has(watched)) server.sendResourceUpdated({ uri: watched }).catch(() => undefined);
+  };
+  state.announcers.add(announce);
+  server.onclose = () => state.announcers.delete(announce);
+  server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
+    subscribed.add(params.uri);
+    return {};
+  });
+  server.setRequestHandler(UnsubscribeRequestSchema, ({ params }) => {
+    subscribed.delete(params.uri);
     return {};
   });
   server.setRequestHandler(ListToolsRequestSchema, ({ params }) => plain(pageOf(definitions, params?.cursor, 'tools')));

@@ -1,9 +1,12 @@
 /** docs/reference/compatibility.md, made of what the matrix's checks found: no dates, no timings. */
-import { made, table } from '#scripts/markdown.ts';
+import { join } from 'node:path';
+import { table } from '#scripts/markdown.ts';
 import type { ClientRow } from './clients.ts';
 import type { Feature } from './feature.ts';
 import { type Reason, reasons } from './reasons.ts';
 import type { ServerColumn } from './servers.ts';
+
+export const compatibilityFile = join(import.meta.dirname, '../../../docs/reference/compatibility.md');
 
 /** Reason: it cannot be; error: it should, and does not. */
 export type Mark = { readonly ok: true } | { readonly gap: Reason } | { readonly error: string };
@@ -49,7 +52,8 @@ export function compatibilityPage({ rows, columns, features }: Axes, cells: read
       .map((feature) => `### ${feature.title}\n\n${tableOf(feature)}`),
   ]);
   const listed = numbers.map((reason, i) => `${i + 1}. ${reasons[reason as Reason]}`).join('\n');
-  return `${made('test/bridge/matrix')}
+  return `<!-- Made by \`npm run compatibility\` from test/bridge/matrix/: change it there. -->
+
 # Compatibility
 
 Which client reaches what of which server through the gateway. Rows are the client's revision and transport, columns the

@@ -7,25 +7,38 @@ interface AnyTransport {
   send(message: never): Promise<unknown>;
 }
 
-export type Raw = (message: JsonObject) => Promise<JsonObject>;
+export interface Raw {
+  /** A request in these very words; the whole answer. */
+  readonly raw: (message: JsonObject) => Promise<JsonObject>;
+  /** All that came in, in its order. */
+  readonly heard: JsonObject[];
+  /** `subscriptions/listen` of the modern era, until the client is closed. */
+  readonly listen: (notifications: JsonObject) => void;
+}
 
 /** Answers to these ids are taken from the client, which knows nothing of them. */
 export function openRaw(kind: ClientRow, transport: AnyTransport, capabilities: JsonObject): Raw {
   const waiting = new Map<unknown, (answer: JsonObject) => void>();
+  const heard: JsonObject[] = [];
   const hear = transport.onmessage;
   transport.onmessage = (...given: never[]) => {
     const [message]: unknown[] = given;
+    if (isJsonObject(message)) heard.push(message);
     const take = isJsonObject(message) && message.method === undefined ? waiting.get(message.id) : undefined;
     if (take && isJsonObject(message)) take(message);
     else hear?.(...given);
   };
-  return (message) =>
-    new Promise((resolve, reject) => {
+  const raw = (message: JsonObject) =>
+    new Promise<JsonObject>((resolve, reject) => {
       waiting.set(message.id, resolve);
       setTimeout(() => reject(new Error('no answer')), 10_000).unref();
       const whole = { jsonrpc: '2.0', ...message, params: enveloped(kind, objectIn(message, 'params'), capabilities) };
       transport.send(whole as never).catch(reject);
     });
+  const listen = (notifications: JsonObject) => {
+    raw({ id: 'listening', method: 'subscriptions/listen', params: { notifications } }).catch(() => undefined);
+  };
+  return { raw, heard, listen };
 }
 
 export function enveloped({ version }: ClientRow, params: JsonObject = {}, capabilities: JsonObject = {}): JsonObject {

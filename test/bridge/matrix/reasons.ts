@@ -13,6 +13,7 @@ export const reasons = {
   cannotHear:
     'A server without sessions cannot get an answer or a cancellation: they would come in another request. That is so without a gateway as well.',
   oneConnection: 'All requests of an event stream or a WebSocket share one connection: none of them can hang up alone.',
+  cannotTell: 'A server without sessions has no stream to say something unasked.',
   oneLevel: 'A server without sessions remembers no log level between requests.',
   onlyModern:
     'Only clients of 2026-07-28 hand answers in themselves; the others are asked by requests, one answer each.',

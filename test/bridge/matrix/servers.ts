@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { toNodeHandler } from '@modelcontextprotocol/node';
 import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import { createMcpHandler } from '@modelcontextprotocol/server';
+import { createMcpHandler, type McpHttpHandler } from '@modelcontextprotocol/server';
 import { listenOnLoopback } from '#kit/listen.ts';
 import type { Era } from '#mcp/versions.ts';
-import { newState, type State } from './fixture.ts';
+import { newState, type State, watched } from './fixture.ts';
 import { createLegacyServer } from './legacy-server.ts';
 import { createModernServer } from './modern-server.ts';
 
@@ -45,6 +45,8 @@ export async function startMatrixServers(): Promise<MatrixServers> {
   const states = { http: newState(), bare: newState(), events: newState(), modern: newState(), dual: newState() };
   const modern = createMcpHandler(() => createModernServer(states.modern), { legacy: 'reject' });
   const dual = createMcpHandler(() => createModernServer(states.dual), { legacy: 'reject' });
+  announceBy(modern, states.modern);
+  announceBy(dual, states.dual);
   const started = {
     http: await start(sessionful(states.http)),
     bare: await start(sessionless(states.bare)),
@@ -69,8 +71,18 @@ export async function startMatrixServers(): Promise<MatrixServers> {
   };
 }
 
+function announceBy({ notify }: McpHttpHandler, state: State): void {
+  state.announcers.add(() => {
+    notify.toolsChanged();
+    notify.resourceUpdated(watched);
+  });
+}
+
 async function start(serve: RequestListener): Promise<{ readonly url: string; close(): Promise<void> }> {
-  const { port, close } = await listenOnLoopback(createServer(serve));
+  const server = createServer(serve);
+  // Longer than the whole matrix takes: a connection that ends as a call begins is not its matter.
+  server.keepAliveTimeout = 120_000;
+  const { port, close } = await listenOnLoopback(server);
   return { url: `http://127.0.0.1:${port}/mcp`, close };
 }
 

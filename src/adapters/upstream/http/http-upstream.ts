@@ -27,6 +27,8 @@ export function openHttpUpstream(options: HttpUpstreamOptions): Upstream {
       connections,
       pipelining: 1,
       keepAliveTimeout: 30_000,
+      // A server that closes after a while may do so just when a call is on its way: it is left a little earlier.
+      keepAliveTimeoutThreshold: 2000,
       maxHeaderSize: 64 * 1024,
       allowH2: false,
       connect: options.connect ?? {

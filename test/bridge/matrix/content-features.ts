@@ -1,8 +1,10 @@
 /** Tools and what they answer. */
 import { expect } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
-import { call, type Feature, isDirect, type Pair, refusalOf, said } from '../feature.ts';
-import { png, toolNames, wav } from '../fixture.ts';
+import { isModern } from './clients.ts';
+import { call, type Feature, isDirect, type Pair, refusalOf, said } from './feature.ts';
+import { png, toolNames, wav } from './fixture.ts';
+import { enveloped, post } from './raw.ts';
 
 const group = 'Tools';
 
@@ -105,10 +107,15 @@ export const contentFeatures: readonly Feature[] = [
     },
   },
   {
-    title: 'an unknown method',
+    title: 'an unknown method: -32601, with status 404 in the modern era',
     group,
-    async check({ client }) {
-      expect((await refusalOf(client.request('matrix/unknown'))).code).toBe(-32601);
+    async check({ client, row, address }) {
+      if (row.wire !== 'http' || !isModern(row)) {
+        expect((await refusalOf(client.request('matrix/unknown'))).code).toBe(-32601);
+        return;
+      }
+      const { status, answer } = await post(row, address, { id: 1, method: 'matrix/unknown', params: enveloped(row) });
+      expect([status, answer]).toMatchObject([404, { id: 1, error: { code: -32601 } }]);
     },
   },
   {

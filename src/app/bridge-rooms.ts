@@ -93,6 +93,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     replica: replicas.id,
     patienceMs: ANSWER_MS,
     perPrincipal: 20,
+    perOrganization: 250,
     max: 1000,
   });
   closers.add('parked calls', () => parked.close());

@@ -45,6 +45,10 @@ export function parseJsonObject(text: string): JsonObject {
   return value;
 }
 
+/** Of a table of ours under a key of somebody else's: what every object inherits (`constructor`) is in none. */
+export const ownIn = <T>(table: Readonly<Record<string, T>>, key: string): T | undefined =>
+  Object.hasOwn(table, key) ? table[key] : undefined;
+
 /** Undefined where it is no object. */
 export const objectIn = (value: JsonObject | undefined, key: string): JsonObject | undefined => {
   const member = value?.[key];

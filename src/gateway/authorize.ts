@@ -145,14 +145,29 @@ function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, 
  * only listens, every server. Throws `not_enabled`.
  */
 export function checkStillOpen(before: Endpoint, now: Endpoint, server: string | undefined): void {
-  const open = new Set(now.bindings.flatMap(({ server: one }) => (one.enabled ? [one.id] : [])));
-  const closed = before.bindings.find(
-    ({ server: one }) => one.enabled && (server === undefined || one.key === server) && !open.has(one.id),
+  const open = new Set(placesOf(now).map(({ place }) => place));
+  const closed = placesOf(before).find(
+    ({ place, key }) => (server === undefined || key === server) && !open.has(place),
   );
   if (!closed) return;
   throw new GatehouseError('not_enabled', {
-    data: `Service '${closed.server.key}' is not enabled for your organization`,
+    data: `Service '${closed.key}' is not enabled for your organization`,
   });
+}
+
+/**
+ * What can be reached: a server; of everything a caller may use a server in its collection, since the same one is there by
+ * another's rights, with another credential.
+ */
+function placesOf({
+  kind,
+  bindings,
+  parts = [],
+}: Endpoint): readonly { readonly place: string; readonly key: string }[] {
+  const labels = kind === 'everything' ? parts : bindings.map((binding) => ({ binding, label: '' }));
+  return labels.flatMap(({ binding: { server }, label }) =>
+    server.enabled ? [{ place: `${label} ${server.id}`, key: server.key }] : [],
+  );
 }
 
 /** Whether this is one of its names. */

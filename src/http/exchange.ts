@@ -24,6 +24,8 @@ export interface ClientResponse {
   readonly headersSent: boolean;
   readonly destroyed: boolean;
   readonly writableNeedDrain: boolean;
+  /** Bytes that wait to leave; undefined: whoever holds them counts them. */
+  readonly writableLength?: number;
   /** Null: the connection is gone. */
   readonly socket: { readonly writableEnded: boolean } | null;
   setHeader(name: string, value: string): unknown;

@@ -1,5 +1,6 @@
 /** One JSON-RPC 2.0 message as the gateway reads it: what decides, and where it stands in the bytes. */
 import { GatehouseError } from '#core/error.ts';
+import { ownIn } from '#core/json.ts';
 import {
   defaultJsonLimits,
   foldKey,
@@ -108,7 +109,7 @@ const nameKeys: Readonly<Record<string, string>> = {
 };
 
 function nameOf(bytes: Buffer, method: string, params: readonly Member[] | undefined): string | undefined {
-  const key = nameKeys[method];
+  const key = ownIn(nameKeys, method);
   if (key === undefined) return undefined;
   const name = memberString(bytes, findMember(params, key));
   if (name === undefined) throw new GatehouseError('invalid_params', { message: `params.${key} must be a string` });

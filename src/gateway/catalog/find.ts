@@ -95,6 +95,7 @@ const unknown = (kind: ListKind, name: string) =>
 /** Throws RpcError -32602 for a URI that no server can have. */
 export async function findResource(asking: Asking, uri: string, lists: Lists): Promise<Found> {
   const { parts } = asking.view;
+  if (uri.length > MAX_URI_CHARACTERS) throw notFound(uri);
   const decoded = decodeUri(uri);
   // Of two plain servers with the same URI, the later one's stands under its label.
   const named = decoded && parts.find(({ prefix, label }) => (prefix || label) === decoded.prefix);
@@ -102,18 +103,24 @@ export async function findResource(asking: Asking, uri: string, lists: Lists): P
   const open = parts.filter(({ prefix }) => prefix === '' || /^(?:https?|data):/i.test(uri));
   const [only, ...others] = open;
   if (only && others.length === 0) return { part: only, name: uri, definition: undefined };
-  const routes = open.map(({ binding }) => routeTo(asking, binding));
+  // What is disabled is not even asked.
+  const enabled = open.filter(({ binding }) => binding.server.enabled);
+  const routes = enabled.map(({ binding }) => routeTo(asking, binding));
   for (const kind of kindsNaming(uri)) {
     const got = await lists.read(routes, kind);
     const i = got.findIndex(
       ({ held }) => held?.byKey.has(uri) || held?.items.some((item) => names(item, { kind, uri })),
     );
-    const part = open[i];
+    const part = enabled[i];
     if (part) return { part, name: uri, definition: undefined };
   }
   if (only) return { part: only, name: uri, definition: undefined };
-  throw new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
+  throw notFound(uri);
 }
+
+/** Templates of servers are compared with it one by one. */
+const MAX_URI_CHARACTERS = 16_384;
+const notFound = (uri: string) => new RpcError(-32602, `Resource not found: ${uri.slice(0, 500)}`);
 
 /** Pages of apps and files of skills need not be listed as resources. */
 function kindsNaming(uri: string): readonly ListKind[] {

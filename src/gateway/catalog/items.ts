@@ -1,5 +1,5 @@
 /** Items of lists as they come from servers that may be careless or hostile: what cannot be shown is left out, the rest stays. */
-import { isJsonObject, type Json, type JsonObject, stringIn } from '#core/json.ts';
+import { isJsonObject, type Json, type JsonObject, ownIn, stringIn } from '#core/json.ts';
 
 export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates' | 'skills';
 
@@ -25,7 +25,7 @@ const changes: Readonly<Record<string, readonly ListKind[]>> = {
 };
 
 /** What a notification says to be different from now on. */
-export const changedKinds = (notification: string): readonly ListKind[] => changes[notification] ?? [];
+export const changedKinds = (notification: string): readonly ListKind[] => ownIn(changes, notification) ?? [];
 
 /** SECURITY 3.3 and F6; of one list of one server. */
 export interface ListLimits {

@@ -4,6 +4,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { Route } from '#gateway/peers/link.ts';
@@ -76,6 +77,8 @@ const MOST_TTL_MS = 3_600_000;
 const LOAD_MS = 15_000;
 const HELLO_TTL_MS = 300_000;
 const MAX_BYTES = 268_435_456;
+/** It becomes part of what every client of the endpoint is told at first. */
+const MAX_HELLO_BYTES = 131_072;
 const gateway = { capabilities: { extensions: {} }, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 
 export function openLists(deps: ListsDeps): Lists {
@@ -136,7 +139,9 @@ export function openLists(deps: ListsDeps): Lists {
 
   async function loadHello(route: Route): Promise<Loaded<JsonObject>> {
     const value = await ask(route, 'server/discover', {}, AbortSignal.timeout(LOAD_MS));
-    return { value, bytes: JSON.stringify(value).length, saidMs: 0, ttlMs: HELLO_TTL_MS };
+    const { length: bytes } = JSON.stringify(value);
+    if (bytes > MAX_HELLO_BYTES) throw new GatehouseError('upstream_broken', { cause: new Error('too much said') });
+    return { value, bytes, saidMs: 0, ttlMs: HELLO_TTL_MS };
   }
 
   function wishOf<T>(route: Route, kind: string, load: () => Promise<Loaded<T>>): Wish<T> {

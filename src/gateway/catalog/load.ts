@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import { GatehouseError } from '#core/error.ts';
 import type { Json, JsonObject } from '#core/json.ts';
+import { numberOf } from '#mcp/bridge/objects.ts';
 import { type KindFacts, kindFacts, type ListKind, type ListLimits, readItem } from './items.ts';
 
 export interface Page {
@@ -61,7 +62,7 @@ function readPage(result: JsonObject, { member }: KindFacts): Page {
   return {
     items,
     nextCursor: typeof result.nextCursor === 'string' ? result.nextCursor : undefined,
-    ttlMs: Math.max(0, Number(result.ttlMs) || 0),
+    ttlMs: Math.max(0, numberOf(result.ttlMs) || 0),
   };
 }
 

@@ -100,6 +100,8 @@ class SocketChannel implements OpenChannel, LiveStream {
   readonly #deps: SocketChannelDeps;
   readonly #conversation: Conversation;
   readonly #unwatch: () => void;
+  readonly #outlet: Outbox;
+  #draining = false;
   #queue: Queued[] = [];
   /** What comes after it must not overtake it. */
   #barrier = false;
@@ -115,8 +117,8 @@ class SocketChannel implements OpenChannel, LiveStream {
     this.endsAt = seat.endsAt;
     this.lastWriteAt = clock.monotonic();
     this.#lastHeardAt = this.lastWriteAt;
-    const outlet = new Outbox((text, sent) => this.#send(text, sent));
-    this.#conversation = new Conversation({ mcp, asked, request, outlet, clock });
+    this.#outlet = new Outbox((text, sent) => this.#send(text, sent));
+    this.#conversation = new Conversation({ mcp, asked, request, outlet: this.#outlet, clock });
     this.#unwatch = seat.watch(this);
     socket.on('message', (data, isBinary) => this.#hear(data, isBinary));
     socket.on('ping', () => this.#countPing());
@@ -220,8 +222,18 @@ class SocketChannel implements OpenChannel, LiveStream {
     }
   }
 
+  /** Who asks and doesn't read what was answered is heard no more until he does. */
+  #workOnceRead(): void {
+    if (!this.#outlet.isFull || this.#draining) return;
+    this.#draining = true;
+    this.#outlet.onDrain(() => {
+      this.#draining = false;
+      this.#work();
+    });
+  }
+
   #work(): void {
-    while (!this.#barrier && this.#conversation.size < this.#deps.maxInFlight) {
+    while (!this.#barrier && !this.#outlet.isFull && this.#conversation.size < this.#deps.maxInFlight) {
       const next = this.#queue.shift();
       if (!next) break;
       const isBarrier = isFirst(next.message);
@@ -234,8 +246,10 @@ class SocketChannel implements OpenChannel, LiveStream {
         });
       });
     }
-    if (this.#queue.length > 0) this.#socket.pause();
-    else if (this.#socket.isPaused) this.#socket.resume();
+    if (this.#queue.length > 0) {
+      this.#socket.pause();
+      this.#workOnceRead();
+    } else if (this.#socket.isPaused) this.#socket.resume();
   }
 }
 

@@ -8,8 +8,8 @@ import type { Route } from '#gateway/peers/link.ts';
 import type { PeerEvents, PeerRequest } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
-import { cannotAsk, RpcError, urlElicitations } from '#mcp/bridge/errors.ts';
-import { mayAsk } from '#mcp/bridge/questions.ts';
+import { cannotAsk, RpcError, rpcCodes, urlElicitations } from '#mcp/bridge/errors.ts';
+import { isQuestion, mayAsk, requiredCapabilities } from '#mcp/bridge/questions.ts';
 import type { Asking } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
 import { type Ask, isParkedState, type Listening, type Parked, type Ticket } from './parked.ts';
@@ -83,6 +83,7 @@ export function openConversations({ peers, parked, states, replicas, lists }: Co
       if (asking.ask) return peer.request(route, request, { ...listening, ask: guarded(asking, asking.ask) });
       if (peer.era === 'modern') {
         const result = await peer.request(route, request, { ...listening, ask: undefined });
+        checkQuestions(asking, result);
         const state = result.resultType === 'input_required' ? stringIn(result, 'requestState') : undefined;
         return state === undefined
           ? result
@@ -122,15 +123,47 @@ function refusedBy(method: string, { inputResponses }: JsonObject): JsonObject |
   return { ...told.result, resultType: 'complete' };
 }
 
-/** Nobody is asked what they didn't say they could be asked (SECURITY D18). */
+/** Of one call, at one time: what waits for answers is held in memory. */
+const MAX_QUESTIONS = 16;
+const MAX_QUESTION_CHARACTERS = 1_048_576;
+
+/** Nobody is asked what they didn't say they could be asked (SECURITY D18), nor without end. */
 function guarded({ client }: Asking, ask: NonNullable<PeerEvents['ask']>): NonNullable<PeerEvents['ask']> {
+  let open = 0;
+  let characters = 0;
   return async (method, params) => {
     if (!mayAsk(method, params, client.capabilities))
-      throw new RpcError(-32601, `The client does not support ${method}`);
-    const answer = await ask(method, params);
-    if (!isJsonObject(answer)) throw new RpcError(-32603, 'The client did not answer');
-    return answer;
+      throw new RpcError(-32601, `The client does not support ${method.slice(0, 100)}`);
+    const { length } = JSON.stringify(params);
+    if (open >= MAX_QUESTIONS || characters + length > MAX_QUESTION_CHARACTERS)
+      throw new RpcError(-32603, 'Too much is asked at once');
+    open++;
+    characters += length;
+    try {
+      const answer = await ask(method, params);
+      if (!isJsonObject(answer)) throw new RpcError(-32603, 'The client did not answer');
+      return answer;
+    } finally {
+      open--;
+      characters -= length;
+    }
   };
+}
+
+/** The same for questions that come as a result. Throws RpcError -32021, or `upstream_broken` for what is no question. */
+function checkQuestions({ client }: Asking, result: JsonObject): void {
+  if (result.resultType !== 'input_required') return;
+  const questions = Object.values(objectIn(result, 'inputRequests') ?? {});
+  if (questions.length > MAX_QUESTIONS) throw new GatehouseError('upstream_broken');
+  for (const question of questions) {
+    const method = isJsonObject(question) ? question.method : undefined;
+    if (!isJsonObject(question) || typeof method !== 'string' || !isQuestion(method))
+      throw new GatehouseError('upstream_broken');
+    const params = objectIn(question, 'params');
+    if (mayAsk(method, params, client.capabilities)) continue;
+    const data = { requiredCapabilities: requiredCapabilities(method, params) };
+    throw new RpcError(rpcCodes.missingCapability, `The client does not support ${method}`, data);
+  }
 }
 
 function stakeOf({ organization, view, principal }: Asking, { method, told, route }: Errand): Stake {

@@ -4,7 +4,7 @@
  */
 import { hash } from 'node:crypto';
 import { GatehouseError } from '#core/error.ts';
-import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, ownIn, stringIn } from '#core/json.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
 import { noServerFor } from '#gateway/render.ts';
 import type { Session, SessionClient } from '#gateway/session.ts';
@@ -102,17 +102,22 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   const method = call.message?.method ?? '';
   const params = objectIn(message, 'params') ?? {};
   if (method === 'ping') return reply.result('{}');
-  if (changesOf[method]) return changeSession(asked, session, { method, params, deps });
-  const run = methods[method];
+  if (ownIn(changesOf, method)) return changeSession(asked, session, { method, params, deps });
+  const run = ownIn(methods, method);
   if (!run || !requestExists(method, session.client.version))
     throw new RpcError(-32601, 'Method not found', noServerFor(method));
   const key = runningKey(session.digest, message?.id ?? null);
   const abort = new AbortController();
   // Hanging up is no cancelling in this era; being cut off by the gateway is.
-  reply.signal.addEventListener('abort', () => {
+  const heed = () => {
     if (reply.signal.reason instanceof GatehouseError) abort.abort(reply.signal.reason);
-  });
+  };
+  if (reply.signal.aborted) heed();
+  reply.signal.addEventListener('abort', heed);
   deps.running.set(key, abort);
+  // What goes on after its client hung up takes its place until it is over.
+  const { release } = call;
+  call.release = undefined;
   const { client } = session;
   try {
     const { _meta, ...rest } = params;
@@ -131,6 +136,9 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
     if ('result' in told) reply.result(JSON.stringify(told.result));
     else reply.error(told.error, 200);
   } finally {
-    deps.running.delete(key);
+    if (release) reply.whenRead(release);
+    if (deps.running.get(key) === abort) deps.running.delete(key);
+    // Questions that nobody waits for any more are nobody's.
+    abort.abort('ended');
   }
 }

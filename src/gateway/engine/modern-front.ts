@@ -1,6 +1,6 @@
 /** Clients of the modern era: each request stands alone, hanging up cancels, questions come back as `input_required`. */
 import { GatehouseError } from '#core/error.ts';
-import { type Json, type JsonObject, objectIn, parseJson } from '#core/json.ts';
+import { type Json, type JsonObject, objectIn, ownIn, parseJson } from '#core/json.ts';
 import { mergeHello } from '#gateway/catalog/merge.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
 import { viewOf } from '#gateway/catalog/view.ts';
@@ -20,7 +20,7 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   if (call.message?.kind !== 'request' || !message) return reply.finish('', 202);
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
-  const run = call.door?.facade?.answers[method] ?? methods[method];
+  const run = ownIn(call.door?.facade?.answers ?? {}, method) ?? ownIn(methods, method);
   const isKnown = run !== undefined && requestExists(method, MODERN_VERSION);
   if (!isKnown && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;

@@ -24,7 +24,15 @@ afterEach(() => {
 function start(options: { perPrincipal?: number } = {}) {
   const clock = manualClock();
   const parked = openParked({
-    ...{ sealer: openSealer(randomBytes(32)), clock, replica: 'r', patienceMs: 600_000, perPrincipal: 20, max: 100 },
+    ...{
+      sealer: openSealer(randomBytes(32)),
+      clock,
+      replica: 'r',
+      patienceMs: 600_000,
+      perPrincipal: 20,
+      perOrganization: 20,
+      max: 100,
+    },
     ...options,
   });
   /** A call that asks `rounds` one after the other. */

@@ -46,6 +46,7 @@ export interface ParkedDeps {
   /** Milliseconds that a client may think. */
   readonly patienceMs: number;
   readonly perPrincipal: number;
+  readonly perOrganization: number;
   readonly max: number;
 }
 
@@ -83,24 +84,31 @@ const gone = () =>
 export function openParked(deps: ParkedDeps): Parked {
   const { sealer, clock } = deps;
   const calls = new Map<string, ParkedCall>();
-  const ofPrincipal = new Map<string, number>();
+  /** By principal and by organization. */
+  const counts = new Map<string, number>();
+  const countOf = (kind: 'principal' | 'org', { stake }: ParkedCall) => counts.get(`${kind} ${stake[kind]}`) ?? 0;
 
-  function count(principal: string, by: 1 | -1): void {
-    const now = (ofPrincipal.get(principal) ?? 0) + by;
-    if (now === 0) ofPrincipal.delete(principal);
-    else ofPrincipal.set(principal, now);
+  function count(call: ParkedCall, by: 1 | -1): void {
+    for (const kind of ['principal', 'org'] as const) {
+      const now = countOf(kind, call) + by;
+      const key = `${kind} ${call.stake[kind]}`;
+      if (now === 0) counts.delete(key);
+      else counts.set(key, now);
+    }
   }
+
+  const isFull = (call: ParkedCall) =>
+    calls.size >= deps.max ||
+    countOf('principal', call) >= deps.perPrincipal ||
+    countOf('org', call) >= deps.perOrganization;
 
   function askerOf(call: ParkedCall): Ask {
     return (method, params) =>
       new Promise((resolve, reject) => {
-        const isFull =
-          !calls.has(call.id) &&
-          (calls.size >= deps.max || (ofPrincipal.get(call.stake.principal) ?? 0) >= deps.perPrincipal);
-        if (isFull) return reject(new RpcError(-32603, 'Too many calls wait for answers'));
         if (!calls.has(call.id)) {
+          if (isFull(call)) return reject(new RpcError(-32603, 'Too many calls wait for answers'));
           calls.set(call.id, call);
-          count(call.stake.principal, 1);
+          count(call, 1);
         }
         call.questions.set(`q${++call.asked}`, { method, params, resolve, reject });
         call.question.resolve();
@@ -109,7 +117,7 @@ export function openParked(deps: ParkedDeps): Parked {
 
   function end(call: ParkedCall): void {
     clearTimeout(call.timer);
-    if (calls.delete(call.id)) count(call.stake.principal, -1);
+    if (calls.delete(call.id)) count(call, -1);
     for (const { reject } of call.questions.values()) reject(new RpcError(-32603, 'The call is over'));
     call.questions.clear();
   }

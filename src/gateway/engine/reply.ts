@@ -21,6 +21,9 @@ export interface ReplyDeps {
 /** A reader that lets this much pile up is cut off. */
 const MAX_UNREAD_BYTES = 16_777_216;
 
+/** Less than this may wait in the buffers of a connection. */
+const UNREAD_BYTES = 262_144;
+
 const CLOSE = Buffer.from('}');
 
 export class Reply {
@@ -36,6 +39,9 @@ export class Reply {
   #unread = 0;
   #last: (() => void) | undefined;
   #unwatch: (() => void) | undefined;
+  /** The whole answer was handed to the connection. */
+  #written = false;
+  #unreadYet: (() => void)[] = [];
   /** Streams that answer no call: what ends them, and what is said then. */
   #onStop: (() => void) | undefined;
   /** What the endpoint has, or what its caller may use of it, is another than it was. */
@@ -49,7 +55,10 @@ export class Reply {
     this.#deps = deps;
     this.endsAt = deps.endsAt;
     call.relay = this;
-    call.res.on('close', () => this.#gone());
+    call.res.on('close', () => {
+      this.#gone();
+      this.#tellRead();
+    });
     if (call.res.destroyed) queueMicrotask(() => this.#gone());
   }
 
@@ -143,6 +152,23 @@ export class Reply {
     this.fail(error);
   }
 
+  /** Once the client has read the answer, or won't: until then it takes its place. At once where there is none. */
+  whenRead(then: () => void): void {
+    if (!this.#over || this.#call.res.destroyed) then();
+    else if (this.#written && !this.#isUnread) then();
+    else this.#unreadYet.push(then);
+  }
+
+  get #isUnread(): boolean {
+    return (this.#call.res.writableLength ?? 0) > UNREAD_BYTES;
+  }
+
+  #tellRead(): void {
+    const waiting = this.#unreadYet;
+    this.#unreadYet = [];
+    for (const then of waiting) then();
+  }
+
   stop(): void {
     if (this.#onStop) this.#onStop();
   }
@@ -213,7 +239,14 @@ export class Reply {
     this.#over = true;
     this.#unwatch?.();
     this.#abort.abort('ended');
-    this.#deps.account(this.#call, { status, open: false, error }, done);
+    const { release } = this.#call;
+    this.#call.release = undefined;
+    this.#deps.account(this.#call, { status, open: false, error }, () => {
+      done();
+      this.#written = true;
+      if (!this.#isUnread) this.#tellRead();
+    });
+    if (release) this.whenRead(release);
   }
 
   #gone(): void {

@@ -1,5 +1,5 @@
 /** What changes in a session of a legacy client: its log level and its subscriptions. */
-import type { JsonObject } from '#core/json.ts';
+import { type JsonObject, ownIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
 import type { Session } from '#gateway/session.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
@@ -26,7 +26,7 @@ export async function changeSession(
   session: Session,
   { method, params, deps }: Changing,
 ): Promise<void> {
-  const change = changesOf[method]?.(params, session.expiresAt);
+  const change = ownIn(changesOf, method)?.(params, session.expiresAt);
   if (!change) throw new RpcError(-32602, 'Invalid params');
   if ('subscribe' in change) {
     const as = {

@@ -29,6 +29,8 @@ export interface LegacyPeerDeps {
 
 /** How often a stream that a server cut before its answer is taken up again (2025-11-25, polling). */
 const MAX_RESUMES = 100;
+/** Pings too: each has to be answered by a request. */
+const MAX_QUESTIONS = 1000;
 const MAX_PAUSE_MS = 10_000;
 
 /** The server no longer knows the session: the request was not carried out. */
@@ -116,12 +118,14 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     const { session, request, events, id } = exchange;
     const { signal } = events;
     let answer: JsonObject | undefined;
+    let asked = 0;
     const onMessage = (received: JsonObject) => {
-      if (typeof received.method === 'string' && received.id !== undefined)
+      if (typeof received.method === 'string' && received.id !== undefined) {
+        if (++asked > MAX_QUESTIONS) throw new Error('the server asks without end');
         answerQuestion(received, exchange, route).catch((error) =>
           log.debug({ err: error }, 'an answer did not reach the server'),
         );
-      else if (typeof received.method === 'string') hear(received, exchange);
+      } else if (typeof received.method === 'string') hear(received, exchange);
       else if (isAnswerTo(received, id, status)) answer ??= received;
     };
     let status = 0;
@@ -137,10 +141,14 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       await sessions.forget(session);
       throw new SessionLost();
     }
+    // The call's time is that of all its streams together.
+    const until = performance.now() + link.totalMs(route, request.method);
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
       await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), signal);
+      const totalMs = Math.ceil(until - performance.now());
+      if (totalMs <= 0) throw new WireError(new GatehouseError('upstream_timeout'), true);
       const headers = { ...versionHeader(session.version), 'last-event-id': answered.lastEventId };
-      const polling = { method: 'GET', era: 'legacy', sessionId: session.id, headers } as const;
+      const polling = { method: 'GET', era: 'legacy', sessionId: session.id, headers, totalMs } as const;
       answered = await link.send(route, polling, { signal, onMessage });
     }
     return { answer, status: answered.status };

@@ -35,6 +35,8 @@ export interface Outgoing {
 export interface Link {
   /** Rejects with WireError, or the signal's reason, or GatehouseError where nothing could be sent. */
   send(route: Route, outgoing: Outgoing, handlers: WireHandlers): Promise<Answered>;
+  /** Milliseconds that a request may take. */
+  totalMs(route: Route, method: string): number;
 }
 
 export interface LinkDeps {
@@ -49,6 +51,7 @@ export function openLink(deps: LinkDeps): Link {
     credential ? (deps.credentials.find(credential) ?? deps.credentials.open(credential)) : undefined;
 
   return {
+    totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
       const { binding, organization } = route;
       const credential = await openCredential(binding);
@@ -62,6 +65,7 @@ export function openLink(deps: LinkDeps): Link {
         const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
         const answered = await exchange(deps.upstreams.get(binding.server), call, {
           ...handlers,
+          secret: credential,
           onHead(code, headers) {
             status = code;
             // A stream that waits for events says by its head that the server is there.

@@ -14,6 +14,7 @@ import { WireError } from './wire.ts';
 
 /** As the official SDK: a server that never stops asking is stopped. */
 const MAX_ROUNDS = 8;
+const MAX_QUESTIONS = 64;
 
 /** The server refuses to be spoken to in this era, and has done nothing of what it was asked. */
 export class EraRefused extends Error {
@@ -171,6 +172,7 @@ function hear(received: JsonObject, token: Json, { notify }: PeerEvents): void {
 }
 
 async function askAll(requests: JsonObject, ask: NonNullable<PeerEvents['ask']>): Promise<JsonObject> {
+  if (Object.keys(requests).length > MAX_QUESTIONS) throw new GatehouseError('upstream_broken');
   const answers = await Promise.all(
     Object.entries(requests).map(async ([key, request]) => {
       if (!isJsonObject(request) || typeof request.method !== 'string') throw new GatehouseError('upstream_broken');

@@ -47,16 +47,22 @@ export interface UpstreamSessionsDeps {
   /** Without use, then it is ended. */
   readonly idleMs: number;
   readonly max: number;
+  /** Of one caller, who can have as many as there are capabilities to declare. Default 100. */
+  readonly maxPerCaller?: number;
   /** Undefined: this replica is alone. */
   readonly shared?: SharedSessions | undefined;
 }
 
+/** Of what a server says of itself: it is kept as long as the session. */
+const MAX_HELLO_CHARACTERS = 131_072;
+/** MCP 2025-11-25: visible ASCII. */
+const sessionId = /^[\x21-\x7e]{1,4096}$/;
 const INITIALIZE_MS = 10_000;
 const SWEEP_MS = 30_000;
 const [NEWEST = ''] = legacyVersions;
 
 export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessions {
-  const { link, log, shared } = deps;
+  const { link, log, shared, maxPerCaller = 100 } = deps;
   const sessions = new LRUCache<string, UpstreamSession>({
     max: deps.max,
     ttl: deps.idleMs,
@@ -95,6 +101,20 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     tellEnded(session);
   }
 
+  /** A caller's many sessions cost that caller's own, never another's. Throws GatehouseError `upstream_busy`. */
+  function makeRoom({ organization, principal }: Route): void {
+    let own = 0;
+    let oldest: UpstreamSession | undefined;
+    for (const session of sessions.rvalues()) {
+      if (session?.route.principal.key !== principal.key || session.route.organization.id !== organization.id) continue;
+      own++;
+      if (!held.has(session)) oldest ??= session;
+    }
+    if (own < maxPerCaller) return;
+    if (!oldest) throw new GatehouseError('upstream_busy', { retryAfterSeconds: 5 });
+    end(oldest);
+  }
+
   async function initialize(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
     const { route } = what;
     const signal = AbortSignal.timeout(INITIALIZE_MS);
@@ -118,8 +138,12 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     const version = stringIn(hello, 'protocolVersion') ?? '';
     if (!legacyVersions.includes(version))
       throw new GatehouseError('upstream_broken', { cause: new Error(`protocol version "${version}"`) });
-    const header = answered.headers['mcp-session-id'];
-    const session = { ...what, id: typeof header === 'string' ? header : undefined, version, hello };
+    const id = answered.headers['mcp-session-id'];
+    if (id !== undefined && (typeof id !== 'string' || !sessionId.test(id)))
+      throw new GatehouseError('upstream_broken', { cause: new Error('a session id that is none') });
+    if (JSON.stringify(hello).length > MAX_HELLO_CHARACTERS)
+      throw new GatehouseError('upstream_broken', { cause: new Error('too much said at initialize') });
+    const session = { ...what, id, version, hello };
     await tell(session, { method: 'notifications/initialized' }, signal);
     return session;
   }
@@ -146,6 +170,7 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
 
   async function findOrMake(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
     const known = await shared?.find(what);
+    makeRoom(what.route);
     const session = known ?? (await initialize(what, client));
     sessions.set(what.key, session);
     if (!known) await shared?.put(session);
@@ -191,7 +216,7 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     },
     endLane(lane) {
       const suffix = laneSuffix(lane);
-      for (const [key, session] of sessions.entries()) if (key.endsWith(suffix)) end(session);
+      for (const [key, session] of [...sessions.entries()]) if (key.endsWith(suffix)) end(session);
     },
     get size() {
       return sessions.size;
@@ -233,7 +258,7 @@ function variantOf(client: ClientFacts, lane: string): string {
 
 function keyOf({ organization, binding, principal }: Route, variant: string): string {
   const { credential, server } = binding;
-  const of = [organization.id, binding.id, server.transport, principal.key];
+  const of = [organization.id, binding.id, server.id, server.transport, binding.partition ?? null, principal.key];
   return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : ''])}${variant}`;
 }
 

@@ -3,24 +3,30 @@
  * JSON object or as a stream of events. For whatever cannot pass through as it is; all that is held is bounded.
  */
 import { createParser } from 'eventsource-parser';
-import type { Upstream, UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
+import type { Upstream, UpstreamCall, UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, parseJson } from '#core/json.ts';
+import { redactText, type Secret } from '#core/secret.ts';
+import { isNestedWithin } from '#mcp/shape/canonical-json.ts';
 
 /** SECURITY 3.3: bytes of a whole JSON answer, and of one event. */
 export interface WireLimits {
   readonly answerBytes: number;
   readonly eventBytes: number;
   readonly events: number;
+  /** Of brackets inside of one another: whoever walks a message walks it by calling itself. */
+  readonly depth: number;
 }
 
-export const wireLimits: WireLimits = { answerBytes: 10_485_760, eventBytes: 4_194_304, events: 10_000 };
+export const wireLimits: WireLimits = { answerBytes: 10_485_760, eventBytes: 4_194_304, events: 10_000, depth: 256 };
 
 export interface WireHandlers {
   readonly signal: AbortSignal;
   readonly onMessage: (message: JsonObject) => void;
   /** Before any message. Header names lower-case. */
   readonly onHead?: (status: number, headers: WireHeaders) => void;
+  /** What the server was sent and may echo: nobody reads it in what it says (SECURITY F9). */
+  readonly secret?: Secret | undefined;
 }
 
 export type WireHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -55,9 +61,11 @@ export function exchange(
   return new Promise((resolve, reject) => {
     const { signal } = handlers;
     if (signal.aborted) return reject(signal.reason);
+    // Undefined as long as it is being started: that may fail at once.
+    let started: UpstreamExchange | undefined;
     const abort = () => {
       over();
-      started.abort();
+      started?.abort();
       reject(signal.reason);
     };
     const over = () => signal.removeEventListener('abort', abort);
@@ -68,11 +76,11 @@ export function exchange(
       },
       fail(error) {
         over();
-        started.abort();
-        reject(new WireError(error, started.sent));
+        started?.abort();
+        reject(new WireError(error, started?.sent ?? false));
       },
     });
-    const started = upstream.start(call, sink);
+    started = upstream.start(call, sink);
     signal.addEventListener('abort', abort, { once: true });
   });
 }
@@ -169,14 +177,29 @@ class Messages implements UpstreamSink {
 
   #take(text: string): void {
     if (this.#over) return;
-    let message: unknown;
-    try {
-      message = parseJson(text);
-    } catch {
-      message = undefined;
-    }
-    if (isJsonObject(message) && message.jsonrpc === '2.0') this.#handlers.onMessage(message);
+    const message = this.#parse(text);
+    if (message) this.#hand(message);
     else if (this.#status < 400) this.#fail('upstream_broken', 'what came is not a JSON-RPC message');
+  }
+
+  #parse(text: string): JsonObject | undefined {
+    const { secret } = this.#handlers;
+    try {
+      const message = parseJson(secret ? redactText(text, secret) : text);
+      const isMessage = isJsonObject(message) && message.jsonrpc === '2.0';
+      return isMessage && isNestedWithin(message, this.#limits.depth) ? message : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Whatever a message brings to fall, falls with this exchange alone. */
+  #hand(message: JsonObject): void {
+    try {
+      this.#handlers.onMessage(message);
+    } catch (thrown) {
+      this.#fail('upstream_broken', thrown instanceof Error ? thrown.message : 'a message could not be taken');
+    }
   }
 
   #fail(code: 'upstream_broken' | 'upstream_refused', why: string): void {

@@ -26,10 +26,6 @@ export interface ToolTurn extends ToolCall {
   readonly ask: (params: JsonObject) => Promise<unknown>;
 }
 
-interface ToolError {
-  readonly error: { readonly code: number; readonly message: string; readonly data?: unknown };
-}
-
 export interface ToolServer {
   readonly url: string;
   tools: readonly object[];

@@ -258,7 +258,14 @@ describe('a network that misbehaves', () => {
     const answer = await send(world.url('open'), { headers: world.auth, body: call('echo', {}, 'r') });
     expect([answer.status, answer.json]).toEqual([
       502,
-      { jsonrpc: '2.0', id: 'r', error: { code: -32603, message: 'Upstream server is unreachable' } },
+      {
+        ...{ jsonrpc: '2.0', id: 'r' },
+        error: {
+          code: -32603,
+          message: 'Upstream server is unreachable',
+          data: 'No healthy server instances available for: tools/call',
+        },
+      },
     ]);
     expect(performance.now() - before).toBeLessThan(500);
   });

@@ -40,15 +40,15 @@ const serve: Script = (request, res) => {
 
 const servers = ['docs', 'work', 'secret', 'closed'];
 const yaml = (url: string) => `
-organizations: [{ slug: demo, name: Demo }]
+organizations: [{ slug: acme, name: Acme }]
 servers:
 ${servers.map((name) => `  - { key: ${name}, title: ${name}, transport: { kind: http, url: '${url}/${name}' } }`).join('\n')}
 collections:
-  - { organization: demo, name: mixed, allowedRoles: '*', bindings: [{ server: work }, { server: docs }] }
+  - { organization: acme, name: mixed, allowedRoles: '*', bindings: [{ server: work }, { server: docs }] }
 enablements:
-  - { organization: demo, server: docs, allMembers: true }
-  - { organization: demo, server: work, allMembers: true }
-  - { organization: demo, server: secret, allowedRoles: [staff] }
+  - { organization: acme, server: docs, allMembers: true }
+  - { organization: acme, server: work, allMembers: true }
+  - { organization: acme, server: secret, allowedRoles: [staff] }
 limits: { principal: { requestsPerMinute: 100000 }, organization: { requestsPerMinute: 100000 } }
 egress: { allow: ['127.0.0.1'] }
 `;
@@ -57,9 +57,9 @@ beforeAll(async () => {
   upstream = await startRecordingUpstream();
   upstream.script(serve);
   gateway = await startGateway({ configYaml: yaml(upstream.url) });
-  key = await createKey(gateway);
-  staffKey = await createKey(gateway, 'demo', '--roles', 'staff');
-  narrowKey = await createKey(gateway, 'demo', '--endpoints', 'work,docs');
+  key = await createKey(gateway, 'acme');
+  staffKey = await createKey(gateway, 'acme', '--roles', 'staff');
+  narrowKey = await createKey(gateway, 'acme', '--endpoints', 'work,docs');
 });
 afterAll(async () => {
   await gateway?.stop();
@@ -121,7 +121,7 @@ const denied = {
 
 test.each([
   ['among everything', '/mcp', 'tools/call', { name: 'closed_run' }],
-  ['among everything of the organization', '/demo/mcp', 'prompts/get', { name: 'closed_ask' }],
+  ['among everything of the organization', '/acme/mcp', 'prompts/get', { name: 'closed_ask' }],
   ['by its own address', '/mcp/closed', 'tools/call', { name: 'run' }],
 ])(
   'a server that is not enabled answers %s with 200 and -32000, and the log says who asked for what [S4.4]',

@@ -13,9 +13,9 @@ export function logNotEnabled(
   organization: OrganizationSnapshot | undefined,
 ): void {
   const servers = [...(organization?.endpoints.values() ?? [])].filter(({ kind }) => kind === 'server');
-  const enabledServices = servers.filter(({ bindings }) => bindings.some((one) => one.server.enabled));
+  const enabled = servers.filter(({ bindings }) => bindings.some((one) => one.server.enabled));
   log.warn(
-    { requestId: id, org, requestedService: server, enabledServices: enabledServices.map(({ name }) => name) },
+    { requestId: id, org, requestedService: server, enabledServices: enabled.map(({ name }) => name) },
     `Access denied for service: ${server}`,
   );
 }

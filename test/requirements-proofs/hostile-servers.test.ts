@@ -1,8 +1,8 @@
 /** What neither a server nor a client gains by saying things about itself: with one server behind the address, and with two. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createKey } from '#kit/gateway.ts';
-import { bearer, call, initialize, send } from '#kit/http-client.ts';
-import { answerMcp, result, type Script } from '#kit/recording-upstream.ts';
+import { bearer, call, initialize, openStream, send } from '#kit/http-client.ts';
+import { answerMcp, event, openSse, result, type Script } from '#kit/recording-upstream.ts';
 import { startWorld, type World } from '#kit/world.ts';
 
 const enforced = { team: 'red', level: 3 };
@@ -16,6 +16,10 @@ const two = `
     bindings:
       - { server: ragie, partition: soc2, enforced: { retrieve: { filter: { team: red, level: 3 } } } }
       - { server: plain }
+  - organization: demo
+    name: redacted
+    allowedRoles: '*'
+    bindings: [{ server: plain, tools: { redact: { '*': ['**.phone'] } } }]
 `;
 
 let world: World;
@@ -103,5 +107,50 @@ describe.each([
     const answer = await send(world.url(name), { headers, body: call(tool, {}, 2) });
     expect(answer.json).toMatchObject({ id: 2, error: { code: -32603 } });
     expect(calls()).toHaveLength(1);
+  });
+});
+
+describe('what is to be redacted', () => {
+  const phone = '0151-555-999';
+  const secret = { name: 'Ann', phone };
+  const message = `Calling ${phone}`;
+  const places: Readonly<Record<string, object>> = {
+    'structured content': { result: { content: [], structuredContent: { list: [secret] } } },
+    'its twin in text': {
+      result: { content: [{ type: 'text', text: JSON.stringify(secret) }], structuredContent: secret },
+    },
+    'other text': { result: { content: [{ type: 'text', text: message }], structuredContent: secret } },
+    'a resource in the result': {
+      result: { content: [{ type: 'resource', resource: { uri: 'x:y', text: JSON.stringify(secret) } }] },
+    },
+    _meta: { result: { content: [], _meta: { 'example.com/who': secret } } },
+    'a failure of the tool': { result: { isError: true, content: [{ type: 'text', text: JSON.stringify(secret) }] } },
+    'data of an error': { error: { code: -32000, message: 'no', data: secret } },
+    'words of an error': { error: { code: -32000, message, data: secret } },
+  };
+
+  test.each(Object.entries(places))('in %s is gone, and in what is said meanwhile [D13]', async (_place, outcome) => {
+    world.upstream.script((request, res) => {
+      if (request.rpc.method !== 'tools/call') return answerMcp(request, res);
+      const meta = request.rpc.params?._meta;
+      const token = typeof meta === 'object' && meta !== null && 'progressToken' in meta ? meta.progressToken : 'none';
+      openSse(res);
+      const progress = { progressToken: token, progress: 1, message };
+      res.write(event({ jsonrpc: '2.0', method: 'notifications/progress', params: progress }));
+      const said = { level: 'error', data: { said: 'Ann', ...secret } };
+      res.write(event({ jsonrpc: '2.0', method: 'notifications/message', params: said }));
+      res.end(event({ jsonrpc: '2.0', id: request.rpc.id, ...outcome }));
+    });
+    const headers = await open('redacted', world.key);
+    const params = { name: 'echo', arguments: {}, _meta: { progressToken: 'p' } };
+    const stream = await openStream(world.url('redacted'), {
+      headers,
+      body: { jsonrpc: '2.0', id: 7, method: 'tools/call', params },
+    });
+    const heard: string[] = [];
+    for (let next = await stream.next(); next; next = await stream.next()) heard.push(next.data);
+    expect(heard.some((text) => text.includes('notifications/progress'))).toBe(true);
+    expect(heard.at(-1)).toContain('"id":7');
+    expect(heard.join('\n')).not.toContain('0151');
   });
 });

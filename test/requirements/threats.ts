@@ -85,7 +85,7 @@ export const threats: Lines = Object.fromEntries([
     'argument policies resist type confusion',
     'a policy error denies',
     'a policy change is seen within seconds',
-    'filters see every part of an answer',
+    partial('filters see every part of an answer', 'Base64, links, and resources that are read'),
     'no prototype pollution',
     'no regular expression runs away',
     'schemas are bounded and never fetched',

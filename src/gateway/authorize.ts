@@ -10,6 +10,7 @@ import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/sna
 import { coversEndpoint, judgeAudience } from './audience.ts';
 import { everythingOf, mayEnter, type Reach } from './catalog/view.ts';
 import type { Caller } from './identify.ts';
+import { notEnabled } from './not-enabled.ts';
 
 export interface Access {
   readonly organization: OrganizationSnapshot;
@@ -150,9 +151,7 @@ export function checkStillOpen(before: Endpoint, now: Endpoint, server: string |
     ({ place, key }) => (server === undefined || key === server) && !open.has(place),
   );
   if (!closed) return;
-  throw new GatehouseError('not_enabled', {
-    data: `Service '${closed.key}' is not enabled for your organization`,
-  });
+  throw notEnabled(closed);
 }
 
 /**

@@ -26,6 +26,7 @@ import type { Caller, Identifier } from './identify.ts';
 import { identifyCall } from './identify-call.ts';
 import type { Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
+import { logNotEnabled, notEnabled } from './not-enabled.ts';
 import type { Eras } from './peers/eras.ts';
 import { safeMethods } from './peers/peer.ts';
 import { readMessage } from './read-message.ts';
@@ -89,7 +90,7 @@ const isStream = ({ req, message }: Call) => req.method === 'GET' || message?.me
 
 function checkEnabled({ server }: Binding): void {
   if (!server.enabled) {
-    throw new GatehouseError('not_enabled', { data: `Service '${server.key}' is not enabled for your organization` });
+    throw notEnabled(server);
   }
 }
 
@@ -102,6 +103,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (call.accounted) return;
     if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome));
     call.asked = undefined;
+    if (outcome.error instanceof GatehouseError && outcome.error.code === 'not_enabled')
+      logNotEnabled(deps.log, call, call.org && deps.snapshots.find(call.org));
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();

@@ -40,7 +40,7 @@ test.each([
   ['another organization', { ...owner, org: 'org-b' }],
   ['another server', { ...owner, server: 'server-b' }],
   ['another endpoint', { ...owner, endpoint: 'endpoint-b' }],
-])('a session is unknown to %s, also when it is warm, and still works for its owner [C7]', (_name, other) => {
+])('a session is unknown to %s, also when it is warm, and still works for its owner [C7] [S4.23]', (_name, other) => {
   const sessions = kit().open(randomBytes(32));
   const id = sessions.seal(owner, 'upstream-1', client);
   expect(sessions.find(id, other)).toBeUndefined();

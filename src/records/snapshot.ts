@@ -33,6 +33,8 @@ export interface Endpoint {
   readonly listing: Listing;
   /** Names of the bindings where they don't follow from them. */
   readonly parts?: readonly EndpointPart[];
+  /** Of `everything`: servers that are not enabled, by endpoint name. Whoever calls them is told so (DESIGN ruling 3). */
+  readonly closed?: ReadonlyMap<string, ServerDefinition>;
 }
 
 /** A binding as one of several. */

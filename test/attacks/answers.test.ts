@@ -34,7 +34,7 @@ describe('answers of a hostile upstream', () => {
     send(world.url(name), { headers: world.auth, body });
   const initResult = { jsonrpc: '2.0', id: 0, result: { protocolVersion: '2025-11-25', capabilities: {} } };
 
-  test('an error that comes as an event stream is redacted like any other', async () => {
+  test('an error that comes as an event stream is redacted like any other [F9]', async () => {
     world.upstream.script((_request, res) => {
       res.writeHead(403, { 'content-type': 'text/event-stream' });
       res.end(event({ jsonrpc: '2.0', id: 'c-1', error: { code: -1, message: `your key ${upstreamSecret} is old` } }));
@@ -46,7 +46,7 @@ describe('answers of a hostile upstream', () => {
     expect(Number(answer.headers['content-length'])).toBe(answer.bytes.length);
   });
 
-  test('the secret is found in an error in Base64 too', async () => {
+  test('the secret is found in an error in Base64 too [F9]', async () => {
     const text = `{"error":"${upstreamSecret} ${Buffer.from(upstreamSecret).toString('base64url')}"}`;
     world.upstream.script(json(text, 400));
     const answer = await callOn('filtered', call('other', {}, 'c-1'));

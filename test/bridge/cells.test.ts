@@ -62,7 +62,7 @@ describe.each(eras)('a %s client', (client) => {
     });
     afterAll(() => connected?.close());
 
-    test('tools are listed and called', async () => {
+    test('tools are listed and called [S1.32]', async () => {
       const { tools } = await connected.listTools();
       expect(tools.map(({ name }) => name)).toContain('test_simple_text');
       const result = await connected.callTool({ name: 'test_simple_text', arguments: {} });

@@ -84,7 +84,7 @@ describe('an enforced filter cannot be widened', () => {
     ['none', []],
     ['two', [call('echo', {}), call('retrieve', {})]],
     ['nested', [[call('retrieve', {})]]],
-  ])('a batch of %s is refused before anything is read [X0.1]', async (_what, body) => {
+  ])('a batch of %s is refused before anything is read [X0.1] [D3]', async (_what, body) => {
     const answer = await post(body);
     expect(answer.status).toBe(400);
     expect(answer.json).toEqual({

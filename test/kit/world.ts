@@ -20,6 +20,8 @@ export interface World {
 export interface WorldOptions extends Partial<GatewayOptions> {
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
+  /** Items of its `collections`. */
+  readonly extraCollections?: string;
   /** Where the servers of the configuration are; default the recording upstream itself. */
   readonly upstreamUrl?: string;
 }
@@ -28,7 +30,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const upstream = await startRecordingUpstream();
   const gateway = await startGateway({
     ...options,
-    configYaml: worldYaml(options.upstreamUrl ?? upstream.url) + (options.extraYaml ?? ''),
+    configYaml:
+      worldYaml(options.upstreamUrl ?? upstream.url, options.extraCollections ?? '') + (options.extraYaml ?? ''),
     env: { UPSTREAM_KEY: upstreamSecret, ...options.env },
   });
   const key = await createKey(gateway);
@@ -50,7 +53,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
  * `filtered`: one tool under an enforced filter, a partition and a credential; `open`: nothing of that; `staff` and
  * `nobody`: roles. The server `unused` is one that the organization has not enabled.
  */
-const worldYaml = (upstream: string) => `
+const worldYaml = (upstream: string, collections: string) => `
 organizations:
   - { slug: demo, name: Demo, externalId: org_123 }
   - { slug: other, name: Other }
@@ -71,7 +74,7 @@ collections:
   - { organization: demo, name: staff, allowedRoles: [staff], bindings: [{ server: plain }] }
   - { organization: demo, name: nobody, allowedRoles: [], bindings: [{ server: plain }] }
   - { organization: other, name: secret, allowedRoles: '*', bindings: [{ server: plain }] }
-enablements:
+${collections}enablements:
   - { organization: demo, server: ragie, allMembers: true }
   - { organization: demo, server: plain, allMembers: true }
   - { organization: other, server: plain, allMembers: true }

@@ -14,7 +14,7 @@ export const s2: Lines = numbered([
     'request path: bearer, OIDC validation of issuer, audience, expiry and signature, Cedar, server',
     'Cedar on the way',
   ),
-  partial('initialize with 2024-11-05 and a bearer works at /mcp', '/mcp itself: shown at /mcp/{name}'),
+  'initialize with 2024-11-05 and a bearer works at /mcp',
   inDocuments('client configuration for OpenCode and Claude Code'),
   'containers are run through Podman or Docker',
   'run a server with proxy port, transport, environment, permission, image and name; list them',

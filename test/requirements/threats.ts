@@ -1,4 +1,4 @@
-import { type Line, type Lines, numbered } from './line.ts';
+import { type Line, type Lines, numbered, partial } from './line.ts';
 
 function lettered(letter: string, lines: readonly Line[]): readonly (readonly [string, Line])[] {
   return Object.entries(numbered(lines)).map(([number, line]) => [`${letter}${number}`, line] as const);
@@ -61,7 +61,7 @@ export const threats: Lines = Object.fromEntries([
     'progress, subscription and task ids are ours and bound',
     'sessions are bound to their principal',
     'request state is sealed and bound',
-    'pooled connections never carry another user',
+    partial('pooled connections never carry another user', 'a connection of its own for each user over HTTP'),
     'children are never shared across organizations',
     'notifications stay in their organization',
     'foreign and missing objects look alike',
@@ -85,7 +85,7 @@ export const threats: Lines = Object.fromEntries([
     'argument policies resist type confusion',
     'a policy error denies',
     'a policy change is seen within seconds',
-    'filters see every part of an answer',
+    partial('filters see every part of an answer', 'Base64, links, and resources that are read'),
     'no prototype pollution',
     'no regular expression runs away',
     'schemas are bounded and never fetched',
@@ -131,7 +131,10 @@ export const threats: Lines = Object.fromEntries([
     'hidden text in tool definitions is found',
     'a changed definition is held back',
     'one server cannot speak for another',
-    'annotations are trusted only by decision',
+    partial(
+      'annotations are trusted only by decision',
+      'consent to destructive tools goes by what the server says of them',
+    ),
     'results carry no hidden text',
     'lists are bounded',
     'answers must fit their question',

@@ -23,10 +23,7 @@ export const x: Lines = {
   '3.3': 'limits are keyed on the real address, streams pass, endpoints are guarded, prefixes are exact',
   '3.4': 'identity without e-mail works, credential health is shown, many tools stay usable',
   '4.1': 'no enabled server means no access',
-  '4.2': partial(
-    'every list and transport is filtered; tokens without organization are usable',
-    'WebSocket, and lists over all servers',
-  ),
+  '4.2': 'every list and transport is filtered; tokens without organization are usable',
   '4.3': partial(
     'tokens are verified, sessions random and bound, failures are failures, webhooks lose nothing',
     'webhooks',

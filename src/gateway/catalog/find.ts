@@ -2,6 +2,7 @@
 import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
+import { notEnabled } from '#gateway/not-enabled.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { decodeUri } from '#mcp/bridge/uris.ts';
 import { realToolName } from '#mcp/shape/names.ts';
@@ -63,7 +64,16 @@ async function findNamed(
   if (only) return only;
   // It may well have it: what it may call it, and what of that is approved, cannot be told now.
   if (inMemory.some(({ part: { label } }) => missing.includes(label))) throw new GatehouseError('upstream_unreachable');
+  checkNotClosed(asking, name);
   throw unknown(kind, name);
+}
+
+/** Among everything, a name of a server that the organization has not enabled. No server key has an underscore. */
+function checkNotClosed({ call, view }: Asking, name: string): void {
+  const server = view.endpoint.closed?.get(name.slice(0, Math.max(0, name.indexOf('_'))));
+  if (!server) return;
+  call.server = server.key;
+  throw notEnabled(server);
 }
 
 /** What its definition says decides what becomes of a call. */

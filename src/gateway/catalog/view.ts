@@ -2,7 +2,13 @@
  * An endpoint as one server: its bindings as parts, each with the prefix of its names. A pure function of configuration,
  * so that a name means the same on every replica and after every start (docs/guide/tools.md).
  */
-import { type Endpoint, type EndpointPart, type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
+import {
+  type Endpoint,
+  type EndpointPart,
+  type OrganizationSnapshot,
+  plainListing,
+  type ServerDefinition,
+} from '#records/snapshot.ts';
 
 export interface View {
   readonly endpoint: Endpoint;
@@ -74,6 +80,7 @@ export function everythingOf(organization: OrganizationSnapshot, { roles, endpoi
     bindings: parts.map(({ binding }) => binding),
     listing: organization.listing ?? plainListing,
     parts,
+    closed: closedServers(open),
   };
   if (known.size >= MAX_REACHES) known.clear();
   known.set(key, endpoint);
@@ -92,6 +99,13 @@ function outerParts(endpoints: readonly Endpoint[]): readonly EndpointPart[] {
       return { binding, label: name, prefix: name };
     });
   });
+}
+
+function closedServers(endpoints: readonly Endpoint[]): ReadonlyMap<string, ServerDefinition> {
+  const servers = endpoints.filter(({ kind }) => kind === 'server');
+  return new Map(
+    servers.flatMap(({ name, bindings: [only] }) => (only && !only.server.enabled ? [[name, only.server]] : [])),
+  );
 }
 
 /** Parts whose names can begin like this, the longest prefix first; those without prefix last, in their order. */

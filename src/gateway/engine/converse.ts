@@ -1,7 +1,6 @@
-/** What every method of the engine has in common on its way to a server. */
-import { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { Found } from '#gateway/catalog/find.ts';
+import { notEnabled } from '#gateway/not-enabled.ts';
 import type { PeerRequest } from '#gateway/peers/peer.ts';
 import { noServerFor } from '#gateway/render.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
@@ -29,9 +28,7 @@ export interface Errand {
 
 export function checkEnabled({ part: { binding } }: Pick<Found, 'part'>): void {
   if (binding.server.enabled) return;
-  throw new GatehouseError('not_enabled', {
-    data: `Service '${binding.server.key}' is not enabled for your organization`,
-  });
+  throw notEnabled(binding.server);
 }
 
 /** Nothing that the caller may use could answer. */

@@ -20,8 +20,7 @@ export async function redacting(
   const seen: Asking = {
     ...asking,
     notify(method, params) {
-      const isLog = method === 'notifications/message' && params.data !== undefined;
-      asking.notify(method, isLog ? { ...params, data: within(params, 'data', paths) } : params);
+      asking.notify(method, redactNotification(method, params, paths));
     },
   };
   try {
@@ -30,6 +29,16 @@ export async function redacting(
   } catch (thrown) {
     throw thrown instanceof RpcError ? redactError(thrown, paths) : thrown;
   }
+}
+
+function redactNotification(method: string, params: JsonObject, paths: readonly string[]): JsonObject {
+  if (method === 'notifications/progress') {
+    // Free text, and what will be taken out of the result isn't known yet.
+    const { message: _said, ...rest } = params;
+    return rest;
+  }
+  const isLog = method === 'notifications/message' && params.data !== undefined;
+  return isLog ? { ...params, data: within(params, 'data', paths) } : params;
 }
 
 /** A value beside results is read as if it were a result's structured content. */

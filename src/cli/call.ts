@@ -242,6 +242,11 @@ function explain(thrown: unknown, url: URL): unknown {
       message: `${message}: see what the tool takes with \`gatehouse tools --json\``,
       cause: thrown,
     });
+  if (status !== undefined && status >= 502 && status <= 504)
+    return new GatehouseError('upstream_unreachable', {
+      message: `The server behind ${url.pathname} is away, busy or too slow (${status}): look into the gateway's log`,
+      cause: thrown,
+    });
   return new GatehouseError('upstream_broken', {
     message: `${url.host} could not do that (${message}): look into its log`,
     cause: thrown,

@@ -110,7 +110,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   return {
     url: baseUrl,
     keysUrl: entrances.keysUrl,
-    endpoints: demo?.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`) ?? [],
+    endpoints: demo ? ['/mcp', ...demo.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`)] : [],
     firstKey: demo?.firstKey,
     firstAccount: demo?.firstAccount,
     signIn,

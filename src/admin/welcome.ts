@@ -11,7 +11,7 @@ export interface Welcome {
 
 export function welcomePage(about: Welcome): { readonly html: string; readonly headers: typeof pageHeaders } {
   const { baseUrl, version, demo, signIn } = about;
-  const endpoint = demo ? `${baseUrl}/demo/mcp/time` : `${baseUrl}/{organization}/mcp/{collection}`;
+  const endpoint = demo ? `${baseUrl}/mcp` : `${baseUrl}/{organization}/mcp/{collection}`;
   const add = `claude mcp add --transport http --scope user gatehouse ${endpoint}`;
   const header = `--header "Authorization: Bearer YOUR_KEY"`;
   const org = demo ? 'demo' : '{organization}';

@@ -15,7 +15,7 @@ export interface Places {
   readonly url: string;
   /** Where API keys alone are accepted: clients that find a sign-in drop a key that they were given. */
   readonly keysUrl: string | undefined;
-  /** MCP paths such as `/demo/mcp/everything`, the first one used in the examples. */
+  /** MCP paths such as `/mcp`, which is everything, and `/demo/mcp/time`; the first one is used in the examples. */
   readonly endpoints: readonly string[];
   /** Of a first start only: it is shown here and never again. */
   readonly key: string | undefined;
@@ -83,7 +83,12 @@ function lines(
   const [first] = urls;
   return [
     row('Welcome', style.cyan(`${url}/welcome`)),
-    ...urls.map((mcp, index) => row(index === 0 ? 'MCP' : '', style.cyan(mcp))),
+    ...urls.map((mcp, index) =>
+      row(
+        index === 0 ? 'MCP' : '',
+        endpoints[index] === '/mcp' ? `${style.cyan(mcp)} ${style.dim('everything; or one server:')}` : style.cyan(mcp),
+      ),
+    ),
     ...(keysUrl === undefined
       ? []
       : [row('Keys', `${style.cyan(keysUrl)} ${style.dim('the same paths, API keys only')}`)]),
@@ -93,7 +98,7 @@ function lines(
     ...(first === undefined || !signIn ? [] : ['', ...signInRecipe(first, style)]),
     ...(first === undefined
       ? []
-      : ['', ...recipes({ url: (keysUrl ?? url) + endpoints[0], path: endpoints[0] ?? '', key, command }, style)]),
+      : ['', ...recipes({ url: (keysUrl ?? url) + endpoints[0], endpoints, key, command }, style)]),
     '',
     ...(demo
       ? [`  ${style.dim('Servers of the demo run as plain processes, without a sandbox: on this machine only.')}`]
@@ -104,7 +109,7 @@ function lines(
 
 interface Recipe {
   readonly url: string;
-  readonly path: string;
+  readonly endpoints: readonly string[];
   readonly key: string | undefined;
   readonly command: string;
 }
@@ -117,7 +122,7 @@ function signInRecipe(url: string, style: Style): readonly string[] {
 }
 
 /** Ready to paste (ECOSYSTEM.md 1.3). Without a key at hand the examples read it from the environment. */
-function recipes({ url, path, key, command }: Recipe, style: Style): readonly string[] {
+function recipes({ url, endpoints, key, command }: Recipe, style: Style): readonly string[] {
   const shown = key ?? '$GATEHOUSE_KEY';
   const header = `Authorization: Bearer ${shown}`;
   const code = {
@@ -129,7 +134,8 @@ function recipes({ url, path, key, command }: Recipe, style: Style): readonly st
   const clientInfo = { name: 'curl', version: '1' };
   const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo };
   const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params });
-  const named = path.replace(/^\//, '').replace('/mcp/', '/');
+  const named = endpoints.filter((path) => path !== '/mcp').map((path) => path.slice(1).replace('/mcp/', '/'));
+  const time = named.find((name) => name.endsWith('/time'));
   const block = (title: string, command: string) => [`  ${style.dim(title)}`, `  ${command}`];
   return [
     ...block('Claude Code', `claude mcp add --transport http --scope user gatehouse ${url} --header "${header}"`),
@@ -138,7 +144,7 @@ function recipes({ url, path, key, command }: Recipe, style: Style): readonly st
       'curl',
       `curl -s ${url} -H "${header}" -H 'Content-Type: application/json' -H 'Accept: application/json, text/event-stream' -d '${message}'`,
     ),
-    ...block('Here', `${command} tools ${named}`),
-    ...(named.endsWith('/time') ? [`  ${command} call ${named} get_current_time '{"timezone":"UTC"}'`] : []),
+    ...block('Here', `${command} tools ${endpoints[0] === '/mcp' ? '' : named[0]}`.trimEnd()),
+    ...(time === undefined ? [] : [`  ${command} call ${time} get_current_time '{"timezone":"UTC"}'`]),
   ];
 }

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   Client,
+  ProtocolError,
   SdkHttpError,
   StreamableHTTPClientTransport,
   type Tool,
@@ -140,12 +141,9 @@ async function openTarget(io: Io, endpoint: string, options: CallOptions): Promi
     const isOurs = gateway !== undefined && parseUrl(gateway, '--url').origin === url.origin;
     return { url, key: options.key ?? (isOurs ? remote.key?.reveal() : undefined), close };
   }
-  const [first = '', second, ...more] = endpoint.split('/');
-  if (more.length > 0 || first === '' || second === '') {
-    throw new UsageError('Write the endpoint as ORGANIZATION/NAME, NAME, or a URL');
-  }
+  const place = parsePlace(endpoint);
   if (gateway !== undefined) {
-    const path = second === undefined ? `mcp/${first}` : `${first}/mcp/${second}`;
+    const path = [place.organization, 'mcp', place.name].filter((part) => part !== undefined).join('/');
     return {
       url: parseUrl(`${gateway.replace(/\/+$/, '')}/${path}`, '--url'),
       key: options.key ?? remote.key?.reveal(),
@@ -153,13 +151,29 @@ async function openTarget(io: Io, endpoint: string, options: CallOptions): Promi
     };
   }
   const connection = await connect(io, options);
-  const organization = second === undefined ? await chooseOrganization(connection, undefined) : first;
-  return { ...(await borrowKey(connection, { organization, name: second ?? first, key: options.key })) };
+  const organization = place.organization ?? (await chooseOrganization(connection, undefined));
+  return borrowKey(connection, { organization, name: place.name, key: options.key });
+}
+
+interface Place {
+  /** Undefined: the caller's own. */
+  readonly organization: string | undefined;
+  /** Undefined: everything there. */
+  readonly name: string | undefined;
+}
+
+/** `ORGANIZATION/NAME`, `ORGANIZATION/` for everything there, `NAME`, `/` for everything of the only organization. */
+function parsePlace(endpoint: string): Place {
+  const [first = '', second, ...more] = endpoint.split('/');
+  if (more.length > 0 || (first === '' && second !== ''))
+    throw new UsageError('Write the endpoint as ORGANIZATION/NAME, ORGANIZATION/ for everything there, NAME, or a URL');
+  if (second === undefined) return { organization: undefined, name: first };
+  return { organization: first === '' ? undefined : first, name: second === '' ? undefined : second };
 }
 
 interface Borrowing {
   readonly organization: string;
-  readonly name: string;
+  readonly name: string | undefined;
   readonly key: string | undefined;
 }
 
@@ -171,15 +185,16 @@ async function borrowKey(connection: Connection, { organization, name, key }: Bo
       message: 'No gateway runs on this data directory: start one with `gatehouse serve`, or give --url',
     });
   }
-  const url = new URL(`${connection.url}/${organization}/mcp/${name}`);
+  const url = new URL(`${connection.url}/${organization}/mcp${name === undefined ? '' : `/${name}`}`);
   if (key !== undefined) return { url, key, close: () => connection.close() };
   const { items } = await connection.call('listCollections', { organization });
-  const allowed = items.find((item) => item.name === name)?.allowedRoles ?? '*';
+  const here = items.filter((item) => name === undefined || item.name === name);
+  const roles = here.flatMap(({ allowedRoles }) => (allowedRoles === '*' ? [] : allowedRoles));
   const made = await connection.call('createKey', {
     organization,
     name: `command line ${randomUUID().slice(0, 8)}`,
-    roles: allowed === '*' ? ['member'] : allowed,
-    endpoints: [name],
+    roles: roles.length === 0 ? ['member'] : [...new Set(roles)],
+    ...(name === undefined ? {} : { endpoints: [name] }),
     expiresInSeconds: 300,
   });
   return {
@@ -220,6 +235,16 @@ function explain(thrown: unknown, url: URL): unknown {
   if (/^Tool .* not found$|^Unknown tool\b/i.test(message))
     return new GatehouseError('invalid_params', {
       message: `${message}: list what there is with \`gatehouse tools\``,
+      cause: thrown,
+    });
+  if (thrown instanceof ProtocolError && thrown.code === -32602)
+    return new GatehouseError('invalid_params', {
+      message: `${message}: see what the tool takes with \`gatehouse tools --json\``,
+      cause: thrown,
+    });
+  if (status !== undefined && status >= 502 && status <= 504)
+    return new GatehouseError('upstream_unreachable', {
+      message: `The server behind ${url.pathname} is away, busy or too slow (${status}): look into the gateway's log`,
       cause: thrown,
     });
   return new GatehouseError('upstream_broken', {

@@ -171,6 +171,23 @@ test('the banner shows each step, the URLs, the key once, and lines to paste', (
   expect(text()).not.toContain('\u001b[1m');
 });
 
+test('what leads to everything comes first', () => {
+  const { banner: shown, text } = banner();
+  shown.welcome({
+    url: 'http://localhost:3000',
+    keysUrl: undefined,
+    endpoints: ['/mcp', '/demo/mcp/everything', '/demo/mcp/time'],
+    key: 'gw_test_KEY',
+    account: undefined,
+    signIn: false,
+    command: 'gatehouse',
+  });
+  expect(text()).toContain('gatehouse http://localhost:3000/mcp --header');
+  expect(text()).toContain('http://localhost:3000/demo/mcp/everything');
+  expect(text()).toMatch(/gatehouse tools$/m);
+  expect(text()).toContain('gatehouse call demo/time get_current_time');
+});
+
 test('a later start shows no key', () => {
   const { banner: shown, text } = banner({});
   shown.welcome({

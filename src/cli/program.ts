@@ -123,11 +123,11 @@ function addSigningKeys(program: Command, io: Io): void {
 function addCalls(program: Command, io: Io, version: string): void {
   remote(program.command('tools'))
     .description('list the tools of an endpoint')
-    .argument('<endpoint>', 'such as demo/everything, or any MCP URL')
+    .argument('[endpoint]', 'such as demo/everything, demo/ for all of demo, or any MCP URL', '/')
     .action(async (endpoint, options) => (await import('./call.ts')).listTools(io, endpoint, { ...options, version }));
   remote(program.command('call'))
     .description('call a tool')
-    .argument('<endpoint>', 'such as demo/everything, or any MCP URL')
+    .argument('<endpoint>', 'such as demo/everything, demo/ for all of demo, or any MCP URL')
     .argument('<tool>', 'as in `tools`')
     .argument('[arguments]', 'a JSON object')
     .option('--timeout <duration>', 'such as 30s (default: 10m)', durationSeconds, 600)

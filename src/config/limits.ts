@@ -38,8 +38,6 @@ export const inboundTimeouts = section({
   bodyMs: milliseconds(30_000),
   checkIntervalMs: milliseconds(1000),
   keepAliveMs: milliseconds(65_000),
-  webSocketPingMs: milliseconds(25_000),
-  webSocketPongMs: milliseconds(10_000),
   drainMs: milliseconds(25_000),
 });
 

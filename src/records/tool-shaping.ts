@@ -47,7 +47,7 @@ const schema = z.strictObject({
   rename: z.record(z.string(), published).optional(),
   arguments: z.record(z.string(), z.record(z.string(), rule)).optional(),
   redact: z.record(z.string(), names).optional(),
-  confirm: z.union([z.enum(['never', 'destructive']), names]).optional(),
+  confirm: z.union([z.enum(['never', 'destructive']), names], 'write never, destructive or a list of tools').optional(),
   pins: z.enum(['off', 'hold', 'block']).optional(),
   newTools: z.enum(['approve', 'hold']).optional(),
 });

@@ -30,8 +30,11 @@ test('the first start prints one key, a second start prints none and knows the f
       const result = await first.cli('call', `demo/${server}`, 'echo', '{"message":"hello"}');
       expect(JSON.stringify(result)).toContain('hello');
     }
+    const all = JSON.stringify(await first.cli('tools'));
+    expect(all).toContain('"time_get_current_time"');
+    expect(JSON.stringify(await first.cli('tools', 'demo/'))).toBe(all);
     const left = JSON.stringify(await first.cli('key', 'list'));
-    expect(left.match(/"revokedAt":"/g)).toHaveLength(3);
+    expect(left.match(/"revokedAt":"/g)).toHaveLength(5);
     await expect(startGateway({ configYaml: '', dataDir })).rejects.toThrow(/data directory|in use|process/);
   } finally {
     expect(await first.stop()).toBe(0);

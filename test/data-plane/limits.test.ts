@@ -39,7 +39,7 @@ describe('limits, each with its error', () => {
     send(url, { headers: bearer(key), body });
   const newKey = () => createKey(world.gateway);
 
-  test('too many requests of one principal are 429 with Retry-After, others are unharmed', async () => {
+  test('too many requests of one principal are 429 with Retry-After, others are unharmed [S4.24]', async () => {
     const [busy, other] = [await newKey(), await newKey()];
     const statuses: number[] = [];
     let refused: Awaited<ReturnType<typeof post>> | undefined;

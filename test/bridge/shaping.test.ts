@@ -282,7 +282,7 @@ describe('pinned definitions', () => {
     expect(pin?.hiddenCharacters).toMatchObject([{ character: 'U+200B' }]);
     const { server, partition, tool } = pin ?? {};
     await admin('POST', '/approve', { server, partition, tool, hash: pin?.held?.hash });
-    await expect.poll(() => describedAs(client, 'read'), { timeout: 1000 }).toContain('tells everybody');
+    await expect.poll(() => describedAs(client, 'read'), { timeout: 5000 }).toContain('tells everybody');
   });
 
   test.each(eras)('of a %s server: what changed is blocked, and refused by name [F2]', async (era) => {
@@ -295,7 +295,7 @@ describe('pinned definitions', () => {
     expect(servers[era].calls).toEqual([]);
     const { server, partition, tool } = pin ?? {};
     await admin('POST', '/approve', { server, partition, tool, hash: pin?.held?.hash });
-    await expect.poll(() => namesOf(client), { timeout: 1000 }).toContain('drop');
+    await expect.poll(() => namesOf(client), { timeout: 5000 }).toContain('drop');
   });
 
   /** Lists are asked for until the changed one has come. */

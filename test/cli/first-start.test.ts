@@ -32,6 +32,8 @@ test('the first start prints one key, a second start prints none and knows the f
     }
     const all = JSON.stringify(await first.cli('tools'));
     expect(all).toContain('"time_get_current_time"');
+    // Offered by its server only to clients that can be asked.
+    expect(all).toContain('"everything_trigger-elicitation-request"');
     expect(JSON.stringify(await first.cli('tools', 'demo/'))).toBe(all);
     const left = JSON.stringify(await first.cli('key', 'list'));
     expect(left.match(/"revokedAt":"/g)).toHaveLength(5);

@@ -79,7 +79,15 @@ const HELLO_TTL_MS = 300_000;
 const MAX_BYTES = 268_435_456;
 /** It becomes part of what every client of the endpoint is told at first. */
 const MAX_HELLO_BYTES = 131_072;
-const gateway = { capabilities: { extensions: {} }, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
+/**
+ * Lists are the same for all clients, so they are asked for as one that can answer: servers offer some tools to such only,
+ * and who can't be asked hears it from the tool.
+ */
+const gateway = {
+  capabilities: { extensions: {}, elicitation: { form: {}, url: {} }, sampling: {} },
+  info: { name: 'gatehouse', version: '1' },
+  logLevel: undefined,
+};
 
 export function openLists(deps: ListsDeps): Lists {
   const { peers, log, limits = listLimits, maxBytes = MAX_BYTES } = deps;

@@ -69,6 +69,24 @@ test('a call waits for its answer, goes on once, and is over [C8]', async () => 
   await expect(parked.resume(ticket, { [key]: accept }, listening())).rejects.toMatchObject({ code: 'invalid_params' });
 });
 
+test('what a server did without waiting for the answer is told to who comes back, once [C8]', async () => {
+  const { parked } = start();
+  const done = Promise.withResolvers<JsonObject>();
+  const { state } = await asked(
+    parked.run(stake, listening(), (ask) => {
+      ask('elicitation/create', form).catch(() => undefined);
+      return done.promise;
+    }),
+  );
+  done.resolve({ resultType: 'complete', content: [] });
+  await vi.advanceTimersByTimeAsync(1000);
+  const ticket = parked.find(stake, state);
+  if (!ticket) throw new Error('not found');
+  expect(await parked.resume(ticket, {}, listening())).toEqual({ resultType: 'complete', content: [] });
+  expect(parked.size).toBe(0);
+  await expect(parked.resume(ticket, {}, listening())).rejects.toMatchObject({ code: 'invalid_params' });
+});
+
 test('nobody answers for ten minutes: the call ends, and its state is worth nothing [C8]', async () => {
   const { parked, run, clock } = start();
   const { state } = await asked(run());

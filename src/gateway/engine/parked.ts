@@ -66,6 +66,8 @@ class ParkedCall {
   listening: Listening | undefined;
   timer: NodeJS.Timeout | undefined;
   outcome: Promise<JsonObject> | undefined;
+  /** It ended while nobody listened: what came of it waits for whoever asks. */
+  isOver = false;
   /** Resolves with the next question. */
   question = Promise.withResolvers<void>();
   readonly stake: Stake;
@@ -74,6 +76,9 @@ class ParkedCall {
     this.stake = stake;
   }
 }
+
+/** Results above this are not kept for somebody who may never come. */
+const MAX_KEPT_CHARACTERS = 262_144;
 
 /** Nobody notices it before a question. */
 const GATHER_MS = 20;
@@ -118,6 +123,22 @@ export function openParked(deps: ParkedDeps): Parked {
   function end(call: ParkedCall): void {
     clearTimeout(call.timer);
     if (calls.delete(call.id)) count(call, -1);
+    for (const { reject } of call.questions.values()) reject(new RpcError(-32603, 'The call is over'));
+    call.questions.clear();
+  }
+
+  /**
+   * A server may go on without the answer. What it did then is done: it is told to who comes back, so that nobody has a
+   * reason to call again.
+   */
+  function settle(call: ParkedCall, result: JsonObject | undefined): void {
+    const isKept =
+      calls.has(call.id) && !call.listening && JSON.stringify(result ?? null).length <= MAX_KEPT_CHARACTERS;
+    if (!isKept) {
+      end(call);
+      return;
+    }
+    call.isOver = true;
     for (const { reject } of call.questions.values()) reject(new RpcError(-32603, 'The call is over'));
     call.questions.clear();
   }
@@ -171,9 +192,12 @@ export function openParked(deps: ParkedDeps): Parked {
         notify: (method, params) => call.listening?.notify(method, params),
         signal: call.abort.signal,
       };
-      call.outcome = work(askerOf(call), inside).finally(() => end(call));
+      call.outcome = work(askerOf(call), inside);
       // Whoever listens hears of it; while nobody does it must not count as unhandled.
-      call.outcome.catch(() => undefined);
+      call.outcome.then(
+        (result) => settle(call, result),
+        () => settle(call, undefined),
+      );
       return next(call, listening);
     },
     find(stake, requestState) {
@@ -194,6 +218,10 @@ export function openParked(deps: ParkedDeps): Parked {
     async resume({ id, turn }, responses, listening) {
       const call = calls.get(id);
       if (!call || call.turn !== turn || call.listening) throw gone();
+      if (call.isOver && call.outcome) {
+        end(call);
+        return call.outcome;
+      }
       for (const [key, question] of [...call.questions]) {
         const response = responses[key];
         if (!isJsonObject(response)) continue;

@@ -8,6 +8,7 @@ import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { Route } from '#gateway/peers/link.ts';
+import { asGateway } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { invalidParamHeaders } from '#mcp/bridge/mirror-headers.ts';
@@ -79,16 +80,6 @@ const HELLO_TTL_MS = 300_000;
 const MAX_BYTES = 268_435_456;
 /** It becomes part of what every client of the endpoint is told at first. */
 const MAX_HELLO_BYTES = 131_072;
-/**
- * Lists are the same for all clients, so they are asked for as one that can answer: servers offer some tools to such only,
- * and who can't be asked hears it from the tool.
- */
-const gateway = {
-  capabilities: { extensions: {}, elicitation: { form: {}, url: {} }, sampling: {} },
-  info: { name: 'gatehouse', version: '1' },
-  logLevel: undefined,
-};
-
 export function openLists(deps: ListsDeps): Lists {
   const { peers, log, limits = listLimits, maxBytes = MAX_BYTES } = deps;
   const listeners = new Set<(changed: Changed) => void>();
@@ -121,7 +112,7 @@ export function openLists(deps: ListsDeps): Lists {
   function ask(route: Route, method: string, params: JsonObject, signal: AbortSignal): Promise<JsonObject> {
     return peers.request(
       route,
-      { method, params, client: gateway, lane: '' },
+      { method, params, client: asGateway, lane: '' },
       { signal, notify: () => undefined, ask: undefined },
     );
   }

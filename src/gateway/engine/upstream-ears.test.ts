@@ -179,9 +179,8 @@ test('ten thousand listeners that came and went leave nothing', async () => {
     one.leave();
   }
   expect(ears.size).toBe(0);
-  await expect.poll(() => streams.length).toBe(201);
-  await expect
-    .poll(() => upstream.requests.filter(({ method, aborted }) => method === 'GET' && !aborted()).length)
-    .toBe(0);
+  await expect.poll(() => streams.length, { timeout: 10_000 }).toBe(201);
+  const open = () => upstream.requests.filter(({ method, aborted }) => method === 'GET' && !aborted()).length;
+  await expect.poll(open, { timeout: 10_000 }).toBe(0);
   expect(kit.sessions.size).toBeLessThanOrEqual(1);
 });

@@ -14,6 +14,16 @@ export interface ClientFacts {
   readonly logLevel: string | undefined;
 }
 
+/**
+ * The gateway asking for itself. Lists are the same for all clients, so they are asked for as one that can answer: servers
+ * offer some tools to such only, and who can't be asked hears it from the tool.
+ */
+export const asGateway: ClientFacts = {
+  capabilities: { extensions: {}, elicitation: { form: {}, url: {} }, sampling: {} },
+  info: { name: 'gatehouse', version: '1' },
+  logLevel: undefined,
+};
+
 export interface PeerRequest {
   readonly method: string;
   readonly params: JsonObject;

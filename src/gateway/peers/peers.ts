@@ -7,7 +7,7 @@ import { MODERN_VERSION } from '#mcp/versions.ts';
 import type { Eras } from './eras.ts';
 import type { Route } from './link.ts';
 import { EraRefused } from './modern-peer.ts';
-import type { Peer, PeerEvents, PeerRequest } from './peer.ts';
+import { asGateway, type Peer, type PeerEvents, type PeerRequest } from './peer.ts';
 import { SessionRefused } from './upstream-sessions.ts';
 
 export interface Peers {
@@ -17,7 +17,6 @@ export interface Peers {
 }
 
 const PROBE_MS = 5000;
-const nobody = { capabilities: {}, info: { name: 'gatehouse', version: '1' }, logLevel: undefined };
 
 export interface PeersDeps {
   readonly eras: Eras;
@@ -30,7 +29,7 @@ export function openPeers({ eras, modern, legacy, log }: PeersDeps): Peers {
   const probing = new Map<string, Promise<Peer>>();
 
   async function discover(route: Route, peer: Peer): Promise<JsonObject> {
-    const request = { method: 'server/discover', params: {}, client: nobody, lane: '' };
+    const request = { method: 'server/discover', params: {}, client: asGateway, lane: '' };
     return peer.request(route, request, {
       signal: AbortSignal.timeout(PROBE_MS),
       notify: () => undefined,

@@ -37,7 +37,7 @@ collections:
 enablements:
 ${columns.map(({ key }) => `  - { organization: demo, server: ${key}, allMembers: true }`).join('\n')}
 limits:
-  principal: { requestsPerMinute: ${all}, concurrentCalls: 1000 }
-  organization: { requestsPerMinute: ${all}, concurrentCalls: 1000 }
+  principal: { requestsPerMinute: ${all}, concurrentCalls: 1000, streams: 1000 }
+  organization: { requestsPerMinute: ${all}, concurrentCalls: 1000, streams: 1000 }
 egress: { allow: ['127.0.0.1'] }
 `;

@@ -27,8 +27,8 @@ beforeAll(async () => {
   talkers.mute = await startTalker('legacy', { noStream: true });
   talkers.plain = await startTalker('legacy', { capabilities: { tools: {}, resources: {} } });
   gateway = await startGateway({ configYaml: yaml() });
-  key = await createKey(gateway);
-  staffKey = await createKey(gateway, 'demo', '--roles', 'staff');
+  key = await createKey(gateway, 'acme');
+  staffKey = await createKey(gateway, 'acme', '--roles', 'staff');
 }, 60_000);
 afterAll(async () => {
   await gateway?.stop();
@@ -39,18 +39,18 @@ afterEach(async () => {
 });
 
 const yaml = (maxAge = '1h') => `
-organizations: [{ slug: demo, name: Demo }]
+organizations: [{ slug: acme, name: Acme }]
 servers:
 ${servers.map((name) => `  - { key: ${name}, title: ${name}, transport: { kind: http, url: '${talker(name).url}' } }`).join('\n')}
 collections:
-  - { organization: demo, name: both, allowedRoles: '*', bindings: [{ server: legacy }, { server: modern }] }
-  - { organization: demo, name: mine, allowedRoles: '*', bindings: [{ server: mute }, { server: plain }] }
+  - { organization: acme, name: both, allowedRoles: '*', bindings: [{ server: legacy }, { server: modern }] }
+  - { organization: acme, name: mine, allowedRoles: '*', bindings: [{ server: mute }, { server: plain }] }
 enablements:
-  - { organization: demo, server: legacy, allMembers: true }
-  - { organization: demo, server: modern, allMembers: true }
-  - { organization: demo, server: secret, allowedRoles: [staff] }
-  - { organization: demo, server: mute, allowedRoles: [none] }
-  - { organization: demo, server: plain, allowedRoles: [none] }
+  - { organization: acme, server: legacy, allMembers: true }
+  - { organization: acme, server: modern, allMembers: true }
+  - { organization: acme, server: secret, allowedRoles: [staff] }
+  - { organization: acme, server: mute, allowedRoles: [none] }
+  - { organization: acme, server: plain, allowedRoles: [none] }
 limits:
   principal: { requestsPerMinute: 100000, streams: 20 }
   organization: { requestsPerMinute: 100000 }
@@ -93,8 +93,8 @@ async function warm(one: Listener, name: string, uri = 'test://warm'): Promise<v
 const calm = () => pause(500);
 
 const cells = [
-  { path: '/demo/mcp/', prefix: (_server: string) => '' },
-  { path: '/demo/mcp/both', prefix: (server: string) => server },
+  { path: '/acme/mcp/', prefix: (_server: string) => '' },
+  { path: '/acme/mcp/both', prefix: (server: string) => server },
   { path: '/mcp', prefix: (server: string) => server },
 ];
 
@@ -121,7 +121,7 @@ describe.each(eras)('a %s client', (client) => {
 
   test('subscribes later, and unsubscribes, while its stream is open', async () => {
     if (client === 'modern') return;
-    const [one, other] = [await listen(client, '/demo/mcp/both'), await listen(client, '/demo/mcp/both')];
+    const [one, other] = [await listen(client, '/acme/mcp/both'), await listen(client, '/acme/mcp/both')];
     for (const server of eras) {
       const uri = encodeUri(server, 'test://warm');
       await one.client.subscribeResource({ uri });
@@ -146,7 +146,6 @@ describe.each(eras)('a %s client', (client) => {
     await warm(stranger, 'legacy', encodeUri('legacy', 'test://warm'));
     await warm(member, 'secret', encodeUri('secret', 'test://warm'));
     talker('secret').promptsChanged();
-    // The demo's own servers may have something to say as well.
     await expect.poll(() => member.methods()).toContain('notifications/prompts/list_changed');
     await calm();
     expect(stranger.methods()).not.toContain('notifications/prompts/list_changed');
@@ -172,7 +171,7 @@ async function openListen(path: string, notifications: object, { id = 'L', as = 
 
 describe('subscriptions/listen', () => {
   test('is acknowledged first with what is honoured; every message says whose it is; nothing else is told', async () => {
-    const stream = await openListen('/demo/mcp/both', {
+    const stream = await openListen('/acme/mcp/both', {
       toolsListChanged: true,
       unheardOf: true,
       resourceSubscriptions: [encodeUri('legacy', 'test://one'), 'test://nobody.gatehouse/x'],
@@ -203,9 +202,9 @@ describe('subscriptions/listen', () => {
   });
 
   test('servers without such a stream, or with nothing to say, are left in peace', async () => {
-    const noneKey = await createKey(gateway, 'demo', '--roles', 'none');
+    const noneKey = await createKey(gateway, 'acme', '--roles', 'none');
     const stream = await openListen(
-      '/demo/mcp/mine',
+      '/acme/mcp/mine',
       { ...everything, resourceSubscriptions: [encodeUri('plain', 'test://one'), encodeUri('mute', 'test://one')] },
       { as: noneKey },
     );
@@ -235,7 +234,7 @@ describe('logs', () => {
   test.each(eras)(
     'of calls reach a legacy client of a %s server at the level of its session, on the call',
     async (server) => {
-      const one = await open('legacy', '/demo/mcp/both');
+      const one = await open('legacy', '/acme/mcp/both');
       const call = (tag: string) => one.client.callTool({ name: `${server}_talk`, arguments: { tag } });
       await call('none');
       expect(one.heard).toEqual([]);
@@ -252,7 +251,7 @@ describe('logs', () => {
   );
 
   test.each(eras)('of a call reach a modern client of a %s server as far as that request asks', async (server) => {
-    const url = `${gateway.url}/demo/mcp/both`;
+    const url = `${gateway.url}/acme/mcp/both`;
     const name = `${server}_talk`;
     const call = async (more: object) => {
       const headers = { ...modernHeaders('tools/call'), 'mcp-name': name };
@@ -268,7 +267,7 @@ describe('logs', () => {
   });
 
   test('a legacy server keeps one session while the level changes', async () => {
-    const one = await open('legacy', '/demo/mcp/both');
+    const one = await open('legacy', '/acme/mcp/both');
     const sessionOf = async () =>
       JSON.parse(textOf(await one.client.callTool({ name: 'legacy_remember', arguments: {} })));
     const { session } = await sessionOf();
@@ -293,7 +292,7 @@ const sessionEnded = async (id: string) => {
 };
 
 test('a question outside any call reaches nobody [D18]', async () => {
-  const one = await connect('legacy', { url: `${gateway.url}/demo/mcp/both`, key, capabilities: { roots: {} } });
+  const one = await connect('legacy', { url: `${gateway.url}/acme/mcp/both`, key, capabilities: { roots: {} } });
   opened.push(one);
   const asked: unknown[] = [];
   one.client.setRequestHandler('roots/list', () => {
@@ -309,13 +308,13 @@ test('a question outside any call reaches nobody [D18]', async () => {
 });
 
 test('streams of one who may no longer come in end within a second [B11]', async () => {
-  const made = await gateway.cli('key', 'create', '--org', 'demo', '--name', 'doomed');
+  const made = await gateway.cli('key', 'create', '--org', 'acme', '--name', 'doomed');
   const { key: doomed, id } = made as { readonly key: string; readonly id: string };
-  const listening = await openListen('/demo/mcp/both', { toolsListChanged: true }, { as: doomed });
-  const session = await openSession('/demo/mcp/both', doomed);
-  const got = await openStream(`${gateway.url}/demo/mcp/both`, { method: 'GET', headers: session });
+  const listening = await openListen('/acme/mcp/both', { toolsListChanged: true }, { as: doomed });
+  const session = await openSession('/acme/mcp/both', doomed);
+  const got = await openStream(`${gateway.url}/acme/mcp/both`, { method: 'GET', headers: session });
   await listening.nextJson();
-  await gateway.cli('key', 'revoke', id);
+  await gateway.cli('key', 'revoke', '--org', 'acme', id);
   const since = performance.now();
   expect(await got.next()).toBeUndefined();
   for (let said = await listening.next(); said; said = await listening.next())
@@ -324,8 +323,8 @@ test('streams of one who may no longer come in end within a second [B11]', async
 });
 
 test('a stream ends with its session, and the newest stream of a session is the one', async () => {
-  const headers = await openSession('/demo/mcp/both');
-  const url = `${gateway.url}/demo/mcp/both`;
+  const headers = await openSession('/acme/mcp/both');
+  const url = `${gateway.url}/acme/mcp/both`;
   const first = await openStream(url, { method: 'GET', headers });
   const second = await openStream(url, { method: 'GET', headers });
   expect(await first.next()).toBeUndefined();
@@ -334,17 +333,17 @@ test('a stream ends with its session, and the newest stream of a session is the 
 });
 
 test('streams are counted: one too many is 429', async () => {
-  const as = await createKey(gateway);
+  const as = await createKey(gateway, 'acme');
   const streams = await Promise.all(
-    Array.from({ length: 20 }, () => openListen('/demo/mcp/both', { toolsListChanged: true }, { as })),
+    Array.from({ length: 20 }, () => openListen('/acme/mcp/both', { toolsListChanged: true }, { as })),
   );
   expect(streams.map(({ status }) => status)).toEqual(streams.map(() => 200));
-  const refused = await openListen('/demo/mcp/both', { toolsListChanged: true }, { as });
+  const refused = await openListen('/acme/mcp/both', { toolsListChanged: true }, { as });
   expect(refused.status).toBe(429);
   for (const stream of streams) stream.close();
   await expect
     .poll(async () => {
-      const again = await openListen('/demo/mcp/both', { toolsListChanged: true }, { as });
+      const again = await openListen('/acme/mcp/both', { toolsListChanged: true }, { as });
       again.close();
       return again.status;
     })
@@ -352,30 +351,30 @@ test('streams are counted: one too many is 429', async () => {
 });
 
 test('a thousand listeners that came and went share one stream each server, and leave none open', async () => {
-  const kept = await openListen('/demo/mcp/both', everything);
+  const kept = await openListen('/acme/mcp/both', everything);
   await kept.nextJson();
   const before = eras.map((server) => talker(server).streams());
   expect(before).toEqual([1, 1]);
   for (let round = 0; round < 100; round++) {
     const some = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
-        openListen('/demo/mcp/both', { toolsListChanged: true }, { as: i % 2 === 0 ? key : staffKey }),
+        openListen('/acme/mcp/both', { toolsListChanged: true }, { as: i % 2 === 0 ? key : staffKey }),
       ),
     );
     for (const stream of some) stream.close();
   }
   expect(eras.map((server) => talker(server).streams())).toEqual([1, 1]);
   kept.close();
-  await expect.poll(() => eras.map((server) => talker(server).streams())).toEqual([0, 0]);
+  await expect.poll(() => eras.map((server) => talker(server).streams()), { timeout: 10_000 }).toEqual([0, 0]);
 }, 60_000);
 
 test('a listening ends with its result at its longest age or the gateway’s stop, a GET stream just ends', async () => {
   const short = await startGateway({ configYaml: yaml('4s') });
   const long = await startGateway({ configYaml: yaml() });
   for (const [at, stop] of [[short, undefined] as const, [long, () => long.stop()] as const]) {
-    const as = await createKey(at);
+    const as = await createKey(at, 'acme');
     const streams = await Promise.all(
-      ['/demo/mcp/both', '/demo/mcp/modern', '/demo/mcp/legacy'].map(async (path) => {
+      ['/acme/mcp/both', '/acme/mcp/modern', '/acme/mcp/legacy'].map(async (path) => {
         const stream = await openListen(path, { toolsListChanged: true }, { id: 7, as, at });
         expect([path, stream.status, stream.headers['content-type']]).toEqual([path, 200, 'text/event-stream']);
         const headers = await openSession(path, as, at);

@@ -7,7 +7,7 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
-import { openBreakers } from '#gateway/breakers.ts';
+import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -15,6 +15,7 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
+import { closedPolicies } from '#gateway/rights/policies.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
@@ -76,12 +77,11 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     tokens: deps.identities,
     keys: live.keys,
     clock,
-    resources: { baseUrl, external: config.oauth.resources, nameHosts: deps.nameHosts },
+    resources: resourcesOf(config, deps),
   });
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
-  metrics.watch('open_breakers', () => breakers.open);
-  watch(metrics, limits, spool);
+  watch(metrics, { limits, spool, breakers });
   const sessions = openSessions({
     key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
     clock,
@@ -96,6 +96,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   const handle = openGateway({
     ...live,
+    policies: closedPolicies,
     eras,
     openEngine,
     identifier,
@@ -113,15 +114,21 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     log,
     receive: deps.receive,
     render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
-    timeouts: timeoutSettings(config),
-    streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs,
-    json: jsonLimits(config),
-    maxBodyBytes: config.limits.request.mcpBytes,
+    ...{ timeouts: timeoutSettings(config), streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs },
+    ...{ json: jsonLimits(config), maxBodyBytes: config.limits.request.mcpBytes },
   });
-  const takeStranger = (address: string) => limits.takeStranger(addressKey(address));
-  const takeSignIn = (address: string) => limits.takeSignIn(addressKey(address));
-  return { handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, takeStranger, takeSignIn };
+  return {
+    ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
+    takeStranger: (address) => limits.takeStranger(addressKey(address)),
+    takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
+  };
 }
+
+const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({
+  baseUrl,
+  external: oauth.resources,
+  nameHosts,
+});
 
 /** After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated. */
 function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log, clock, closers }: DataPlaneDeps) {
@@ -153,7 +160,14 @@ function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closer
   return spool;
 }
 
-function watch(metrics: Metrics, limits: Limits, spool: Spool): void {
+interface Watched {
+  readonly limits: Limits;
+  readonly spool: Spool;
+  readonly breakers: Breakers;
+}
+
+function watch(metrics: Metrics, { limits, spool, breakers }: Watched): void {
+  metrics.watch('open_breakers', () => breakers.open);
   metrics.watch('active_calls', () => limits.active.calls);
   metrics.watch('streams', () => limits.active.streams);
   metrics.watch('spool_bytes', () => spool.bytes);

@@ -6,6 +6,8 @@ import type { Revocations } from '#gateway/session.ts';
 import type { RootLog } from '#http/log.ts';
 import { openCredentialOpener } from '#records/credential-opener.ts';
 import { findSealedCredential } from '#records/credentials.ts';
+import { type HoldingStore, openHoldingStore } from '#records/holding-store.ts';
+import { findHoldings } from '#records/holdings.ts';
 import { type KeyVerifier, openKeyVerifier } from '#records/key-verifier.ts';
 import { findKey, touchKeys } from '#records/keys.ts';
 import {
@@ -21,6 +23,7 @@ import type { Storage } from './storage.ts';
 export interface LiveRecords {
   readonly snapshots: SnapshotStore;
   readonly keys: KeyVerifier;
+  readonly holdings: HoldingStore;
   readonly credentials: CredentialOpener;
   readonly revocations: Revocations;
 }
@@ -37,6 +40,8 @@ export async function openLiveRecords(deps: {
   const { db, vault, apiKeys } = storage;
   const snapshots = openSnapshotStore({ db, feed, clock, log, listing: deps.listing });
   closers.add('snapshots', () => snapshots.close());
+  const holdings = openHoldingStore({ feed, findHoldings: (org, holder) => findHoldings(db, org, holder) });
+  closers.add('holdings', async () => holdings.close());
   const keys = openKeyVerifier({
     keys: apiKeys,
     findKey: (id) => findKey(db, id),
@@ -57,5 +62,5 @@ export async function openLiveRecords(deps: {
   });
   closers.add('session revocations', () => revocations.close());
   const credentials = openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock });
-  return { snapshots, keys, credentials, revocations };
+  return { snapshots, keys, holdings, credentials, revocations };
 }

@@ -10,6 +10,8 @@ export type CollectionId = Brand<string, 'CollectionId'>;
 export type BindingId = Brand<string, 'BindingId'>;
 export type CredentialId = Brand<string, 'CredentialId'>;
 export type KeyId = Brand<string, 'KeyId'>;
+export type GroupId = Brand<string, 'GroupId'>;
+export type PolicyId = Brand<string, 'PolicyId'>;
 /** `issuer` and `subject` of a principal joined injectively: the only key by which caches and pools tell callers apart. */
 export type PrincipalKey = Brand<string, 'PrincipalKey'>;
 
@@ -35,3 +37,5 @@ export const asCollectionId = (value: string) => value as CollectionId;
 export const asBindingId = (value: string) => value as BindingId;
 export const asCredentialId = (value: string) => value as CredentialId;
 export const asKeyId = (value: string) => value as KeyId;
+export const asGroupId = (value: string) => value as GroupId;
+export const asPolicyId = (value: string) => value as PolicyId;

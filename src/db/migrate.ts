@@ -11,6 +11,7 @@ import { signIn } from './migrations/0005-sign-in.ts';
 import { programClients } from './migrations/0006-program-clients.ts';
 import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
+import { access } from './migrations/0009-access.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -22,6 +23,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0006-program-clients': programClients,
   '0007-shaping': shaping,
   '0008-replicas': replicas,
+  '0009-access': access,
 };
 
 const oldestVersion = 150_000;

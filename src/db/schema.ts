@@ -3,16 +3,9 @@
  * operators read them in psql; records translate. JSON columns are written as text (both drivers take that) and read as
  * `unknown`: whoever reads one parses it.
  */
-import type { ColumnType, Generated, Kysely, Transaction } from 'kysely';
-
-type Json = ColumnType<unknown, string, string>;
-type JsonDefault = ColumnType<unknown, string | undefined, string>;
-type NullableJson = ColumnType<unknown, string | null | undefined, string | null>;
-type Time = ColumnType<Date, Date, Date>;
-type NullableTime = ColumnType<Date | null, Date | null | undefined, Date | null>;
-type TimeDefault = ColumnType<Date, Date | undefined, Date>;
-/** `pg` reads int8 as text, PGlite as a number. */
-type Int8 = ColumnType<string | number, number, number>;
+import type { Generated, Kysely, Transaction } from 'kysely';
+import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
+import type { AccessSchema } from './schema-access.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
@@ -34,6 +27,10 @@ export interface ServersTable {
   trusted: Generated<boolean>;
   active: Generated<boolean>;
   total_timeout_ms: number | null;
+  /** JSON list of tools that are switched off for everybody. */
+  blocked_tools: JsonDefault;
+  /** Which of several credentials of a group is meant for it. */
+  key_name: Generated<string>;
   /** `api` or `file`: who may change it. */
   managed_by: Generated<string>;
   created_at: TimeDefault;
@@ -47,6 +44,8 @@ export interface EnablementsTable {
   all_members: Generated<boolean>;
   /** JSON list of role slugs; `[]` admits nobody. */
   allowed_roles: JsonDefault;
+  /** JSON list of tools that are switched off in this organization. */
+  blocked_tools: JsonDefault;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -223,6 +222,8 @@ export interface MembersTable {
   groups: JsonDefault;
   /** Whose word it is; null: made here. */
   identity_provider: string | null;
+  /** False: kept out of this organization. */
+  active: Generated<boolean>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -341,7 +342,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema {
+export interface GatewaySchema extends AccessSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

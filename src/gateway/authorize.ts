@@ -6,15 +6,22 @@ import type { IdentityProvider, Membership } from '#adapters/identity/identity.t
 import { GatehouseError } from '#core/error.ts';
 import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
+import type { HoldingStore } from '#records/holding-store.ts';
+import { noHoldings } from '#records/holdings.ts';
 import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
 import { coversEndpoint, judgeAudience } from './audience.ts';
-import { everythingOf, mayEnter, type Reach } from './catalog/view.ts';
+import { everythingOf } from './catalog/view.ts';
 import type { Caller } from './identify.ts';
 import { notEnabled } from './not-enabled.ts';
+import type { Policies } from './rights/policies.ts';
+import { holderOf, type Reach, reachOf } from './rights/reach.ts';
+import { seeEndpoint } from './rights/seen.ts';
 
 export interface Access {
   readonly organization: OrganizationSnapshot;
+  /** As its caller sees it. */
   readonly endpoint: Endpoint;
+  readonly reach: Reach;
 }
 
 export interface Wish {
@@ -23,7 +30,13 @@ export interface Wish {
   readonly selector: string | undefined;
 }
 
-type Question = Wish & { readonly snapshots: SnapshotStore };
+export interface AuthorizeDeps {
+  readonly snapshots: SnapshotStore;
+  readonly holdings: Pick<HoldingStore, 'find' | 'load'>;
+  readonly policies: Policies;
+}
+
+type Question = Wish & AuthorizeDeps;
 
 /** As far as the words say it; throws `invalid_token` for a token that is for something else. */
 export function checkAudience({ audience }: Caller, { path, selector }: Wish): void {
@@ -41,7 +54,8 @@ export function authorize(caller: Caller, question: Question): Access | Promise<
   const wanted = path.organization ?? selector ?? ownOrganization(caller);
   if (wanted === undefined) return authorizeInSole(caller, question);
   const organization = snapshots.find(wanted);
-  if (organization && caller.principal.kind === 'api-key') return authorizeKey(caller.principal, organization, path);
+  if (organization && caller.principal.kind === 'api-key')
+    return authorizeKey(caller, caller.principal, { organization, question });
   return authorizeSlowly(caller, wanted, question);
 }
 
@@ -63,12 +77,12 @@ async function authorizeInSole(caller: Caller, question: Question): Promise<Acce
 }
 
 async function authorizeSlowly(caller: Caller, wanted: string, question: Question): Promise<Access> {
-  const { path, snapshots } = question;
+  const { snapshots } = question;
   const organization = snapshots.find(wanted) ?? (await snapshots.load(wanted));
   const { principal } = caller;
   if (principal.kind === 'api-key') {
     if (!organization) throw new GatehouseError('not_member');
-    return authorizeKey(principal, organization, path);
+    return authorizeKey(caller, principal, { organization, question });
   }
   const roles = await findRoles(caller, principal, { wanted, organization });
   return authorizeMember(caller, { question, organization, roles });
@@ -112,14 +126,14 @@ function authorizeMember(
     readonly organization: OrganizationSnapshot | undefined;
     readonly roles: readonly string[] | undefined;
   },
-): Access {
+): Access | Promise<Access> {
   const { path, selector } = question;
   const isAlias = judgeAudience(caller.audience, path, selector !== undefined) === 'alias';
   // To others than members every name that isn't the token's own is as wrong as any.
   if (!roles) throw new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
   if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
   if (!organization) throw new GatehouseError('unknown_endpoint');
-  return admit(organization, path, { roles, endpoints: undefined });
+  return admit(caller, { question, organization, roles, endpoints: undefined });
 }
 
 function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {
@@ -133,12 +147,13 @@ function isAudience(caller: Caller, path: McpPath, organization: OrganizationSna
   });
 }
 
-function authorizeKey(key: ApiKeyPrincipal, organization: OrganizationSnapshot, path: McpPath): Access {
+function authorizeKey(
+  caller: Caller,
+  key: ApiKeyPrincipal,
+  { organization, question }: { readonly organization: OrganizationSnapshot; readonly question: Question },
+): Access | Promise<Access> {
   if (key.org !== organization.id) throw new GatehouseError('not_member');
-  const access = admit(organization, path, { roles: key.roles, endpoints: key.endpoints });
-  if (path.name !== undefined && key.endpoints && !key.endpoints.includes(access.endpoint.name))
-    throw new GatehouseError('role_denied');
-  return access;
+  return admit(caller, { question, organization, roles: key.roles, endpoints: key.endpoints });
 }
 
 /**
@@ -178,10 +193,32 @@ function findEndpoint({ endpoints }: OrganizationSnapshot, name: string): Endpoi
   return endpoints.get(name) ?? endpoints.get(otherSpelling(name));
 }
 
-function admit(organization: OrganizationSnapshot, { name }: McpPath, reach: Reach): Access {
-  if (name === undefined) return { organization, endpoint: everythingOf(organization, reach) };
-  const endpoint = findEndpoint(organization, name);
+interface Admitting {
+  readonly question: Question;
+  readonly organization: OrganizationSnapshot;
+  readonly roles: readonly string[];
+  readonly endpoints: readonly string[] | undefined;
+}
+
+/** A value when what they hold is in memory. */
+function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
+  const { question, organization } = admitting;
+  const holder = holderOf(caller);
+  const holdings = holder ? question.holdings.find(organization.id, holder) : noHoldings;
+  if (holdings || !holder)
+    return admitWith(reachOf(organization, { caller, ...admitting, holdings: holdings ?? noHoldings }), admitting);
+  return question.holdings
+    .load(organization.id, holder)
+    .then((loaded) => admitWith(reachOf(organization, { caller, ...admitting, holdings: loaded }), admitting));
+}
+
+function admitWith(reach: Reach, { question, organization, endpoints }: Admitting): Access {
+  const { path, policies } = question;
+  const asked = { reach, policies };
+  if (path.name === undefined) return { organization, reach, endpoint: everythingOf(organization, asked) };
+  const endpoint = findEndpoint(organization, path.name);
   if (!endpoint) throw new GatehouseError('unknown_endpoint');
-  if (!mayEnter(endpoint, reach.roles)) throw new GatehouseError('role_denied');
-  return { organization, endpoint };
+  const seen = seeEndpoint(organization, endpoint, asked);
+  if (!seen || (endpoints && !endpoints.includes(endpoint.name))) throw new GatehouseError('role_denied');
+  return { organization, reach, endpoint: seen };
 }

@@ -34,6 +34,8 @@ export interface Call {
   message: Message | undefined;
   era: Era;
   org: OrgId | undefined;
+  /** The row of the person, once they are let in. */
+  userId: string | undefined;
   endpoint: Endpoint | undefined;
   server: string | undefined;
   bytesIn: number;
@@ -76,6 +78,7 @@ export function newCall(
     message: undefined,
     era: 'legacy',
     org: undefined,
+    userId: undefined,
     endpoint: undefined,
     server: undefined,
     bytesIn: 0,

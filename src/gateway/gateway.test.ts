@@ -13,6 +13,7 @@ import { type Principal, principalKey } from '#core/principal.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord } from '#records/call-record.ts';
+import { noHoldings } from '#records/holdings.ts';
 import { type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
 import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
@@ -20,6 +21,7 @@ import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
 import { type LiveCalls, openLiveCalls } from './live-calls.ts';
 import { openEras } from './peers/eras.ts';
+import { closedPolicies } from './rights/policies.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {
@@ -27,14 +29,10 @@ const caller: Caller = {
   provider: undefined,
 };
 const server = {
-  id: asServerId('s'),
-  key: 'tools',
-  title: 'Tools',
-  org: undefined,
+  ...{ id: asServerId('s'), key: 'tools', title: 'Tools', org: undefined },
   transport: { kind: 'http', url: 'http://127.0.0.1:1/' },
-  trusted: false,
-  enabled: true,
-  totalTimeoutMs: undefined,
+  ...{ trusted: false, enabled: true, totalTimeoutMs: undefined },
+  blockedTools: new Set<string>(),
 } as const;
 const snapshot: OrganizationSnapshot = {
   id: org,
@@ -42,6 +40,7 @@ const snapshot: OrganizationSnapshot = {
   externalId: undefined,
   name: 'Demo',
   version: 1,
+  ...{ groups: new Map(), policies: [], routes: [], limits: [] },
   endpoints: new Map([
     [
       'tools',
@@ -50,6 +49,7 @@ const snapshot: OrganizationSnapshot = {
         name: 'tools',
         kind: 'collection',
         allowedRoles: '*',
+        grants: new Map(),
         bindings: [
           {
             ...{ id: asBindingId('b'), server, partition: undefined, credential: undefined, enforced: new Map() },
@@ -106,6 +106,8 @@ describe('a call through the rooms', () => {
         ...{ find: () => snapshot, load: async () => snapshot, onRenewed: () => undefined },
         close: async () => undefined,
       },
+      holdings: { find: () => noHoldings, load: async () => noHoldings },
+      policies: closedPolicies,
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
       limits,

@@ -12,9 +12,9 @@ import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
-import type { Binding, CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
+import type { Binding, CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
-import { type Access, authorize, checkStillOpen } from './authorize.ts';
+import { type Access, type AuthorizeDeps, authorize, checkStillOpen } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import { type Call, newCall, type Received } from './call.ts';
 import { takeSeat } from './channel/door.ts';
@@ -37,9 +37,8 @@ import { checkScopes } from './scopes.ts';
 import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
 import { directBinding, type TimeoutSettings, transform } from './transform.ts';
 
-export interface GatewayDeps {
+export interface GatewayDeps extends AuthorizeDeps {
   readonly identifier: Identifier;
-  readonly snapshots: SnapshotStore;
   readonly credentials: CredentialOpener;
   readonly sessions: Sessions;
   readonly limits: Limits;
@@ -95,7 +94,8 @@ function checkEnabled({ server }: Binding): void {
 }
 
 export function openGateway(deps: GatewayDeps): McpHandler {
-  const { clock } = deps;
+  const { clock, snapshots, holdings, policies } = deps;
+  const judging = { snapshots, holdings, policies };
   /** Sessions whose server forgot them: they go on as the gateway's own. */
   const lost = new LRUCache<string, true>({ max: 50_000 });
 
@@ -153,6 +153,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     call.leave = deps.live.add({
       caller,
       organization: () => call.org,
+      user: () => call.userId,
       async judge() {
         const again = await deps.identifier.recheck(headers);
         if (!call.endpoint) {
@@ -163,7 +164,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         const access = await authorize(again, {
           path,
           selector: headers.organization,
-          snapshots: deps.snapshots,
+          ...judging,
         });
         // A stream of several servers goes on with those that are left.
         const hasAny = access.endpoint.bindings.some(({ server }) => server.enabled);
@@ -319,7 +320,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const access = authorize(caller, {
       path: call.path,
       selector: call.headers.organization,
-      snapshots: deps.snapshots,
+      ...judging,
     });
     then(
       access,
@@ -330,6 +331,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           return admit(call, doubted, fail);
         }
         call.org = admitted.organization.id;
+        call.userId = admitted.reach.holdings.userId;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
         const enterHouse = () => {

@@ -13,6 +13,8 @@ export interface LiveCall {
   readonly caller: Caller;
   /** undefined: not let in anywhere yet. */
   organization(): OrgId | undefined;
+  /** The row of the person, once it is known, whoever's token they came with. */
+  user?(): string | undefined;
   /** Asks the rooms again. Rejects with what the caller would be told now. */
   judge(): Promise<void>;
   cut(error: GatehouseError): void;
@@ -147,7 +149,10 @@ export function openLiveCalls({
     hear(change) {
       if (callerless.has(change.kind)) return;
       const id = change.kind === 'everything' ? undefined : `${change.kind}:${change.id}`;
-      for (const place of live) if (id === undefined || idsOf(place.call.caller).includes(id)) due.add(place);
+      const user = change.kind === 'user' ? change.id : undefined;
+      const concerns = ({ call }: Place) =>
+        idsOf(call.caller).includes(id ?? '') || (user !== undefined && call.user?.() === user);
+      for (const place of live) if (id === undefined || concerns(place)) due.add(place);
       work();
     },
     renewed(organization) {

@@ -143,9 +143,9 @@ export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeou
 }
 
 /** The endpoint's one binding, where what the server says can go to the caller as it is. */
-export function directBinding({ kind, bindings, listing }: Endpoint): Binding | undefined {
+export function directBinding({ kind, bindings, listing, rights }: Endpoint): Binding | undefined {
   const [binding] = bindings;
   const isShaped =
     kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
-  return bindings.length === 1 && !isShaped ? binding : undefined;
+  return bindings.length === 1 && !isShaped && !rights ? binding : undefined;
 }

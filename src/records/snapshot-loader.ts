@@ -1,10 +1,11 @@
-/** Reads organizations into snapshots: the same five statements for one or for a hundred of them, as of one moment. */
+/** Reads organizations into snapshots: the same few statements for one or for a hundred of them, as of one moment. */
 import { type Selectable, sql } from 'kysely';
 import { asBindingId, asCredentialId, asOrgId, asServerId, type OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import { isReservedHeader } from '#core/reserved.ts';
 import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
+import { type AccessRows, accessOf, grantsOf, readAccess } from './access-loader.ts';
 import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
 import {
   type Binding,
@@ -108,7 +109,7 @@ function readServers(tx: Tx, ids: readonly string[]): Promise<ServerRow[]> {
 function readEnablements(tx: Tx, ids: readonly string[]) {
   return tx
     .selectFrom('enablements')
-    .select(['org_id', 'server_id', 'enabled', 'all_members', 'allowed_roles'])
+    .select(['org_id', 'server_id', 'enabled', 'all_members', 'allowed_roles', 'blocked_tools'])
     .where('org_id', 'in', ids)
     .execute();
 }
@@ -126,6 +127,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
   const bindings = byOrganization(await readBindings(tx, ids));
   const servers = byOrganization(await readServers(tx, ids));
   const enablements = byOrganization(await readEnablements(tx, ids));
+  const access = await readAccess(tx, ids);
   return organizations.map((row) => ({
     id: asOrgId(row.id),
     slug: row.slug,
@@ -133,7 +135,14 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
     name: row.name,
     version: Number(row.version ?? 0),
     listing: house.listing,
+    ...accessOf(access, row.id, {
+      keyNames: new Map(
+        (servers.get(row.id) ?? []).concat(servers.get(null) ?? []).map((one) => [one.id, one.key_name]),
+      ),
+      ...house,
+    }),
     endpoints: buildEndpoints({
+      access,
       collections: collections.get(row.id) ?? [],
       bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
       servers: [...(servers.get(null) ?? []), ...(servers.get(row.id) ?? [])],
@@ -151,6 +160,7 @@ interface Parts {
   readonly bindings: ReadonlyMap<string, readonly BindingRow[]>;
   readonly servers: readonly ServerRow[];
   readonly enablements: ReadonlyMap<string, EnablementRow>;
+  readonly access: AccessRows;
   readonly log: Log;
   readonly listing: Listing;
 }
@@ -164,7 +174,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
       const enablement = parts.enablements.get(row.id);
       const server = asDefinition(row, enablement);
       definitions.set(row.id, server);
-      endpoints.set(server.key, asServerEndpoint(server, { enablement, listing: parts.listing }));
+      endpoints.set(server.key, asServerEndpoint(server, { enablement, ...parts }));
     });
   }
   for (const row of parts.collections) {
@@ -179,6 +189,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
         kind: 'collection',
         allowedRoles: parseAllowedRoles(row.allowed_roles),
         bindings,
+        grants: grantsOf(parts.access, row.org_id, row.id),
         listing: parseListing(row),
       });
     });
@@ -204,6 +215,7 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
     transport: parseTransport(row.transport),
     trusted: row.trusted,
     enabled: row.active && enablement?.enabled === true,
+    blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
   };
 }
@@ -211,7 +223,11 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
 /** Where the server is not enabled, that is what refuses (ruling 3), not a role: hence `'*'`. */
 function asServerEndpoint(
   server: ServerDefinition,
-  { enablement, listing }: { readonly enablement: EnablementRow | undefined; readonly listing: Listing },
+  {
+    enablement,
+    listing,
+    access,
+  }: Pick<Parts, 'listing' | 'access'> & { readonly enablement: EnablementRow | undefined },
 ): Endpoint {
   const anyone = !server.enabled || enablement?.all_members === true;
   return {
@@ -220,6 +236,7 @@ function asServerEndpoint(
     kind: 'server',
     allowedRoles: anyone ? '*' : parseRoles(enablement?.allowed_roles ?? []),
     listing,
+    grants: enablement ? grantsOf(access, enablement.org_id, server.id) : new Map(),
     bindings: [
       // Its own id as the binding's: there is one such binding per organization and server.
       {
@@ -248,7 +265,7 @@ function asBinding(row: BindingRow, server: ServerDefinition | undefined): Bindi
   };
 }
 
-function asCredentialRef({ credential_id, version, org_id, header_name, header_template }: BindingRow) {
+export function asCredentialRef({ credential_id, version, org_id, header_name, header_template }: BindingRow) {
   if (credential_id === null) return undefined;
   if (version === null || header_name === null || header_template === null)
     throw new Error('its credential is missing');

@@ -2,11 +2,12 @@
  * What a warm call needs of one organization, immutable and in memory. Rebuilt when the change feed says so and swapped
  * by reference: a request that holds one finishes with it.
  */
-import type { BindingId, CredentialId, OrgId, ServerId } from '#core/ids.ts';
+import type { BindingId, CredentialId, GroupId, KeyId, OrgId, PolicyId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedArguments } from '#mcp/enforce.ts';
 import type { ToolShaping } from '#mcp/shape.ts';
+import type { Rights, ToolGrant } from './rights.ts';
 
 export interface OrganizationSnapshot {
   readonly id: OrgId;
@@ -20,6 +21,61 @@ export interface OrganizationSnapshot {
   readonly listing?: Listing;
   /** By name: collections and enabled or disabled servers of the organization. A collection hides a server of its name. */
   readonly endpoints: ReadonlyMap<string, Endpoint>;
+  /** In the order in which they decide: by priority, then by name. */
+  readonly groups: ReadonlyMap<GroupId, Group>;
+  readonly policies: readonly PolicySource[];
+  readonly routes: readonly ServerRoute[];
+  readonly limits: readonly LimitRule[];
+}
+
+export interface Group {
+  readonly id: GroupId;
+  readonly name: string;
+  /** What the identity provider calls it. */
+  readonly externalId: string | undefined;
+  /** MCP-Admin: sees all that is enabled (DESIGN ruling 4). */
+  readonly builtin: boolean;
+}
+
+/** Cedar policies as they were written; what they hold for decides who asks them. */
+export interface PolicySource {
+  readonly id: PolicyId;
+  readonly name: string;
+  /** Grows with every change. */
+  readonly version: number;
+  readonly target:
+    | { readonly kind: 'organization' }
+    | { readonly kind: 'server'; readonly id: ServerId }
+    | { readonly kind: 'collection'; readonly id: string };
+  /** The configuration file of ToolHive (REQUIREMENTS S2.17), unparsed. */
+  readonly config: unknown;
+  readonly onError: 'deny' | 'skip';
+  /** `log`: what it would refuse is only said. */
+  readonly mode: 'enforce' | 'log';
+}
+
+/** Where a group's members reach a server, and with what (REQUIREMENTS S3.13, S3.14): both or neither. */
+export interface ServerRoute {
+  /** undefined: whoever no group decides for. */
+  readonly group: GroupId | undefined;
+  readonly server: ServerId;
+  readonly credential: CredentialRef | undefined;
+  readonly url: string | undefined;
+}
+
+export interface LimitRule {
+  readonly id: string;
+  /** Whom it counts: everybody it holds for together (`organization`, `group`), or each by themselves. */
+  readonly counts: 'organization' | 'principal' | 'group';
+  /** For whom it holds; all undefined: for everybody. `user`: the row's id. */
+  readonly group: GroupId | undefined;
+  readonly user: string | undefined;
+  readonly key: KeyId | undefined;
+  /** Of which calls; undefined: of all. `tool`: the server's own name of it. */
+  readonly server: ServerId | undefined;
+  readonly tool: string | undefined;
+  readonly rate: { readonly points: number; readonly windowSeconds: number; readonly burst: number } | undefined;
+  readonly concurrent: number | undefined;
 }
 
 export interface Endpoint {
@@ -30,7 +86,15 @@ export interface Endpoint {
   /** `'*'`: any active member. An empty list admits nobody. */
   readonly allowedRoles: readonly string[] | '*';
   readonly bindings: readonly Binding[];
+  /** By group: what else admits, beside roles. */
+  readonly grants: ReadonlyMap<GroupId, ToolGrant>;
   readonly listing: Listing;
+  /** What of it this caller may use; undefined: all. Only on endpoints that `gateway/rights` made for somebody. */
+  readonly rights?: Rights | undefined;
+  /** The same without `rights`: lists are merged once for all. */
+  readonly whole?: Endpoint | undefined;
+  /** Of `everything`: what it is made of. */
+  readonly members?: readonly Endpoint[];
   /** Names of the bindings where they don't follow from them. */
   readonly parts?: readonly EndpointPart[];
   /** Of `everything`: servers that are not enabled, by endpoint name. Whoever calls them is told so (DESIGN ruling 3). */
@@ -80,6 +144,8 @@ export interface ServerDefinition {
   readonly trusted: boolean;
   /** False: JSON-RPC -32000 "Access Denied". */
   readonly enabled: boolean;
+  /** Its own names of tools that are switched off here. */
+  readonly blockedTools: ReadonlySet<string>;
   /** Milliseconds; undefined: the gateway's default for tools/call. */
   readonly totalTimeoutMs: number | undefined;
 }

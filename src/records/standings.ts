@@ -24,7 +24,9 @@ const standings = ({ tx }: PlatformScope) =>
   tx
     .selectFrom('users as u')
     .innerJoin('organizations as o', (join) => join.on('o.deleted_at', 'is', null))
-    .leftJoin('members as m', (join) => join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id'))
+    .leftJoin('members as m', (join) =>
+      join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id').on('m.active', '=', true),
+    )
     .select(['u.id', 'o.id as org', 'o.external_id', 'm.user_id as member', 'm.roles', 'm.identity_provider'])
     .select(
       sql<unknown>`array(select jsonb_build_object('provider', i.identity_provider, 'subject', i.subject)

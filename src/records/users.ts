@@ -139,6 +139,7 @@ export async function listMemberships({ tx }: PlatformScope, userId: string): Pr
     .innerJoin('organizations as o', 'o.id', 'm.org_id')
     .select(['m.org_id', 'm.roles', 'm.groups'])
     .where('m.user_id', '=', userId)
+    .where('m.active', '=', true)
     .where('o.deleted_at', 'is', null)
     .orderBy('m.org_id')
     .execute();
@@ -158,6 +159,7 @@ export async function listOrganizationsOf({ tx }: PlatformScope, subject: string
     .select('o.id')
     .where('u.subject', '=', subject)
     .where('u.deactivated_at', 'is', null)
+    .where('m.active', '=', true)
     .where('o.deleted_at', 'is', null)
     .orderBy('o.id')
     .execute();

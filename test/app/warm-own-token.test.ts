@@ -42,14 +42,14 @@ const localUrl = () =>
 const listAboutPeople = () =>
   statements.filter((sql) => /oauth_records|program_clients|"users"|"members"|"identities"/.test(sql));
 
-test('the first call with a new token asks once for the token and once for the membership', async () => {
+test('the first call with a new token asks once each for the token, the membership and what its holder is granted', async () => {
   const known = await world.signIn({ resource: world.issuer });
   await send(`${localUrl()}/acme/mcp/docs`, { headers: known.auth, body: call('echo') });
   for (const path of ['/acme/mcp/docs', '/mcp/docs']) {
     const person = await world.signIn({ resource: world.issuer + path });
     statements.length = 0;
     const { status } = await send(localUrl() + path, { headers: person.auth, body: call('echo') });
-    expect([path, status, listAboutPeople().length]).toEqual([path, 200, 2]);
+    expect([path, status, listAboutPeople().length]).toEqual([path, 200, 3]);
   }
 });
 

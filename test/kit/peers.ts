@@ -82,6 +82,7 @@ export function openTestPeers(url: string): TestPeers {
     trusted: false,
     enabled: true,
     totalTimeoutMs: undefined,
+    blockedTools: new Set(),
   };
 
   function route({ user = 'alice', organization = 1, binding = 1, server: more = {} }: RouteOptions = {}): Route {
@@ -118,6 +119,7 @@ function organizationOf(n: number): OrganizationSnapshot {
     name: `Organization ${n}`,
     version: 1,
     endpoints: new Map(),
+    ...{ groups: new Map(), policies: [], routes: [], limits: [] },
   };
 }
 

@@ -1,5 +1,7 @@
 /** Items of lists as they come from servers that may be careless or hostile: what cannot be shown is left out, the rest stays. */
+
 import { isJsonObject, type Json, type JsonObject, ownIn, stringIn } from '#core/json.ts';
+import type { RightsAction } from '#records/rights.ts';
 
 export type ListKind = 'tools' | 'prompts' | 'resources' | 'templates' | 'skills';
 
@@ -8,14 +10,21 @@ export interface KindFacts {
   readonly member: string;
   /** What an item is known by, and sorted by. */
   readonly key: string;
+  /** What one asks leave for who is shown it. */
+  readonly action: RightsAction;
 }
 
 export const kindFacts: Readonly<Record<ListKind, KindFacts>> = {
-  tools: { method: 'tools/list', member: 'tools', key: 'name' },
-  prompts: { method: 'prompts/list', member: 'prompts', key: 'name' },
-  resources: { method: 'resources/list', member: 'resources', key: 'uri' },
-  templates: { method: 'resources/templates/list', member: 'resourceTemplates', key: 'uriTemplate' },
-  skills: { method: 'skills/list', member: 'skills', key: 'uri' },
+  tools: { method: 'tools/list', member: 'tools', key: 'name', action: 'call_tool' },
+  prompts: { method: 'prompts/list', member: 'prompts', key: 'name', action: 'get_prompt' },
+  resources: { method: 'resources/list', member: 'resources', key: 'uri', action: 'read_resource' },
+  templates: {
+    method: 'resources/templates/list',
+    member: 'resourceTemplates',
+    key: 'uriTemplate',
+    action: 'read_resource',
+  },
+  skills: { method: 'skills/list', member: 'skills', key: 'uri', action: 'read_resource' },
 };
 
 const changes: Readonly<Record<string, readonly ListKind[]>> = {

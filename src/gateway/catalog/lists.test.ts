@@ -73,6 +73,7 @@ function askingOf({ user = 'alice', organization = 1, bindings = 1, trusted = fa
     name: 'e',
     kind: 'collection',
     allowedRoles: '*',
+    grants: new Map(),
     bindings: routes.map(({ binding }) => binding),
     listing: plainListing,
   };

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache';
 import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Asking, routeTo } from '#gateway/engine/asking.ts';
 import { fromServer } from '#gateway/engine/mapping.ts';
+import { isListed } from '#gateway/rights/check.ts';
 import { mergeDiscover } from '#mcp/bridge/merge-discover.ts';
 import { publishTool } from '#mcp/shape/publish.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
@@ -122,7 +123,8 @@ function merge(what: What, got: readonly Got[]): Merged {
   const key = `${numberOf(what.view)} ${what.kind} ${versions.join(' ')}`;
   const known = kept.get(key);
   if (known) return known;
-  const merged = publishAll(what, got);
+  const { whole } = what.view;
+  const merged = whole ? onlyAllowed(merge({ ...what, view: whole }, got), what, got) : publishAll(what, got);
   kept.set(key, merged);
   return merged;
 }
@@ -148,6 +150,21 @@ function publishAll({ parts, kind }: What, got: readonly Got[]): Merged {
     }
   }
   return { items, places, bytes: got.reduce((sum, { held }) => sum + (held?.bytes ?? 0), 0), pages: new Map() };
+}
+
+/** What of a list its caller may use: the same decision as for a call of it. */
+function onlyAllowed(all: Merged, { view, parts, kind }: What, got: readonly Got[]): Merged {
+  const { action } = kindFacts[kind];
+  const kept = all.places.flatMap((place, i) => {
+    const part = parts[place.part];
+    const item = all.items[i];
+    if (!part || !item) return [];
+    const definition = got[place.part]?.held?.byKey.get(place.key);
+    const wish = { action, binding: part.binding, name: place.key, definition };
+    return isListed(view.endpoint, wish) ? [{ place, item }] : [];
+  });
+  const bytes = Math.ceil((all.bytes * kept.length) / Math.max(1, all.items.length));
+  return { items: kept.map(({ item }) => item), places: kept.map(({ place }) => place), bytes, pages: new Map() };
 }
 
 function pageFrom(merged: Merged, start: number, maxBytes: number): Paged {

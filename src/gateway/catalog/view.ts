@@ -2,6 +2,7 @@
  * An endpoint as one server: its bindings as parts, each with the prefix of its names. A pure function of configuration,
  * so that a name means the same on every replica and after every start (docs/guide/tools.md).
  */
+import { type Asked, joinRights, onceFor, seeEndpoint } from '#gateway/rights/seen.ts';
 import {
   type Endpoint,
   type EndpointPart,
@@ -12,6 +13,8 @@ import {
 
 export interface View {
   readonly endpoint: Endpoint;
+  /** Of the same endpoint, whoever sees it. */
+  readonly whole: View | undefined;
   readonly parts: readonly EndpointPart[];
 }
 
@@ -20,7 +23,8 @@ const views = new WeakMap<Endpoint, View>();
 export function viewOf(endpoint: Endpoint): View {
   const known = views.get(endpoint);
   if (known) return known;
-  const view = { endpoint, parts: endpoint.parts ? endpoint.parts : partsOf(endpoint) };
+  const whole = endpoint.whole && viewOf(endpoint.whole);
+  const view = { endpoint, whole, parts: whole?.parts ?? endpoint.parts ?? partsOf(endpoint) };
   views.set(endpoint, view);
   return view;
 }
@@ -49,42 +53,34 @@ function unique(asked: string, taken: Set<string>): string {
   return name;
 }
 
-export interface Reach {
-  readonly roles: readonly string[];
-  /** Endpoint names that an API key is good for; undefined: all. */
-  readonly endpoints: readonly string[] | undefined;
-}
-
-const everythings = new WeakMap<OrganizationSnapshot, Map<string, Endpoint>>();
-const MAX_REACHES = 1000;
-
-export const mayEnter = ({ allowedRoles }: Endpoint, roles: readonly string[]): boolean =>
-  allowedRoles === '*' || roles.some((role) => allowedRoles.includes(role));
-
-/** Everything of the organization that whoever has this reach may use: `/mcp` and `/{org}/mcp`. */
-export function everythingOf(organization: OrganizationSnapshot, { roles, endpoints }: Reach): Endpoint {
-  const known = everythings.get(organization) ?? new Map<string, Endpoint>();
-  everythings.set(organization, known);
-  const key = JSON.stringify([[...roles].sort(), endpoints]);
-  const found = known.get(key);
-  if (found) return found;
-  const open = [...organization.endpoints.values()]
-    .filter((endpoint) => mayEnter(endpoint, roles) && (endpoints?.includes(endpoint.name) ?? true))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-  const parts = outerParts(open);
-  const endpoint: Endpoint = {
-    id: EVERYTHING,
-    name: EVERYTHING,
-    kind: 'everything',
-    allowedRoles: '*',
-    bindings: parts.map(({ binding }) => binding),
-    listing: organization.listing ?? plainListing,
-    parts,
-    closed: closedServers(open),
-  };
-  if (known.size >= MAX_REACHES) known.clear();
-  known.set(key, endpoint);
-  return endpoint;
+/** Everything of the organization that its caller may use: `/mcp` and `/{org}/mcp`. */
+export function everythingOf(organization: OrganizationSnapshot, asked: Asked): Endpoint {
+  const { endpoints, key } = asked.reach;
+  return onceFor(
+    organization,
+    JSON.stringify([EVERYTHING, key, asked.policies.keyOf(organization, asked.reach)]),
+    () => {
+      const members = [...organization.endpoints.values()]
+        .filter(({ name }) => endpoints?.includes(name) ?? true)
+        .flatMap((endpoint) => seeEndpoint(organization, endpoint, asked) ?? [])
+        .sort((a, b) => (a.name < b.name ? -1 : 1));
+      const parts = outerParts(members);
+      const whole: Endpoint = {
+        id: EVERYTHING,
+        name: EVERYTHING,
+        kind: 'everything',
+        allowedRoles: '*',
+        grants: new Map(),
+        bindings: parts.map(({ binding }) => binding),
+        listing: organization.listing ?? plainListing,
+        parts,
+        members,
+        closed: closedServers(members),
+      };
+      const rights = joinRights(members);
+      return rights ? { ...whole, whole, rights } : whole;
+    },
+  );
 }
 
 /** No name that a server or collection can have. */

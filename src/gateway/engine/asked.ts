@@ -3,6 +3,7 @@ import type { JsonObject } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Received } from '#gateway/call.ts';
 import type { View } from '#gateway/catalog/view.ts';
+import type { Reach } from '#gateway/rights/reach.ts';
 import type { Session, SessionOwner } from '#gateway/session.ts';
 import type { OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Reply } from './reply.ts';
@@ -13,6 +14,7 @@ export interface EngineAsked {
   readonly principal: Principal;
   readonly organization: OrganizationSnapshot;
   readonly view: View;
+  readonly reach: Reach;
   readonly session: Session | undefined;
   readonly message: JsonObject | undefined;
 }

@@ -5,6 +5,7 @@ import type { Received } from '#gateway/call.ts';
 import type { View } from '#gateway/catalog/view.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { ClientFacts } from '#gateway/peers/peer.ts';
+import type { Reach } from '#gateway/rights/reach.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Binding, OrganizationSnapshot } from '#records/snapshot.ts';
 
@@ -13,6 +14,7 @@ export interface Asking {
   readonly principal: Principal;
   readonly organization: OrganizationSnapshot;
   readonly view: View;
+  readonly reach: Reach;
   readonly client: ClientFacts;
   readonly era: Era;
   /** The client's revision. */

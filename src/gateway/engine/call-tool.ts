@@ -6,6 +6,7 @@
  */
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Found, findTool } from '#gateway/catalog/find.ts';
+import { checkRight } from '#gateway/rights/check.ts';
 import { templateValues } from '#gateway/template-values.ts';
 import { checkParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { declaresTasks } from '#mcp/bridge/tasks.ts';
@@ -40,6 +41,10 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
   if (hasMirrors && asking.era === 'modern' && definition && !asking.call.door)
     checkParamHeaders(asking.call.req.headers, definition, objectIn(params, 'arguments'));
   const sent = { ...params, name, arguments: ruledArguments(asking, found, params.arguments) };
+  checkRight(asking.view.endpoint, {
+    ...{ action: 'call_tool', binding: part.binding, name, definition },
+    args: sent.arguments,
+  });
   const consent = await deps.confirmations.check(asking, { found, sent, told: params });
   if ('answer' in consent) return consent.answer;
   const task = taskWish(asking, definition);
@@ -51,12 +56,21 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
 
 /** What the organization decided wins over what the caller sent. */
 function ruledArguments(
-  { principal, organization }: Asking,
+  { principal, organization, reach }: Asking,
   { part: { binding }, name }: Found,
   args: Json | undefined,
 ): JsonObject {
   const { shaping, enforced } = binding;
-  return applyRules(args, { tool: name, shaping, enforced, claims: templateValues(principal, organization) });
+  return applyRules(args, {
+    tool: name,
+    shaping,
+    enforced,
+    claims: templateValues(
+      principal,
+      organization,
+      reach.groups.map((group) => group.name),
+    ),
+  });
 }
 
 /** What a call must know of its tool beforehand: whether it is a task, and which arguments headers mirror. */

@@ -3,6 +3,7 @@ import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.t
 import { contextOf } from '#gateway/catalog/context.ts';
 import { type Found, findResource } from '#gateway/catalog/find.ts';
 import type { Changed, ListKind, Lists } from '#gateway/catalog/lists.ts';
+import { isListed } from '#gateway/rights/check.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
@@ -131,7 +132,13 @@ export class Hearing {
       uris.map(async (uri) => ({ ...(await findResource(asking, uri, lists)), uri })),
     );
     const known = found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
-    const tell = await Promise.all(known.map((one) => tellsUpdates(asking, one, lists)));
+    const tell = await Promise.all(
+      known.map((one) => {
+        const { part, name, definition } = one;
+        const wish = { action: 'read_resource', binding: part.binding, name, definition } as const;
+        return isListed(asking.view.endpoint, wish) && tellsUpdates(asking, one, lists);
+      }),
+    );
     return known.filter((_one, i) => tell[i]);
   }
 }

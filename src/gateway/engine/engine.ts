@@ -51,6 +51,7 @@ export function openEngine(deps: EngineDeps): Engine {
       principal: caller.principal,
       organization: access.organization,
       view: viewOf(access.endpoint),
+      reach: access.reach,
       session: request.session,
       message: call.message ? parseJsonObject(call.message.bytes.toString('utf8')) : undefined,
     };

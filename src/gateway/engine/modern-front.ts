@@ -63,8 +63,8 @@ async function listen(
   };
   reply.openStream(() => reply.result(JSON.stringify(withSubscriptionId({ resultType: 'complete' }, id))));
   const hearing = new Hearing(reply.signal, tell, deps);
-  reply.onRenewed = ({ organization, endpoint }) => {
-    hearing.want({ ...asking, organization, view: viewOf(endpoint) }, wish).catch(() => undefined);
+  reply.onRenewed = ({ organization, endpoint, reach }) => {
+    hearing.want({ ...asking, organization, reach, view: viewOf(endpoint) }, wish).catch(() => undefined);
   };
   // Once it is acknowledged nothing is missed.
   let heard: readonly string[] = [];

@@ -1,6 +1,7 @@
 /** What changes in a session of a legacy client: its log level and its subscriptions. */
 import { type JsonObject, ownIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
+import { checkRight } from '#gateway/rights/check.ts';
 import type { Session } from '#gateway/session.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { logLevels, type SessionState, type SessionStateChange } from '#records/session-states.ts';
@@ -38,6 +39,13 @@ export async function changeSession(
     };
     const asking = askingOf(asked, as, deps);
     const found = await findResource(asking, String(params.uri), deps.lists);
+    checkRight(asked.view.endpoint, {
+      action: 'read_resource',
+      binding: found.part.binding,
+      name: found.name,
+      definition: undefined,
+      args: {},
+    });
     if (!(await tellsUpdates(asking, found, deps.lists))) throw new RpcError(-32601, 'Its server tells of no updates');
   }
   await deps.states.update(asked.organization.id, session.digest, change);

@@ -38,8 +38,8 @@ export async function openStream(asked: EngineAsked, session: Session, deps: Leg
   const stop = deps.states.onChanged((changed) => {
     if (changed === undefined || changed === digest) hearAgain();
   });
-  reply.onRenewed = ({ organization, endpoint }) => {
-    current = { ...asked, organization, view: viewOf(endpoint) };
+  reply.onRenewed = ({ organization, endpoint, reach }) => {
+    current = { ...asked, organization, reach, view: viewOf(endpoint) };
     hearAgain();
   };
   const leave = () => {

@@ -99,8 +99,8 @@ function answerTo(wish: RestWish, { baseUrl, cooldown, metaTools }: AnswerContex
 }
 
 /** A server that is switched off is not one without tools. */
-function open({ view, organization }: Asking): readonly Endpoint[] {
-  const endpoints = endpointsIn(view, organization);
+function open({ view }: Asking): readonly Endpoint[] {
+  const endpoints = endpointsIn(view);
   const [part, ...others] = view.parts;
   if (view.endpoint.kind !== 'everything' && part && others.length === 0) checkEnabled({ part });
   return endpoints;

@@ -31,7 +31,8 @@ function fullViewOf(view: View): View {
   if (endpoint.listing.mode === 'full') return view;
   const known = fullViews.get(endpoint);
   if (known) return known;
-  const made: View = { ...view, endpoint: { ...endpoint, listing: { ...endpoint.listing, mode: 'full' } } };
+  const whole = view.whole && fullViewOf(view.whole);
+  const made: View = { ...view, whole, endpoint: { ...endpoint, listing: { ...endpoint.listing, mode: 'full' } } };
   fullViews.set(endpoint, made);
   return made;
 }

@@ -2,7 +2,7 @@
 import type { JsonObject } from '#core/json.ts';
 import { formatMcpPath } from '#core/mcp-path.ts';
 import type { View } from '#gateway/catalog/view.ts';
-import type { Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Endpoint } from '#records/snapshot.ts';
 
 /** REQUIREMENTS S3.23. */
 const tiers = { http: 'mcp_http', sse: 'sse', stdio: 'stdio', builtin: 'local' } as const;
@@ -16,12 +16,10 @@ const usage = {
 };
 
 /** The endpoints that a view is made of, in its order. */
-export function endpointsIn({ endpoint, parts }: View, organization: OrganizationSnapshot): readonly Endpoint[] {
+export function endpointsIn({ endpoint, parts }: View): readonly Endpoint[] {
   if (endpoint.kind !== 'everything') return [endpoint];
   const open = new Set(parts.map(({ binding }) => binding));
-  return [...organization.endpoints.values()]
-    .filter(({ bindings }) => bindings.some((binding) => open.has(binding)))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return (endpoint.members ?? []).filter(({ bindings }) => bindings.some((binding) => open.has(binding)));
 }
 
 export function serverList(endpoints: readonly Endpoint[], organization: string | undefined): JsonObject {

@@ -1,0 +1,83 @@
+/**
+ * The one decision about what somebody may use (DESIGN rulings 2 to 5): an endpoint as its caller sees it. Every surface
+ * asks the endpoint it was given: HTTP, SSE, WebSocket, the REST façade, meta tools, lists. Access = enabled AND (role, or
+ * grant to a group or person, or all members) AND every policy that is attached; nothing is allowed by being empty.
+ */
+import { LRUCache } from 'lru-cache';
+import { joinGrants } from '#records/holdings.ts';
+import type { Rights, RightsAnswer, RightsWish, ToolGrant } from '#records/rights.ts';
+import type { Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Judge, Policies } from './policies.ts';
+import type { Reach } from './reach.ts';
+
+const seen = new WeakMap<OrganizationSnapshot, LRUCache<string, Endpoint>>();
+const MAX_SEEN = 2000;
+
+/** Once for equal callers of an organization. */
+export function onceFor(organization: OrganizationSnapshot, key: string, make: () => Endpoint): Endpoint {
+  const known = seen.get(organization) ?? new LRUCache<string, Endpoint>({ max: MAX_SEEN });
+  seen.set(organization, known);
+  const found = known.get(key);
+  if (found) return found;
+  const made = make();
+  known.set(key, made);
+  return made;
+}
+
+/** What of an endpoint is given to somebody: all, some tools, or nothing (undefined). */
+export function admissionTo(endpoint: Endpoint, { roles, groups, holdings, isAdmin }: Reach): ToolGrant | undefined {
+  const { allowedRoles, grants } = endpoint;
+  if (isAdmin || allowedRoles === '*' || roles.some((role) => allowedRoles.includes(role))) return '*';
+  return groups.reduce<ToolGrant | undefined>(
+    (given, { id }) => joinGrants(given, grants.get(id)),
+    holdings.grants.get(endpoint.id),
+  );
+}
+
+export interface Asked {
+  readonly reach: Reach;
+  readonly policies: Policies;
+}
+
+/** undefined: they may not enter. The endpoint itself where nothing of it is kept from them. */
+export function seeEndpoint(
+  organization: OrganizationSnapshot,
+  endpoint: Endpoint,
+  { reach, policies }: Asked,
+): Endpoint | undefined {
+  const given = admissionTo(endpoint, reach);
+  if (given === undefined) return undefined;
+  const judge = policies.judgeOf(organization, endpoint, reach);
+  const isWhole = given === '*' && !judge && endpoint.bindings.every(({ server }) => server.blockedTools.size === 0);
+  if (isWhole) return endpoint;
+  const key = JSON.stringify([endpoint.id, given === '*' ? given : [...given].sort(), judge?.key]);
+  return onceFor(organization, key, () => ({ ...endpoint, whole: endpoint, rights: rightsOf(given, judge) }));
+}
+
+function rightsOf(given: ToolGrant, judge: Judge | undefined): Rights {
+  return {
+    hasPolicy: judge !== undefined,
+    decide(wish) {
+      const granted = decideGrant(given, wish);
+      if (granted !== 'allow' || !judge || wish.action === 'complete') return granted;
+      return judge.permits(wish) ? 'allow' : 'policy';
+    },
+  };
+}
+
+/** Whoever is granted single tools has nothing else of the server. */
+function decideGrant(given: ToolGrant, { action, binding, name }: RightsWish): RightsAnswer {
+  if (action === 'call_tool' && binding.server.blockedTools.has(name)) return 'blocked';
+  if (given === '*') return 'allow';
+  return action === 'call_tool' && given.has(name) ? 'allow' : 'grant';
+}
+
+/** Of several endpoints together, each binding's by its own; undefined: nothing of any is kept from the caller. */
+export function joinRights(members: readonly Endpoint[]): Rights | undefined {
+  if (members.every(({ rights }) => rights === undefined)) return undefined;
+  const byBinding = new Map(members.flatMap(({ bindings, rights }) => bindings.map((binding) => [binding, rights])));
+  return {
+    hasPolicy: members.some(({ rights }) => rights?.hasPolicy),
+    decide: (wish) => byBinding.get(wish.binding)?.decide(wish) ?? (byBinding.has(wish.binding) ? 'allow' : 'grant'),
+  };
+}

@@ -1,0 +1,101 @@
+/** What somebody holds in one organization: the groups they are in, and what they are granted themselves. */
+import { sql } from 'kysely';
+import { z } from 'zod';
+import { asGroupId, type GroupId, type KeyId, type OrgId } from '#core/ids.ts';
+import type { Db, Tx } from '#db/schema.ts';
+import { withPlatform } from '#db/scope.ts';
+import { asToolGrant } from './access-loader.ts';
+import type { ToolGrant } from './rights.ts';
+
+export interface Holdings {
+  /** The row of the person; undefined: an API key, or a program. */
+  readonly userId: string | undefined;
+  readonly groups: ReadonlySet<GroupId>;
+  /** By server or collection. */
+  readonly grants: ReadonlyMap<string, ToolGrant>;
+  /** Equal for equal groups and grants. */
+  readonly key: string;
+}
+
+export const noHoldings: Holdings = { userId: undefined, groups: new Set(), grants: new Map(), key: '' };
+
+/** Who asks: an API key, somebody whose row is known, or somebody by their identity provider's word. */
+export type Holder =
+  | { readonly kind: 'key'; readonly id: KeyId }
+  | { readonly kind: 'user'; readonly id: string }
+  | { readonly kind: 'identity'; readonly provider: string; readonly subject: string };
+
+/** One statement. Throws `storage_unavailable`. */
+export function findHoldings(db: Db, org: OrgId, holder: Holder): Promise<Holdings> {
+  return withPlatform(db, ({ tx }) => (holder.kind === 'key' ? ofKey(tx, org, holder.id) : ofPerson(tx, org, holder)));
+}
+
+async function ofKey(tx: Tx, org: OrgId, id: KeyId): Promise<Holdings> {
+  const rows = await tx
+    .selectFrom('group_members')
+    .select('group_id')
+    .where('org_id', '=', org)
+    .where('key_id', '=', id)
+    .execute();
+  return asHoldings({ id: undefined, groups: rows.map((row) => row.group_id), grants: [] });
+}
+
+/** An address counts only where it is theirs for certain. */
+const email = sql<string>`case when u.email_verified then lower(u.email) end`;
+
+/** Those that they are in by name, by address, or by the word of an identity provider. */
+const groupsIn = (org: OrgId) => sql<string[]>`array(
+  select gm.group_id from gateway.group_members gm where gm.org_id = ${org} and (gm.user_id = u.id or gm.email = ${email})
+  union
+  select g.id from gateway.members m join gateway.groups g on g.org_id = m.org_id and jsonb_exists(m.groups, g.external_id)
+  where m.org_id = ${org} and m.user_id = u.id and m.active)`;
+
+const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
+  select jsonb_agg(jsonb_build_object('target', coalesce(g.server_id, g.collection_id), 'tools', g.tools))
+  from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${email})), '[]')`;
+
+async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly kind: 'key' }>): Promise<Holdings> {
+  const people = tx
+    .selectFrom('users as u')
+    .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants')])
+    .where('u.deactivated_at', 'is', null);
+  const found =
+    holder.kind === 'user'
+      ? people.where('u.id', '=', holder.id)
+      : people
+          .innerJoin('identities as i', 'i.user_id', 'u.id')
+          .where('i.identity_provider', '=', holder.provider)
+          .where('i.subject', '=', holder.subject);
+  const row = await found.executeTakeFirst();
+  return row ? asHoldings({ ...row, grants: grantRows.parse(row.grants) }) : noHoldings;
+}
+
+const grantRows = z.array(z.object({ target: z.string(), tools: z.array(z.string()).nullable() }));
+
+interface Row {
+  readonly id: string | undefined;
+  readonly groups: readonly string[];
+  readonly grants: z.output<typeof grantRows>;
+}
+
+function asHoldings({ id, groups: groupIds, grants: rows }: Row): Holdings {
+  const groups = new Set(groupIds.map(asGroupId));
+  const grants = new Map<string, ToolGrant>();
+  for (const { target, tools } of rows) {
+    const given = joinGrants(grants.get(target), asToolGrant(tools));
+    if (given) grants.set(target, given);
+  }
+  return { userId: id, groups, grants, key: keyOf(groups, grants) };
+}
+
+/** What both give together; undefined: neither gives anything. */
+export function joinGrants(one: ToolGrant | undefined, other: ToolGrant | undefined): ToolGrant | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one === '*' || other === '*' ? '*' : one.union(other);
+}
+
+function keyOf(groups: ReadonlySet<GroupId>, grants: ReadonlyMap<string, ToolGrant>): string {
+  if (groups.size + grants.size === 0) return '';
+  const own = [...grants].map(([target, tools]) => [target, tools === '*' ? tools : [...tools].sort()]);
+  return JSON.stringify([[...groups].sort(), own.sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))]);
+}

@@ -1,0 +1,79 @@
+/** What a key may use by its groups, live: no restart, no new token. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { type App, openApp } from '#app.ts';
+import { loadConfig } from '#config/load.ts';
+import { withPlatform } from '#db/scope.ts';
+import { bearer, call, send } from '#kit/http-client.ts';
+import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
+import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { cli } from '#kit/run-cli.ts';
+
+const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-grants-'));
+let database: TestDatabase;
+let upstream: RecordingUpstream;
+let app: App;
+let key: string;
+let org: string;
+
+const gatehouseYaml = () => `
+organizations: [{ slug: acme, name: Acme }]
+servers: [{ key: files, transport: { kind: http, url: '${upstream.url}/mcp' } }]
+enablements: [{ organization: acme, server: files, allowedRoles: [nobody] }]
+egress: { allow: ['127.0.0.1'] }
+`;
+
+beforeAll(async () => {
+  [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
+  const env = {
+    ...{ PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'error', DATABASE_URL: database.url },
+    ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB',
+  };
+  const file = join(dataDir, 'gatehouse.yaml');
+  const readFile = (path: string) => (path === file ? gatehouseYaml() : undefined);
+  app = await openApp(loadConfig({ env, cwd: dataDir, readFile }), { version: '0.0.0' });
+  const made = await cli(['key', 'create', '--org', 'acme', '--name', 't', '--json'], { env });
+  key = z.object({ key: z.string() }).parse(JSON.parse(made.out)).key;
+  org = await withPlatform(database.db, async ({ tx }) => {
+    const row = await tx.selectFrom('organizations').select('id').where('slug', '=', 'acme').executeTakeFirstOrThrow();
+    return row.id;
+  });
+});
+afterAll(async () => {
+  await app?.close();
+  await upstream?.close();
+  await database?.close();
+  rmSync(dataDir, { recursive: true, force: true });
+});
+
+const callTool = async (name: string) => {
+  const { status } = await send(`${app.url}/acme/mcp/files`, { headers: bearer(key), body: call(name, {}) });
+  return status;
+};
+
+test('a grant to a group admits its keys within a second, and only to the tools it names [S3.12]', async () => {
+  expect(await callTool('retrieve')).toBe(403);
+  await withPlatform(database.db, async ({ tx }) => {
+    const group = await tx
+      .insertInto('groups')
+      .values({ org_id: org, name: 'MCP-Tools', external_id: null })
+      .returning('id')
+      .executeTakeFirstOrThrow();
+    await tx
+      .insertInto('group_members')
+      .values({ org_id: org, group_id: group.id, key_id: key.split('_')[2] ?? '' })
+      .execute();
+    const server = await tx.selectFrom('servers').select('id').where('key', '=', 'files').executeTakeFirstOrThrow();
+    await tx
+      .insertInto('grants')
+      .values({ org_id: org, group_id: group.id, server_id: server.id, tools: JSON.stringify(['retrieve']) })
+      .execute();
+  });
+  await expect.poll(() => callTool('retrieve')).toBe(200);
+  expect(await callTool('other')).toBe(403);
+  await withPlatform(database.db, ({ tx }) => tx.deleteFrom('group_members').execute());
+  await expect.poll(() => callTool('retrieve')).toBe(403);
+});

@@ -62,10 +62,8 @@ test('a grant to a group admits its keys within a second, and only to the tools 
       .values({ org_id: org, name: 'MCP-Tools', external_id: null })
       .returning('id')
       .executeTakeFirstOrThrow();
-    await tx
-      .insertInto('group_members')
-      .values({ org_id: org, group_id: group.id, key_id: key.split('_')[2] ?? '' })
-      .execute();
+    const { id } = await tx.selectFrom('api_keys').select('id').executeTakeFirstOrThrow();
+    await tx.insertInto('group_members').values({ org_id: org, group_id: group.id, key_id: id }).execute();
     const server = await tx.selectFrom('servers').select('id').where('key', '=', 'files').executeTakeFirstOrThrow();
     await tx
       .insertInto('grants')

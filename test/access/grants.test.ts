@@ -7,27 +7,28 @@ import { z } from 'zod';
 import { type App, openApp } from '#app.ts';
 import { loadConfig } from '#config/load.ts';
 import { withPlatform } from '#db/scope.ts';
-import { bearer, call, send } from '#kit/http-client.ts';
+import { openModernWire, WireRefusal } from '#kit/modern-wire.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
-import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { cli } from '#kit/run-cli.ts';
+import { startToolServer, type ToolServer } from '#kit/tool-server.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-grants-'));
 let database: TestDatabase;
-let upstream: RecordingUpstream;
+let upstream: ToolServer;
 let app: App;
 let key: string;
 let org: string;
 
 const gatehouseYaml = () => `
 organizations: [{ slug: acme, name: Acme }]
-servers: [{ key: files, transport: { kind: http, url: '${upstream.url}/mcp' } }]
+servers: [{ key: files, transport: { kind: http, url: '${upstream.url}' } }]
 enablements: [{ organization: acme, server: files, allowedRoles: [nobody] }]
 egress: { allow: ['127.0.0.1'] }
 `;
 
 beforeAll(async () => {
-  [database, upstream] = await Promise.all([createTestDatabase(), startRecordingUpstream()]);
+  [database, upstream] = await Promise.all([createTestDatabase(), startToolServer({ era: 'modern' })]);
+  upstream.tools = ['retrieve', 'other'].map((name) => ({ name, inputSchema: { type: 'object' } }));
   const env = {
     ...{ PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'error', DATABASE_URL: database.url },
     ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB',
@@ -49,10 +50,13 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-const callTool = async (name: string) => {
-  const { status } = await send(`${app.url}/acme/mcp/files`, { headers: bearer(key), body: call(name, {}) });
-  return status;
-};
+const callTool = (name: string) =>
+  openModernWire(`${app.url}/acme/mcp/files`, key, {})
+    .request('tools/call', { name, arguments: {} })
+    .then(
+      () => 200,
+      (thrown) => (thrown instanceof WireRefusal ? thrown.status : 403),
+    );
 
 test('a grant to a group admits its keys within a second, and only to the tools it names [S3.12]', async () => {
   expect(await callTool('retrieve')).toBe(403);

@@ -3,6 +3,8 @@
  * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { serverAuth } from './account-nouns.ts';
+import { connectionRoutes } from './contract/connections.ts';
 import {
   account,
   apiKey,
@@ -116,6 +118,7 @@ export const contract = {
       key: slug,
       title: text.optional(),
       transport,
+      auth: serverAuth.optional(),
       trusted: z.boolean().default(false),
       enableFor: organizationRef.optional(),
     }),
@@ -322,6 +325,7 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...connectionRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

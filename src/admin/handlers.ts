@@ -8,6 +8,7 @@ import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { connectionHandlers } from './routes/connections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
@@ -52,6 +53,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...connectionHandlers(deps),
     ...keyHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import type { AuthorizeDeps } from '#gateway/authorize.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
@@ -24,6 +25,7 @@ import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
+import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
@@ -35,6 +37,7 @@ export interface DataPlaneDeps {
   readonly storage: Storage;
   readonly feed: ChangeFeed;
   readonly identities: Identities;
+  readonly accounts: UpstreamAccounts;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
   readonly clock: Clock;
@@ -56,6 +59,8 @@ export interface DataPlane {
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
   readonly snapshots: SnapshotStore;
+  /** What decides who may use what. */
+  readonly judging: AuthorizeDeps;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -91,6 +96,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
     ...{ upstreams, breakers, sessions, clock, log, closers },
+    accounts: deps.accounts,
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
@@ -119,6 +125,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
+    judging: { snapshots: live.snapshots, holdings: live.holdings, policies: closedPolicies },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };

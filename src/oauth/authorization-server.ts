@@ -2,6 +2,7 @@
  * The built-in authorization server: oidc-provider, mounted below Fastify as it is. Here are its settings and nothing of
  * the protocol; what it can't do stands in files beside this one (registration, introspection of JWTs, consent pages).
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
   type Account,
@@ -82,6 +83,8 @@ export interface AuthorizationServer {
   readonly members: Members;
   /** Counts whoever begins something: for the pages, which are mounted beside. */
   readonly strangers: Strangers;
+  /** Who is signed in with this browser; undefined: nobody, or somebody who may not be any more. */
+  personOf(req: IncomingMessage, res: ServerResponse): Promise<User | undefined>;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -136,6 +139,13 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     }),
     members,
     strangers,
+    async personOf(req, res) {
+      const session = await built.provider.Session.get(built.provider.createContext(req, res));
+      const { accountId: value, loginTs = 0 } = session;
+      if (value === undefined) return undefined;
+      const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
+      return user?.active && loginTs * 1000 >= (user.signedOutAt ?? 0) ? user : undefined;
+    },
     plugin: async (app) => {
       await app.register(clients.plugin);
       await app.register(mount({ issuer, strangers, callback: () => built.callback }));

@@ -6,6 +6,7 @@ import type { ServerTransport } from '#core/transport.ts';
 import type { ServersTable } from '#db/schema.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import { parseTransport } from './columns.ts';
+import { parseServerAuth, type ServerAuth } from './server-auth.ts';
 
 export interface Server {
   readonly id: ServerId;
@@ -14,6 +15,7 @@ export interface Server {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth: ServerAuth | undefined;
   readonly trusted: boolean;
   readonly active: boolean;
   readonly totalTimeoutMs: number | undefined;
@@ -24,6 +26,7 @@ export interface NewServer {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth?: ServerAuth | undefined;
   readonly trusted?: boolean;
   readonly active?: boolean;
   readonly totalTimeoutMs?: number | undefined;
@@ -103,6 +106,7 @@ function asColumns(input: Partial<NewServer>) {
   return {
     ...(input.title === undefined ? {} : { title: input.title }),
     ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
+    ...('auth' in input ? { auth: input.auth ? JSON.stringify(input.auth) : null } : {}),
     ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
     ...(input.active === undefined ? {} : { active: input.active }),
     ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
@@ -117,6 +121,7 @@ function asServer(row: Selectable<ServersTable>): Server {
     key: row.key,
     title: row.title,
     transport: parseTransport(row.transport),
+    auth: parseServerAuth(row.auth),
     trusted: row.trusted,
     active: row.active,
     totalTimeoutMs: row.total_timeout_ms ?? undefined,

@@ -1,3 +1,4 @@
+import { givenAuth } from '#admin/account-nouns.ts';
 import { getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { Server } from '#admin/nouns.ts';
@@ -10,10 +11,13 @@ export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServ
     async listServers() {
       return { items: (await records.listServers()).map(shown) };
     },
-    async createServer({ key, title, transport, trusted, enableFor }, actor) {
+    async createServer({ key, title, transport, auth, trusted, enableFor }, actor) {
       checkName(key);
       const organization = enableFor === undefined ? undefined : await getOrganization(records, actor, enableFor);
-      const row = await records.insertServer({ key, title: title ?? key, transport, trusted, managedBy: 'api' });
+      const row = await records.insertServer({
+        ...{ key, title: title ?? key, transport, trusted, managedBy: 'api' },
+        auth: auth && givenAuth(auth),
+      });
       if (organization) {
         await records.putEnablement(organization.id, row.id, { enabled: true, allMembers: true, allowedRoles: [] });
       }
@@ -28,6 +32,7 @@ export function checkName(name: string): void {
   throw new GatehouseError('bad_request', { message: `"${name}" is reserved: choose another name` });
 }
 
-function shown({ id, key, title, transport, org, trusted }: ServerRow): Server {
-  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted };
+function shown({ id, key, title, transport, org, trusted, auth }: ServerRow): Server {
+  const accounts = auth?.auth.kind ?? null;
+  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted, accounts };
 }

@@ -30,8 +30,9 @@ export interface Asking {
 }
 
 export function routeTo(
-  { call, organization, principal }: Pick<Asking, 'call' | 'organization' | 'principal'>,
+  { call, organization, principal, reach }: Pick<Asking, 'call' | 'organization' | 'principal' | 'reach'>,
   binding: Binding,
 ): Route {
-  return { organization, binding, principal, requestId: call.id, traceparent: call.headers.traceparent };
+  const { userId } = reach.holdings;
+  return { organization, binding, principal, userId, requestId: call.id, traceparent: call.headers.traceparent };
 }

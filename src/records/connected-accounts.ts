@@ -8,7 +8,7 @@ import { type Selectable, sql, type UpdateObject } from 'kysely';
 import { asOrgId, asServerId, type OrgId, type ServerId, uuidv7 } from '#core/ids.ts';
 import type { Db, GatewaySchema } from '#db/schema.ts';
 import type { ConnectedAccountsTable } from '#db/schema-accounts.ts';
-import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
+import { withOrganization, withPlatform } from '#db/scope.ts';
 import type { Place } from './vault.ts';
 
 /** Whose account where. */
@@ -114,7 +114,7 @@ const leaseMs = 30_000;
 /** The right to renew this version of it, for 30 s; undefined: somebody else has it, or it is no more what it was. */
 export function takeLease(
   db: Db,
-  { org, id, version }: Pick<ConnectedAccount, 'org' | 'id' | 'version'>,
+  { org, id, version, failures }: Pick<ConnectedAccount, 'org' | 'id' | 'version' | 'failures'>,
 ): Promise<string | undefined> {
   const lease = randomUUID();
   return withOrganization(db, org, async ({ tx }) => {
@@ -123,6 +123,7 @@ export function takeLease(
       .set({ lease, lease_until: sql<Date>`now() + ${leaseMs} * interval '1 millisecond'` })
       .where('id', '=', id)
       .where('version', '=', version)
+      .where('failures', '=', failures)
       .where('state', '<>', 'failed')
       .where((is) => is.or([is('lease_until', 'is', null), is('lease_until', '<', sql<Date>`now()`)]))
       .executeTakeFirst();
@@ -212,25 +213,29 @@ export interface ShownAccount extends ConnectedAccount {
   readonly name: string | undefined;
 }
 
-/** Of one server, or of one person, in the scope's organization. */
-export async function listConnectedAccounts(
-  { tx }: OrganizationScope,
+/** Of one server, or of one person, in one organization. */
+export function listConnectedAccounts(
+  db: Db,
+  org: OrgId,
   of: { readonly server: ServerId } | { readonly user: string },
 ): Promise<readonly ShownAccount[]> {
-  const all = tx
-    .selectFrom('connected_accounts as a')
-    .innerJoin('users as u', 'u.id', 'a.user_id')
-    .selectAll('a')
-    .select(['u.subject', 'u.email', 'u.name']);
-  const rows = await ('server' in of ? all.where('a.server_id', '=', of.server) : all.where('a.user_id', '=', of.user))
-    .orderBy('a.created_at')
-    .execute();
-  return rows.map((row) => ({
-    ...asAccount(row),
-    subject: row.subject,
-    email: row.email ?? undefined,
-    name: row.name ?? undefined,
-  }));
+  // People are the platform's.
+  return withPlatform(db, async ({ tx }) => {
+    const all = tx
+      .selectFrom('connected_accounts as a')
+      .innerJoin('users as u', 'u.id', 'a.user_id')
+      .selectAll('a')
+      .select(['u.subject', 'u.email', 'u.name'])
+      .where('a.org_id', '=', org);
+    const some = 'server' in of ? all.where('a.server_id', '=', of.server) : all.where('a.user_id', '=', of.user);
+    const rows = await some.orderBy('a.created_at').execute();
+    return rows.map((row) => ({
+      ...asAccount(row),
+      subject: row.subject,
+      email: row.email ?? undefined,
+      name: row.name ?? undefined,
+    }));
+  });
 }
 
 /** Those that nobody used to renew for so long, the longest first. */

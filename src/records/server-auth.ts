@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { Secret } from '#core/secret.ts';
 
-const scopes = z.array(z.string().min(1).max(256)).max(100).default([]);
+const scopes = z.array(z.string().min(1).max(256)).max(100);
 
 const connected = z.object({
   kind: z.literal('connected'),
@@ -33,7 +33,7 @@ const exchange = z.object({
   sealedSecret: z.string().max(8192).optional(),
   audience: z.string().max(2048).optional(),
   resource: z.string().max(2048).optional(),
-  scopes,
+  scopes: scopes.default([]),
   listing: z.enum(['personal', 'shared']).default('personal'),
 });
 

@@ -115,7 +115,10 @@ test('who declines is asked no more, and who only says yes is asked again', asyn
 test('the official client of 2026-07-28 opens the page and gets its answer', async () => {
   const { ada } = world;
   as.signedInAs = 'ada-at-notes';
-  const client = new Client({ name: 't', version: '1' }, { capabilities: { elicitation: { url: {} } } });
+  const client = new Client(
+    { name: 't', version: '1' },
+    { capabilities: { elicitation: { url: {} } }, versionNegotiation: { mode: { pin: '2026-07-28' } } },
+  );
   client.setRequestHandler('elicitation/create', async ({ params }) => {
     if (params.mode !== 'url') return { action: 'decline' };
     await world.connect(ada, params.url);
@@ -222,7 +225,7 @@ const transportOf = (who: AccountPerson) =>
   new StreamableHTTPClientTransport(new URL(`${world.app.url}/acme/mcp/notes`), asOptions(who));
 
 async function adminKey(): Promise<string> {
-  const { out } = await cli(['key', 'create', '--org', 'acme', '--name', `a${Math.random()}`, '--role', 'admin:*', '--json'], {
+  const { out } = await cli(['key', 'create', '--org', 'acme', '--name', `a${Math.random()}`, '--roles', 'admin:*', '--json'], {
     env: world.env,
   });
   return z.object({ key: z.string() }).parse(JSON.parse(out)).key;

@@ -11,7 +11,6 @@ import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { Db } from '#db/schema.ts';
-import { withOrganization } from '#db/scope.ts';
 import {
   type AccountPlace,
   accountPlace,
@@ -101,8 +100,7 @@ export function openConnections(deps: ConnectionsDeps): Connections {
 
   return {
     find: (user, target) => findConnectedAccount(db, placeOf(user, target)),
-    list: (user, { organization }) =>
-      withOrganization(db, organization.id, (scope) => listConnectedAccounts(scope, { user })),
+    list: (user, { organization }) => listConnectedAccounts(db, organization.id, { user }),
     async hostOf(target) {
       const { metadata } = (await guardOf(target)).guard;
       return new URL(metadata.authorization_endpoint ?? metadata.issuer).host;

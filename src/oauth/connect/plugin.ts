@@ -16,6 +16,7 @@ import { openTicket } from './account-errors.ts';
 import { type ConnectionsDeps, type Linkable, openConnections } from './connections.ts';
 import { callbackPath, clientDocument, documentPath } from './foreign-clients.ts';
 import { houseClientId, signedInPath } from './house-client.ts';
+import { safely } from './token-requests.ts';
 import { connectPage, listPage, type NoticeKey, noticePage, notices } from './pages.ts';
 
 export interface ConnectPluginDeps extends ConnectionsDeps {
@@ -228,6 +229,6 @@ function sendError(reply: FastifyReply, thrown: unknown, { log }: ConnectPluginD
   if (error.code === 'bad_request') return sendNotice(reply, 'refused_form');
   const status = thrown instanceof Error && 'statusCode' in thrown ? Number(thrown.statusCode) : 500;
   if (status < 500) return sendNotice(reply, 'refused_form');
-  log.error({ err: error.cause ?? error }, 'accounts: a page failed');
+  log.warn({ event: 'connect_failed', err: safely(thrown) }, 'accounts: a page failed');
   return sendNotice(reply.header('retry-after', '5'), 'unavailable');
 }

@@ -17,7 +17,7 @@ import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { closedPolicies } from '#gateway/rights/policies.ts';
-import { openSessions } from '#gateway/session.ts';
+import { openSessions, type Sessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
@@ -29,7 +29,7 @@ import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
-import { openLiveRecords } from './live-records.ts';
+import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
@@ -87,17 +87,17 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   watch(metrics, { limits, spool, breakers });
-  const sessions = openSessions({
-    key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
-    clock,
-    ttlSeconds: config.limits.sessionTtlSeconds,
-    revocations: live.revocations,
-  });
+  const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
     ...{ upstreams, breakers, sessions, clock, log, closers },
-    accounts: deps.accounts,
-    ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
+    ...{
+      accounts: deps.accounts,
+      feed: deps.feed,
+      credentials: live.credentials,
+      snapshots: live.snapshots,
+      db: storage.db,
+    },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({
@@ -125,10 +125,19 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
-    judging: { snapshots: live.snapshots, holdings: live.holdings, policies: closedPolicies },
+    judging: { ...live, policies: closedPolicies },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };
+}
+
+function openCallSessions(
+  { limits }: Config,
+  { revocations }: LiveRecords,
+  { storage, clock }: DataPlaneDeps,
+): Sessions {
+  const key = deriveKey(storage.rootSecret.reveal(), 'mcp-session');
+  return openSessions({ key, clock, ttlSeconds: limits.sessionTtlSeconds, revocations });
 }
 
 const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { openBrowserJar } from '#kit/browser-jar.ts';
 import { openModernWire } from '#kit/modern-wire.ts';
 import { type AccountPerson, type AccountsWorld, startAccountsWorld } from '#kit/upstream-auth/accounts-world.ts';
-import { type FakeAuthorizationServer, startFakeAuthorizationServer } from '#kit/upstream-auth/fake-authorization-server.ts';
+import {
+  type FakeAuthorizationServer,
+  startFakeAuthorizationServer,
+} from '#kit/upstream-auth/fake-authorization-server.ts';
 import { type GuardedServer, startGuardedServer } from '#kit/upstream-auth/guarded-server.ts';
 
 let as: FakeAuthorizationServer;
@@ -103,7 +106,9 @@ test('a form from elsewhere connects nothing, and the answer to ours is no redir
 test('our pages lead nowhere that was not sealed here', async () => {
   const { ada } = world;
   for (const state of ['https://evil.example', '//evil.example', '', `9999999999999 /connect/x`]) {
-    const answer = await fetch(`${world.app.url}/connect/signed-in?state=${encodeURIComponent(state)}`, { redirect: 'manual' });
+    const answer = await fetch(`${world.app.url}/connect/signed-in?state=${encodeURIComponent(state)}`, {
+      redirect: 'manual',
+    });
     expect(answer.status).toBe(400);
   }
   expect((await world.open(ada, `${world.app.url}/connect/acme/notes?for=forged`)).status).toBe(400);
@@ -131,7 +136,12 @@ test('what a server names inside the network is not fetched, and the person lear
   const port = typeof address === 'object' ? address?.port : 0;
   const page = () => world.open(world.ada, `${world.app.url}/connect/acme/lying`);
   const said = new Set<string>();
-  for (const place of [`http://127.0.0.2:${port}/x`, 'http://169.254.169.254/latest', 'javascript:alert(1)', 'file:///etc/passwd']) {
+  for (const place of [
+    `http://127.0.0.2:${port}/x`,
+    'http://169.254.169.254/latest',
+    'javascript:alert(1)',
+    'file:///etc/passwd',
+  ]) {
     lying.metadataUrl = place;
     const answer = await page();
     expect(answer.status).toBe(503);

@@ -8,7 +8,10 @@ import { z } from 'zod';
 import { openModernWire } from '#kit/modern-wire.ts';
 import { cli } from '#kit/run-cli.ts';
 import { type AccountPerson, type AccountsWorld, startAccountsWorld } from '#kit/upstream-auth/accounts-world.ts';
-import { type FakeAuthorizationServer, startFakeAuthorizationServer } from '#kit/upstream-auth/fake-authorization-server.ts';
+import {
+  type FakeAuthorizationServer,
+  startFakeAuthorizationServer,
+} from '#kit/upstream-auth/fake-authorization-server.ts';
 import { type GuardedServer, startGuardedServer } from '#kit/upstream-auth/guarded-server.ts';
 
 let as: FakeAuthorizationServer;
@@ -73,7 +76,11 @@ test('nobody is served with the account of another, and sees none of its tools [
   expect(upstream.calls).toEqual([]);
   as.signedInAs = 'bob-at-notes';
   await world.connect(bob, questionIn(first).url);
-  for (const [who, name] of [[ada, 'ada-at-notes'], [bob, 'bob-at-notes'], [ada, 'ada-at-notes']] as const)
+  for (const [who, name] of [
+    [ada, 'ada-at-notes'],
+    [bob, 'bob-at-notes'],
+    [ada, 'ada-at-notes'],
+  ] as const)
     expect(await wire(who).request('tools/call', call)).toMatchObject({ content: [{ text: name }] });
   expect(upstream.calls).toEqual(['ada-at-notes', 'bob-at-notes', 'ada-at-notes']);
 });
@@ -92,11 +99,16 @@ test('an API key acts for nobody, and is told so', async () => {
 
 test('a client that can be asked nothing gets a link to copy', async () => {
   const { ada } = world;
-  await world.database.sql(`delete from gateway.connected_accounts a using gateway.users u where u.id = a.user_id and u.username = 'ada'`);
+  await world.database.sql(
+    `delete from gateway.connected_accounts a using gateway.users u where u.id = a.user_id and u.username = 'ada'`,
+  );
   await expect.poll(async () => (await wire(ada).request('tools/call', call)).resultType).toBe('input_required');
   const silent = openModernWire(`${world.app.url}/acme/mcp/notes`, ada.token, {});
   const said = await silent.request('tools/call', call);
-  expect(said).toMatchObject({ isError: true, content: [{ text: expect.stringMatching(/: http\S+\/connect\/acme\/notes\?for=\S+$/) }] });
+  expect(said).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringMatching(/: http\S+\/connect\/acme\/notes\?for=\S+$/) }],
+  });
 });
 
 test('who declines is asked no more, and who only says yes is asked again', async () => {
@@ -151,7 +163,10 @@ test('an older client gets the link in the result of its tool', async () => {
   const client = new OldClient({ name: 't', version: '1' }, { capabilities: {} });
   await client.connect(new OldTransport(new URL(`${world.app.url}/acme/mcp/notes`), asOptions(bob)));
   const said = await client.callTool(call);
-  expect(said).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('/connect/acme/notes?for=') }] });
+  expect(said).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringContaining('/connect/acme/notes?for=') }],
+  });
   await client.close();
 });
 
@@ -174,7 +189,10 @@ test('a permission that is missing is asked for, together with those that were g
   const asked = questionIn(await wire(ada).request('tools/call', call));
   expect(asked.message).toContain('permission');
   await world.connect(ada, asked.url);
-  const scopes = as.requests.filter(({ path }) => path === '/authorize').at(-1)?.query.get('scope');
+  const scopes = as.requests
+    .filter(({ path }) => path === '/authorize')
+    .at(-1)
+    ?.query.get('scope');
   expect(scopes).toBe('read write');
   expect(await wire(ada).request('tools/call', call)).toMatchObject({ content: [{ text: 'ada-at-notes' }] });
   upstream.scope = 'never-given';
@@ -225,8 +243,11 @@ const transportOf = (who: AccountPerson) =>
   new StreamableHTTPClientTransport(new URL(`${world.app.url}/acme/mcp/notes`), asOptions(who));
 
 async function adminKey(): Promise<string> {
-  const { out } = await cli(['key', 'create', '--org', 'acme', '--name', `a${Math.random()}`, '--roles', 'admin:*', '--json'], {
-    env: world.env,
-  });
+  const { out } = await cli(
+    ['key', 'create', '--org', 'acme', '--name', `a${Math.random()}`, '--roles', 'admin:*', '--json'],
+    {
+      env: world.env,
+    },
+  );
   return z.object({ key: z.string() }).parse(JSON.parse(out)).key;
 }

@@ -68,7 +68,10 @@ test("GitHub's refusals come as 200, and are refusals", async () => {
   await world.connect(world.ada, page);
   as.revoke('ada-at-github');
   as.lifeSeconds = 3600;
-  expect(await call()).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('no longer works') }] });
+  expect(await call()).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringContaining('no longer works') }],
+  });
   const [row] = await world.database.sql(
     `select failed_reason from gateway.connected_accounts a join gateway.servers s on s.id = a.server_id where s.key = 'github'`,
   );
@@ -81,7 +84,10 @@ test('a token without an end is used until it is refused', async () => {
   await world.connect(world.ada, page);
   expect(await call()).toMatchObject({ content: [{ text: 'ada-at-github' }] });
   as.revoke('ada-at-github');
-  expect(await call()).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('/connect/acme/github') }] });
+  expect(await call()).toMatchObject({
+    isError: true,
+    content: [{ text: expect.stringContaining('/connect/acme/github') }],
+  });
 });
 
 test('Atlassian is asked for its audience and for a refresh token, Google for consent each time', async () => {

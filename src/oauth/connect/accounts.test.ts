@@ -1,5 +1,6 @@
 /** Renewal on real PostgreSQL, by three who don't know of one another. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { kmsAdapters } from '#adapters/kms/index.ts';
 import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import { principalKey } from '#core/principal.ts';
 import { openSealer } from '#core/sealer.ts';
@@ -9,8 +10,10 @@ import { withPlatform } from '#db/scope.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
 import { recordingLog } from '#kit/identity/recording-log.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
-import { type FakeAuthorizationServer, startFakeAuthorizationServer } from '#kit/upstream-auth/fake-authorization-server.ts';
-import { kmsAdapters } from '#adapters/kms/index.ts';
+import {
+  type FakeAuthorizationServer,
+  startFakeAuthorizationServer,
+} from '#kit/upstream-auth/fake-authorization-server.ts';
 import { accountPlace, findConnectedAccount, newAccountId, putConnectedAccount } from '#records/connected-accounts.ts';
 import { openDataKeyStore } from '#records/data-keys.ts';
 import type { AccountHolder } from '#records/upstream-accounts.ts';
@@ -149,7 +152,10 @@ test('where the authorization server says no it is asked once, and the person is
     const said = await Promise.allSettled(replicas.map((one) => one.open(holder())));
     for (const one of said)
       expect(one).toMatchObject({
-        reason: { code: 'account_required', message: expect.stringMatching(/no longer works.*https:\/\/gw\.example\/connect\/acme\/notes\?for=/) },
+        reason: {
+          code: 'account_required',
+          message: expect.stringMatching(/no longer works.*https:\/\/gw\.example\/connect\/acme\/notes\?for=/),
+        },
       });
   }
   expect(renewals()).toBe(1);
@@ -190,7 +196,14 @@ test('accounts that nobody uses are renewed once a day, and those that fail are 
   await link(3600);
   const [one] = replicas;
   if (!one) throw new Error('no replica');
-  const health = openAccountHealth({ db: database.db, accounts: one, clock, log, every: () => () => undefined, random: () => 1 });
+  const health = openAccountHealth({
+    db: database.db,
+    accounts: one,
+    clock,
+    log,
+    every: () => () => undefined,
+    random: () => 1,
+  });
   await database.sql(`update gateway.connected_accounts set checked_at = $1`, [new Date(clock.now())]);
   clock.advance(26 * 3600_000);
   await health.check();
@@ -213,7 +226,11 @@ test('who is no person is told so, and no row of another organization is found',
     message: expect.stringContaining('acts for nobody'),
   });
   const other = await withPlatform(database.db, async ({ tx }) =>
-    tx.insertInto('organizations').values({ slug: `o${Date.now()}`, external_id: null, name: 'O' }).returning('id').executeTakeFirstOrThrow(),
+    tx
+      .insertInto('organizations')
+      .values({ slug: `o${Date.now()}`, external_id: null, name: 'O' })
+      .returning('id')
+      .executeTakeFirstOrThrow(),
   );
   const elsewhere = { ...holder(), organization: { id: asOrgId(other.id), slug: 'o' } };
   await expect(one?.open(elsewhere)).rejects.toMatchObject({ code: 'account_required' });

@@ -16,8 +16,8 @@ import { openTicket } from './account-errors.ts';
 import { type ConnectionsDeps, type Linkable, openConnections } from './connections.ts';
 import { callbackPath, clientDocument, documentPath } from './foreign-clients.ts';
 import { houseClientId, signedInPath } from './house-client.ts';
-import { safely } from './token-requests.ts';
 import { connectPage, listPage, type NoticeKey, noticePage, notices } from './pages.ts';
+import { safely } from './token-requests.ts';
 
 export interface ConnectPluginDeps extends ConnectionsDeps {
   readonly server: Pick<AuthorizationServer, 'personOf' | 'strangers'>;

@@ -3,7 +3,14 @@
  * the vendor. Whoever is sent to it is the person of `signedInAs` and agrees at once.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import { type FakeReply, type FakeServer, fieldsOf, type RecordedRequest, redirectTo, startFakeServer } from '#kit/identity/fake-server.ts';
+import {
+  type FakeReply,
+  type FakeServer,
+  fieldsOf,
+  type RecordedRequest,
+  redirectTo,
+  startFakeServer,
+} from '#kit/identity/fake-server.ts';
 
 /**
  * `standard`: as MCP has it (metadata, registration, documents, PKCE, resource, iss, rotating refresh tokens).
@@ -151,7 +158,9 @@ export async function startFakeAuthorizationServer(
     }
     const found = codes.get(fields.code ?? '');
     codes.delete(fields.code ?? '');
-    const verified = createHash('sha256').update(fields.code_verifier ?? '').digest('base64url');
+    const verified = createHash('sha256')
+      .update(fields.code_verifier ?? '')
+      .digest('base64url');
     const isOurs = found && found.clientId === id && found.redirectUri === fields.redirect_uri;
     if (!isOurs || (found.challenge !== undefined && found.challenge !== verified))
       return refusal(vendor === 'github' ? 'bad_verification_code' : 'invalid_grant');
@@ -163,7 +172,10 @@ export async function startFakeAuthorizationServer(
     const access = make('at');
     const refresh = what.refreshes ? (kept ?? make('rt')) : undefined;
     const { lifeSeconds } = state;
-    tokens.set(access, { ...what, until: lifeSeconds === undefined ? Number.POSITIVE_INFINITY : now() + lifeSeconds * 1000 });
+    tokens.set(access, {
+      ...what,
+      until: lifeSeconds === undefined ? Number.POSITIVE_INFINITY : now() + lifeSeconds * 1000,
+    });
     if (refresh !== undefined) renewals.set(refresh, what);
     return {
       status: 200,
@@ -191,7 +203,10 @@ export async function startFakeAuthorizationServer(
         const id = `dyn-${clients.size}`;
         const secret = make('dynsecret');
         clients.set(id, { secret, redirects });
-        return { status: 201, body: { client_id: id, client_secret: secret, token_endpoint_auth_method: 'client_secret_basic' } };
+        return {
+          status: 201,
+          body: { client_id: id, client_secret: secret, token_endpoint_auth_method: 'client_secret_basic' },
+        };
       }
       if (path.endsWith('/revoke')) {
         const given = fieldsOf(request).token ?? '';

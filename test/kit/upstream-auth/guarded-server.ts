@@ -1,6 +1,12 @@
 /** An MCP server that wants tokens of its authorization server: its tool `whoami` says whose the token was. */
 import type { ServerResponse } from 'node:http';
-import { json, type RecordedRequest, type RecordingUpstream, result, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import {
+  json,
+  type RecordedRequest,
+  type RecordingUpstream,
+  result,
+  startRecordingUpstream,
+} from '#kit/recording-upstream.ts';
 import type { FakeAuthorizationServer, Issued } from './fake-authorization-server.ts';
 
 export interface GuardedServer {
@@ -72,7 +78,10 @@ function serve(server: GuardedServer, { request, res, who, isModern }: Turn): vo
     case 'server/discover':
       return result({ ...common, supportedVersions: [MODERN], capabilities, ...cache })(request, res);
     case 'initialize':
-      return result({ protocolVersion: '2025-11-25', capabilities, serverInfo: { name: 'g', version: '1' } })(request, res);
+      return result({ protocolVersion: '2025-11-25', capabilities, serverInfo: { name: 'g', version: '1' } })(
+        request,
+        res,
+      );
     case 'tools/list': {
       // What one sees is theirs alone.
       const tools = ['whoami', `of_${who.person}`].map((name) => ({ name, inputSchema: { type: 'object' } }));

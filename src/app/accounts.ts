@@ -55,6 +55,7 @@ export function openAccountRooms(deps: AccountRoomsDeps): AccountRooms {
   const accounts = openAccounts({
     ...{ db, vault, sealer, clients, servers, feed, clock, log },
     pagesAt: server && baseUrl,
+    ...{ issuer: baseUrl, mint: server && ((jag) => server.assert(jag)) },
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     observe: (outcome) => {
       outcomes[outcome]++;

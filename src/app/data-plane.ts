@@ -70,9 +70,7 @@ export interface DataPlane {
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
   const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
-  closers.add('limiter', () => limiter.close());
-  const limits = openLimits(callLimits(config), limiter);
+  const limits = await openCallLimits(config, deps);
   const spool = openCallSpool(config, deps);
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
@@ -129,6 +127,12 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };
+}
+
+async function openCallLimits(config: Config, { log, closers }: DataPlaneDeps): Promise<Limits> {
+  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
+  closers.add('limiter', () => limiter.close());
+  return openLimits(callLimits(config), limiter);
 }
 
 function openCallSessions(

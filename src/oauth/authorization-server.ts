@@ -30,6 +30,7 @@ import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
+import { mintIdJag, type NewIdJag } from './grants/id-jag-mint.ts';
 import { grantClaims } from './grants/token-claims.ts';
 import { interactionSettings } from './interaction/configuration.ts';
 import { pageEdges } from './interaction/edges.ts';
@@ -85,6 +86,8 @@ export interface AuthorizationServer {
   readonly strangers: Strangers;
   /** Who is signed in with this browser; undefined: nobody, or somebody who may not be any more. */
   personOf(req: IncomingMessage, res: ServerResponse): Promise<User | undefined>;
+  /** The gateway's own word on who somebody is, for one foreign authorization server. */
+  assert(jag: NewIdJag): Promise<string>;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -146,6 +149,7 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
       const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
       return user?.active && loginTs * 1000 >= (user.signedOutAt ?? 0) ? user : undefined;
     },
+    assert: async (jag) => (await mintIdJag({ keys, clock: deps.clock, issuer }, jag)).assertion,
     plugin: async (app) => {
       await app.register(clients.plugin);
       await app.register(mount({ issuer, strangers, callback: () => built.callback }));

@@ -14,6 +14,8 @@ export interface AccountHolder {
   /** The person's row; undefined: an API key or a program, which acts for nobody. */
   readonly userId: string | undefined;
   readonly server: ServerDefinition;
+  /** What they brought: for their own identity provider alone (on-behalf-of), never for a server. */
+  readonly presented?: Secret | undefined;
 }
 
 export interface AccountToken {
@@ -29,7 +31,7 @@ export interface AccountNeeded {
   readonly title: string;
   /** Where the person links it; undefined: nowhere, whoever calls is no person. */
   readonly url: string | undefined;
-  readonly reason: 'missing' | 'failed' | 'scopes' | 'nobody';
+  readonly reason: 'missing' | 'failed' | 'scopes' | 'nobody' | 'refused';
 }
 
 export interface UpstreamAccounts {

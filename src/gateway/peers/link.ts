@@ -27,6 +27,8 @@ export interface Route {
   readonly principal: Principal;
   /** The person's row; undefined: an API key or a program. */
   readonly userId?: string | undefined;
+  /** The caller's token: for on-behalf-of at the identity provider that issued it, and only set for that. */
+  readonly presented?: Secret | undefined;
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -134,8 +136,8 @@ interface Sending {
   readonly handlers: WireHandlers;
 }
 
-export function holderOf({ organization, principal, userId, binding }: Route): AccountHolder {
-  return { organization, principal, userId, server: binding.server };
+export function holderOf({ organization, principal, userId, presented, binding }: Route): AccountHolder {
+  return { organization, principal, userId, presented, server: binding.server };
 }
 
 function withCredential({ route, ...sending }: Sending, credential: CredentialRef): Sending {

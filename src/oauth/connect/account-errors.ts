@@ -42,6 +42,7 @@ const texts: Readonly<Record<AccountNeeded['reason'], (title: string) => string>
   missing: (title) => `Connect your account at ${title} to use this`,
   failed: (title) => `The connection to your account at ${title} no longer works: connect it again`,
   scopes: (title) => `${title} wants a permission for this that you have not given yet: connect your account again`,
+  refused: (title) => `The sign-in that guards ${title} does not accept you: ask your administrator`,
   nobody: (title) =>
     `${title} is used with each person's own account, and an API key or a program acts for nobody: sign in as a person`,
 };
@@ -52,7 +53,7 @@ export function accountRequired(
   deps: LinkDeps,
 ): GatehouseError {
   const { title, key } = holder.server;
-  const url = reason === 'nobody' ? undefined : linkFor(holder, deps);
+  const url = reason === 'nobody' || reason === 'refused' ? undefined : linkFor(holder, deps);
   const text = texts[reason](title);
   const data: AccountNeeded = { org: holder.organization.id, server: key, title, url, reason };
   return new GatehouseError('account_required', { message: url === undefined ? text : `${text}: ${url}`, data });

@@ -25,6 +25,7 @@ import {
 import type { ServerAuth } from '#records/server-auth.ts';
 import type { AccountHolder, AccountNeeded, AccountToken, UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { accountRequired, type LinkDeps } from './account-errors.ts';
+import { type ExchangesDeps, openExchanges } from './exchanges.ts';
 import type { ForeignClients, ForeignClientsDeps } from './foreign-clients.ts';
 import { type ForeignServers, issuerOf } from './foreign-servers.ts';
 import {
@@ -39,12 +40,15 @@ import {
 } from './token-requests.ts';
 
 export interface AccountsDeps extends Pick<ForeignClientsDeps, 'db' | 'vault' | 'sealer'> {
-  readonly clients: Pick<ForeignClients, 'find' | 'forget'>;
+  readonly clients: Pick<ForeignClients, 'find' | 'forget' | 'choose'>;
   readonly servers: Pick<ForeignServers, 'metadataOf'>;
   readonly feed: ChangeFeed;
   readonly clock: Clock;
   readonly log: Log;
   readonly pagesAt: LinkDeps['pagesAt'];
+  /** undefined: the gateway speaks for nobody. */
+  readonly mint?: ExchangesDeps['mint'];
+  readonly issuer?: string;
   readonly pause: (ms: number) => Promise<void>;
   /** Counts what became of a renewal. */
   readonly observe?: (outcome: 'renewed' | 'delayed' | 'failed') => void;
@@ -221,7 +225,15 @@ export function openAccounts(deps: AccountsDeps): Accounts {
     return { place: { org: organization.id, user: userId, server: server.id }, auth: server.auth, refuse };
   }
 
+  const exchanges = openExchanges({
+    ...deps,
+    ...{ mint: deps.mint, issuer: deps.issuer ?? '' },
+    refuse: (holder, reason) => accountRequired(holder, reason, links),
+  });
+
   async function open(holder: AccountHolder): Promise<AccountToken> {
+    const { auth } = holder.server;
+    if (auth?.kind === 'exchange') return exchanges.open(holder, auth);
     const wanted = wantedBy(holder);
     const key = keyOf(wanted);
     return asToken(held.get(key) ?? (await flight(key, () => load(wanted))));
@@ -230,6 +242,8 @@ export function openAccounts(deps: AccountsDeps): Accounts {
   return {
     open,
     async renew(holder, refused) {
+      const { auth } = holder.server;
+      if (auth?.kind === 'exchange') return exchanges.renew(holder, auth, refused);
       const wanted = wantedBy(holder);
       const key = keyOf(wanted);
       held.delete(key);
@@ -249,6 +263,7 @@ export function openAccounts(deps: AccountsDeps): Accounts {
       return asToken(fresh);
     },
     async stepUp(holder, scopes) {
+      if (holder.server.auth?.kind !== 'connected') return undefined;
       const wanted = wantedBy(holder);
       const account = await findConnectedAccount(db, wanted.place);
       if (!account || scopes.every((scope) => account.scopes.includes(scope))) return undefined;

@@ -34,11 +34,14 @@ export interface Guard {
   readonly scopes: readonly string[];
 }
 
+/** `tokens`: no browser is sent there. */
+export type Use = 'browsers' | 'tokens';
+
 export interface ForeignServers {
   /** Throws GatehouseError `identity_unavailable`, its cause for the log only. */
   find(url: string, auth: ConnectedAuth): Promise<Guard>;
   /** What an issuer says of itself. Throws as `find`. */
-  metadataOf(issuer: string, preset?: string | undefined): Promise<ForeignMetadata>;
+  metadataOf(issuer: string, preset?: string | undefined, use?: Use): Promise<ForeignMetadata>;
 }
 
 export interface ForeignServersDeps {
@@ -84,17 +87,18 @@ export function openForeignServers({ fetch, clock }: ForeignServersDeps): Foreig
     return undefined;
   }
 
-  async function metadataOf(issuer: string, presetName?: string): Promise<ForeignMetadata> {
+  async function metadataOf(issuer: string, presetName?: string, use: Use = 'browsers'): Promise<ForeignMetadata> {
     const preset = presetName === undefined ? undefined : presets[presetName];
     const known = preset && endpointsAt(preset, issuer);
     if (known) return { issuer, ...known };
-    const held = documents.get(issuer);
+    const key = `${use} ${issuer}`;
+    const held = documents.get(key);
     if (held) return held;
     for (const place of metadataPlaces(issuer)) {
       const document = await get(place);
       if (document === undefined) continue;
-      const metadata = checkedMetadata(metadataSchema.parse(document), issuer);
-      documents.set(issuer, metadata);
+      const metadata = checkedMetadata(metadataSchema.parse(document), issuer, use);
+      documents.set(key, metadata);
       return metadata;
     }
     throw new Error(`no metadata of ${issuer}`);
@@ -137,7 +141,7 @@ export function openForeignServers({ fetch, clock }: ForeignServersDeps): Foreig
   }
 
   return {
-    metadataOf: (issuer, preset) => orUnavailable(() => metadataOf(issuer, preset)),
+    metadataOf: (issuer, preset, use) => orUnavailable(() => metadataOf(issuer, preset, use)),
     find: (server, auth) =>
       orUnavailable(async () => {
         const preset = auth.preset === undefined ? undefined : presets[auth.preset];
@@ -187,12 +191,12 @@ function resourcePlaces(server: string): readonly string[] {
   return [...new Set([`${known}${pathname === '/' ? '' : pathname.replace(/\/$/, '')}`, known])];
 }
 
-function checkedMetadata(metadata: z.output<typeof metadataSchema>, issuer: string): ForeignMetadata {
+function checkedMetadata(metadata: z.output<typeof metadataSchema>, issuer: string, use: Use): ForeignMetadata {
   // Somebody else's document (RFC 8414 3.3): no secret ever goes where it says.
   if (metadata.issuer !== issuer) throw new Error(`a document of ${metadata.issuer}, asked of ${issuer}`);
   const { authorization_endpoint: page, token_endpoint: token, registration_endpoint: register } = metadata;
   for (const place of [page, token, register, metadata.revocation_endpoint]) if (place !== undefined) checkPlace(place);
-  if (page !== undefined && !metadata.code_challenge_methods_supported?.includes('S256'))
+  if (use === 'browsers' && !metadata.code_challenge_methods_supported?.includes('S256'))
     throw new Error(`${issuer} does not say that it takes PKCE with S256`);
   return metadata;
 }

@@ -123,7 +123,7 @@ function organizationOf(n: number): OrganizationSnapshot {
   };
 }
 
-function bindingOf(n: number, server: ServerDefinition): Binding {
+export function bindingOf(n: number, server: ServerDefinition): Binding {
   return {
     id: asBindingId(uuid(200 + n)),
     server,

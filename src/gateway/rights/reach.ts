@@ -36,8 +36,7 @@ interface ReachInput {
 
 export function reachOf(organization: OrganizationSnapshot, { caller, ...input }: ReachInput): Reach {
   const { roles, endpoints, holdings } = input;
-  const claimed = claimedGroups(organization, caller);
-  const groups = [...organization.groups.values()].filter(({ id }) => holdings.groups.has(id) || claimed.has(id));
+  const groups = groupsOf(organization, holdings, claimedGroups(organization, caller));
   const isPlain = groups.length + holdings.key.length === 0;
   const key = isPlain
     ? JSON.stringify([[...roles].sort(), endpoints])
@@ -46,6 +45,28 @@ export function reachOf(organization: OrganizationSnapshot, { caller, ...input }
 }
 
 const none: ReadonlySet<GroupId> = new Set();
+const noGroups: readonly Group[] = [];
+
+interface Ordered {
+  readonly organization: OrganizationSnapshot;
+  readonly groups: readonly Group[];
+}
+
+/** An organization may have thousands: they are gone through once for each holder, not for each call. */
+const ordered = new WeakMap<Holdings, Ordered>();
+
+function groupsOf(
+  organization: OrganizationSnapshot,
+  holdings: Holdings,
+  claimed: ReadonlySet<GroupId>,
+): readonly Group[] {
+  if (holdings.groups.size + claimed.size === 0) return noGroups;
+  const known = claimed.size === 0 ? ordered.get(holdings) : undefined;
+  if (known?.organization === organization) return known.groups;
+  const groups = [...organization.groups.values()].filter(({ id }) => holdings.groups.has(id) || claimed.has(id));
+  if (claimed.size === 0) ordered.set(holdings, { organization, groups });
+  return groups;
+}
 
 /** Groups that the identity provider's own token names, where its word is about this very organization. */
 function claimedGroups(organization: OrganizationSnapshot, { principal, provider, userId }: Caller) {

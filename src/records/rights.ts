@@ -24,6 +24,8 @@ export interface RightsWish {
 export type RightsAnswer = 'allow' | 'grant' | 'blocked' | 'policy';
 
 export interface Rights {
+  /** Equal where every answer is. */
+  readonly key: string;
   decide(wish: RightsWish): RightsAnswer;
   /** Whether a policy is attached: methods that policies know no word for are refused then (REQUIREMENTS S2.25). */
   readonly hasPolicy: boolean;

@@ -21,6 +21,7 @@ import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
+import { openDirectAccounts } from '#records/direct-accounts.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
@@ -78,6 +79,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     keys: live.keys,
     clock,
     resources: resourcesOf(config, deps),
+    accounts: openDirectAccounts({ db: storage.db, clock }),
   });
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });

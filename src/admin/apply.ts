@@ -104,7 +104,10 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
   }
 }
 
-function sameServer(found: ServerRow, { title, transport, trusted }: Omit<ServerRow, 'id' | 'org'>): boolean {
+function sameServer(
+  found: ServerRow,
+  { title, transport, trusted }: Pick<ServerRow, 'title' | 'transport' | 'trusted'>,
+): boolean {
   return found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport);
 }
 
@@ -121,7 +124,7 @@ async function applyEnablement(records: AdminRecords, enabling: Enabling, change
   const found = await records.findEnablement(organization.id, server.id);
   if (found && implied) return;
   const values = { enabled: true, allMembers: item.allMembers ?? false, allowedRoles: item.allowedRoles ?? [] };
-  if (found && canonical(found) === canonical(values)) return;
+  if (found && canonical({ ...found, blockedTools: undefined }) === canonical(values)) return;
   await records.putEnablement(organization.id, server.id, values);
   changed.push(`enablement ${organization.slug}/${server.key}`);
 }

@@ -163,6 +163,9 @@ export const configSchema = z.strictObject({
     clientMetadataDocuments: flagOr(true).describe(
       'Whether a client id may be the URL of a document about the client.',
     ),
+    administrators: list.describe(
+      'E-mail addresses, verified by their identity provider, of people who administer the whole gateway.',
+    ),
     resources: z
       .array(httpUrl)
       .default([])

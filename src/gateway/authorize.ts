@@ -146,13 +146,30 @@ function authorizeMember(
 /** Of a member made here, whatever the identity provider says. */
 async function findOwnRoles(
   caller: Caller,
-  { holdings }: Question,
+  { holdings }: Pick<AuthorizeDeps, 'holdings'>,
   organization: OrganizationSnapshot | undefined,
 ): Promise<readonly string[] | undefined> {
   const holder = holderOf(caller);
   if (!organization || holder?.kind !== 'user' || caller.provider?.namesOrganizationsBy === 'id') return undefined;
   const { member } = holdings.find(organization.id, holder) ?? (await holdings.load(organization.id, holder));
   return member?.isOurs && member.active ? member.roles : undefined;
+}
+
+/** Towards the organization with this id, for what is no call; undefined: no member, or kept out. */
+export async function rolesIn(
+  caller: Caller,
+  org: string,
+  deps: Pick<AuthorizeDeps, 'snapshots' | 'holdings'>,
+): Promise<readonly string[] | undefined> {
+  const { principal } = caller;
+  const organization = deps.snapshots.find(org) ?? (await deps.snapshots.load(org));
+  if (!organization || principal.kind === 'api-key') return undefined;
+  const holder = holderOf(caller);
+  const held =
+    holder && (deps.holdings.find(organization.id, holder) ?? (await deps.holdings.load(organization.id, holder)));
+  if (held?.member?.active === false) return undefined;
+  const roles = await findRoles(caller, principal, { wanted: org, organization });
+  return roles ?? findOwnRoles(caller, deps, organization);
 }
 
 function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {

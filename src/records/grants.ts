@@ -67,9 +67,7 @@ export async function putGrant(scope: OrganizationScope, { to, of, tools, manage
       ...values,
     })
     .onConflict((conflict) =>
-      conflict
-        .columns(['org_id', 'group_id', 'user_id', 'email', 'server_id', 'collection_id'])
-        .doUpdateSet(values),
+      conflict.columns(['org_id', 'group_id', 'user_id', 'email', 'server_id', 'collection_id']).doUpdateSet(values),
     )
     .returning('id')
     .executeTakeFirstOrThrow();
@@ -84,9 +82,7 @@ export async function removeGrant(scope: OrganizationScope, id: string): Promise
 }
 
 async function getGrant(scope: OrganizationScope, id: string): Promise<GrantRow> {
-  const row = await listed(scope)
-    .where(sql`g.id::text`, '=', id.toLowerCase())
-    .executeTakeFirst();
+  const row = await listed(scope).where(sql`g.id::text`, '=', id.toLowerCase()).executeTakeFirst();
   if (row) return asGrant(row);
   throw new GatehouseError('not_found', { message: 'There is no such grant: list them with `gatehouse grant list`' });
 }

@@ -159,11 +159,7 @@ export async function insertGroupMember(
 }
 
 /** False: it wasn't in it. */
-export async function removeGroupMember(
-  { tx }: OrganizationScope,
-  group: GroupId,
-  ref: MemberRef,
-): Promise<boolean> {
+export async function removeGroupMember({ tx }: OrganizationScope, group: GroupId, ref: MemberRef): Promise<boolean> {
   const { user_id, email, key_id } = columnsOf(ref);
   const { numDeletedRows } = await tx
     .deleteFrom('group_members')

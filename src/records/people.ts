@@ -119,7 +119,12 @@ export async function exportPerson(scope: PlatformScope, id: string): Promise<Re
       .where('account_id', 'in', subjects)
       .where('model', 'in', ['Session', 'Grant', 'RefreshToken'])
       .execute(),
-    audit: await tx.selectFrom('audit').selectAll().where(isTheirs(subjects, email, 'email')).orderBy('at').execute(),
+    audit: await tx
+      .selectFrom('audit')
+      .selectAll()
+      .where(isTheirs(subjects, email, 'email'))
+      .orderBy('at')
+      .execute(),
     usage: await tx
       .selectFrom('usage')
       .selectAll()
@@ -139,9 +144,9 @@ const isTheirs = (subjects: readonly string[], email: string, column: 'email' | 
  */
 export async function erasePerson(scope: PlatformScope, id: string): Promise<string> {
   const user = await getPerson(scope, id);
-  const { rows } = await sql<{ pseudonym: string | null }>`select gateway.erase_person(${user.id}) as pseudonym`.execute(
-    scope.tx,
-  );
+  const { rows } = await sql<{
+    pseudonym: string | null;
+  }>`select gateway.erase_person(${user.id}) as pseudonym`.execute(scope.tx);
   const pseudonym = rows[0]?.pseudonym;
   if (!pseudonym) throw noSuchPerson();
   return pseudonym;

@@ -144,7 +144,8 @@ function openPeople(
     if (organization === undefined || foreign?.role === pendingRole) return person;
     // Whoever shares the secret keeps the table; what a token says of an address counts where it is that one.
     const emailVerified =
-      token.emailVerified === true || (foreign?.email !== undefined && foreign.email.toLowerCase() === email?.toLowerCase());
+      token.emailVerified === true ||
+      (foreign?.email !== undefined && foreign.email.toLowerCase() === email?.toLowerCase());
     const row = { provider, subject: token.subject, organization, email, emailVerified, name };
     const made = await accounts.ensure(row);
     if (!made) throw new GatehouseError('invalid_token', { cause: new Error('deactivated, or no such organization') });

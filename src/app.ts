@@ -7,6 +7,7 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -253,6 +254,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
         looksLikeApiKey,
         log,

@@ -21,6 +21,8 @@ import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
+import { openDirectAccounts } from '#records/direct-accounts.ts';
+import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
@@ -56,6 +58,7 @@ export interface DataPlane {
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
   readonly snapshots: SnapshotStore;
+  readonly holdings: HoldingStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -78,6 +81,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     keys: live.keys,
     clock,
     resources: resourcesOf(config, deps),
+    accounts: openDirectAccounts({ db: storage.db, clock }),
   });
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
@@ -118,7 +122,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ...{ json: jsonLimits(config), maxBodyBytes: config.limits.request.mcpBytes },
   });
   return {
-    ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
+    ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, holdings: live.holdings },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };

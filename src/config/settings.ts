@@ -96,6 +96,13 @@ export const settings: readonly Setting[] = [
       'true: three tools that search, describe and call the others stand for them, in OpenAPI documents of everything and in endpoints that do not say how they list.',
   },
   {
+    name: 'ADMIN_EMAILS',
+    path: ['oauth', 'administrators'],
+    default: '',
+    meaning:
+      'E-mail addresses of people who administer the whole gateway, separated by commas; each counts once its identity provider has verified it.',
+  },
+  {
     name: 'DATA_DIR',
     default: './data',
     meaning: 'Directory of the embedded database, the demo keys and the admin token.',

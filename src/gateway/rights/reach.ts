@@ -21,7 +21,10 @@ export interface Reach {
 
 /** undefined: a program, which is in no group. */
 export function holderOf({ principal, provider, userId }: Caller): Holder | undefined {
-  if (principal.kind === 'api-key') return { kind: 'key', id: principal.keyId };
+  if (principal.kind === 'api-key')
+    return principal.userId === undefined
+      ? { kind: 'key', id: principal.keyId }
+      : { kind: 'user', id: principal.userId };
   if (userId !== undefined) return { kind: 'user', id: userId };
   if (!provider || provider.namesOrganizationsBy === 'id') return undefined;
   return { kind: 'identity', provider: provider.name, subject: principal.subject };
@@ -69,8 +72,8 @@ function groupsOf(
 }
 
 /** Groups that the identity provider's own token names, where its word is about this very organization. */
-function claimedGroups(organization: OrganizationSnapshot, { principal, provider, userId }: Caller) {
-  if (principal.kind !== 'user' || !provider || userId !== undefined) return none;
+function claimedGroups(organization: OrganizationSnapshot, { principal, provider }: Caller) {
+  if (principal.kind !== 'user' || !provider || provider.namesOrganizationsBy === 'id') return none;
   const { groups } = principal.claims;
   const about = principal.organization ?? provider.organization;
   const { id, slug, externalId } = organization;

@@ -18,8 +18,8 @@ import { type Client, clientOf } from './caller.ts';
 import { checkConfig } from './check.ts';
 import { type CedarConfig, parseCedarConfig, splitPolicies, uidText } from './config.ts';
 import { parsePolicies } from './parse.ts';
-import { actionEntity, hints, readQuestion } from './question.ts';
-import { looksAt, type Reads } from './reads.ts';
+import { actionEntity, readQuestion } from './question.ts';
+import type { Reads } from './reads.ts';
 import { type Slice, slicesOf } from './slices.ts';
 import { openSlots, type Slots } from './slots.ts';
 import { cedar } from './wasm.ts';
@@ -51,11 +51,8 @@ function compile(parsed: CedarConfig, way: Way): PolicySet {
   const { whole, of: sliceOf } = slicesOf(policies, parsed.entities.length > 0);
   return {
     reads(about) {
-      const { resource, context } = sliceOf(about).reads;
-      return {
-        arguments: [resource, context].some(({ all, names }) => all || [...names].some((name) => /^arg_/.test(name))),
-        annotations: about.action === 'call_tool' && hints.some((name) => looksAt(resource, name)),
-      };
+      const { readsArguments, readsAnnotations } = sliceOf(about);
+      return { arguments: readsArguments, annotations: readsAnnotations && about.action === 'call_tool' };
     },
     forCaller(caller) {
       const key = keyOf(caller, clientOf(caller, parsed, whole.reads), { parsed, reads: whole.reads });

@@ -3,7 +3,7 @@ import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-
 import type { PolicyAction, PolicyQuestion } from '#adapters/policy/policy.ts';
 import type { JsonObject } from '#core/json.ts';
 import { looksAt, type Names, type Reads } from './reads.ts';
-import { typeOf } from './slices.ts';
+import { hints, typeOf } from './slices.ts';
 import { readScalar, unreadable } from './values.ts';
 
 type Attributes = Record<string, CedarValueJson>;
@@ -14,8 +14,6 @@ export interface ReadQuestion {
   /** What the policies look at and Cedar cannot be told. */
   readonly unreadable: readonly string[];
 }
-
-export const hints = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
 
 const operations: Readonly<Record<PolicyAction, string>> = {
   call_tool: 'call',

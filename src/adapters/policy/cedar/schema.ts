@@ -5,6 +5,7 @@ import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts
 import type { CedarConfig } from './config.ts';
 import type { ParsedPolicy } from './parse.ts';
 import type { Names, Reads } from './reads.ts';
+import { hints } from './slices.ts';
 
 const string: Type<string> = { type: 'String' };
 const long: Type<string> = { type: 'Long' };
@@ -42,12 +43,7 @@ export function schemaFor(policies: readonly ParsedPolicy[], { config, reads, kn
     );
   const claims = optional(reads.principal, /^claim(?:set)?_/);
   const resource = { ...needed(['name', 'operation', 'feature']), ...optional(reads.resource, /^arg_/) };
-  const hinted = Object.fromEntries(
-    ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'].map((hint) => [
-      hint,
-      { ...boolean, required: false },
-    ]),
-  );
+  const hinted = Object.fromEntries(hints.map((hint) => [hint, { ...boolean, required: false }]));
   const context = record(optional(reads.context, /^(?:claim(?:set)?|arg)_/));
   const action = (type: string) => ({
     appliesTo: { principalTypes: ['Client'], resourceTypes: [type], context },

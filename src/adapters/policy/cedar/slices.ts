@@ -3,11 +3,13 @@ import type { ActionConstraint, Policy, PolicyJson, ResourceConstraint } from '@
 import type { PolicyAction } from '#adapters/policy/policy.ts';
 import { uidText } from './config.ts';
 import type { ParsedPolicy } from './parse.ts';
-import { type Reads, readsOf } from './reads.ts';
+import { looksAt, type Reads, readsOf } from './reads.ts';
 import type { Held } from './slots.ts';
 
 export interface Slice extends Held {
   readonly reads: Reads;
+  readonly readsArguments: boolean;
+  readonly readsAnnotations: boolean;
 }
 
 export const typeOf: Readonly<Record<PolicyAction, string>> = {
@@ -26,10 +28,6 @@ export interface Slices {
 
 /** `isOpen`: the configuration has entities of its own, which may lie in others: then only the whole set is sure. */
 export function slicesOf(policies: readonly ParsedPolicy[], isOpen: boolean): Slices {
-  const make = (chosen: readonly ParsedPolicy[]): Slice => ({
-    policies: Object.fromEntries(chosen.map(({ id, text }): [string, Policy] => [id, text])),
-    reads: readsOf(chosen.map(({ json }) => json)),
-  });
   const idsOf = (chosen: readonly ParsedPolicy[]) => JSON.stringify(chosen.map(({ id }) => id));
   const whole = make(policies);
   const byKey = new Map<string, Slice>();
@@ -51,6 +49,20 @@ export function slicesOf(policies: readonly ParsedPolicy[], isOpen: boolean): Sl
 }
 
 const MAX_KEYS = 10_000;
+
+export const hints = ['readOnlyHint', 'destructiveHint', 'idempotentHint', 'openWorldHint'] as const;
+
+function make(chosen: readonly ParsedPolicy[]): Slice {
+  const reads = readsOf(chosen.map(({ json }) => json));
+  return {
+    policies: Object.fromEntries(chosen.map(({ id, text }): [string, Policy] => [id, text])),
+    reads,
+    readsArguments: [reads.resource, reads.context].some(
+      ({ all, names }) => all || [...names].some((name) => name.startsWith('arg_')),
+    ),
+    readsAnnotations: hints.some((hint) => looksAt(reads.resource, hint)),
+  };
+}
 
 function canApply({ action: wanted, resource }: PolicyJson, action: PolicyAction, server: string): boolean {
   return matchesAction(wanted, action) && matchesResource(resource, { type: typeOf[action], server });

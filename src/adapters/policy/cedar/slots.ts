@@ -8,6 +8,8 @@ import { PolicyProblem } from '#adapters/policy/policy.ts';
 import { cedar } from './wasm.ts';
 
 const MAX_SLOTS = 4096;
+/** All engines of a process share the library's memory: each has names of its own. */
+let engines = 0;
 
 export interface Slots {
   /** The name under which Cedar knows it now. Throws PolicyProblem. */
@@ -20,25 +22,24 @@ export interface Held {
 }
 
 export function openSlots(max = MAX_SLOTS): Slots {
+  const prefix = `gatehouse-${++engines}-`;
   const free: number[] = [];
   let made = 0;
   const names = new LRUCache<Held, number>({ max, dispose: (slot) => free.push(slot) });
   return {
     nameOf(set) {
       const known = names.get(set);
-      if (known !== undefined) return slotName(known);
+      if (known !== undefined) return prefix + known;
       if (names.size >= max) names.pop();
       const slot = free.pop() ?? made++;
-      const answer = cedar().preparsePolicySet(slotName(slot), { staticPolicies: { ...set.policies } });
+      const answer = cedar().preparsePolicySet(prefix + slot, { staticPolicies: { ...set.policies } });
       if (answer.type === 'failure') {
         // What was there before is there still: nobody may find it.
         free.push(slot);
         throw new PolicyProblem(answer.errors[0]?.message ?? 'The policies cannot be parsed');
       }
       names.set(set, slot);
-      return slotName(slot);
+      return prefix + slot;
     },
   };
 }
-
-const slotName = (slot: number): string => `gatehouse-${slot}`;

@@ -1,4 +1,5 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import { type Actor, checkPermission } from './actor.ts';
@@ -11,6 +12,7 @@ import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { serverHandlers } from './routes/servers.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
@@ -26,6 +28,7 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
@@ -59,6 +62,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
     ...accountHandlers(deps),
+    ...policyHandlers(deps),
   };
   return async (name, input, actor) => {
     const route = contract[name];

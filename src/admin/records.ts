@@ -7,6 +7,7 @@ import type { NewProgramClient, ProgramClient } from '#records/program-clients.t
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import type { PolicyRecords } from './policy-records.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -113,7 +114,7 @@ export interface NewAccount {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords {
+export interface AdminRecords extends PolicyRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
+import { addPolicies } from './policy-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -33,6 +34,7 @@ function buildProgram(io: Io, version: string): Command {
   addUsers(program, io);
   addServers(program, io);
   addCollections(program, io);
+  addPolicies(program, io);
   addDatabase(program, io);
   return program;
 }

@@ -28,6 +28,7 @@ import {
   runnerLimits,
   section,
 } from './limits.ts';
+import { policies } from './policies.ts';
 
 const secret = z
   .string()
@@ -231,7 +232,7 @@ export const configSchema = z.strictObject({
     )
     .default([]),
   groups: unsupported('groups'),
-  policies: unsupported('policies'),
+  policies,
   limits,
   audit: section({
     calls: z

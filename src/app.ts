@@ -1,6 +1,8 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
+import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
@@ -16,6 +18,7 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -88,6 +91,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config, listingOf(config));
+  const policies = await openPolicyEngine();
+  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
+  for (const warning of applied.warnings) log.warn({}, warning);
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -96,7 +102,10 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const { front, signIn, stopStreams } = await openPlanes(config, {
+    ...deps,
+    ...{ storage, url, baseUrl, entrances, state, policies },
+  });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -189,6 +198,7 @@ async function listenForKeys(
 }
 
 interface PlaneDeps extends OpenDeps {
+  readonly policies: PolicyEngine;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -202,8 +212,10 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+function openAdminRunner(config: Config, deps: PlaneDeps): AdminRunner {
+  const { storage, clock, log, version, url, policies } = deps;
   return openAdmin({
+    policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
@@ -219,7 +231,7 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, policies } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
@@ -230,7 +242,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts },
+    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });

@@ -1,6 +1,7 @@
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kmsAdapters } from '#adapters/kms/index.ts';
+import { openCedar } from '#adapters/policy/cedar/cedar.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId } from '#core/ids.ts';
@@ -40,7 +41,7 @@ beforeAll(async () => {
   const status = () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }) as const;
   const rotateSigningKeys = async () => ({ kid: 'new', signsAt: 0 });
   const audit = (event: AdminEvent) => events.push(event);
-  const run = openAdmin({ records, clock: systemClock, status, audit, rotateSigningKeys });
+  const run = openAdmin({ policies: openCedar(), records, clock: systemClock, status, audit, rotateSigningKeys });
   const verifyKey = async (presented: string): Promise<ApiKeyPrincipal> => {
     const parsed = parseApiKey(presented);
     const row = parsed && (await findKey(db, parsed.id));

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { groupRoutes } from './contract/groups.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
+import { policyRoutes } from './contract/policies.ts';
 import {
   account,
   apiKey,
@@ -340,6 +341,7 @@ export const contract = {
   ...organizationRoutes,
   ...groupRoutes,
   ...peopleRoutes,
+  ...policyRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

@@ -1,4 +1,5 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
@@ -16,6 +17,7 @@ import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
@@ -32,6 +34,7 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
@@ -71,6 +74,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...memberHandlers(deps),
     ...serviceAccountHandlers(deps),
     ...personHandlers(deps),
+    ...policyHandlers(deps),
   };
   return async (name, input, presented) => {
     const route = contract[name];

@@ -20,6 +20,7 @@ import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
@@ -85,6 +86,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
     ...accounts,
+    ...policyRecords(deps),
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };

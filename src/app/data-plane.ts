@@ -1,6 +1,7 @@
 /** The rooms of the data plane, given what they work with. */
 import type { Identities } from '#adapters/identity/identities.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -15,7 +16,7 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
-import { closedPolicies } from '#gateway/rights/policies.ts';
+import { openPolicies } from '#gateway/rights/open-policies.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
@@ -39,6 +40,7 @@ export interface DataPlaneDeps {
   readonly identities: Identities;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
@@ -100,17 +102,13 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   const handle = openGateway({
     ...live,
-    policies: closedPolicies,
+    policies: openPolicies({ engine: deps.policies, log }),
     eras,
     openEngine,
     identifier,
     live: calls,
-    breakers,
-    sessions,
-    limits,
+    ...{ breakers, sessions, limits, heartbeat, upstreams },
     recorder: spool,
-    heartbeat,
-    upstreams,
     observe: (record) => metrics.observe(record),
     logRequest: ({ httpMethod, path, status, durationMs }, fields) =>
       log.request({ method: httpMethod, path, status, durationMs }, fields),

@@ -4,6 +4,7 @@ import { addAccessCommands } from './access-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
+import { addPolicies } from './policy-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -35,6 +36,7 @@ function buildProgram(io: Io, version: string): Command {
   addServers(program, io);
   addCollections(program, io);
   addAccessCommands(program, io, remote);
+  addPolicies(program, io);
   addDatabase(program, io);
   return program;
 }

@@ -30,6 +30,7 @@ import {
   runnerLimits,
   section,
 } from './limits.ts';
+import { policies } from './policies.ts';
 
 const secret = z
   .string()
@@ -90,9 +91,6 @@ const proxyUrl = z.preprocess(
 );
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
-
-const unsupported = (what: string) =>
-  z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
 export const configSchema = z.strictObject({
   http: section({
@@ -240,7 +238,7 @@ export const configSchema = z.strictObject({
     )
     .default([]),
   groups: groupsConfig,
-  policies: unsupported('policies'),
+  policies,
   limits,
   audit: section({
     calls: z

@@ -10,6 +10,7 @@ import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
+import type { PolicyNote } from '#records/call-record.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Access } from './authorize.ts';
 import type { Asking } from './breakers.ts';
@@ -52,6 +53,8 @@ export interface Call {
   doubted: Caller | undefined;
   /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
   relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): boolean }) | undefined;
+  /** What policies said of what it asked for. */
+  policy: PolicyNote | undefined;
   accounted: boolean;
 }
 
@@ -89,6 +92,7 @@ export function newCall(
     leave: undefined,
     doubted: undefined,
     relay: undefined,
+    policy: undefined,
     accounted: false,
   };
 }

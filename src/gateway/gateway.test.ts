@@ -21,7 +21,6 @@ import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
 import { type LiveCalls, openLiveCalls } from './live-calls.ts';
 import { openEras } from './peers/eras.ts';
-import { closedPolicies } from './rights/policies.ts';
 
 const org = asOrgId('0197a000-0000-7000-8000-000000000001');
 const caller: Caller = {
@@ -107,7 +106,7 @@ describe('a call through the rooms', () => {
         close: async () => undefined,
       },
       holdings: { find: () => noHoldings, load: async () => noHoldings },
-      policies: closedPolicies,
+      policies: { keyOf: () => '', judgeOf: () => undefined },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
       limits,

@@ -1,9 +1,8 @@
 /** What an endpoint can be asked, by method: each takes canonical params and gives a canonical result, in the endpoint's own names. */
-import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Found, findPrompt, findResource } from '#gateway/catalog/find.ts';
 import { mergeHello, mergeList } from '#gateway/catalog/merge.ts';
-import { checkRight } from '#gateway/rights/check.ts';
+import { checkRight, notePolicy } from '#gateway/rights/check.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import type { RightsWish } from '#records/rights.ts';
 import type { Asking } from './asking.ts';
@@ -27,20 +26,17 @@ export const methods: Readonly<Record<string, Method>> = {
   'skills/list': (asking, params, deps) => mergeList(asking, { kind: 'skills', params }, deps.lists),
   'skills/get': readByUri('skills/get'),
   'resources/directory/read': readByUri('resources/directory/read'),
-  ...Object.fromEntries(Object.entries(taskMethods).map(([name, run]) => [name, withoutPolicy(run)])),
+  ...taskMethods,
 };
 
-/** Policies have no word for tasks (REQUIREMENTS S2.25). */
-function withoutPolicy(run: Method): Method {
-  return (asking, params, deps) => {
-    if (asking.view.endpoint.rights?.hasPolicy) throw new GatehouseError('policy_denied');
-    return run(asking, params, deps);
-  };
-}
-
-function check({ view }: Asking, { part, name, definition }: Found, wish: Pick<RightsWish, 'action' | 'args'>): void {
+function check(
+  { view, call }: Asking,
+  { part, name, definition }: Found,
+  wish: Pick<RightsWish, 'action' | 'args'>,
+): void {
   checkEnabled({ part });
-  checkRight(view.endpoint, { ...wish, binding: part.binding, name, definition });
+  call.server ??= part.binding.server.key;
+  checkRight(view.endpoint, { ...wish, binding: part.binding, name, definition, tell: notePolicy(call) });
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {

@@ -15,6 +15,8 @@ export interface Reach {
   readonly groups: readonly Group[];
   /** In MCP-Admin: grants are not asked for. */
   readonly isAdmin: boolean;
+  /** What their token says of roles and groups is not what counts: it is issued here, or says nothing of them. */
+  readonly isLive: boolean;
   /** Equal for equal roles, endpoints and holdings. */
   readonly key: string;
 }
@@ -44,7 +46,9 @@ export function reachOf(organization: OrganizationSnapshot, { caller, ...input }
   const key = isPlain
     ? JSON.stringify([[...roles].sort(), endpoints])
     : JSON.stringify([[...roles].sort(), endpoints, groups.map(({ id }) => id), holdings.key]);
-  return { principal: caller.principal, ...input, groups, isAdmin: groups.some(({ builtin }) => builtin), key };
+  const isAdmin = groups.some(({ builtin }) => builtin);
+  const isLive = caller.userId !== undefined || caller.provider?.namesOrganizationsBy === 'id';
+  return { principal: caller.principal, ...input, groups, isAdmin, isLive, key };
 }
 
 const none: ReadonlySet<GroupId> = new Set();

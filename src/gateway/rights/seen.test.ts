@@ -12,7 +12,7 @@ import {
   plainListing,
   type ServerDefinition,
 } from '#records/snapshot.ts';
-import { closedPolicies, type Policies } from './policies.ts';
+import type { Policies } from './policies.ts';
 import { reachOf } from './reach.ts';
 import { joinRights, seeEndpoint } from './seen.ts';
 
@@ -96,7 +96,10 @@ describe('an endpoint as its caller sees it', () => {
     const rights = see(blocking, { in: ['MCP-Admin'] })?.rights;
     expect(its && rights?.decide(call('drop', { binding: its }))).toBe('blocked');
     expect(its && rights?.decide(call('read', { binding: its }))).toBe('allow');
-    const forbidding: Policies = { keyOf: () => 'p', judgeOf: () => ({ key: 'p', permits: () => false }) };
+    const forbidding: Policies = {
+      keyOf: () => 'p',
+      judgeOf: () => ({ key: 'p', isEnforced: true, permits: () => false }),
+    };
     expect(see(endpointOf(), { in: ['MCP-Admin'], policies: forbidding })?.rights?.decide(call('read'))).toBe('policy');
   });
 
@@ -112,12 +115,5 @@ describe('an endpoint as its caller sees it', () => {
     ]);
     expect(rights?.decide(call('read'))).toBe('allow');
     expect(rights?.decide(call('read', { binding: bindingOf(2, server) }))).toBe('grant');
-  });
-
-  test('is closed where policies are attached that nobody can judge', () => {
-    const withPolicy = { ...organization, policies: [{ mode: 'enforce' }] } as unknown as OrganizationSnapshot;
-    const reach = reachOf(withPolicy, { caller, roles: ['reader'], endpoints: undefined, holdings: noHoldings });
-    const seen = seeEndpoint(withPolicy, endpointOf({ allowedRoles: '*' }), { reach, policies: closedPolicies });
-    expect(seen?.rights?.decide(call('read'))).toBe('policy');
   });
 });

@@ -51,15 +51,24 @@ export function seeEndpoint(
   const isWhole = given === '*' && !judge && endpoint.bindings.every(({ server }) => server.blockedTools.size === 0);
   if (isWhole) return endpoint;
   const key = JSON.stringify([given === '*' ? given : [...given].sort(), judge?.key, blockedIn(endpoint)]);
-  const make = () => ({ ...endpoint, whole: endpoint, rights: { key, ...rightsOf(given, judge) } });
-  return onceFor(organization, `${endpoint.id} ${key}`, make);
+  return onceFor(organization, `${endpoint.id} ${key}`, () => ({
+    ...endpoint,
+    whole: endpoint,
+    rights: rightsOf(given, { judge, key }),
+  }));
 }
 
 const blockedIn = ({ bindings }: Endpoint) => bindings.map(({ server }) => [...server.blockedTools].sort());
 
-function rightsOf(given: ToolGrant, judge: Judge | undefined): Omit<Rights, 'key'> {
+interface Judged {
+  readonly judge: Judge | undefined;
+  readonly key: string;
+}
+
+function rightsOf(given: ToolGrant, { judge, key }: Judged): Rights {
   return {
-    hasPolicy: judge !== undefined,
+    key,
+    hasPolicy: judge?.isEnforced === true,
     decide(wish) {
       const granted = decideGrant(given, wish);
       if (granted !== 'allow' || !judge || wish.action === 'complete') return granted;

@@ -1,9 +1,11 @@
 /** The rooms around an upstream and a recorder whose every moment the test chooses. */
+
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { openMemoryLimiter } from '#adapters/limiter/memory/memory.ts';
 import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -85,7 +87,7 @@ describe('a call through the rooms', () => {
       signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
     },
-    { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined },
+    openMemoryLimiter(100),
   );
   const heartbeat = openHeartbeat(systemClock);
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void errors.push(fields) };

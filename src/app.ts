@@ -1,4 +1,5 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
@@ -15,6 +16,7 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openLimiter } from '#app/limiter.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -95,7 +97,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
+  const planes = { ...deps, storage, limiter, url, baseUrl, entrances, state };
+  const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -188,6 +192,7 @@ async function listenForKeys(
 }
 
 interface PlaneDeps extends OpenDeps {
+  readonly limiter: Limiter;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -201,12 +206,13 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+function openAdminRunner(config: Config, { storage, limiter, clock, log, version, url }: PlaneDeps): AdminRunner {
   return openAdmin({
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }

@@ -40,7 +40,14 @@ beforeAll(async () => {
   const status = () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }) as const;
   const rotateSigningKeys = async () => ({ kid: 'new', signsAt: 0 });
   const audit = (event: AdminEvent) => events.push(event);
-  const run = openAdmin({ records, clock: systemClock, status, audit, rotateSigningKeys });
+  const run = openAdmin({
+    records,
+    clock: systemClock,
+    status,
+    audit,
+    readLimit: () => ({ used: 0, resetMs: 0 }),
+    rotateSigningKeys,
+  });
   const verifyKey = async (presented: string): Promise<ApiKeyPrincipal> => {
     const parsed = parseApiKey(presented);
     const row = parsed && (await findKey(db, parsed.id));

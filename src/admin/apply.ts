@@ -8,6 +8,7 @@ import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -41,6 +42,7 @@ export interface Wanted {
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
   })[];
+  readonly limits?: { readonly rules: readonly WantedLimit[] };
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
@@ -73,6 +75,7 @@ export async function applyConfig(
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
   for (const collection of wanted.collections)
     await applyCollection(records, { collection, servers, defaults: listing }, changed);
+  await applyLimits(records, wanted.limits?.rules ?? [], changed);
   return { changed };
 }
 

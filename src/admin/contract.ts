@@ -3,6 +3,7 @@
  * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { limitRoutes } from './contract/limits.ts';
 import {
   account,
   apiKey,
@@ -59,6 +60,7 @@ const pinDecision = {
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 export const contract = {
+  ...limitRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',

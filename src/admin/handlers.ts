@@ -1,4 +1,5 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import { type Actor, checkPermission } from './actor.ts';
@@ -9,6 +10,7 @@ import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { serverHandlers } from './routes/servers.ts';
@@ -29,6 +31,8 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -53,6 +57,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);

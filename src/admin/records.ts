@@ -8,6 +8,8 @@ import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 
+import type { LimitRecords } from './limit-storage.ts';
+
 export type ManagedBy = 'api' | 'file';
 
 export interface OrganizationRow {
@@ -113,7 +115,7 @@ export interface NewAccount {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords {
+export interface AdminRecords extends LimitRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;

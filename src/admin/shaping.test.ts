@@ -36,6 +36,7 @@ beforeAll(async () => {
   const vault = openVault({ kms, store: openDataKeyStore(db), clock: systemClock });
   records = openAdminRecords({ db, vault, keys: openApiKeys(rootSecret), clock: systemClock, keyMode: 'test' });
   run = openAdmin({
+    readLimit: () => ({ used: 0, resetMs: 0 }),
     records,
     clock: systemClock,
     status: () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }),

@@ -1,6 +1,6 @@
 /** The rooms of the data plane, given what they work with. */
 import type { Identities } from '#adapters/identity/identities.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -8,6 +8,7 @@ import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
+import { openBulkheads } from '#gateway/bulkheads.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -40,6 +41,7 @@ export interface DataPlaneDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly limiter: Limiter;
   /** True with an identity provider: challenges then name the metadata. */
   readonly oauth: boolean;
   /** The built-in authorization server is on. */
@@ -60,18 +62,17 @@ export interface DataPlane {
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
+  readonly limitStats: Limits['stats'];
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
   const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
-  closers.add('limiter', () => limiter.close());
-  const limits = openLimits(callLimits(config), limiter);
+  const limits = openLimits(callLimits(config), deps.limiter);
   const spool = openCallSpool(config, deps);
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
-  const heartbeat = openHeartbeat(clock);
+  const heartbeat = openHeartbeat(clock, config.limits.timeouts.streamHeartbeatMs);
   closers.add('streams', () => heartbeat.close());
   const identifier = openIdentifier({
     tokens: deps.identities,
@@ -81,6 +82,11 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
+  const bulkheads = openBulkheads({
+    places: config.limits.upstream.concurrentCalls,
+    queue: config.limits.upstream.queuedCalls,
+    waitMs: config.limits.upstream.queueWaitMs,
+  });
   watch(metrics, { limits, spool, breakers });
   const sessions = openSessions({
     key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
@@ -90,7 +96,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, sessions, clock, log, closers },
+    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
@@ -102,6 +108,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     identifier,
     live: calls,
     breakers,
+    bulkheads,
     sessions,
     limits,
     recorder: spool,
@@ -113,7 +120,10 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     clock,
     log,
     receive: deps.receive,
-    render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
+    render: {
+      ...{ baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
+      openWebui: config.limits.openWebui,
+    },
     ...{ timeouts: timeoutSettings(config), streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs },
     ...{ json: jsonLimits(config), maxBodyBytes: config.limits.request.mcpBytes },
   });
@@ -121,6 +131,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
+    limitStats: limits.stats,
   };
 }
 

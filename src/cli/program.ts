@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
+import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
@@ -31,6 +32,7 @@ function buildProgram(io: Io, version: string): Command {
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
+  addLimits(program, io, { group, remote });
   addServers(program, io);
   addCollections(program, io);
   addDatabase(program, io);

@@ -17,6 +17,7 @@ import { defaultJsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord } from '#records/call-record.ts';
 import { noHoldings } from '#records/holdings.ts';
 import { type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
+import { openBulkheads } from './bulkheads.ts';
 import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
@@ -83,6 +84,7 @@ describe('a call through the rooms', () => {
   let start: (call: UpstreamCall, sink: UpstreamSink) => void;
   const limits = openLimits(
     {
+      ...{ enabled: true, retryAfterSeconds: undefined, streamsPerReplica: 1000 },
       ...{ perPrincipalPerMinute: 1e9, perOrganizationPerMinute: 1e9, perStrangerPerMinute: 1e9 },
       signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
@@ -99,6 +101,7 @@ describe('a call through the rooms', () => {
     recording = (_record, done) => setImmediate(done);
     live = openLiveCalls({ log, clock: systemClock });
     const deps: GatewayDeps = {
+      bulkheads: openBulkheads({ places: 100, queue: 0, waitMs: 1 }),
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live,
       eras: openEras({ clock: systemClock, ttlMs: 1000 }),
@@ -147,7 +150,14 @@ describe('a call through the rooms', () => {
         loopback: true,
       },
       render: { baseUrl: 'http://localhost', oauth: false, scopes: false, allowedMethods: 'POST, GET, DELETE' },
-      timeouts: { callHeadersMs: 1e4, callTotalMs: 1e4, listTotalMs: 1e4, initializeTotalMs: 1e4, idleMs: 1e4 },
+      timeouts: {
+        callHeadersMs: 1e4,
+        callTotalMs: 1e4,
+        listTotalMs: 1e4,
+        initializeTotalMs: 1e4,
+        resourceReadTotalMs: 1e4,
+        idleMs: 1e4,
+      },
       streamMaxAgeMs: 3_600_000,
       json: defaultJsonLimits,
       maxBodyBytes: 1e6,

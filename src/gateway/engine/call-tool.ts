@@ -12,7 +12,7 @@ import { checkParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { declaresTasks } from '#mcp/bridge/tasks.ts';
 import { applyRules } from '#mcp/shape/rules.ts';
 import { type Asking, routeTo } from './asking.ts';
-import { checkEnabled, checkServed, converse, type MethodDeps } from './converse.ts';
+import { checkEnabled, checkLimits, checkServed, converse, type MethodDeps } from './converse.ts';
 import { answerMeta, findMetaCall } from './meta-tools.ts';
 import { redacting } from './redacting.ts';
 import { publishTask, taskWish } from './tasks.ts';
@@ -45,6 +45,7 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
     ...{ action: 'call_tool', binding: part.binding, name, definition },
     args: sent.arguments,
   });
+  await checkLimits(asking, { found, tool: name }, deps);
   const consent = await deps.confirmations.check(asking, { found, sent, told: params });
   if ('answer' in consent) return consent.answer;
   const task = taskWish(asking, definition);

@@ -39,9 +39,12 @@ beforeAll(async () => {
   const keys = openApiKeys(rootSecret);
   records = openAdminRecords({ db, vault, keys, clock: systemClock, keyMode: 'test' });
   const status = () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }) as const;
-  const rotateSigningKeys = async () => ({ kid: 'new', signsAt: 0 });
   const audit = (event: AdminEvent) => events.push(event);
-  const run = openAdmin({ policies: openCedar(), records, clock: systemClock, status, audit, rotateSigningKeys });
+  const others = {
+    rotateSigningKeys: async () => ({ kid: 'new', signsAt: 0 }),
+    readLimit: () => ({ used: 0, resetMs: 0 }),
+  };
+  const run = openAdmin({ ...{ policies: openCedar(), records, clock: systemClock, status, audit }, ...others });
   const verifyKey = async (presented: string): Promise<ApiKeyPrincipal> => {
     const parsed = parseApiKey(presented);
     const row = parsed && (await findKey(db, parsed.id));

@@ -9,6 +9,7 @@ import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 import { applyGroup, type WantedGroup } from './apply-groups.ts';
+import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -43,6 +44,7 @@ export interface Wanted {
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
   })[];
+  readonly limits?: { readonly rules: readonly WantedLimit[] };
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
@@ -80,6 +82,7 @@ export async function applyConfig(
     const organization = await getOrganization(records, group.organization);
     if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
   }
+  await applyLimits(records, wanted.limits?.rules ?? [], changed);
   return { changed };
 }
 

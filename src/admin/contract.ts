@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { groupRoutes } from './contract/groups.ts';
+import { limitRoutes } from './contract/limits.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
@@ -68,6 +69,7 @@ const pinDecision = {
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 export const contract = {
+  ...limitRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',

@@ -1,4 +1,6 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
@@ -13,6 +15,7 @@ import { enablementHandlers } from './routes/enablements.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
 import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
@@ -38,6 +41,8 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -62,6 +67,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);

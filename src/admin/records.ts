@@ -9,6 +9,7 @@ import type { NewProgramClient, ProgramClient } from '#records/program-clients.t
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import type { LimitRecords } from './limit-storage.ts';
 import type { PolicyRecords } from './policy-records.ts';
 
 export type ManagedBy = 'api' | 'file';
@@ -123,7 +124,7 @@ export interface NewAccount {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords extends PolicyRecords {
+export interface AdminRecords extends PolicyRecords, LimitRecords {
   /** One transaction of one organization: for what src/records does in it. */
   within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
   /** One transaction of the platform. Whoever works in it names the organization in every statement. */

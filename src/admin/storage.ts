@@ -1,4 +1,5 @@
 /** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
+
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId, ServerId } from '#core/ids.ts';
@@ -20,6 +21,7 @@ import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { limitRecords } from './limit-storage.ts';
 import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
@@ -85,6 +87,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
+    ...limitRecords(db),
     ...accounts,
     ...policyRecords(deps),
     insertAccount: (values) =>

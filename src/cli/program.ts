@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
+import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
 
@@ -33,6 +34,7 @@ function buildProgram(io: Io, version: string): Command {
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
+  addLimits(program, io, { group, remote });
   addServers(program, io);
   addCollections(program, io);
   addAccessCommands(program, io, remote);

@@ -26,7 +26,7 @@ test('nothing set is the demo with every default', () => {
   expect(config.dataDir).toBe('/w/data');
   expect(config.ragieBaseUrl).toBe('https://api.ragie.ai/');
   expect(config.limits.timeouts).toMatchObject({ toolCallMs: 120_000, connectMs: 3000, idleMs: 60_000 });
-  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10, sessions: 5 });
+  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10 });
   expect(config.limits.request).toMatchObject({ urlBytes: 2048, mcpBytes: 1_048_576, jsonDepth: 32 });
 });
 

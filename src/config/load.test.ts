@@ -318,8 +318,7 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
-  ['policies, which have no effect yet', 'policies: [{name: a}]', 'not supported here yet'],
-  ['an enablement for nobody in particular', 'enablements: [{organization: a, server: b}]', 'allMembers'],
+  ['a policy of no organization', 'policies: [{name: a}]', 'policies[0].organization'],
   [
     'a server defined twice',
     'servers: [{key: s, transport: {kind: builtin, name: a}}, {key: s, transport: {kind: builtin, name: b}}]',

@@ -5,11 +5,12 @@ import type { Server } from '#admin/nouns.ts';
 import type { ServerRow } from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
 import { reservedNames } from '#core/reserved.ts';
+import type { GivenAuth, ServerAuth } from '#records/server-auth.ts';
 
 export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServers' | 'createServer'> {
   return {
     async listServers() {
-      return { items: (await records.listServers()).map(shown) };
+      return { items: (await records.listServers()).map(shownServer) };
     },
     async createServer({ key, title, transport, auth, trusted, enableFor }, actor) {
       checkName(key);
@@ -21,7 +22,7 @@ export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServ
       if (organization) {
         await records.putEnablement(organization.id, row.id, { enabled: true, allMembers: true, allowedRoles: [] });
       }
-      return shown(row);
+      return shownServer(row);
     },
   };
 }
@@ -32,7 +33,11 @@ export function checkName(name: string): void {
   throw new GatehouseError('bad_request', { message: `"${name}" is reserved: choose another name` });
 }
 
-function shown({ id, key, title, transport, org, trusted, auth }: ServerRow): Server {
-  const accounts = auth?.auth.kind ?? null;
-  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted, accounts };
+type ServerLike = Omit<ServerRow, 'managedBy' | 'auth'> & { readonly auth: GivenAuth | ServerAuth | undefined };
+
+export function shownServer(row: ServerLike): Server {
+  const { id, key, title, transport, org, trusted, active, blockedTools, auth } = row;
+  const accounts = auth ? ('auth' in auth ? auth.auth.kind : auth.kind) : null;
+  const more = { active, blockedTools: [...blockedTools], accounts };
+  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted, ...more };
 }

@@ -6,6 +6,7 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
+import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
 import type { Era } from '#mcp/versions.ts';
@@ -58,6 +59,7 @@ export interface LinkDeps {
   /** Undefined: nobody has an account of their own anywhere. */
   readonly accounts?: UpstreamAccounts | undefined;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -120,12 +122,25 @@ export function openLink(deps: LinkDeps): Link {
     }
   }
 
+  async function deliver(sending: Sending): Promise<Answered> {
+    const { binding } = sending.route;
+    return isOfCaller(binding) ? sendAsCaller(sending) : sendWith(await openCredential(binding), sending);
+  }
+
   return {
     totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
+      const { organization, binding } = route;
       const sending = { route, outgoing, handlers };
-      if (isOfCaller(route.binding)) return sendAsCaller(sending);
-      return sendWith(await openCredential(route.binding), sending);
+      // Answers and notifications are part of what has a place already: they must get through.
+      const isRequest = outgoing.message?.method !== undefined && outgoing.message.id !== undefined;
+      if (!isRequest || outgoing.message?.method === 'subscriptions/listen') return deliver(sending);
+      const leave = await deps.bulkheads.enter(organization.id, binding.server.id);
+      try {
+        return await deliver(sending);
+      } finally {
+        leave();
+      }
     },
   };
 }

@@ -7,6 +7,7 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { adminAudit } from '#app/admin-audit.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -18,6 +19,7 @@ import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identi
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
+import { type OpenTrail, openTrail } from '#app/trail.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
 import { verifyDeps } from '#app/verify.ts';
 import { productRoot } from '#app/version.ts';
@@ -201,12 +203,13 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: OpenTrail }): AdminRunner {
+  const { storage, clock, version, url, audit } = deps;
   return openAdmin({
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
-    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    ...adminAudit(deps, audit.trail),
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -221,22 +224,23 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const { baseUrl, entrances, state, log, clock, closers, version } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
+  const metrics = openMetrics();
+  const audit = await openTrail(config, { ...deps, metrics });
   const feed = await openFeed(deps);
-  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
+  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed, trail: audit.trail });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
-  const metrics = openMetrics();
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts },
+    ...{ feed, identities, openUpstream, metrics, audit, receive, nameHosts },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const run = openAdminRunner(config, deps);
+  const run = openAdminRunner(config, { ...deps, audit });
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
@@ -254,6 +258,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         token,
         verifyKey: (key) => plane.keys.verify(key),
         takeStranger,
+        readAddress: receive.readAddress,
         looksLikeApiKey,
         log,
         maxBodyBytes,

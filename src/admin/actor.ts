@@ -5,7 +5,15 @@ import type { AdminRoute } from './contract.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 
 /** platform: holds the data directory (its admin token, or the files themselves). */
-export type Actor = { readonly kind: 'platform' } | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal };
+export type Actor = ({ readonly kind: 'platform' } | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal }) & {
+  readonly from?: Origin;
+};
+
+/** Where a request came from: for the trail. */
+export interface Origin {
+  readonly address: string;
+  readonly userAgent: string | undefined;
+}
 
 /** Throws `forbidden`. */
 export function checkPermission(actor: Actor, route: Pick<AdminRoute, 'permission' | 'scope'>): void {

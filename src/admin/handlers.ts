@@ -16,6 +16,7 @@ import { serverHandlers } from './routes/servers.ts';
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
   readonly at: number;
+  readonly by?: Actor;
   readonly action: string;
   readonly actor: string;
   readonly organization: string | undefined;
@@ -28,7 +29,12 @@ export interface AdminDeps {
   readonly records: AdminRecords;
   readonly clock: Clock;
   readonly status: () => Status;
-  readonly audit: (event: AdminEvent) => void;
+  /** Answered once it is kept. */
+  readonly audit: (event: AdminEvent) => unknown;
+  /** Before a change: it is not made before this is kept. Called with what came of it. */
+  readonly beginAudit?: (
+    event: Omit<AdminEvent, 'outcome'>,
+  ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -62,15 +68,18 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   };
   return async (name, input, actor) => {
     const route = contract[name];
-    const emit = (outcome: AdminEvent['outcome']) =>
-      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(actor), ...named(input), outcome });
+    const event = { at: deps.clock.now(), by: actor, action: route.audit, actor: actorName(actor), ...named(input) };
+    const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
+    let end = audit;
     try {
       checkPermission(actor, route);
-      const result = await handlers[name](parseInput(name, input), actor);
-      emit('done');
+      const parsed = parseInput(name, input);
+      if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
+      const result = await handlers[name](parsed, actor);
+      await end('done');
       return result;
     } catch (thrown) {
-      emit(asGatehouseError(thrown).code);
+      await end(asGatehouseError(thrown).code);
       throw thrown;
     }
   };

@@ -44,6 +44,7 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     readAddress,
     perAddressPerMinute: config.limits.address.requestsPerMinute,
     brokers,
+    trail: deps.trail,
   });
   const pages = interactionPlugin({
     server,
@@ -56,6 +57,7 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     readAddress,
     clock,
     log,
+    trail: deps.trail,
   });
   return { tokens: server.tokens, plugins: [server.plugin, pages], close: server.close };
 }

@@ -20,16 +20,16 @@ import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
-import { insertCallRecords } from '#records/call-rows.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
-import { openSpool, type Spool } from '#records/spool.ts';
+import type { Spool } from '#records/spool.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
-import { type Storage, spoolFolder } from './storage.ts';
+import type { Storage } from './storage.ts';
+import type { OpenTrail } from './trail.ts';
 
 export interface DataPlaneDeps {
   readonly storage: Storage;
@@ -37,6 +37,7 @@ export interface DataPlaneDeps {
   readonly identities: Identities;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
+  readonly audit: OpenTrail;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
@@ -68,7 +69,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   closers.add('limiter', () => limiter.close());
   const limits = openLimits(callLimits(config), limiter);
-  const spool = openCallSpool(config, deps);
+  const { spool, detector } = deps.audit;
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
   const heartbeat = openHeartbeat(clock);
@@ -107,7 +108,10 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     recorder: spool,
     heartbeat,
     upstreams,
-    observe: (record) => metrics.observe(record),
+    observe(record) {
+      metrics.observe(record);
+      detector.hear(record);
+    },
     logRequest: ({ httpMethod, path, status, durationMs }, fields) =>
       log.request({ method: httpMethod, path, status, durationMs }, fields),
     clock,
@@ -141,23 +145,6 @@ function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log
   closers.add('live calls', unsubscribe);
   snapshots.onRenewed(calls.renewed);
   return calls;
-}
-
-function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {
-  const spool = openSpool({
-    directory: spoolFolder(dataDir),
-    insert: (records) => insertCallRecords(storage.db, records),
-    clock,
-    log,
-    maxBytes: audit.spoolBytes,
-    maxAgeMs: audit.spoolMaxAgeMs,
-    whenFull: audit.calls,
-  });
-  closers.add('spool', async () => {
-    await spool.flush(5000);
-    await spool.close();
-  });
-  return spool;
 }
 
 interface Watched {

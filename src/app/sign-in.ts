@@ -14,6 +14,7 @@ import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
+import type { AuditTrail } from '#records/audit/event.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
@@ -47,6 +48,7 @@ export interface SignInDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly trail?: AuditTrail;
 }
 
 export interface SignIn {

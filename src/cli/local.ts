@@ -7,8 +7,8 @@ import { silentLog } from '#core/log.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
+  const { records, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
-  const run = openAdmin({ records, clock: systemClock, status, audit: () => undefined, rotateSigningKeys });
+  const run = openAdmin({ records, clock: systemClock, status, rotateSigningKeys, ...audit });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

@@ -27,7 +27,10 @@ import {
   redisTimeouts,
   runnerLimits,
   section,
+  suspicionLimits,
+  usageLimits,
 } from './limits.ts';
+import { auditExports, telemetryExports } from './telemetry.ts';
 
 const secret = z
   .string()
@@ -239,7 +242,10 @@ export const configSchema = z.strictObject({
       .default('required')
       .describe('required: new calls are refused while their audit can be kept nowhere.'),
     ...auditLimits,
+    export: auditExports,
+    suspicion: section(suspicionLimits),
   }),
+  usage: section(usageLimits),
   egress: section({
     allow: list.describe('CIDR blocks and host names that the gateway may reach although they are private.'),
     httpProxy: proxyUrl.optional(),
@@ -260,6 +266,7 @@ export const configSchema = z.strictObject({
       .preprocess((value) => (value === 'false' ? false : value === 'true' ? true : value), z.boolean())
       .default(true)
       .describe('Whether there is `/metrics`.'),
+    ...telemetryExports,
   }),
 });
 

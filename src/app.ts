@@ -33,6 +33,7 @@ import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
+import { openAuditReader } from '#records/audit/reader.ts';
 
 export interface AppDeps {
   readonly version: string;
@@ -210,6 +211,7 @@ function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: Ope
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...adminAudit(deps, audit.trail),
+    reader: openAuditReader({ db: storage.db, keys: audit.keys }),
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }

@@ -3,6 +3,7 @@
  * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { auditRoutes } from './contract/audit.ts';
 import {
   account,
   apiKey,
@@ -322,6 +323,7 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...auditRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

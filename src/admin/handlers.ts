@@ -1,11 +1,13 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { AuditReader } from '#records/audit/reader.ts';
 import { type Actor, checkPermission } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
+import { auditHandlers } from './routes/audit.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { keyHandlers } from './routes/keys.ts';
@@ -28,6 +30,8 @@ export interface AdminEvent {
 export interface AdminDeps {
   readonly records: AdminRecords;
   readonly clock: Clock;
+  /** Of the trail and usage. */
+  readonly reader?: AuditReader;
   readonly status: () => Status;
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
@@ -65,6 +69,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
     ...accountHandlers(deps),
+    ...auditHandlers(deps),
   };
   return async (name, input, actor) => {
     const route = contract[name];

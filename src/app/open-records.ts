@@ -3,6 +3,7 @@ import type { AdminRecords } from '#admin/records.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { AuditReader } from '#records/audit/reader.ts';
 import { type AdminAudit, adminAudit } from './admin-audit.ts';
 import { openClosers } from './closers.ts';
 import { signingKeyRotation } from './sign-in.ts';
@@ -13,7 +14,7 @@ export interface OpenRecords {
   readonly records: AdminRecords;
   readonly rotateSigningKeys: ReturnType<typeof signingKeyRotation>;
   /** Who changes the database from the command line is in the trail too. */
-  readonly audit: AdminAudit;
+  readonly audit: AdminAudit & { readonly reader: AuditReader };
   close(): Promise<void>;
 }
 
@@ -25,7 +26,7 @@ export async function openRecords(config: Config, log: Log): Promise<OpenRecords
     const rotateSigningKeys = signingKeyRotation(config, { storage, clock: systemClock });
     const direct = openDirectTrail(storage, log);
     closers.add('audit chain', direct.close);
-    const audit = adminAudit({ storage, log }, direct.trail);
+    const audit = { ...adminAudit({ storage, log }, direct.trail), reader: direct.reader };
     return { records: storage.records, rotateSigningKeys, audit, close: () => closers.closeAll(log) };
   } catch (error) {
     await closers.closeAll(log);

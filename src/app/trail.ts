@@ -9,6 +9,7 @@ import { type AuditTrail, openAuditTrail } from '#records/audit/event.ts';
 import { type AuditSink, openExporter } from '#records/audit/exporter.ts';
 import { type AuditKeys, openAuditKeys } from '#records/audit/keys.ts';
 import { noteLostWriters } from '#records/audit/lost-writers.ts';
+import { openAuditReader } from '#records/audit/reader.ts';
 import { pruneAudit, pruneUsage } from '#records/audit/retention.ts';
 import { openFileSink, openStreamSink, openSyslogSink } from '#records/audit/sinks.ts';
 import { type Detector, openDetector } from '#records/audit/suspicion.ts';
@@ -131,7 +132,8 @@ function openSinks({ audit }: Config, { version }: Pick<TrailDeps, 'version'>): 
 
 /** For a command that changes the database itself: no spool, each event is inserted before the command goes on. */
 export function openDirectTrail({ db, rootSecret }: Pick<Storage, 'db' | 'rootSecret'>, log: Log) {
-  const chain = openChain({ db, keys: openAuditKeys(rootSecret.reveal()), clock: systemClock });
+  const keys = openAuditKeys(rootSecret.reveal());
+  const chain = openChain({ db, keys, clock: systemClock });
   const trail = openAuditTrail(
     {
       accepting: true,
@@ -144,5 +146,5 @@ export function openDirectTrail({ db, rootSecret }: Pick<Storage, 'db' | 'rootSe
     },
     systemClock,
   );
-  return { trail, close: () => chain.close() };
+  return { trail, reader: openAuditReader({ db, keys }), close: () => chain.close() };
 }

@@ -1,5 +1,6 @@
 /** The command line as commander knows it. Actions are imported when they run: `--help` loads none of them. */
 import { Command } from 'commander';
+import { addAudit } from './audit-program.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
@@ -34,6 +35,7 @@ function buildProgram(io: Io, version: string): Command {
   addServers(program, io);
   addCollections(program, io);
   addDatabase(program, io);
+  addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
   return program;
 }
 

@@ -158,7 +158,9 @@ describe('a chain', () => {
     expect((await verifyLines(changed, keys.publicKey)).problems).toMatchObject([{ kind: 'changed', seq: 6 }]);
     const cut = lines.filter((line) => !line.includes('"type":"row"') || !/"seq":(?:9|10),/.test(line));
     expect((await verifyLines(cut, keys.publicKey)).problems).toMatchObject([{ kind: 'cut', seq: 9 }]);
-    const doubled = lines.flatMap((line) => (line.includes('"seq":6,') ? [line, line] : [line]));
+    const doubled = lines.flatMap((line) =>
+      line.includes('"seq":6,') ? [line, line.replace(/"id":"[^"]+"/, `"id":"${uuidv7(1)}"`)] : [line],
+    );
     expect((await verifyLines(doubled, keys.publicKey)).problems).toMatchObject([{ kind: 'inserted', seq: 6 }]);
     const another = openAuditKeys('somebody else').publicKey;
     expect((await verifyLines(lines, another)).problems).toMatchObject([{ kind: 'checkpoint' }]);

@@ -27,16 +27,19 @@ export async function verifyLines(
     return found;
   };
   const counted = { rows: 0, erased: 0, checkpoints: 0 };
-  let partial = false;
+  let [partial, toTheEnd] = [false, true];
+  const rows = new Map<string, TrailRow>();
   for await (const text of lines) {
     if (text.trim() === '') continue;
     const parsed = line.parse(JSON.parse(text));
-    if (parsed.type === 'export') partial = parsed.partial === true;
+    if (parsed.type === 'export') {
+      partial = parsed.partial === true;
+      toTheEnd = typeof parsed.until !== 'string' && typeof parsed.until !== 'number';
+    }
     if (parsed.type === 'row') {
       const row = parsed as unknown as TrailRow;
-      counted.rows += 1;
-      counted.erased += row.erased ? 1 : 0;
-      for (const link of linksOf(row)) chainOf(link.writer, link.org).links.push(link);
+      // Receivers get rows at least once, and those that were open once more at their end: the last is the whole.
+      rows.set(row.id, row);
     }
     if (parsed.type === 'head') {
       const head = parsed as unknown as ChainHead;
@@ -48,13 +51,18 @@ export async function verifyLines(
       chainOf(point.writer, point.org).checkpoints.push(point);
     }
   }
+  for (const row of rows.values()) {
+    counted.rows += 1;
+    counted.erased += row.erased ? 1 : 0;
+    for (const link of linksOf(row)) chainOf(link.writer, link.org).links.push(link);
+  }
   const problems = [...chains.values()].flatMap((chain) => {
     const check = new ChainCheck(
       { writer: chain.writer, org: chain.org },
-      { head: chain.head, checkpoints: chain.checkpoints, partial, trusted },
+      { head: chain.head, checkpoints: chain.checkpoints, partial, toTheEnd, trusted },
     );
     for (const link of chain.links.sort((a, b) => a.seq - b.seq)) check.add(link);
-    check.finish();
+    check.finish(undefined);
     return check.problem ? [check.problem] : [];
   });
   return { ...counted, chains: chains.size, problems };

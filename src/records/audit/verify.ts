@@ -40,6 +40,8 @@ export interface Anchors {
   readonly checkpoints: readonly Checkpoint[];
   /** An export that begins somewhere: the first place is taken as it is. */
   readonly partial: boolean;
+  /** False: an export that ends somewhere before the end. */
+  readonly toTheEnd: boolean;
   /** Whose signatures count; undefined: those of the writers' own keys. */
   readonly trusted: string | undefined;
 }
@@ -61,6 +63,7 @@ export class ChainCheck {
     const { head, checkpoints, trusted } = anchors;
     const signed = checkpoints.filter((point) => isGenuine(point, trusted));
     for (const point of signed) this.#points.set(point.seq, point.hash);
+    if (head) this.#points.set(head.seq, head.hash);
     const stone = signed.filter(({ kind }) => kind === 'tombstone').sort((a, b) => b.seq - a.seq)[0];
     this.#stone = stone?.seq ?? 0;
     this.#next = this.#stone + 1;
@@ -89,7 +92,7 @@ export class ChainCheck {
     else if (expected !== hash) this.#fail('changed', seq, 'the row is not what was written', row.id);
     else if (prevHash !== this.#hash) this.#fail('reordered', seq, 'the row does not follow the one before it', row.id);
     else if ((this.#points.get(seq) ?? hash) !== hash)
-      this.#fail('changed', seq, 'the row is not the one that a checkpoint names', row.id);
+      this.#fail('changed', seq, 'the row is not the one that a checkpoint or the head names', row.id);
     this.#next = seq + 1;
     this.#hash = hash;
   }
@@ -99,15 +102,13 @@ export class ChainCheck {
     this.#fail('person', link.seq, 'the row names somebody else than when it was written', link.row.id);
   }
 
-  /** After the last place. */
-  finish(): void {
-    const { head } = this.#anchors;
-    if (this.#next <= this.#longest && !(this.#anchors.partial && this.#hash === undefined))
+  /** After the last place. `latest`: the head as it is by now; undefined: not known. */
+  finish(latest: ChainHead | undefined): void {
+    const { toTheEnd } = this.#anchors;
+    if (this.#hash !== undefined && toTheEnd && this.#next <= this.#longest)
       this.#fail('cut', this.#next, `the end is missing: ${this.#longest} rows were written`);
-    else if (head && head.seq < this.#next - 1)
-      this.#fail('inserted', head.seq + 1, 'there are more rows than were written');
-    else if (head && head.seq === this.#next - 1 && this.#hash !== undefined && head.hash !== this.#hash)
-      this.#fail('changed', head.seq, 'the last row is not the one that was written last');
+    else if (latest && latest.seq < this.#next - 1)
+      this.#fail('inserted', latest.seq + 1, 'there are more rows than were written');
   }
 
   #fail(kind: ProblemKind, seq: number, message: string, row?: string): void {

@@ -28,7 +28,7 @@ import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
-import { openMetrics } from '#gateway/metrics.ts';
+import { type Metrics, openMetrics } from '#gateway/metrics.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
@@ -85,7 +85,12 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const { log, closers, onStep = () => undefined } = deps;
   for (const warning of config.warnings) log.warn({}, warning);
   onStep('Opening the database');
-  const storage = await openStorage(config, deps);
+  const metrics = openMetrics();
+  const onStatement = (sql: string, durationMs: number) => {
+    metrics.observeQuery(durationMs);
+    deps.onStatement?.(sql);
+  };
+  const storage = await openStorage(config, { ...deps, onStatement });
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
@@ -98,7 +103,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const { front, signIn, stopStreams } = await openPlanes(config, {
+    ...{ ...deps, storage, url, baseUrl, entrances, state, metrics },
+  });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -196,6 +203,7 @@ interface PlaneDeps extends OpenDeps {
   readonly baseUrl: string;
   readonly entrances: Entrances;
   readonly state: { readonly ready: boolean };
+  readonly metrics: Metrics;
 }
 
 async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChangeFeed> {
@@ -223,11 +231,10 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, metrics } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
-  const metrics = openMetrics();
-  const audit = await openTrail(config, { ...deps, metrics });
+  const audit = await openTrail(config, deps);
   const feed = await openFeed(deps);
   const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed, trail: audit.trail });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
@@ -270,7 +277,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
       ...plugins,
     ],
     metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts, log },
-    metrics: config.telemetry.metrics ? metrics : undefined,
+    metrics: config.telemetry.metrics ? { ...metrics, key: config.telemetry.metricsKey } : undefined,
     maxBodyBytes,
     readAddress: receive.readAddress,
     takeSignIn: plane.takeSignIn,

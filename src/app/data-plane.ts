@@ -8,6 +8,7 @@ import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
+import { openEvidence } from '#gateway/evidence.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -49,6 +50,7 @@ export interface DataPlaneDeps {
   /** Known once the port is. */
   readonly baseUrl: string;
   readonly nameHosts: NameHosts | undefined;
+  readonly version: string;
 }
 
 export interface DataPlane {
@@ -75,7 +77,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const heartbeat = openHeartbeat(clock);
   closers.add('streams', () => heartbeat.close());
   const identifier = openIdentifier({
-    tokens: deps.identities,
+    tokens: timed(deps.identities, metrics),
     keys: live.keys,
     clock,
     resources: resourcesOf(config, deps),
@@ -108,6 +110,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     recorder: spool,
     heartbeat,
     upstreams,
+    evidence: openEvidence(deps.audit.keys),
+    tracing: await openConfiguredTracing(config, deps),
     observe(record) {
       metrics.observe(record);
       detector.hear(record);
@@ -126,6 +130,26 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };
+}
+
+/** How long the check of a token takes that is not known yet. */
+const timed = (tokens: Identities, metrics: Metrics): Pick<Identities, 'verify'> => ({
+  async verify(token) {
+    const startedAt = performance.now();
+    try {
+      return await tokens.verify(token);
+    } finally {
+      metrics.observeTokenCheck(performance.now() - startedAt);
+    }
+  },
+});
+
+async function openConfiguredTracing({ telemetry }: Config, { closers, version }: DataPlaneDeps) {
+  if (telemetry.otlp === undefined) return undefined;
+  const { openOtlpTracing } = await import('#gateway/otlp-spans.ts');
+  const tracing = openOtlpTracing({ url: telemetry.otlp, sampling: telemetry.sampling, version });
+  closers.add('spans', () => tracing.close());
+  return tracing;
 }
 
 const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({

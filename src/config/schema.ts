@@ -289,6 +289,7 @@ export type Mapping = z.output<typeof mappingSchema>;
 export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
+  if (last === 'metricsKey' || (top === 'audit' && last === 'authorization')) return true;
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections') return last === 'credential';
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));

@@ -17,6 +17,7 @@ import type { Door } from './channel/door.ts';
 import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
 import type { Relay } from './relay.ts';
+import type { SpanPlace } from './tracing.ts';
 
 export interface Call {
   readonly id: string;
@@ -53,10 +54,16 @@ export interface Call {
   /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
   relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): boolean }) | undefined;
   accounted: boolean;
+  /** Id of the credential that went upstream. */
+  credential: string | undefined;
+  /** Of its answer, against what it would have been unabridged. */
+  tokensSaved: number;
+  /** In the trace; undefined: nobody traces. */
+  span: SpanPlace | undefined;
 }
 
 /** A request whose head passed the receive room. */
-export type Received = Call & { readonly headers: RequestHeaders };
+export type Received = Call & { headers: RequestHeaders };
 
 /** One literal: V8 keeps one shape for all calls. */
 export function newCall(
@@ -90,5 +97,8 @@ export function newCall(
     doubted: undefined,
     relay: undefined,
     accounted: false,
+    credential: undefined,
+    tokensSaved: 0,
+    span: undefined,
   };
 }

@@ -7,6 +7,7 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { errorTable } from '#core/error.ts';
 import { type Suspicion, suspicions } from '#records/audit/suspicion.ts';
 import type { CallRecord } from '#records/call-record.ts';
+import { openAccessMetrics } from './access-metrics.ts';
 import { ArrayCounter, ArrayHistogram, indexOf } from './metric-arrays.ts';
 
 const endpointKinds = ['none', 'collection', 'server', 'organization'] as const;
@@ -90,6 +91,7 @@ export function openMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const calls = openCallMetrics(registry);
+  const access = openAccessMetrics(registry);
   const tokenChecks = histogram(registry, 'token_check_seconds', 'Time to check a bearer token', checkSeconds);
   const queries = histogram(registry, 'query_seconds', 'Time of a database statement', checkSeconds);
   const events = new ArrayCounter({
@@ -104,7 +106,10 @@ export function openMetrics(): Metrics {
   const gaugeReads = openReads(registry, gauges);
   const totalReads = openTotals(registry);
   return {
-    observe: calls,
+    observe(record, shape) {
+      calls(record, shape);
+      access(record);
+    },
     observeEvent: ({ kind = 'call', decision }) =>
       events.add((eventAt.get(kind) ?? 0) * 2 + (decision === 'allow' ? 0 : 1), 1),
     observeSuspicion: (what) => suspicious.add(suspicionAt.get(what) ?? 0, 1),

@@ -33,5 +33,6 @@ export function routeTo(
   { call, organization, principal }: Pick<Asking, 'call' | 'organization' | 'principal'>,
   binding: Binding,
 ): Route {
+  call.credential = binding.credential?.id ?? call.credential;
   return { organization, binding, principal, requestId: call.id, traceparent: call.headers.traceparent };
 }

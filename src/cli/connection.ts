@@ -96,7 +96,8 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
     ...(route.method === 'POST' && { 'content-type': 'application/json' }),
   };
   try {
-    return await io.fetch(`${base}${adminBase}${path}`, {
+    const query = route.method === 'POST' ? '' : queryOf(rest);
+    return await io.fetch(`${base}${adminBase}${path}${query}`, {
       method: route.method,
       headers,
       body: route.method === 'POST' ? JSON.stringify(rest) : null,
@@ -108,6 +109,13 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
       cause,
     });
   }
+}
+
+/** What is no part of the path. */
+function queryOf(rest: Readonly<Record<string, unknown>>): string {
+  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return '';
+  return `?${new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)]))).toString()}`;
 }
 
 const problemSchema = z.object({ code: z.string(), detail: z.string() });

@@ -79,8 +79,12 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-const call = (args: object, headers: Record<string, string> = {}) =>
-  openModernWire(`${app.url}/acme/mcp/docs`, key, headers).request('tools/call', { name: 'retrieve', arguments: args });
+const call = (args: object) =>
+  openModernWire(`${app.url}/acme/mcp/docs`, key, {}).request('tools/call', { name: 'retrieve', arguments: args });
+const answer = z.object({
+  items: z.array(z.looseObject({ id: z.string().optional() })).default([]),
+  content: z.unknown(),
+});
 const rowsOf = async (...more: string[]) =>
   z
     .array(z.looseObject({ kind: z.string(), action: z.string().nullable(), argumentDigest: z.string().nullable() }))
@@ -100,12 +104,15 @@ test('a call leaves its decision, argument digest and credential; equal argument
 
 test('a change is in the trail with who made it, and stands there before it is made [S4.16]', async () => {
   const rows = await rowsOf('--kind', 'admin');
-  expect(rows[0]).toMatchObject({ action: 'key.create', decision: 'allow', open: false });
+  const created = ({ action }: { readonly action: string | null }) => action === 'key.create';
+  expect(rows.find(created)).toMatchObject({ decision: 'allow', open: false });
   await database.sql('alter table gateway.api_keys rename to away');
   const failed = await cli(['key', 'create', '--org', 'acme', '--name', 'lost'], { env });
   await database.sql('alter table gateway.away rename to api_keys');
   expect(failed.code).not.toBe(0);
-  await expect.poll(async () => (await rowsOf('--kind', 'admin'))[0]).toMatchObject({ decision: 'deny', open: false });
+  await expect
+    .poll(async () => (await rowsOf('--kind', 'admin')).find(created))
+    .toMatchObject({ decision: 'deny', open: false });
 });
 
 test('content is kept only by choice, without secrets, and read by itself', async () => {
@@ -115,14 +122,14 @@ test('content is kept only by choice, without secrets, and read by itself', asyn
       ? { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
       : {};
     const headers = { ...init.headers, authorization: `Bearer ${token}` };
-    return (await fetch(`${app.url}/admin/api/v1${path}`, { ...init, headers })).json();
+    return answer.parse(await (await fetch(`${app.url}/admin/api/v1${path}`, { ...init, headers })).json());
   };
   await api('/organizations/acme/audit/settings', { content: 'redacted' });
   await expect
     .poll(async () => {
       await call({ query: 'chosen', password: canary, note: `see ${canary}` });
       const { items } = await api('/organizations/acme/audit?tool=retrieve&limit=1');
-      return (await api(`/organizations/acme/audit/${items[0].id}/content`)).content;
+      return (await api(`/organizations/acme/audit/${items[0]?.id}/content`)).content;
     })
     .toBe('{"query":"chosen","password":"[redacted]","note":"see [redacted]"}');
   const usage = await api('/organizations/acme/usage?by=server,tool&every=hour');
@@ -140,7 +147,7 @@ test('the trail is checked and exported by the command line, and a changed expor
   writeFileSync(file, exported.out.replace('"decision":"allow"', '"decision":"deny"'));
   const found = await cli(['audit', 'verify', '--file', file], { env });
   expect(found.code).toBe(2);
-  expect(found.out).toContain('changed at 1 of chain');
+  expect(found.out).toMatch(/^changed at \d+ of chain/m);
 });
 
 test('receivers get all of it, one that was away when it is back, and the file can be checked [S3.33]', {
@@ -165,18 +172,40 @@ test('receivers get all of it, one that was away when it is back, and the file c
 });
 
 test('a span goes on from the caller, in the words of the conventions, and no secret is in it', async () => {
-  const traceId = 'a'.repeat(32);
-  await call({ query: 'traced' }, { traceparent: `00-${traceId}-${'b'.repeat(16)}-01` });
+  const [traceId, another] = ['a'.repeat(32), 'c'.repeat(32)];
+  const send = (headers: Record<string, string>, meta: object) => {
+    const params = {
+      ...{ name: 'retrieve', arguments: {} },
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': {},
+        'io.modelcontextprotocol/clientInfo': { name: 'traced', version: '1' },
+        ...meta,
+      },
+    };
+    return fetch(`${app.url}/acme/mcp/docs`, {
+      method: 'POST',
+      headers: {
+        ...{ authorization: `Bearer ${key}`, 'content-type': 'application/json', 'mcp-method': 'tools/call' },
+        ...{ accept: 'application/json, text/event-stream', 'mcp-protocol-version': '2026-07-28' },
+        ...{ 'mcp-name': 'retrieve', ...headers },
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params }),
+    });
+  };
+  await send({}, { traceparent: `00-${another}-${'b'.repeat(16)}-01` });
+  await send({ traceparent: `00-${traceId}-${'b'.repeat(16)}-01` }, {});
   const spans = () =>
     received
       .filter(({ path }) => path === '/v1/traces')
       .map(({ body }) => body)
       .join('');
   await expect.poll(spans, { timeout: 5000 }).toContain(traceId);
+  expect(spans()).toContain(another);
   expect(spans()).toContain('tools/call retrieve');
   expect(spans()).toContain('"gen_ai.tool.name"');
   expect(spans()).toContain('"mcp.method.name"');
-  const [last] = upstream.requests.slice(-1);
+  const [last] = upstream.upstream.requests.slice(-1);
   expect(last?.headers.traceparent).toMatch(new RegExp(`^00-${traceId}-(?!b{16})[0-9a-f]{16}-01$`));
   expect(JSON.stringify(received) + syslog.join('')).not.toContain(canary);
 });

@@ -1,6 +1,10 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
+import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
@@ -8,6 +12,7 @@ import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { adminAudit } from '#app/admin-audit.ts';
+import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -16,6 +21,8 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openLimiter } from '#app/limiter.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -95,6 +102,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config, listingOf(config));
+  const policies = await openPolicyEngine();
+  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
+  for (const warning of applied.warnings) log.warn({}, warning);
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -103,9 +113,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, {
-    ...{ ...deps, storage, url, baseUrl, entrances, state, metrics },
-  });
+  const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state, metrics };
+  const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -198,6 +208,8 @@ async function listenForKeys(
 }
 
 interface PlaneDeps extends OpenDeps {
+  readonly policies: PolicyEngine;
+  readonly limiter: Limiter;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -213,13 +225,15 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
 }
 
 function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: OpenTrail }): AdminRunner {
-  const { storage, clock, version, url, audit } = deps;
+  const { storage, limiter, clock, version, url, policies, audit } = deps;
   return openAdmin({
+    policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...adminAudit(deps, audit.trail),
     reader: openAuditReader({ db: storage.db, keys: audit.keys }),
+    readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -231,7 +245,7 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version, metrics } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, policies, metrics } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const audit = await openTrail(config, deps);
@@ -242,7 +256,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, audit, receive, nameHosts },
+    ...{ feed, identities, openUpstream, metrics, audit, receive, nameHosts, policies },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
@@ -266,6 +280,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,

@@ -1,8 +1,11 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
-import { type Actor, checkPermission } from './actor.ts';
+import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
@@ -10,15 +13,23 @@ import { accountHandlers } from './routes/accounts.ts';
 import { auditHandlers } from './routes/audit.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { enablementHandlers } from './routes/enablements.ts';
+import { grantHandlers } from './routes/grants.ts';
+import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
+import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
+import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { serverHandlers } from './routes/servers.ts';
+import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
   readonly at: number;
-  readonly by?: Actor;
+  readonly by?: Actor | SignedInPerson;
   readonly action: string;
   readonly actor: string;
   readonly organization: string | undefined;
@@ -29,6 +40,7 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   /** Of the trail and usage. */
   readonly reader?: AuditReader;
@@ -39,6 +51,8 @@ export interface AdminDeps {
   readonly beginAudit?: (
     event: Omit<AdminEvent, 'outcome'>,
   ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -52,7 +66,7 @@ export type Handlers = { readonly [Name in RouteName]: Handler<Name> };
 export type AdminRunner = <Name extends RouteName>(
   name: Name,
   input: unknown,
-  actor: Actor,
+  actor: Actor | SignedInPerson,
 ) => Promise<RouteOutput<Name>>;
 
 export function openAdmin(deps: AdminDeps): AdminRunner {
@@ -63,6 +77,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
@@ -70,13 +85,22 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     },
     ...accountHandlers(deps),
     ...auditHandlers(deps),
+    ...enablementHandlers(deps),
+    ...groupHandlers(deps),
+    ...grantHandlers(deps),
+    ...memberHandlers(deps),
+    ...serviceAccountHandlers(deps),
+    ...personHandlers(deps),
+    ...policyHandlers(deps),
   };
-  return async (name, input, actor) => {
+  return async (name, input, presented) => {
     const route = contract[name];
-    const event = { at: deps.clock.now(), by: actor, action: route.audit, actor: actorName(actor), ...named(input) };
+    const { clock } = deps;
+    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input) };
     const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
     let end = audit;
     try {
+      const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
       const parsed = parseInput(name, input);
       if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
@@ -101,12 +125,14 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-function actorName(actor: Actor): string {
-  return actor.kind === 'platform' ? 'platform' : `key ${actor.principal.keyId}`;
-}
-
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id, username, tool } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
+  const { group, server, account, user, collection } = more;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool) };
+  return {
+    organization: text(organization),
+    target: text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+  };
 }

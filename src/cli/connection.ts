@@ -7,6 +7,7 @@ import {
   type AdminRoute,
   adminBase,
   contract,
+  hasBody,
   type RouteInput,
   type RouteName,
   type RouteOutput,
@@ -91,16 +92,18 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
     delete rest[name];
     return value;
   });
+  const query = new URLSearchParams();
+  if (!hasBody(route.method))
+    for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, String(value));
   const headers = {
     authorization: `Bearer ${secret}`,
-    ...(route.method === 'POST' && { 'content-type': 'application/json' }),
+    ...(hasBody(route.method) && { 'content-type': 'application/json' }),
   };
   try {
-    const query = route.method === 'POST' ? '' : queryOf(rest);
-    return await io.fetch(`${base}${adminBase}${path}${query}`, {
+    return await io.fetch(`${base}${adminBase}${path}${query.size === 0 ? '' : `?${query}`}`, {
       method: route.method,
       headers,
-      body: route.method === 'POST' ? JSON.stringify(rest) : null,
+      body: hasBody(route.method) ? JSON.stringify(rest) : null,
       signal: AbortSignal.timeout(30_000),
     });
   } catch (cause) {
@@ -109,13 +112,6 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
       cause,
     });
   }
-}
-
-/** What is no part of the path. */
-function queryOf(rest: Readonly<Record<string, unknown>>): string {
-  const given = Object.entries(rest).filter(([, value]) => value !== undefined);
-  if (given.length === 0) return '';
-  return `?${new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)]))).toString()}`;
 }
 
 const problemSchema = z.object({ code: z.string(), detail: z.string() });

@@ -7,6 +7,7 @@ import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
 import type { AuditSchema } from './schema-audit.ts';
+import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
@@ -14,6 +15,8 @@ export interface OrganizationsTable {
   external_id: string | null;
   name: string;
   audit_content: Generated<'none' | 'digest' | 'redacted'>;
+  /** Host name whose `/mcp` is this organization's. */
+  domain: string | null;
   created_at: TimeDefault;
   updated_at: TimeDefault;
   deleted_at: NullableTime;
@@ -111,6 +114,8 @@ export interface ApiKeysTable {
   expires_at: NullableTime;
   revoked_at: NullableTime;
   last_used_at: NullableTime;
+  /** The service account that it acts as. */
+  user_id: string | null;
   created_at: TimeDefault;
 }
 
@@ -151,6 +156,8 @@ export interface UsersTable {
   deactivated_at: NullableTime;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
+  /** `person` or `service` */
+  kind: Generated<string>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -292,7 +299,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, AuditSchema {
+export interface GatewaySchema extends AccessSchema, AuditSchema, PeopleSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

@@ -36,12 +36,18 @@ export function callRecord(
     upstreamMs: call.upstreamMs ?? null,
     bytesIn: call.bytesIn,
     bytesOut: call.bytesOut,
-    policyVersion: evidence?.policyVersion ?? null,
+    policyVersion: call.policy?.sets.join(' ').slice(0, 512) ?? evidence?.policyVersion ?? null,
     argumentDigest: evidence?.argumentDigest ?? null,
     content: evidence?.content ?? null,
-    detail: call.credential === undefined ? null : { credential: call.credential },
+    detail: detailOf(call),
     tokensSaved: call.tokensSaved,
+    policy: call.policy ?? null,
   };
+}
+
+function detailOf({ credential, policy }: Call): CallRecord['detail'] {
+  if (credential === undefined && !policy) return null;
+  return { ...(credential !== undefined && { credential }), ...(policy && { policy: { ...policy } }) };
 }
 
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -93,6 +99,7 @@ export function logFields(record: CallRecord, error: GatehouseError | 'client_go
     rpcMethod: record.rpcMethod,
     name: record.name,
     reason: record.reason,
+    ...(record.policy ? { policy: record.policy } : {}),
     ...(cause === undefined ? {} : { err: cause }),
   };
 }

@@ -6,6 +6,18 @@ import type { JsonObject } from '#core/json.ts';
 /** `call`: of the data plane; the others are events of the trail alone and leave no usage. */
 export type AuditKind = 'call' | 'sign_in' | 'admin' | 'credential' | 'security';
 
+/** What policies said of a call: for the record, never for its caller. */
+export interface PolicyNote {
+  /** `{name}@{version}` of every set that was asked. */
+  readonly sets: readonly string[];
+  /** `would_deny`: only sets that log would have refused it. */
+  readonly outcome: 'permit' | 'deny' | 'would_deny';
+  /** `{set}:{policy}` of those that decided. */
+  readonly policies: readonly string[];
+  /** Why a set could not decide. */
+  readonly errors: readonly string[];
+}
+
 export interface CallRecord {
   /** UUIDv7; the row's key, so that a replayed spool inserts nothing twice. */
   readonly id: string;
@@ -52,6 +64,8 @@ export interface CallRecord {
   readonly detail?: JsonObject | null;
   /** Of the answer, against what it would have been unabridged. */
   readonly tokensSaved?: number;
+  /** Null: no policy was asked. */
+  readonly policy?: PolicyNote | null;
 }
 
 export interface CallRecorder {

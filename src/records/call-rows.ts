@@ -57,6 +57,7 @@ const fields: Readonly<Record<keyof LinkedRecord, string>> = {
   seq: 'bigint',
   prevHash: 'text',
   hash: 'text',
+  policy: 'jsonb',
 };
 
 type Columns = Readonly<Record<string, keyof LinkedRecord>>;

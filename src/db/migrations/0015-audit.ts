@@ -19,8 +19,10 @@ const isolated = (table: string): readonly string[] => [
 ];
 
 const erasable = ['subject', 'email', 'client_address', 'user_agent', 'target'];
+/** A pseudonym takes the place of the subject. */
 const sameOrErased = erasable.map(
-  (column) => `(new.${column} is null or new.${column} is not distinct from old.${column})`,
+  (column) =>
+    `(new.${column} is null or new.${column} is not distinct from old.${column}${column === 'subject' ? ` or new.subject like 'erased:%'` : ''})`,
 );
 
 export const audit: readonly string[] = [
@@ -119,11 +121,22 @@ export const audit: readonly string[] = [
      if (to_jsonb(new) - '{${erasable.join(',')},erased_at}'::text[]) = (to_jsonb(old) - '{${erasable.join(',')},erased_at}'::text[])
        and ${sameOrErased.join(' and ')} then
        new.erased_at := coalesce(old.erased_at, now());
+       new.client_address := null;
+       new.user_agent := null;
        return new;
      end if;
      if not old.open then raise exception 'a closed record of the audit trail is final' using errcode = '42501'; end if;
      return new;
    end $$`,
+  // Of whom was acted on, once they are gone.
+  `create function gateway.erase_target() returns trigger language plpgsql security definer
+     set search_path = pg_catalog as $$ begin
+     if old.email is not null then
+       update gateway.audit a set target = null where lower(a.target) = lower(old.email);
+     end if;
+     return null;
+   end $$`,
+  `create trigger erase_target after delete on gateway.users for each row execute function gateway.erase_target()`,
   `create trigger keep_closed before update on gateway.audit for each row execute function gateway.keep_closed()`,
   `create function gateway.close_audit(batch jsonb) returns bigint language sql security definer
      set search_path = pg_catalog as $$

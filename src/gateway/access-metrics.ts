@@ -11,7 +11,7 @@ interface Pair {
   failure: number;
 }
 
-/** Names come from records of calls that were let in: what a stranger sends makes none. */
+/** A name gets a series by a call that succeeded: what a stranger sends makes none. */
 class BoundedCounter {
   readonly #label: string;
   readonly #most: number;
@@ -35,7 +35,7 @@ class BoundedCounter {
   add(name: string, result: keyof Pair): void {
     let pair = this.#counts.get(name);
     if (!pair) {
-      const shown = this.#counts.size < this.#most ? name : 'other';
+      const shown = result === 'success' && this.#counts.size < this.#most ? name : 'other';
       pair = this.#counts.get(shown) ?? { success: 0, failure: 0 };
       this.#counts.set(shown, pair);
     }

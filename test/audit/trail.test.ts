@@ -83,7 +83,7 @@ const call = (args: object) =>
   openModernWire(`${app.url}/acme/mcp/docs`, key, {}).request('tools/call', { name: 'retrieve', arguments: args });
 const answer = z.object({
   items: z.array(z.looseObject({ id: z.string().optional() })).default([]),
-  content: z.unknown(),
+  content: z.unknown().optional(),
 });
 const rowsOf = async (...more: string[]) =>
   z

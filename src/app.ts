@@ -1,5 +1,6 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
 
+import type { FastifyPluginAsync } from 'fastify';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
@@ -12,11 +13,12 @@ import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { openAccountRooms } from '#app/accounts.ts';
+import { adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
-import { openControlPlane } from '#app/control-plane.ts';
-import { openDataPlane } from '#app/data-plane.ts';
+import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
+import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
@@ -26,6 +28,7 @@ import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
+import { type OpenTrail, openTrail } from '#app/trail.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
 import { verifyDeps } from '#app/verify.ts';
 import { productRoot } from '#app/version.ts';
@@ -34,11 +37,13 @@ import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
-import { openMetrics } from '#gateway/metrics.ts';
+import { type Metrics, openMetrics } from '#gateway/metrics.ts';
+import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
+import { openAuditReader } from '#records/audit/reader.ts';
 
 export interface AppDeps {
   readonly version: string;
@@ -90,7 +95,12 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const { log, closers, onStep = () => undefined } = deps;
   for (const warning of config.warnings) log.warn({}, warning);
   onStep('Opening the database');
-  const storage = await openStorage(config, deps);
+  const metrics = openMetrics();
+  const onStatement = (sql: string, durationMs: number) => {
+    metrics.observeQuery(durationMs);
+    deps.onStatement?.(sql);
+  };
+  const storage = await openStorage(config, { ...deps, onStatement });
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
@@ -107,7 +117,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
-  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state };
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state, metrics };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
@@ -208,6 +218,7 @@ interface PlaneDeps extends OpenDeps {
   readonly baseUrl: string;
   readonly entrances: Entrances;
   readonly state: { readonly ready: boolean };
+  readonly metrics: Metrics;
 }
 
 async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChangeFeed> {
@@ -216,14 +227,15 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, deps: PlaneDeps): AdminRunner {
-  const { storage, limiter, clock, log, version, url, policies } = deps;
+function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: OpenTrail }): AdminRunner {
+  const { storage, limiter, clock, version, url, policies, audit } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
-    audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    ...adminAudit(deps, audit.trail),
+    reader: openAuditReader({ db: storage.db, keys: audit.keys }),
     readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
@@ -236,26 +248,55 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version, policies } = deps;
+  const { baseUrl, entrances, log, clock, closers, policies, metrics } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
+  const audit = await openTrail(config, deps);
   const feed = await openFeed(deps);
-  const { identities, plugins, server } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
+  const { identities, plugins, server } = await openSignIn(config, {
+    ...deps,
+    ...{ nameHosts, egress, feed, trail: audit.trail },
+  });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
-  const metrics = openMetrics();
   const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies, accounts: rooms.accounts },
+    ...{ feed, identities, openUpstream, metrics, audit, receive, nameHosts, policies, accounts: rooms.accounts },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
+  const control = await openControl(config, {
+    ...deps,
+    audit,
+    plane,
+    found,
+    receive,
+    plugins: [...plugins, ...rooms.plugins(plane.judging)],
+  });
+  const channels = openChannels(config, { mcp: plane.handle, clock });
+  const rest = openRestFacade(config, { mcp: plane.handle, clock });
+  const front = openFront({ mcp: plane.handle, ...channels, rest, other: control.handle, receive, baseUrl, entrances });
+  return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
+}
+
+interface ControlDeps extends PlaneDeps {
+  readonly audit: OpenTrail;
+  readonly plane: DataPlane;
+  readonly found: ReturnType<typeof discovery>;
+  readonly receive: ReceiveOptions;
+  /** Of sign-in and the like. */
+  readonly plugins: readonly FastifyPluginAsync[];
+}
+
+/** Everything that isn't MCP. */
+async function openControl(config: Config, deps: ControlDeps): Promise<ControlPlane> {
+  const { baseUrl, entrances, state, log, clock, closers, version, metrics, audit, plane, found, receive } = deps;
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const run = openAdminRunner(config, deps);
+  const run = openAdminRunner(config, { ...deps, audit });
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
@@ -274,24 +315,21 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         verifyKey: (key) => plane.keys.verify(key),
         verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
+        readAddress: receive.readAddress,
         looksLikeApiKey,
         log,
         maxBodyBytes,
         version,
       }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
-      ...plugins,
-      ...rooms.plugins(plane.judging),
+      ...deps.plugins,
     ],
-    metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts, log },
-    metrics: config.telemetry.metrics ? metrics : undefined,
+    metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts: entrances.nameHosts, log },
+    metrics: config.telemetry.metrics ? { ...metrics, key: config.telemetry.metricsKey } : undefined,
     maxBodyBytes,
     readAddress: receive.readAddress,
     takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
-  const channels = openChannels(config, { mcp: plane.handle, clock });
-  const rest = openRestFacade(config, { mcp: plane.handle, clock });
-  const front = openFront({ mcp: plane.handle, ...channels, rest, other: control.handle, receive, baseUrl, entrances });
-  return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
+  return control;
 }

@@ -6,12 +6,19 @@ import { administratorRole } from '#records/members.ts';
 import type { AdminRoute } from './contract.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 
+/** Where a request came from: for the trail. */
+export interface Origin {
+  readonly address: string;
+  readonly userAgent: string | undefined;
+}
+
 /** Somebody in one organization, with their roles there. */
 export interface PersonActor {
   readonly kind: 'person';
   readonly userId: string;
   readonly org: OrgId;
   readonly roles: readonly string[];
+  readonly from?: Origin;
 }
 
 /**
@@ -19,8 +26,8 @@ export interface PersonActor {
  * gateway (`userId`).
  */
 export type Actor =
-  | { readonly kind: 'platform'; readonly userId?: string }
-  | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal }
+  | { readonly kind: 'platform'; readonly userId?: string; readonly from?: Origin }
+  | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal; readonly from?: Origin }
   | PersonActor;
 
 /** Somebody with a token of their own, before it is known which organization they act in. */
@@ -29,6 +36,7 @@ export interface SignedInPerson {
   readonly userId: string;
   /** An administrator of the gateway, by its settings. */
   readonly isPlatform: boolean;
+  readonly from?: Origin;
   /** As read now; undefined: no member, or kept out. */
   rolesIn(organization: OrganizationRow): Promise<readonly string[] | undefined>;
 }
@@ -49,14 +57,14 @@ export async function settleActor(
   input: unknown,
 ): Promise<Actor> {
   if (presented.kind !== 'signed-in') return presented;
-  const { userId, isPlatform } = presented;
-  if (isPlatform) return { kind: 'platform', userId };
+  const { userId, isPlatform, from } = presented;
+  if (isPlatform) return { kind: 'platform', userId, ...(from && { from }) };
   if (route.scope === 'platform') throw new GatehouseError('forbidden');
   const ref = typeof input === 'object' && input !== null && 'organization' in input ? input.organization : undefined;
   const found = typeof ref === 'string' ? await records.findOrganization(ref) : undefined;
   const roles = found && (await presented.rolesIn(found));
   if (!found || !roles) throw new GatehouseError('not_member');
-  return { kind: 'person', userId, org: found.id, roles };
+  return { kind: 'person', userId, org: found.id, roles, ...(from && { from }) };
 }
 
 /** Throws `forbidden`. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
+import { auditRoutes } from './contract/audit.ts';
 import { connectionRoutes } from './contract/connections.ts';
 import { groupRoutes } from './contract/groups.ts';
 import { limitRoutes } from './contract/limits.ts';
@@ -344,6 +345,7 @@ export const contract = {
     output: newAccount,
   },
   ...connectionRoutes,
+  ...auditRoutes,
   ...organizationRoutes,
   ...groupRoutes,
   ...peopleRoutes,

@@ -4,11 +4,13 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { AuditReader } from '#records/audit/reader.ts';
 import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
+import { auditHandlers } from './routes/audit.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { connectionHandlers } from './routes/connections.ts';
@@ -28,6 +30,7 @@ import { serviceAccountHandlers } from './routes/service-accounts.ts';
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
   readonly at: number;
+  readonly by?: Actor | SignedInPerson;
   readonly action: string;
   readonly actor: string;
   readonly organization: string | undefined;
@@ -40,8 +43,15 @@ export interface AdminDeps {
   readonly records: AdminRecords;
   readonly policies: PolicyEngine;
   readonly clock: Clock;
+  /** Of the trail and usage. */
+  readonly reader?: AuditReader;
   readonly status: () => Status;
-  readonly audit: (event: AdminEvent) => void;
+  /** Answered once it is kept. */
+  readonly audit: (event: AdminEvent) => unknown;
+  /** Before a change: it is not made before this is kept. Called with what came of it. */
+  readonly beginAudit?: (
+    event: Omit<AdminEvent, 'outcome'>,
+  ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -76,6 +86,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
     ...accountHandlers(deps),
+    ...auditHandlers(deps),
     ...enablementHandlers(deps),
     ...groupHandlers(deps),
     ...grantHandlers(deps),
@@ -86,16 +97,20 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   };
   return async (name, input, presented) => {
     const route = contract[name];
-    const emit = (outcome: AdminEvent['outcome']) =>
-      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(presented), ...named(input), outcome });
+    const { clock } = deps;
+    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input) };
+    const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
+    let end = audit;
     try {
       const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
-      const result = await handlers[name](parseInput(name, input), actor);
-      emit('done');
+      const parsed = parseInput(name, input);
+      if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
+      const result = await handlers[name](parsed, actor);
+      await end('done');
       return result;
     } catch (thrown) {
-      emit(asGatehouseError(thrown).code);
+      await end(asGatehouseError(thrown).code);
       throw thrown;
     }
   };

@@ -45,6 +45,7 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     readAddress,
     perAddressPerMinute: config.limits.address.requestsPerMinute,
     brokers,
+    trail: deps.trail,
   });
   const pages = interactionPlugin({
     server,
@@ -57,6 +58,7 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     readAddress,
     clock,
     log,
+    trail: deps.trail,
   });
   return { server, tokens: server.tokens, plugins: [server.plugin, pages], close: server.close };
 }

@@ -1,8 +1,9 @@
 /** Everything that is not the MCP data plane, behind Fastify: admin API, health, metrics, discovery, pages. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import fastify, { type FastifyPluginAsync, type FastifyReply, type FastifyRequest } from 'fastify';
-import { isLocalRequest } from '#admin/admin-token.ts';
+import { isAdminToken, isLocalRequest } from '#admin/admin-token.ts';
 import { asGatehouseError } from '#core/error.ts';
+import type { Secret } from '#core/secret.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { asksForPage, copyable, escapeHtml, htmlPage, pageHeaders } from '#http/page.ts';
@@ -12,7 +13,9 @@ export interface ControlPlaneDeps {
   readonly log: RootLog;
   readonly plugins: readonly FastifyPluginAsync[];
   readonly metadata: MetadataDeps;
-  readonly metrics: { text(): Promise<string>; readonly contentType: string } | undefined;
+  readonly metrics:
+    | { text(): Promise<string>; readonly contentType: string; readonly key: Secret | undefined }
+    | undefined;
   readonly maxBodyBytes: number;
   readonly readAddress: AddressReader;
   /** Counts a request to the OAuth endpoints from this address. Throws or rejects `rate_limited`. */
@@ -98,8 +101,7 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   if (metrics) {
     app.get('/metrics', async (request, reply) => {
       // Not only trusted proxies: whatever another one sends is not from this machine.
-      if (!isLocalRequest(request.raw.socket.remoteAddress, request.headers))
-        return reply.code(403).send({ error: 'Access denied' });
+      if (!mayRead(request, metrics.key)) return reply.code(403).send({ error: 'Access denied' });
       return reply
         .type(metrics.contentType)
         .header('Cache-Control', 'no-store')
@@ -108,6 +110,13 @@ export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlP
   }
   await app.ready();
   return { handle: (req, res) => app.routing(req, res), close: () => app.close() };
+}
+
+/** From this machine, or with the key. */
+function mayRead({ raw, headers }: FastifyRequest, key: Secret | undefined): boolean {
+  if (isLocalRequest(raw.socket.remoteAddress, headers)) return true;
+  const [, presented] = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? [];
+  return presented !== undefined && key !== undefined && isAdminToken(presented, key);
 }
 
 /** The same for every address: it says nothing of what is here. */

@@ -11,6 +11,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { AuthorizeDeps } from '#gateway/authorize.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { openBulkheads } from '#gateway/bulkheads.ts';
+import { openEvidence } from '#gateway/evidence.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -23,19 +24,19 @@ import { openSessions, type Sessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
-import { insertCallRecords } from '#records/call-rows.ts';
 import { openDirectAccounts } from '#records/direct-accounts.ts';
 import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
-import { openSpool, type Spool } from '#records/spool.ts';
+import type { Spool } from '#records/spool.ts';
 import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
-import { type Storage, spoolFolder } from './storage.ts';
+import type { Storage } from './storage.ts';
+import type { OpenTrail } from './trail.ts';
 
 export interface DataPlaneDeps {
   readonly storage: Storage;
@@ -44,6 +45,7 @@ export interface DataPlaneDeps {
   readonly accounts: UpstreamAccounts;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
+  readonly audit: OpenTrail;
   readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly log: RootLog;
@@ -57,6 +59,7 @@ export interface DataPlaneDeps {
   /** Known once the port is. */
   readonly baseUrl: string;
   readonly nameHosts: NameHosts | undefined;
+  readonly version: string;
 }
 
 export interface DataPlane {
@@ -79,7 +82,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
   const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
   const limits = openLimits(callLimits(config), deps.limiter);
-  const spool = openCallSpool(config, deps);
+  const { spool, detector } = deps.audit;
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
   const heartbeat = openHeartbeat(clock, config.limits.timeouts.streamHeartbeatMs);
@@ -106,7 +109,12 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     live: calls,
     ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams },
     recorder: spool,
-    observe: (record) => metrics.observe(record),
+    evidence: openEvidence(deps.audit.keys),
+    tracing: await openConfiguredTracing(config, deps),
+    observe(record) {
+      metrics.observe(record);
+      detector.hear(record);
+    },
     logRequest: ({ httpMethod, path, status, durationMs }, fields) =>
       log.request({ method: httpMethod, path, status, durationMs }, fields),
     clock,
@@ -135,6 +143,26 @@ function openCallSessions(
 ): Sessions {
   const key = deriveKey(storage.rootSecret.reveal(), 'mcp-session');
   return openSessions({ key, clock, ttlSeconds: limits.sessionTtlSeconds, revocations });
+}
+
+/** How long the check of a token takes that is not known yet. */
+const timed = (tokens: Identities, metrics: Metrics): Pick<Identities, 'verify'> => ({
+  async verify(token) {
+    const startedAt = performance.now();
+    try {
+      return await tokens.verify(token);
+    } finally {
+      metrics.observeTokenCheck(performance.now() - startedAt);
+    }
+  },
+});
+
+async function openConfiguredTracing({ telemetry }: Config, { closers, version }: DataPlaneDeps) {
+  if (telemetry.otlp === undefined) return undefined;
+  const { openOtlpTracing } = await import('#gateway/otlp-spans.ts');
+  const tracing = openOtlpTracing({ url: telemetry.otlp, sampling: telemetry.sampling, version });
+  closers.add('spans', () => tracing.close());
+  return tracing;
 }
 
 const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({
@@ -166,23 +194,6 @@ function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log
   closers.add('live calls', unsubscribe);
   snapshots.onRenewed(calls.renewed);
   return calls;
-}
-
-function openCallSpool({ audit, dataDir }: Config, { storage, clock, log, closers }: DataPlaneDeps): Spool {
-  const spool = openSpool({
-    directory: spoolFolder(dataDir),
-    insert: (records) => insertCallRecords(storage.db, records),
-    clock,
-    log,
-    maxBytes: audit.spoolBytes,
-    maxAgeMs: audit.spoolMaxAgeMs,
-    whenFull: audit.calls,
-  });
-  closers.add('spool', async () => {
-    await spool.flush(5000);
-    await spool.close();
-  });
-  return spool;
 }
 
 interface Watched {

@@ -3,13 +3,18 @@ import type { AdminRecords } from '#admin/records.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
+import type { AuditReader } from '#records/audit/reader.ts';
+import { type AdminAudit, adminAudit } from './admin-audit.ts';
 import { openClosers } from './closers.ts';
 import { signingKeyRotation } from './sign-in.ts';
 import { openStorage } from './storage.ts';
+import { openDirectTrail } from './trail.ts';
 
 export interface OpenRecords {
   readonly records: AdminRecords;
   readonly rotateSigningKeys: ReturnType<typeof signingKeyRotation>;
+  /** Who changes the database from the command line is in the trail too. */
+  readonly audit: AdminAudit & { readonly reader: AuditReader };
   close(): Promise<void>;
 }
 
@@ -19,7 +24,10 @@ export async function openRecords(config: Config, log: Log): Promise<OpenRecords
   try {
     const storage = await openStorage(config, { clock: systemClock, log, closers });
     const rotateSigningKeys = signingKeyRotation(config, { storage, clock: systemClock });
-    return { records: storage.records, rotateSigningKeys, close: () => closers.closeAll(log) };
+    const direct = openDirectTrail(storage, log);
+    closers.add('audit chain', direct.close);
+    const audit = { ...adminAudit({ storage, log }, direct.trail), reader: direct.reader };
+    return { records: storage.records, rotateSigningKeys, audit, close: () => closers.closeAll(log) };
   } catch (error) {
     await closers.closeAll(log);
     throw error;

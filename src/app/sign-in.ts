@@ -15,6 +15,7 @@ import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
+import type { AuditTrail } from '#records/audit/event.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
@@ -48,6 +49,7 @@ export interface SignInDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly trail?: AuditTrail;
   readonly limiter: Limiter;
 }
 

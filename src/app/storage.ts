@@ -36,7 +36,7 @@ export interface StorageDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly closers: Closers;
-  readonly onStatement?: (sql: string) => void;
+  readonly onStatement?: (sql: string, durationMs: number) => void;
 }
 
 /** Throws GatehouseError `setting` or `storage_unavailable`. */

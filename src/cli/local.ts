@@ -8,13 +8,13 @@ import { silentLog } from '#core/log.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
+  const { records, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
   // Nobody counts where no gateway runs.
   const readLimit = () => ({ used: 0, resetMs: 0 });
   const run = openAdmin({
     policies: await openPolicyEngine(),
-    ...{ records, clock: systemClock, status, audit: () => undefined, readLimit, rotateSigningKeys },
+    ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
   });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

@@ -1,6 +1,7 @@
 /** The command line as commander knows it. Actions are imported when they run: `--help` loads none of them. */
 import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
+import { addAudit } from './audit-program.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
@@ -40,6 +41,7 @@ function buildProgram(io: Io, version: string): Command {
   addAccessCommands(program, io, remote);
   addPolicies(program, io);
   addDatabase(program, io);
+  addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
   return program;
 }
 

@@ -145,6 +145,22 @@ export const redisTimeouts = { commandMs: milliseconds(300) };
 export const auditLimits = {
   spoolBytes: count(256 * MiB, { min: MiB }),
   spoolMaxAgeMs: milliseconds(600_000),
+  retentionDays: count(400, { min: 0 }).describe('Days that the trail is kept; 0: for ever.'),
+};
+
+export const usageLimits = {
+  retentionDays: count(400, { min: 0 }).describe('Days that usage is kept; 0: for ever.'),
+};
+
+/** When what somebody does is worth a look: so many times within ten minutes. */
+export const suspicionLimits = {
+  failuresPerAddress: count(30).describe('Refused sign-ins and tokens from one address.'),
+  failuresPerAccount: count(10).describe('Refused sign-ins of one account.'),
+  addressesPerToken: count(5).describe('Addresses that one person or key calls from.'),
+  scopeRefusals: count(10).describe('Calls of one caller beyond its scopes or rights.'),
+  unknownOrganizations: count(20).describe(
+    'Organizations and servers asked for that are not there, or not open to the caller.',
+  ),
 };
 
 export const runnerLimits = {

@@ -30,8 +30,11 @@ import {
   redisTimeouts,
   runnerLimits,
   section,
+  suspicionLimits,
+  usageLimits,
 } from './limits.ts';
 import { policies } from './policies.ts';
+import { auditExports, telemetryExports } from './telemetry.ts';
 
 const secret = z
   .string()
@@ -248,7 +251,10 @@ export const configSchema = z.strictObject({
       .default('required')
       .describe('required: new calls are refused while their audit can be kept nowhere.'),
     ...auditLimits,
+    export: auditExports,
+    suspicion: section(suspicionLimits),
   }),
+  usage: section(usageLimits),
   egress: section({
     allow: list.describe('CIDR blocks and host names that the gateway may reach although they are private.'),
     httpProxy: proxyUrl.optional(),
@@ -269,6 +275,7 @@ export const configSchema = z.strictObject({
       .preprocess((value) => (value === 'false' ? false : value === 'true' ? true : value), z.boolean())
       .default(true)
       .describe('Whether there is `/metrics`.'),
+    ...telemetryExports,
   }),
 });
 
@@ -291,6 +298,7 @@ export type Mapping = z.output<typeof mappingSchema>;
 export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
+  if (last === 'metricsKey' || (top === 'audit' && last === 'authorization')) return true;
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections') return last === 'credential';
   if (top === 'servers' && last === 'clientSecret') return true;

@@ -41,7 +41,9 @@ test('replicas that start together migrate once', async () => {
   expect(reports.filter((report) => report.applied.length > 0)).toHaveLength(1);
 });
 
-test('a migration whose connection breaks, wherever it does, leaves nothing half done [R28]', async () => {
+test('a migration whose connection breaks, wherever it does, leaves nothing half done [R28]', {
+  timeout: 120_000,
+}, async () => {
   const url = await createEmptyDatabase();
   let broken = 0;
   // Every sixth of its statements, until one run gets through.

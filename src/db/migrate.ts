@@ -14,6 +14,7 @@ import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
 import { people } from './migrations/0010-people.ts';
 import { accounts } from './migrations/0014-accounts.ts';
+import { audit } from './migrations/0015-audit.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -28,6 +29,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0009-access': access,
   '0010-people': people,
   '0014-accounts': accounts,
+  '0015-audit': audit,
 };
 
 const oldestVersion = 150_000;

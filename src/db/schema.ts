@@ -7,6 +7,7 @@ import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
 import type { AccountsSchema } from './schema-accounts.ts';
+import type { AuditSchema } from './schema-audit.ts';
 import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
@@ -14,6 +15,7 @@ export interface OrganizationsTable {
   slug: string;
   external_id: string | null;
   name: string;
+  audit_content: Generated<'none' | 'digest' | 'redacted'>;
   /** Host name whose `/mcp` is this organization's. */
   domain: string | null;
   created_at: TimeDefault;
@@ -133,58 +135,6 @@ export interface OrganizationKeysTable {
 export interface SessionRevocationsTable {
   digest: string;
   expires_at: Time;
-}
-
-export interface UsageTable {
-  id: string;
-  org_id: string | null;
-  timestamp: Time;
-  user_email: string | null;
-  principal_kind: string | null;
-  issuer: string | null;
-  subject: string | null;
-  method: string;
-  /** The path that was asked for. */
-  endpoint: string;
-  endpoint_name: string | null;
-  server: string | null;
-  rpc_method: string | null;
-  tool: string | null;
-  status_code: number;
-  response_time_ms: number;
-  upstream_ms: number | null;
-  bytes_in: Int8;
-  bytes_out: Int8;
-  user_agent: string | null;
-  client_ip: string;
-  open: boolean;
-}
-
-export interface AuditTable {
-  id: string;
-  org_id: string | null;
-  at: Time;
-  request_id: string;
-  principal_kind: string | null;
-  issuer: string | null;
-  subject: string | null;
-  email: string | null;
-  client_address: string;
-  user_agent: string | null;
-  http_method: string;
-  path: string;
-  endpoint: string | null;
-  server: string | null;
-  rpc_method: string | null;
-  name: string | null;
-  decision: string;
-  reason: string | null;
-  status: number;
-  open: boolean;
-  duration_ms: number;
-  upstream_ms: number | null;
-  bytes_in: Int8;
-  bytes_out: Int8;
 }
 
 export interface SettingsTable {
@@ -352,7 +302,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, PeopleSchema, AccountsSchema {
+export interface GatewaySchema extends AccessSchema, AccountsSchema, AuditSchema, PeopleSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;
@@ -362,8 +312,6 @@ export interface GatewaySchema extends AccessSchema, PeopleSchema, AccountsSchem
   api_keys: ApiKeysTable;
   organization_keys: OrganizationKeysTable;
   session_revocations: SessionRevocationsTable;
-  usage: UsageTable;
-  audit: AuditTable;
   settings: SettingsTable;
   users: UsersTable;
   identities: IdentitiesTable;

@@ -4,9 +4,14 @@ import { formatMcpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { CallRecord } from '#records/call-record.ts';
 import type { Call } from './call.ts';
+import type { Evidence } from './evidence.ts';
 import type { Outcome } from './relay.ts';
 
-export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): CallRecord {
+export function callRecord(
+  call: Call,
+  outcome: Outcome,
+  { monotonicNow, evidence }: { readonly monotonicNow: number; readonly evidence: Evidence | undefined },
+): CallRecord {
   const { principal, message } = call;
   const error = outcome.error;
   return {
@@ -31,8 +36,18 @@ export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): 
     upstreamMs: call.upstreamMs ?? null,
     bytesIn: call.bytesIn,
     bytesOut: call.bytesOut,
+    policyVersion: call.policy?.sets.join(' ').slice(0, 512) ?? evidence?.policyVersion ?? null,
+    argumentDigest: evidence?.argumentDigest ?? null,
+    content: evidence?.content ?? null,
+    detail: detailOf(call),
+    tokensSaved: call.tokensSaved,
     policy: call.policy ?? null,
   };
+}
+
+function detailOf({ credential, policy }: Call): CallRecord['detail'] {
+  if (credential === undefined && !policy) return null;
+  return { ...(credential !== undefined && { credential }), ...(policy && { policy: { ...policy } }) };
 }
 
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -18,6 +18,7 @@ import type { Door } from './channel/door.ts';
 import type { Entrance } from './entrance.ts';
 import type { Caller } from './identify.ts';
 import type { Relay } from './relay.ts';
+import type { SpanPlace } from './tracing.ts';
 
 export interface Call {
   readonly id: string;
@@ -60,10 +61,16 @@ export interface Call {
   /** What policies said of what it asked for. */
   policy: PolicyNote | undefined;
   accounted: boolean;
+  /** Id of the credential that went upstream. */
+  credential: string | undefined;
+  /** Of its answer, against what it would have been unabridged. */
+  tokensSaved: number;
+  /** In the trace; undefined: nobody traces. */
+  span: SpanPlace | undefined;
 }
 
 /** A request whose head passed the receive room. */
-export type Received = Call & { readonly headers: RequestHeaders };
+export type Received = Call & { headers: RequestHeaders };
 
 /** One literal: V8 keeps one shape for all calls. */
 export function newCall(
@@ -100,5 +107,8 @@ export function newCall(
     relay: undefined,
     policy: undefined,
     accounted: false,
+    credential: undefined,
+    tokensSaved: 0,
+    span: undefined,
   };
 }

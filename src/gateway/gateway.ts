@@ -22,6 +22,7 @@ import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
 import { judgeAnswer, type Verdict } from './engine/first-answer.ts';
 import type { Asked } from './entrance.ts';
+import type { FindEvidence } from './evidence.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
 import { identifyCall } from './identify-call.ts';
@@ -37,6 +38,7 @@ import { mayRepeat } from './repeat.ts';
 import { checkScopes } from './scopes.ts';
 import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
 import { releaseAll, takePlace } from './take-place.ts';
+import type { Tracing } from './tracing.ts';
 import { directBinding, type TimeoutSettings, transform } from './transform.ts';
 
 export interface GatewayDeps extends AuthorizeDeps {
@@ -53,6 +55,9 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly observe: (record: CallRecord) => void;
+  readonly evidence?: FindEvidence;
+  /** undefined: off. */
+  readonly tracing?: Tracing | undefined;
   readonly logRequest: (record: CallRecord, fields: object) => void;
   readonly clock: Clock;
   readonly log: Log;
@@ -124,9 +129,12 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       call.leave?.();
       call.relay = undefined;
     }
-    const record = callRecord(call, outcome, clock.monotonic());
+    const organization = call.org && deps.snapshots.find(call.org);
+    const evidence = organization && deps.evidence?.(call, organization);
+    const record = callRecord(call, outcome, { monotonicNow: clock.monotonic(), evidence });
     if (!outcome.open) {
       deps.observe(record);
+      deps.tracing?.end(record, call);
       deps.logRequest(record, logFields(record, outcome.error));
     }
     deps.recorder.record(record, () => {
@@ -281,6 +289,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       openCredential(binding),
       (credential) => {
         if (call.accounted) return;
+        call.credential = binding.credential?.id;
         const outgoing = transform({
           call,
           principal: caller.principal,
@@ -367,8 +376,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     );
   }
 
+  function letIn(call: Received, caller: Caller, fail: (thrown: unknown) => void): void {
+    deps.tracing?.adopt(call);
+    admit(call, caller, fail);
+  }
+
   function run(call: Call, fail: (thrown: unknown) => void): void {
     const received = receive(call, deps.receive);
+    deps.tracing?.begin(received);
     identifyCall(received, deps, {
       fail,
       next: (caller) => {
@@ -379,7 +394,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           () => {
             call.door?.check?.(caller);
             if (call.door?.opening) admit(received, caller, fail);
-            else readMessage(received, deps, { fail, next: () => admit(received, caller, fail) });
+            else readMessage(received, deps, { fail, next: () => letIn(received, caller, fail) });
           },
           fail,
         );

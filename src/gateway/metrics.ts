@@ -5,13 +5,16 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { errorTable } from '#core/error.ts';
+import { type Suspicion, suspicions } from '#records/audit/suspicion.ts';
 import type { CallRecord } from '#records/call-record.ts';
+import { openAccessMetrics } from './access-metrics.ts';
 import { ArrayCounter, ArrayHistogram, indexOf } from './metric-arrays.ts';
 
 const endpointKinds = ['none', 'collection', 'server', 'organization'] as const;
 const eras = ['none', 'legacy', 'modern'] as const;
 const statusClasses = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 const principals = ['none', 'user', 'api-key'] as const;
+const eventKinds = ['call', 'sign_in', 'admin', 'credential', 'security'] as const;
 const authResults = ['success', 'failure'] as const;
 const rpcMethods = [
   ...[
@@ -74,6 +77,9 @@ export type TotalName = keyof typeof totals;
 export interface Metrics {
   /** At the end of a call. Never throws. */
   observe(record: CallRecord, shape?: CallShape): void;
+  /** Of sign-ins, administration and the like. Never throws. */
+  observeEvent(record: CallRecord): void;
+  observeSuspicion(what: Suspicion): void;
   /** How long a bearer token took to check, in milliseconds. */
   observeTokenCheck(durationMs: number): void;
   /** How long a database statement took, in milliseconds. */
@@ -91,12 +97,28 @@ export function openMetrics(): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const calls = openCallMetrics(registry);
+  const access = openAccessMetrics(registry);
   const tokenChecks = histogram(registry, 'token_check_seconds', 'Time to check a bearer token', checkSeconds);
   const queries = histogram(registry, 'query_seconds', 'Time of a database statement', checkSeconds);
+  const events = new ArrayCounter({
+    ...{ name: 'gatehouse_audit_events_total', help: 'Events of the audit trail beside calls', registers: [registry] },
+    labels: { kind: eventKinds, result: authResults },
+  });
+  const suspicious = new ArrayCounter({
+    ...{ name: 'gatehouse_suspicious_total', help: 'What looked like an attack', registers: [registry] },
+    labels: { what: suspicions },
+  });
+  const [eventAt, suspicionAt] = [indexOf(eventKinds), indexOf(suspicions)];
   const gaugeReads = openReads(registry, gauges);
   const totalReads = openTotals(registry);
   return {
-    observe: calls,
+    observe(record, shape) {
+      calls(record, shape);
+      access(record);
+    },
+    observeEvent: ({ kind = 'call', decision }) =>
+      events.add((eventAt.get(kind) ?? 0) * 2 + (decision === 'allow' ? 0 : 1), 1),
+    observeSuspicion: (what) => suspicious.add(suspicionAt.get(what) ?? 0, 1),
     observeTokenCheck: (durationMs) => tokenChecks.add(0, durationMs / 1000),
     observeQuery: (durationMs) => queries.add(0, durationMs / 1000),
     watch: (name, read) => gaugeReads.set(name, read),

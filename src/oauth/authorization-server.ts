@@ -25,6 +25,7 @@ import { type Every, systemEvery } from '#db/notified-change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
+import type { AuditTrail } from '#records/audit/event.ts';
 import { findUser, type User } from '#records/users.ts';
 import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
@@ -50,6 +51,7 @@ import { adminScope, mcpScopes, type OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
+import { recordTokens } from './token-trail.ts';
 import { writingAtOnce } from './token-writes.ts';
 
 export interface AuthorizationServerDeps {
@@ -74,6 +76,7 @@ export interface AuthorizationServerDeps {
   /** Who signs people in. */
   readonly brokers: readonly IdentityProvider[];
   readonly every?: Every;
+  readonly trail?: AuditTrail | undefined;
 }
 
 export interface AuthorizationServer {
@@ -102,7 +105,7 @@ const scopes = [...identityScopes, ...mcpScopes, adminScope];
  * (`registerGrantType`), listeners. Called again for each new set of signing keys: no state of their own per call.
  */
 type Extension = (provider: Provider, deps: AuthorizationServerDeps) => void;
-const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals];
+const extensions: readonly Extension[] = [closedEdges, pageEdges, recordRefusals, recordTokens];
 
 /** Throws GatehouseError `setting` where the signing keys can't be opened, `storage_unavailable`. */
 export async function openAuthorizationServer(deps: AuthorizationServerDeps): Promise<AuthorizationServer> {

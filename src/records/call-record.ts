@@ -1,6 +1,10 @@
 /** What is known of one call when it is over: the source of its audit row and its usage row. */
 import type { ErrorCode } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
+import type { JsonObject } from '#core/json.ts';
+
+/** `call`: of the data plane; the others are events of the trail alone and leave no usage. */
+export type AuditKind = 'call' | 'sign_in' | 'admin' | 'credential' | 'security';
 
 /** What policies said of a call: for the record, never for its caller. */
 export interface PolicyNote {
@@ -45,6 +49,21 @@ export interface CallRecord {
   readonly upstreamMs: number | null;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Absent: `call`. */
+  readonly kind?: AuditKind;
+  /** Of an event: what was done, such as `key.create`, and to what. */
+  readonly action?: string | null;
+  readonly target?: string | null;
+  /** Of the policies that decided. */
+  readonly policyVersion?: string | null;
+  /** Keyed: equal for equal arguments of one organization, and nothing can be read from it. */
+  readonly argumentDigest?: string | null;
+  /** Redacted arguments, sealed: only where the organization chose so. */
+  readonly content?: string | null;
+  /** Names nobody: what says who somebody is stands in fields that can be erased. */
+  readonly detail?: JsonObject | null;
+  /** Of the answer, against what it would have been unabridged. */
+  readonly tokensSaved?: number;
   /** Null: no policy was asked. */
   readonly policy?: PolicyNote | null;
 }

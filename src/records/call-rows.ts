@@ -1,15 +1,24 @@
 /**
- * Batches of call records as rows of the audit trail and of usage: one statement a batch, idempotent by id. A record that
- * is written while its stream is open is completed by the closed record of the same id, never the other way round. The
+ * Batches of records as rows of the audit trail and of usage, idempotent by id, each with its place in the chain. A record
+ * that is written while its stream is open is completed by the closed record of the same id, never the other way round. A
  * batch travels as one JSON parameter, so its size meets no limit on parameters and costs one stringify.
  */
 import { sql } from 'kysely';
-import type { Db } from '#db/schema.ts';
-import { withPlatform } from '#db/scope.ts';
+import type { Tx } from '#db/schema.ts';
 import type { CallRecord } from './call-record.ts';
 
+/** A record with its place in the chain. */
+export interface LinkedRecord extends CallRecord {
+  readonly person: string;
+  readonly circumstances: string;
+  readonly writer: string;
+  readonly seq: number;
+  readonly prevHash: string;
+  readonly hash: string;
+}
+
 /** The record as PostgreSQL reads it from JSON. */
-const fields: Readonly<Record<keyof CallRecord, string>> = {
+const fields: Readonly<Record<keyof LinkedRecord, string>> = {
   id: 'uuid',
   at: 'double precision',
   requestId: 'text',
@@ -34,10 +43,24 @@ const fields: Readonly<Record<keyof CallRecord, string>> = {
   upstreamMs: 'double precision',
   bytesIn: 'bigint',
   bytesOut: 'bigint',
+  kind: 'text',
+  action: 'text',
+  target: 'text',
+  policyVersion: 'text',
+  argumentDigest: 'text',
+  content: 'text',
+  detail: 'jsonb',
+  tokensSaved: 'integer',
+  person: 'text',
+  circumstances: 'text',
+  writer: 'uuid',
+  seq: 'bigint',
+  prevHash: 'text',
+  hash: 'text',
   policy: 'jsonb',
 };
 
-type Columns = Readonly<Record<string, keyof CallRecord>>;
+type Columns = Readonly<Record<string, keyof LinkedRecord>>;
 
 const auditColumns: Columns = {
   id: 'id',
@@ -64,6 +87,19 @@ const auditColumns: Columns = {
   upstream_ms: 'upstreamMs',
   bytes_in: 'bytesIn',
   bytes_out: 'bytesOut',
+  kind: 'kind',
+  action: 'action',
+  target: 'target',
+  policy_version: 'policyVersion',
+  argument_digest: 'argumentDigest',
+  content: 'content',
+  detail: 'detail',
+  person: 'person',
+  circumstances: 'circumstances',
+  writer: 'writer',
+  seq: 'seq',
+  prev_hash: 'prevHash',
+  hash: 'hash',
 };
 
 const usageColumns: Columns = {
@@ -88,33 +124,68 @@ const usageColumns: Columns = {
   user_agent: 'userAgent',
   client_ip: 'clientAddress',
   open: 'open',
+  tokens_saved: 'tokensSaved',
+  reason: 'reason',
 };
+
+/** What a record may leave out. */
+const defaults: Readonly<Partial<Record<keyof LinkedRecord, string>>> = { kind: `'call'`, tokensSaved: '0' };
 
 const recordset = Object.entries(fields)
   .map(([name, type]) => `"${name}" ${type}`)
   .join(', ');
-const beforeBatch = sql.raw('with batch as materialized (select * from jsonb_to_recordset(');
-const afterBatch = sql.raw(`::text::jsonb) as batch(${recordset})),
-  audited as (${insertInto('audit', auditColumns)})
-  ${insertInto('usage', usageColumns)}`);
+const batchOf = `select * from jsonb_to_recordset(`;
+const beforeBatch = sql.raw(`with batch as materialized (${batchOf}`);
+const asRecords = `::text::jsonb) as batch(${recordset})`;
+const insertAudit = sql.raw(`${asRecords}), inserted as (
+  ${insertInto('audit', auditColumns)} on conflict (id) do nothing returning 1) select count(*) as n from inserted`);
+const insertUsage = sql.raw(`${asRecords}) ${insertInto('usage', usageColumns)} where coalesce(kind, 'call') = 'call'
+  ${onConflict(usageColumns)}`);
 
 function insertInto(table: string, columns: Columns): string {
-  const names = Object.keys(columns);
-  const values = Object.values(columns).map((field) => (field === 'at' ? 'to_timestamp("at" / 1000.0)' : `"${field}"`));
-  const taken = names.filter((name) => name !== 'id').map((name) => `${name} = excluded.${name}`);
-  return `insert into gateway.${table} as kept (${names.join(', ')}) select ${values.join(', ')} from batch
-    on conflict (id) do update set ${taken.join(', ')} where kept.open and not excluded.open`;
+  const values = Object.values(columns).map(selected);
+  return `insert into gateway.${table} as kept (${Object.keys(columns).join(', ')}) select ${values.join(', ')} from batch`;
 }
 
-/** Both tables at once. Throws `storage_unavailable`, or the database's error when it refuses a value. */
-export async function insertCallRecords(db: Db, records: readonly CallRecord[]): Promise<void> {
-  if (records.length === 0) return;
-  const batch = asJson(finalOfEach(records));
-  await withPlatform(db, ({ tx }) => sql`${beforeBatch}${batch}${afterBatch}`.execute(tx));
+function selected(field: keyof LinkedRecord): string {
+  if (field === 'at') return 'to_timestamp("at" / 1000.0)';
+  const fallback = defaults[field];
+  return fallback === undefined ? `"${field}"` : `coalesce("${field}", ${fallback})`;
+}
+
+function onConflict(columns: Columns): string {
+  const taken = Object.keys(columns).filter((name) => name !== 'id');
+  const sets = taken.map((name) => `${name} = excluded.${name}`);
+  return `on conflict (id) do update set ${sets.join(', ')} where kept.open and not excluded.open`;
+}
+
+/** How many were inserted: those that are there already are not. */
+export async function insertAuditRows(tx: Tx, records: readonly LinkedRecord[]): Promise<number> {
+  if (records.length === 0) return 0;
+  const { rows } = await sql<{ n: string | number }>`${beforeBatch}${JSON.stringify(records)}${insertAudit}`.execute(
+    tx,
+  );
+  return Number(rows[0]?.n ?? 0);
+}
+
+/** How many were open until now. */
+export async function closeAuditRows(tx: Tx, records: readonly LinkedRecord[]): Promise<number> {
+  if (records.length === 0) return 0;
+  const { rows } = await sql<{
+    closed: string | number;
+  }>`select gateway.close_audit(${JSON.stringify(records)}::text::jsonb) as closed`.execute(tx);
+  return Number(rows[0]?.closed ?? 0);
+}
+
+/** Events leave no usage. */
+export async function putUsageRows(tx: Tx, records: readonly CallRecord[]): Promise<void> {
+  const calls = records.filter(({ kind = 'call' }) => kind === 'call');
+  if (calls.length === 0) return;
+  await sql`${beforeBatch}${JSON.stringify(calls)}${insertUsage}`.execute(tx);
 }
 
 /** A statement cannot write one row twice: of each id the closed record stands, else the last. */
-function finalOfEach(records: readonly CallRecord[]): readonly CallRecord[] {
+export function finalOfEach(records: readonly CallRecord[]): readonly CallRecord[] {
   const byId = new Map<string, CallRecord>();
   for (const record of records) {
     if (byId.get(record.id)?.open !== false) byId.set(record.id, record);
@@ -123,9 +194,9 @@ function finalOfEach(records: readonly CallRecord[]): readonly CallRecord[] {
 }
 
 /** PostgreSQL's text holds neither NUL nor half a surrogate pair; a stranger's header must not spoil the batch. */
-function asJson(records: readonly CallRecord[]): string {
+export function storable(records: readonly CallRecord[]): readonly CallRecord[] {
   const text = JSON.stringify(records);
-  return /\\u(?:0000|d[89a-f])/i.test(text) ? JSON.stringify(records, cleaned) : text;
+  return /\\u(?:0000|d[89a-f])/i.test(text) ? JSON.parse(JSON.stringify(records, cleaned)) : records;
 }
 
 function cleaned(_key: string, value: unknown): unknown {

@@ -45,6 +45,7 @@ interface OrganizationRow {
   readonly slug: string;
   readonly external_id: string | null;
   readonly name: string;
+  readonly audit_content: 'none' | 'digest' | 'redacted';
   readonly version: string | number | null;
 }
 
@@ -56,7 +57,7 @@ type CollectionRow = Awaited<ReturnType<typeof readCollections>>[number];
 const selectOrganizations = (tx: Tx) =>
   tx
     .selectFrom('organizations')
-    .select(['id', 'slug', 'external_id', 'name'])
+    .select(['id', 'slug', 'external_id', 'name', 'audit_content'])
     .select((is) => is.selectFrom('change_counter').select('value').as('version'))
     .where('deleted_at', 'is', null);
 
@@ -133,6 +134,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
     id: asOrgId(row.id),
     slug: row.slug,
     externalId: row.external_id ?? undefined,
+    auditContent: row.audit_content,
     name: row.name,
     version: Number(row.version ?? 0),
     listing: house.listing,

@@ -27,6 +27,8 @@ export interface OrganizationSnapshot {
   readonly policies: readonly PolicySource[];
   readonly routes: readonly ServerRoute[];
   readonly limits: readonly LimitRule[];
+  /** What the trail keeps of arguments; undefined: `digest`. */
+  readonly auditContent?: 'none' | 'digest' | 'redacted';
 }
 
 export interface Group {

@@ -205,10 +205,10 @@ class FileSpool implements Spool {
     this.#current = { records: [], since: 0 };
   }
 
-  /** Without room: refusals are still written (up to a tenth more), answers of allowed calls are counted as a gap. */
+  /** Without room: refusals and events are still written (up to a tenth more), allowed calls are counted as a gap. */
   #admit(records: readonly CallRecord[]): readonly CallRecord[] {
     const { clock, maxBytes } = this.#options;
-    const kept = this.bytes < maxBytes * 1.1 ? records.filter((record) => record.decision === 'deny') : [];
+    const kept = this.bytes < maxBytes * 1.1 ? records.filter(isKeptLongest) : [];
     this.#drop(records.length - kept.length, clock.now());
     return kept;
   }
@@ -341,6 +341,8 @@ class FileSpool implements Spool {
     return records;
   }
 }
+
+const isKeptLongest = ({ decision, kind = 'call' }: CallRecord) => decision === 'deny' || kind !== 'call';
 
 /** undefined: not within `ms` milliseconds. */
 async function within<T>(work: Promise<T> | undefined, ms: number): Promise<T | undefined> {

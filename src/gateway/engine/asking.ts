@@ -34,6 +34,7 @@ export function routeTo(
   { call, organization, principal, reach }: Pick<Asking, 'call' | 'organization' | 'principal' | 'reach'>,
   binding: Binding,
 ): Route {
+  call.credential = binding.credential?.id ?? call.credential;
   const { userId } = reach.holdings;
   const { id: requestId, headers } = call;
   const presented = presentedFor(binding, headers.authorization);

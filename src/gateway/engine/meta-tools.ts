@@ -48,11 +48,17 @@ function knownOf({ merged, parts }: Pick<Collected, 'merged' | 'parts'>): Known 
 export const toolViewOf = (collected: Collected): ToolView => knownOf(collected).view;
 
 function isShort({ mode, tokenBudget }: Listing, collected: Collected): boolean {
-  if (mode !== 'auto') return mode === 'meta';
+  return mode === 'auto' ? tokensOf(collected) > tokenBudget : mode === 'meta';
+}
+
+function tokensOf(collected: Collected): number {
   const one = knownOf(collected);
   one.tokens ??= collected.merged.items.reduce((sum, tool) => sum + estimateTokens(tool), 0);
-  return one.tokens > tokenBudget;
+  return one.tokens;
 }
+
+const savedBy = (collected: Collected): number =>
+  Math.max(0, tokensOf(collected) - estimateTokens(knownOf(collected).tools));
 
 /** A page of all tools, whatever stands for them. */
 export async function listAllTools(asking: Asking, params: JsonObject, deps: TaskDeps): Promise<JsonObject> {
@@ -66,6 +72,7 @@ export async function listTools(asking: Asking, params: JsonObject, deps: TaskDe
   if (listing.mode === 'full' || params.cursor !== undefined) return listAllTools(asking, params, deps);
   const collected = await collect(asking, 'tools', deps.lists);
   if (!isShort(listing, collected)) return listAllTools(asking, params, deps);
+  asking.call.tokensSaved = savedBy(collected);
   return { resultType: 'complete', tools: knownOf(collected).tools, ...freshnessOf(collected) };
 }
 

@@ -8,11 +8,13 @@ import type { Sealer } from '#core/sealer.ts';
 import { withPlatform } from '#db/scope.ts';
 import { parseResource, type ResourceRules } from '#oauth/resource.ts';
 import type { Strangers } from '#oauth/strangers.ts';
+import type { AuditTrail } from '#records/audit/event.ts';
 import { isConsentKnown, putConsent } from '#records/consents.ts';
 import { findUser, type User } from '#records/users.ts';
 import { type Asked, approvalOf, askedBy, consentOf, plainName } from './asked.ts';
 import { openAttempts } from './attempts.ts';
 import { organizationHint, type ProvisionDeps, provision } from './provision.ts';
+import { openSignInTrail } from './sign-in-trail.ts';
 import type { NoticeKey } from './texts.ts';
 
 export interface InteractionsDeps extends ProvisionDeps {
@@ -24,6 +26,8 @@ export interface InteractionsDeps extends ProvisionDeps {
   readonly providers: readonly IdentityProvider[];
   readonly rules: ResourceRules;
   readonly sealer: Sealer;
+  readonly trail?: AuditTrail | undefined;
+  readonly readAddress?: ((socketAddress: string, forwardedFor: string | undefined) => string) | undefined;
 }
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
@@ -68,12 +72,15 @@ export interface Interactions {
   ): Promise<{ readonly outcome: Outcome; readonly cookie?: string }>;
   /** After a password was right. */
   enter(loaded: Loaded, entrant: Entrant, req: IncomingMessage, res: ServerResponse): Promise<string>;
+  /** After a password was wrong. */
+  refuse(username: string, provider: string, req: IncomingMessage): Promise<void>;
   /** A code that was issued and not used yet. */
   isCode(text: string): Promise<boolean>;
 }
 
 export function openInteractions(deps: InteractionsDeps): Interactions {
   const { server, issuer, db, log } = deps;
+  const trail = openSignInTrail(deps);
   const attempts = openAttempts({ ...deps, secure: issuer.startsWith('https:') });
 
   async function finishWith(interaction: Interaction, result: InteractionResults): Promise<string> {
@@ -95,6 +102,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     if (consent) await withPlatform(db, (scope) => putConsent(scope, consent));
     const { clientId } = asked.client;
     log.info({ event: 'consent', user: user.id, client: clientId, reasons: prompt.reasons }, 'sign-in: access allowed');
+    await trail.consented(user, clientId);
     const login = lastSubmission?.login;
     return finishWith(interaction, { ...(login && { login }), consent: { grantId } });
   }
@@ -110,12 +118,14 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     const { signedOutAt = 0 } = user;
     if (!user.active || signedOutAt > entrant.sinceMs) {
       log.warn({ event: 'sign_in_refused', user: user.id }, 'sign-in: the account is deactivated, or was signed out');
+      await trail.refused(req, { user, provider: entrant.provider.name, reason: 'sign_in_denied' });
       return deny({ interaction }, 'access_denied');
     }
     const session = await server.provider.Session.get(server.provider.createContext(req, res));
     if (session.accountId !== undefined && session.accountId !== user.subject) await session.destroy();
     interaction.session = undefined;
     log.info({ event: 'sign_in', user: user.id, provider: entrant.provider.name }, 'sign-in: a person signed in');
+    await trail.entered(req, user, entrant.provider.name);
     // To the second, as the library counts: never before the moment that ended all earlier sign-ins.
     const ts = Math.max(Math.floor(deps.clock.now() / 1000), Math.ceil(signedOutAt / 1000));
     const login = { accountId: user.subject, ...(signedOutAt > 0 && { ts }) };
@@ -150,6 +160,7 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
         { event: 'sign_in_failed', provider: identity.name, error: error.code, err: error.cause ?? error },
         'sign-in: the identity provider let nobody in',
       );
+      await trail.refused(req, { provider: identity.name, reason: error.code });
       return deny({ interaction }, denied ? 'access_denied' : 'server_error');
     }
   }
@@ -185,7 +196,10 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     deny,
     async signOut({ interaction }, req, res) {
       const session = await server.provider.Session.get(server.provider.createContext(req, res));
-      if (session.accountId !== undefined) await session.destroy();
+      if (session.accountId !== undefined) {
+        await session.destroy();
+        await trail.left(req, session.accountId);
+      }
       interaction.session = undefined;
       await interaction.persist();
     },
@@ -211,12 +225,14 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
       if (!attempt || !interaction) {
         const error = attempt ? 'expired' : 'invalid_state';
         log.warn({ event: 'callback_refused', reason: error }, 'sign-in: a callback was refused');
+        await trail.refused(req, { provider: attempt?.provider, reason: 'invalid_request' });
         return { outcome: { error }, ...cleared };
       }
       const onward = await redeem(interaction, { callback, state, attempt, req, res });
       return { outcome: { onward }, ...cleared };
     },
     enter: (loaded, entrant, req, res) => enter(loaded, { ...entrant, approval: approvalOf(loaded.asked) }, req, res),
+    refuse: (account, provider, req) => trail.refused(req, { account, provider, reason: 'sign_in_denied' }),
     isCode: async (text) =>
       /^[A-Za-z0-9_-]{20,128}$/.test(text) && (await server.provider.AuthorizationCode.find(text))?.isValid === true,
   };

@@ -124,7 +124,10 @@ async function decide(
     const address = readAddress(request.raw.socket.remoteAddress ?? '', request.headers['x-forwarded-for']?.toString());
     const sinceMs = clock.now();
     const person = await provider.signIn.check(form.username ?? '', form.password ?? '', address);
-    if (!person) return { problem: 'password' };
+    if (!person) {
+      await interactions.refuse(form.username ?? '', provider.name, request.raw);
+      return { problem: 'password' };
+    }
     return { onward: await interactions.enter(loaded, { provider, person, sinceMs }, request.raw, reply.raw) };
   } catch (thrown) {
     const { code } = asGatehouseError(thrown);

@@ -17,7 +17,8 @@ import { openDb } from '#db/open.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import { callRecord } from '#kit/call-records.ts';
-import { insertCallRecords } from '#records/call-rows.ts';
+import { openChain } from '#records/audit/chain.ts';
+import { openAuditKeys } from '#records/audit/keys.ts';
 import { insertOrganization, listOrganizations } from '#records/organizations.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import { lockDirectory } from './lock.ts';
@@ -87,7 +88,10 @@ describe('the gateway on PGlite', () => {
       tx.withSchema('public').selectFrom('collections').select('name').orderBy('name').execute(),
     );
     expect(seen).toEqual([{ name: 'docs' }, { name: 'more' }]);
-    await insertCallRecords(db, [callRecord({ org: first.id }), callRecord({ org: null })]);
+    await openChain({ db, keys: openAuditKeys('a root secret'), clock: systemClock }).insert([
+      callRecord({ org: first.id }),
+      callRecord({ org: null }),
+    ]);
     const rows = await withOrganization(db, first.id, ({ tx }) => tx.selectFrom('audit').select('open').execute());
     expect(rows).toEqual([{ open: false }]);
     await store.close();

@@ -1,0 +1,78 @@
+import { type Actor, getOrganization } from '#admin/actor.ts';
+import type { AdminDeps, Handlers } from '#admin/handlers.ts';
+import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
+import type { AuditReader } from '#records/audit/reader.ts';
+import type { AuditFilter } from '#records/audit/rows.ts';
+
+type AuditHandlers = Pick<
+  Handlers,
+  | 'listAudit'
+  | 'listPlatformAudit'
+  | 'readAuditContent'
+  | 'setAuditContent'
+  | 'verifyAudit'
+  | 'verifyPlatformAudit'
+  | 'listAuditAnchors'
+  | 'listPlatformAuditAnchors'
+  | 'getUsage'
+>;
+
+const monthMs = 30 * 86_400_000;
+
+export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandlers {
+  const read = (): AuditReader => {
+    if (!reader) throw new GatehouseError('not_found', { message: 'There is no trail here' });
+    return reader;
+  };
+  const idOf = async (actor: Actor, ref: string) => (await getOrganization(records, actor, ref)).id;
+  const listed = async (org: OrgId | undefined, { cursor, ...filter }: Asked) => {
+    const items = await read().list({ ...filter, org, after: parseCursor(cursor) });
+    const last = items.length === filter.limit ? items.at(-1) : undefined;
+    return { items: [...items], next: last ? formatCursor(last) : null };
+  };
+  const verified = async (org: OrgId | undefined) => {
+    const { problems, ...counts } = await read().verify(org);
+    return { ...counts, problems: [...problems], publicKey: read().publicKey };
+  };
+  const anchored = async (org: OrgId | undefined) => {
+    const { heads, checkpoints } = await read().anchors(org);
+    return { heads: [...heads], checkpoints: [...checkpoints] };
+  };
+  return {
+    listAudit: async ({ organization, ...filter }, actor) => listed(await idOf(actor, organization), filter),
+    listPlatformAudit: (filter) => listed(undefined, filter),
+    async readAuditContent({ organization, id }, actor) {
+      return { id, content: await read().content(await idOf(actor, organization), id) };
+    },
+    async setAuditContent({ organization, content }, actor) {
+      await read().setContent(await idOf(actor, organization), content);
+      return { content };
+    },
+    verifyAudit: async ({ organization }, actor) => verified(await idOf(actor, organization)),
+    verifyPlatformAudit: () => verified(undefined),
+    listAuditAnchors: async ({ organization }, actor) => anchored(await idOf(actor, organization)),
+    listPlatformAuditAnchors: () => anchored(undefined),
+    async getUsage({ organization, since, until, by, every, limit }, actor) {
+      const now = clock.now();
+      const span = { since: since ?? now - monthMs, until: until ?? now + 60_000 };
+      const lines = await read().usage(await idOf(actor, organization), { ...span, by, every, limit });
+      return { items: lines.map((line) => ({ ...line, group: { ...line.group } })) };
+    },
+  };
+}
+
+type Asked = Omit<AuditFilter, 'org' | 'after'> & { readonly cursor?: string | undefined };
+
+function formatCursor({ at, id }: { readonly at: string; readonly id: string }): string {
+  return Buffer.from(`${Date.parse(at)} ${id}`).toString('base64url');
+}
+
+/** Throws `bad_request`. */
+function parseCursor(cursor: string | undefined): AuditFilter['after'] {
+  if (cursor === undefined) return undefined;
+  const [, ms, id] = /^(\d{1,15}) ([0-9a-f-]{36})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (ms === undefined || id === undefined)
+    throw new GatehouseError('bad_request', { message: 'cursor is not one of ours' });
+  return { at: new Date(Number(ms)).toISOString(), id };
+}

@@ -157,7 +157,12 @@ export interface IdentityAccounts {
    * undefined: deactivated here, or there is no such organization. Throws `storage_unavailable`.
    */
   ensure(
-    person: BoundPerson & { readonly email: string | undefined; readonly name: string | undefined },
+    person: BoundPerson & {
+      readonly email: string | undefined;
+      /** The address is the application's own record, not only what a token says. */
+      readonly emailVerified: boolean;
+      readonly name: string | undefined;
+    },
   ): Promise<{ readonly userId: string; readonly organizationId: string } | undefined>;
   /** Roles given here, in the organization with this id of ours, and whether it is the one named; undefined: no member. */
   findMember(

@@ -142,7 +142,9 @@ function openPeople(
     const name = token.name ?? foreign?.name;
     const person = { ...token, ...(email !== undefined && { email }), ...(name !== undefined && { name }) };
     if (organization === undefined || foreign?.role === pendingRole) return person;
-    const made = await accounts.ensure({ provider, subject: token.subject, organization, email, name });
+    // Groups and grants to an address (REQUIREMENTS S3.4) count for whom the table says it is, never for a token's word.
+    const emailVerified = email !== undefined && email === foreign?.email;
+    const made = await accounts.ensure({ provider, subject: token.subject, organization, email, emailVerified, name });
     if (!made) throw new GatehouseError('invalid_token', { cause: new Error('deactivated, or no such organization') });
     return { ...person, organization: made.organizationId, userId: made.userId };
   };

@@ -3,7 +3,7 @@
  * operators read them in psql; records translate. JSON columns are written as text (both drivers take that) and read as
  * `unknown`: whoever reads one parses it.
  */
-import type { Generated, Kysely, Transaction } from 'kysely';
+import type { Generated, GeneratedAlways, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
 
@@ -129,6 +129,8 @@ export interface SessionRevocationsTable {
 
 export interface UsageTable {
   id: string;
+  /** Counts up. */
+  seq: GeneratedAlways<Int8>;
   org_id: string | null;
   timestamp: Time;
   user_email: string | null;

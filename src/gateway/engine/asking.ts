@@ -30,8 +30,8 @@ export interface Asking {
 }
 
 export function routeTo(
-  { call, organization, principal }: Pick<Asking, 'call' | 'organization' | 'principal'>,
+  { call, organization, principal, reach }: Pick<Asking, 'call' | 'organization' | 'principal' | 'reach'>,
   binding: Binding,
 ): Route {
-  return { organization, binding, principal, requestId: call.id, traceparent: call.headers.traceparent };
+  return { organization, binding, principal, reach, requestId: call.id, traceparent: call.headers.traceparent };
 }

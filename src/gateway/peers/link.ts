@@ -6,6 +6,7 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
+import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Binding, CredentialOpener, OrganizationSnapshot, ServerDefinition } from '#records/snapshot.ts';
@@ -16,6 +17,8 @@ export interface Route {
   readonly organization: OrganizationSnapshot;
   readonly binding: Binding;
   readonly principal: Principal;
+  /** What a trusted server hears of the caller's groups; undefined: nothing. */
+  readonly reach?: Reach;
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -111,7 +114,7 @@ function callOf(
     ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
     ...outgoing.headers,
   };
-  addAuthority(headers, { principal, organization, binding, credential });
+  addAuthority(headers, { principal, organization, binding, credential, ...(route.reach && { reach: route.reach }) });
   const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts);
   const { totalMs = usual.totalMs } = outgoing;
   return {

@@ -7,6 +7,7 @@ import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
+import type { AuthorizeDeps } from '#gateway/authorize.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
@@ -56,6 +57,8 @@ export interface DataPlane {
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
   readonly snapshots: SnapshotStore;
+  /** What decides about a caller, for other doors than those of MCP. */
+  readonly judging: AuthorizeDeps;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -119,6 +122,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
+    judging: { snapshots: live.snapshots, holdings: live.holdings, policies: closedPolicies },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };

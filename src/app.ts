@@ -7,9 +7,9 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
-import { s3AdminPlugin } from '#admin/s3/plugin.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
+import { compatPlugins } from '#app/compat-admin.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
@@ -17,7 +17,6 @@ import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openRestFacade } from '#app/rest.ts';
-import { s3AdminDeps } from '#app/s3-admin.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
@@ -261,13 +260,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         maxBodyBytes,
         version,
       }),
-      s3AdminPlugin(
-        s3AdminDeps(config, {
-          ...{ storage: deps.storage, identifier: plane.identifier, judging: plane.judging, takeStranger },
-          audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
-          ...{ baseUrl, clock, log },
-        }),
-      ),
+      ...compatPlugins(config, { ...deps, plane, takeStranger }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
     ],

@@ -4,7 +4,11 @@ import { silentLog } from '#core/log.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
 import { openBridge } from './bridge.ts';
 
-const limiter = { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined };
+const limiter = {
+  take: () => ({ allowed: true, remaining: 1, resetMs: 1 }),
+  stats: async () => ({ keys: 0 }),
+  close: async () => undefined,
+};
 const deps = {
   ...{ baseUrl: 'https://gw.example/base', clock: manualClock(), log: silentLog, limiter },
   readAddress: (address: string) => address,

@@ -61,6 +61,7 @@ export interface DataPlane {
   readonly judging: AuthorizeDeps;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
+  readonly limiterKeys: () => Promise<number>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
 }
@@ -100,11 +101,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const handle = openGateway({
     ...live,
     policies: closedPolicies,
-    eras,
-    openEngine,
-    identifier,
+    ...{ eras, openEngine, identifier, breakers },
     live: calls,
-    breakers,
     sessions,
     limits,
     recorder: spool,
@@ -122,7 +120,8 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
-    judging: { snapshots: live.snapshots, holdings: live.holdings, policies: closedPolicies },
+    judging: { ...live, policies: closedPolicies },
+    limiterKeys: async () => (await limiter.stats()).keys,
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };

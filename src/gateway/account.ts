@@ -3,7 +3,7 @@ import type { ErrorCode, GatehouseError } from '#core/error.ts';
 import { formatMcpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { CallRecord } from '#records/call-record.ts';
-import type { Call } from './call.ts';
+import { type Call, requestIdOf } from './call.ts';
 import type { Outcome } from './relay.ts';
 
 export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): CallRecord {
@@ -12,7 +12,7 @@ export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): 
   return {
     id: call.id,
     at: call.at,
-    requestId: call.id,
+    requestId: requestIdOf(call),
     org: call.org ?? null,
     ...principalFields(principal),
     clientAddress: call.address,

@@ -85,7 +85,11 @@ describe('a call through the rooms', () => {
       signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
     },
-    { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined },
+    {
+      take: () => ({ allowed: true, remaining: 1, resetMs: 1 }),
+      stats: async () => ({ keys: 0 }),
+      close: async () => undefined,
+    },
   );
   const heartbeat = openHeartbeat(systemClock);
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void errors.push(fields) };

@@ -5,7 +5,7 @@ import type { Secret } from '#core/secret.ts';
 import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Binding, Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
-import type { Received } from './call.ts';
+import { type Received, requestIdOf } from './call.ts';
 import type { Reach } from './rights/reach.ts';
 
 export interface TransformInput {
@@ -68,7 +68,7 @@ function outgoingHeaders(
     accept: from.accept ?? (method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'),
     'accept-encoding': 'identity',
     'user-agent': 'gatehouse',
-    'x-request-id': call.id,
+    'x-request-id': requestIdOf(call),
   };
   if (method === 'POST') headers['content-type'] = 'application/json';
   if (from.protocolVersion !== undefined) headers['mcp-protocol-version'] = from.protocolVersion;

@@ -14,7 +14,13 @@ export interface Limiter {
     key: string,
     limit: { readonly points: number; readonly windowSeconds: number },
   ): LimitAnswer | Promise<LimitAnswer>;
+  stats(): Promise<LimiterStats>;
   close(): Promise<void>;
+}
+
+export interface LimiterStats {
+  /** Counted now. */
+  readonly keys: number;
 }
 
 export interface LimiterDeps {

@@ -1,7 +1,7 @@
 /** One request of a client in the engine's words: canonical, whichever era it came in. */
 import type { JsonObject } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
-import type { Received } from '#gateway/call.ts';
+import { type Received, requestIdOf } from '#gateway/call.ts';
 import type { View } from '#gateway/catalog/view.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { ClientFacts } from '#gateway/peers/peer.ts';
@@ -33,5 +33,12 @@ export function routeTo(
   { call, organization, principal, reach }: Pick<Asking, 'call' | 'organization' | 'principal' | 'reach'>,
   binding: Binding,
 ): Route {
-  return { organization, binding, principal, reach, requestId: call.id, traceparent: call.headers.traceparent };
+  return {
+    organization,
+    binding,
+    principal,
+    reach,
+    requestId: requestIdOf(call),
+    traceparent: call.headers.traceparent,
+  };
 }

@@ -37,6 +37,7 @@ function openMemoryLimiter(maxKeys: number): Limiter {
         resetMs: msBeforeNext,
       };
     },
+    stats: async () => ({ keys: windows.size }),
     async close() {
       windows.clear();
     },

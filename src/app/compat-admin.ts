@@ -1,7 +1,9 @@
 /** Who may use the older gateway's admin API: judged as for a call, by the data plane's own rooms. */
 import type { IncomingMessage } from 'node:http';
+import type { FastifyPluginAsync } from 'fastify';
+import { compatHealthPlugin } from '#admin/compat/health.ts';
+import { type S3Administrator, type S3PluginDeps, s3AdminPlugin } from '#admin/compat/plugin.ts';
 import type { AdminEvent } from '#admin/handlers.ts';
-import type { S3Administrator, S3PluginDeps } from '#admin/s3/plugin.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -12,10 +14,43 @@ import type { Identifier } from '#gateway/identify.ts';
 import { RestRequest } from '#gateway/rest/rest-request.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import { readHeaders } from '#http/headers.ts';
+import type { DataPlane } from './data-plane.ts';
+import { isConnected } from './is-connected.ts';
 import { OPEN_WEBUI_COOKIE } from './rest.ts';
 import type { Storage } from './storage.ts';
 
-export interface S3AdminDeps {
+export interface CompatDeps {
+  readonly storage: Pick<Storage, 'db' | 'vault'>;
+  readonly plane: Pick<DataPlane, 'identifier' | 'judging' | 'limiterKeys'>;
+  readonly takeStranger: S3AdminDeps['takeStranger'];
+  readonly baseUrl: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Of the gateways that this one replaces: their health answers and their admin API. */
+export function compatPlugins(config: Config, deps: CompatDeps): readonly FastifyPluginAsync[] {
+  const { storage, plane, clock, log } = deps;
+  const { principal, address } = config.limits;
+  return [
+    compatHealthPlugin({
+      clock,
+      isConnected: () => isConnected(storage.db),
+      limiterKeys: plane.limiterKeys,
+      perMinute: principal.requestsPerMinute,
+      perAddress: address.requestsPerMinute,
+    }),
+    s3AdminPlugin(
+      s3AdminDeps(config, {
+        ...deps,
+        ...{ identifier: plane.identifier, judging: plane.judging },
+        audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+      }),
+    ),
+  ];
+}
+
+interface S3AdminDeps {
   readonly storage: Pick<Storage, 'db' | 'vault'>;
   readonly identifier: Identifier;
   readonly judging: AuthorizeDeps;
@@ -29,11 +64,12 @@ export interface S3AdminDeps {
 /** Open WebUI's administrators where they are bound to, and an organization's own (DESIGN ruling 18). */
 const administrators: ReadonlySet<string> = new Set(['MCP-Admin', 'admin']);
 
-export function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
+function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
   const hasCookie = config.identity.some(({ kind }) => kind === 'shared-secret');
   const guard = addressGuard({ allow: config.egress.allow });
   return {
-    ...deps.storage,
+    db: deps.storage.db,
+    vault: deps.storage.vault,
     now: () => deps.clock.now(),
     checkUrl: (url) => void guard.checkUrl(url),
     audit: deps.audit,

@@ -4,7 +4,6 @@ import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization } from '#db/scope.ts';
-import { credentialPlace, newCredentialId } from '#records/credentials.ts';
 import {
   getS3Group,
   insertS3Group,
@@ -23,7 +22,8 @@ import {
   type S3Group,
   type S3Key,
   setS3Servers,
-} from '#records/s3-admin.ts';
+} from '#records/compat-admin.ts';
+import { credentialPlace, newCredentialId } from '#records/credentials.ts';
 import type { Vault } from '#records/vault.ts';
 
 export interface S3Deps {

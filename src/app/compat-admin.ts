@@ -21,7 +21,7 @@ import type { Storage } from './storage.ts';
 
 export interface CompatDeps {
   readonly storage: Pick<Storage, 'db' | 'vault'>;
-  readonly plane: Pick<DataPlane, 'identifier' | 'judging' | 'limiterKeys'>;
+  readonly plane: Pick<DataPlane, 'identifier' | 'judging' | 'limitStats'>;
   readonly takeStranger: S3AdminDeps['takeStranger'];
   readonly baseUrl: string;
   readonly clock: Clock;
@@ -31,14 +31,11 @@ export interface CompatDeps {
 /** Of the gateways that this one replaces: their health answers and their admin API. */
 export function compatPlugins(config: Config, deps: CompatDeps): readonly FastifyPluginAsync[] {
   const { storage, plane, clock, log } = deps;
-  const { principal, address } = config.limits;
   return [
     compatHealthPlugin({
       clock,
       isConnected: () => isConnected(storage.db),
-      limiterKeys: plane.limiterKeys,
-      perMinute: principal.requestsPerMinute,
-      perAddress: address.requestsPerMinute,
+      limits: plane.limitStats,
     }),
     s3AdminPlugin(
       s3AdminDeps(config, {

@@ -25,7 +25,7 @@ export interface BoundPerson {
 
 export interface Person extends BoundPerson {
   readonly email: string | undefined;
-  readonly emailVerified: boolean;
+  readonly emailVerified?: boolean | undefined;
   readonly name: string | undefined;
 }
 
@@ -109,8 +109,8 @@ async function ensure(
   const same =
     known &&
     known.email === (person.email ?? null) &&
-    known.emailVerified === person.emailVerified &&
-    known.name === (person.name ?? null);
+    known.name === (person.name ?? null) &&
+    known.emailVerified === (person.emailVerified ?? false);
   // Every write is announced, and ends what is kept of them in memory: nothing is written that is there already.
   const userId = same ? known.id : (await upsertIdentity(scope, person, nowMs)).id;
   if (!known) {
@@ -131,13 +131,7 @@ async function findByIdentity({ tx }: PlatformScope, provider: string, subject: 
     .where('i.identity_provider', '=', provider)
     .where('i.subject', '=', subject)
     .executeTakeFirst();
-  return (
-    row && {
-      id: row.id,
-      email: row.email,
-      emailVerified: row.email_verified,
-      name: row.name,
-      active: row.deactivated_at === null,
-    }
-  );
+  if (!row) return undefined;
+  const { id, email, email_verified: emailVerified, name, deactivated_at: deactivatedAt } = row;
+  return { id, email, emailVerified, name, active: deactivatedAt === null };
 }

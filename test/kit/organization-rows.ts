@@ -37,6 +37,9 @@ const rows: Readonly<Record<string, string>> = {
     open, duration_ms, bytes_in, bytes_out)
     select gateway.uuidv7(), o.id, now(), ${canary}, ${canary}, '::1', 'POST', '/', 'allow', 200, false, 1, 1, 1 ${of()}`,
   members: `insert into gateway.members (org_id, user_id) select o.id, u.id ${of(user)}`,
+  invitations: `insert into gateway.invitations (org_id, email) select o.id, ${canary} ${of()}`,
+  workload_identities: `insert into gateway.workload_identities (org_id, user_id, issuer, subject, audience)
+    select o.id, u.id, 'https://issuer.example', ${canary}, 'x' ${of(user)}`,
   program_clients: `insert into gateway.program_clients (id, org_id, name, secret_digest) select 'prg_' || ${canary}, o.id, ${canary}, ${canary} ${of()}`,
   session_states: `insert into gateway.session_states (digest, org_id, expires_at)
     select ${canary}, o.id, now() + interval '1 day' ${of()}`,
@@ -47,7 +50,7 @@ const rows: Readonly<Record<string, string>> = {
   group_members: `insert into gateway.group_members (org_id, group_id, email) select o.id, g.id, ${canary} ${of(group)}`,
   grants: `insert into gateway.grants (org_id, group_id, server_id) select o.id, g.id, s.id ${of(`${group} ${server}`)}`,
   policies: `insert into gateway.policies (org_id, name, config, mode)
-    select o.id, ${canary}, '{}', 'log' ${of()}`,
+    select o.id, ${canary}, '{"version":"1.0","type":"cedarv1","cedar":{"policies":["permit(principal, action, resource);"],"entities_json":"[]"}}', 'log' ${of()}`,
   server_routes: `insert into gateway.server_routes (org_id, group_id, server_id, url)
     select o.id, g.id, s.id, '{upstream}/mcp/' || ${name} || '/' || ${canary} ${of(`${group} ${server}`)}`,
   limit_rules: `insert into gateway.limit_rules (org_id, counts, points, window_seconds, tool, server_id)

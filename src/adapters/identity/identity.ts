@@ -13,6 +13,8 @@ export interface VerifiedToken {
   readonly organization?: string;
   readonly roles?: readonly string[];
   readonly email?: string;
+  /** Only true where the identity provider says so itself. */
+  readonly emailVerified?: boolean;
   readonly name?: string;
   readonly scopes?: readonly string[];
   readonly claims: Readonly<Record<string, unknown>>;
@@ -159,8 +161,8 @@ export interface IdentityAccounts {
   ensure(
     person: BoundPerson & {
       readonly email: string | undefined;
-      /** The address is the application's own record, not only what a token says. */
-      readonly emailVerified: boolean;
+      /** The address is theirs by the word of whoever keeps it. */
+      readonly emailVerified?: boolean;
       readonly name: string | undefined;
     },
   ): Promise<{ readonly userId: string; readonly organizationId: string } | undefined>;

@@ -6,10 +6,13 @@ export interface CompatHealthDeps {
   readonly clock: Clock;
   /** Whether the database answers, within its own deadline. Never rejects. */
   readonly isConnected: () => Promise<boolean>;
-  /** Of the limiter, counted now. */
-  readonly limiterKeys: () => Promise<number>;
-  readonly perMinute: number;
-  readonly perAddress: number;
+  /** The limiter's keys counted now, and what it allows. */
+  readonly limits: () => Promise<{
+    readonly keys: number;
+    readonly enabled: boolean;
+    readonly perPrincipalPerMinute: number;
+    readonly perAddressPerMinute: number;
+  }>;
 }
 
 /** Strangers may ask: the database is asked for all of them together. */
@@ -27,17 +30,18 @@ export function compatHealthPlugin(deps: CompatHealthDeps): FastifyPluginAsync {
       plain(reply).send({
         ...{ status: 'healthy', service: 'api-gateway' },
         database: (await isConnected()) ? 'connected' : 'disconnected',
-        rate_limiting: true,
+        rate_limiting: (await deps.limits()).enabled,
         analytics: true,
       }),
     );
-    app.get('/gateway/stats', async (_request, reply) =>
-      plain(reply).send({
-        rate_limiter_keys: await deps.limiterKeys(),
-        rate_limit_per_minute: deps.perMinute,
-        rate_limit_per_ip: deps.perAddress,
-      }),
-    );
+    app.get('/gateway/stats', async (_request, reply) => {
+      const { keys, perPrincipalPerMinute, perAddressPerMinute } = await deps.limits();
+      return plain(reply).send({
+        rate_limiter_keys: keys,
+        rate_limit_per_minute: perPrincipalPerMinute,
+        rate_limit_per_ip: perAddressPerMinute,
+      });
+    });
   };
 }
 

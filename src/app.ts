@@ -11,6 +11,7 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openAccountRooms } from '#app/accounts.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
@@ -240,14 +241,15 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
-  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
+  const { identities, plugins, server } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
+  const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies },
+    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies, accounts: rooms.accounts },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
@@ -281,6 +283,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
       ...compatPlugins(config, { ...deps, plane, takeStranger }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
+      ...rooms.plugins(plane.judging),
     ],
     metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

@@ -3,6 +3,8 @@
  * route's `input` holds its path parameters and, beside them, its body (POST, PUT, PATCH) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { serverAuth } from './account-nouns.ts';
+import { connectionRoutes } from './contract/connections.ts';
 import { groupRoutes } from './contract/groups.ts';
 import { limitRoutes } from './contract/limits.ts';
 import { organizationRoutes } from './contract/organizations.ts';
@@ -132,6 +134,7 @@ export const contract = {
       key: slug,
       title: text.optional(),
       transport,
+      auth: serverAuth.optional(),
       trusted: z.boolean().default(false),
       enableFor: organizationRef.optional(),
     }),
@@ -340,6 +343,7 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...connectionRoutes,
   ...organizationRoutes,
   ...groupRoutes,
   ...peopleRoutes,

@@ -11,6 +11,7 @@ import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { connectionHandlers } from './routes/connections.ts';
 import { enablementHandlers } from './routes/enablements.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
@@ -66,6 +67,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...connectionHandlers(deps),
     ...keyHandlers(deps),
     ...limitHandlers(deps),
     ...clientHandlers(deps),

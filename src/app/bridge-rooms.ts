@@ -15,6 +15,7 @@ import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { type Lists, openLists } from '#gateway/catalog/lists.ts';
 import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
 import { openPins } from '#gateway/catalog/pins.ts';
+import { askingForAccounts } from '#gateway/engine/account-questions.ts';
 import { openConfirmations } from '#gateway/engine/confirmations.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
@@ -41,6 +42,7 @@ import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
 import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { listToolPins, recordSighting } from '#records/tool-pins.ts';
+import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { timeoutSettings } from './gateway-settings.ts';
@@ -48,6 +50,7 @@ import { timeoutSettings } from './gateway-settings.ts';
 export interface BridgeRoomsDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly credentials: CredentialOpener;
+  readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;
   readonly bulkheads: Bulkheads;
   readonly limits: Limits;
@@ -117,7 +120,10 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     limits: deps.limits,
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
+    conversations: askingForAccounts(openConversations({ peers, parked, states: requestStates, replicas, lists }), {
+      accounts: deps.accounts,
+      ...{ sealer, clock, patienceMs: ANSWER_MS },
+    }),
     confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(

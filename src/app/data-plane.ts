@@ -19,7 +19,7 @@ import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openPolicies } from '#gateway/rights/open-policies.ts';
-import { openSessions } from '#gateway/session.ts';
+import { openSessions, type Sessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
@@ -29,6 +29,7 @@ import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
+import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
@@ -40,6 +41,7 @@ export interface DataPlaneDeps {
   readonly storage: Storage;
   readonly feed: ChangeFeed;
   readonly identities: Identities;
+  readonly accounts: UpstreamAccounts;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
   readonly policies: PolicyEngine;
@@ -63,9 +65,9 @@ export interface DataPlane {
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
   readonly snapshots: SnapshotStore;
-  readonly holdings: HoldingStore;
-  /** What decides about a caller, for other doors than those of MCP. */
+  /** What decides who may use what. */
   readonly judging: AuthorizeDeps;
+  readonly holdings: HoldingStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -87,15 +89,10 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   const bulkheads = openBulkheads(bulkheadSettings(config));
   watch(metrics, { limits, spool, breakers });
-  const sessions = openSessions({
-    key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
-    clock,
-    ttlSeconds: config.limits.sessionTtlSeconds,
-    revocations: live.revocations,
-  });
+  const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers },
+    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, accounts: deps.accounts },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
@@ -129,6 +126,15 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
   };
+}
+
+function openCallSessions(
+  { limits }: Config,
+  { revocations }: LiveRecords,
+  { storage, clock }: DataPlaneDeps,
+): Sessions {
+  const key = deriveKey(storage.rootSecret.reveal(), 'mcp-session');
+  return openSessions({ key, clock, ttlSeconds: limits.sessionTtlSeconds, revocations });
 }
 
 const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({

@@ -13,6 +13,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
+import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
@@ -53,6 +54,8 @@ export interface SignInDeps {
 export interface SignIn {
   readonly identities: Identities;
   readonly plugins: readonly FastifyPluginAsync[];
+  /** undefined: nobody signs in here with a browser. */
+  readonly server: AuthorizationServer | undefined;
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
@@ -79,5 +82,5 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
+  return { identities, server: server?.server, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
 }

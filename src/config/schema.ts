@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
+import { serverAuth } from '#admin/account-nouns.ts';
 import {
   bindingInput,
   bindingsOf,
@@ -201,6 +202,7 @@ export const configSchema = z.strictObject({
         transport: transport.describe(
           '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
+        auth: serverAuth.optional(),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
       }),
     )
@@ -291,6 +293,7 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   const last = path.at(-1);
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections') return last === 'credential';
+  if (top === 'servers' && last === 'clientSecret') return true;
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }

@@ -4,7 +4,7 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
 import type { Message } from '#mcp/message.ts';
-import type { Binding, Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
+import { type Binding, type Endpoint, isOfCaller, type OrganizationSnapshot } from '#records/snapshot.ts';
 import { type Received, requestIdOf } from './call.ts';
 import type { Reach } from './rights/reach.ts';
 
@@ -162,5 +162,7 @@ export function directBinding({ kind, bindings, listing, rights }: Endpoint): Bi
   const [binding] = bindings;
   const isShaped =
     kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
+  // With the caller's own account: they may have to be asked for it.
+  if (!binding || isOfCaller(binding)) return undefined;
   return bindings.length === 1 && !isShaped && !rights ? binding : undefined;
 }

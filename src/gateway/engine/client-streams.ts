@@ -1,6 +1,6 @@
 /** Streams on which clients hear what they didn't ask for: the GET stream of a legacy session, `subscriptions/listen`. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
-import { contextOf } from '#gateway/catalog/context.ts';
+import { contextOf, listContextOf } from '#gateway/catalog/context.ts';
 import { type Found, findResource } from '#gateway/catalog/find.ts';
 import type { Changed, ListKind, Lists } from '#gateway/catalog/lists.ts';
 import { isListed } from '#gateway/rights/check.ts';
@@ -80,7 +80,10 @@ export class Hearing {
     this.#told = told;
     this.#view = view;
     this.#wish = wish;
-    this.#contexts = new Set(contexts);
+    this.#contexts = new Set([
+      ...contexts,
+      ...parts.map(({ binding }) => listContextOf(routeTo(asking, binding), 'tools')),
+    ]);
     this.#bindings = new Set(parts.map(({ binding }) => binding.id));
     // Other servers than before: what they have has changed by that.
     if (isOther) for (const kind of wish.kinds) this.#tellLater(kind);

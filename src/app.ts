@@ -17,6 +17,7 @@ import { adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
+import { compatPlugins } from '#app/compat-admin.ts';
 import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
@@ -321,6 +322,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         maxBodyBytes,
         version,
       }),
+      ...compatPlugins(config, { ...deps, plane, takeStranger }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...deps.plugins,
     ],

@@ -10,7 +10,7 @@ import { jsonLimits } from './gateway-settings.ts';
 const REFRESH_MS = 10_000;
 
 /** REQUIREMENTS S3.3: where Open WebUI keeps its session. */
-const OPEN_WEBUI_COOKIE = 'token';
+export const OPEN_WEBUI_COOKIE = 'token';
 
 export function openRestFacade(
   config: Config,

@@ -15,6 +15,7 @@ import { access } from './migrations/0009-access.ts';
 import { people } from './migrations/0010-people.ts';
 import { accounts } from './migrations/0014-accounts.ts';
 import { audit } from './migrations/0015-audit.ts';
+import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -30,6 +31,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0010-people': people,
   '0014-accounts': accounts,
   '0015-audit': audit,
+  '0017-mcp-proxy': mcpProxy,
 };
 
 const oldestVersion = 150_000;

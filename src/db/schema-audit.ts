@@ -1,9 +1,11 @@
 /** The trail, what holds it together, and usage. */
-import type { Generated } from 'kysely';
+import type { Generated, GeneratedAlways } from 'kysely';
 import type { Int8, NullableJson, NullableTime, Time } from './column-types.ts';
 
 export interface UsageTable {
   id: string;
+  /** Counts up. */
+  seq: GeneratedAlways<Int8>;
   org_id: string | null;
   timestamp: Time;
   user_email: string | null;

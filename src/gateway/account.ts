@@ -3,7 +3,7 @@ import type { ErrorCode, GatehouseError } from '#core/error.ts';
 import { formatMcpPath } from '#core/mcp-path.ts';
 import type { Principal } from '#core/principal.ts';
 import type { CallRecord } from '#records/call-record.ts';
-import type { Call } from './call.ts';
+import { type Call, requestIdOf } from './call.ts';
 import type { Evidence } from './evidence.ts';
 import type { Outcome } from './relay.ts';
 
@@ -17,7 +17,7 @@ export function callRecord(
   return {
     id: call.id,
     at: call.at,
-    requestId: call.id,
+    requestId: requestIdOf(call),
     org: call.org ?? null,
     ...principalFields(principal),
     clientAddress: call.address,

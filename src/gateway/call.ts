@@ -112,3 +112,12 @@ export function newCall(
     span: undefined,
   };
 }
+
+/**
+ * What the call is called in answers, logs and upstream: the caller's own name for it where that is a plain one (REQUIREMENTS
+ * S4.11), so that both sides' logs meet. Never what rows are known by: callers may say the same twice.
+ */
+export function requestIdOf({ id, headers }: Pick<Call, 'id' | 'headers'>): string {
+  const said = headers?.requestId;
+  return said !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(said) ? said : id;
+}

@@ -293,6 +293,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         const outgoing = transform({
           call,
           principal: caller.principal,
+          reach: access.reach,
           organization,
           binding,
           message: call.message,

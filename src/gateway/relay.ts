@@ -5,7 +5,7 @@
 import type { UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { ClientResponse } from '#http/exchange.ts';
-import type { Call } from './call.ts';
+import { type Call, requestIdOf } from './call.ts';
 import type { LiveStream } from './heartbeat.ts';
 import { rpcErrorBody } from './render.ts';
 
@@ -189,7 +189,10 @@ export class Relay implements UpstreamSink, LiveStream {
   }
 
   #headFrom(headers: UpstreamHeaders): Record<string, string> {
-    const head: Record<string, string> = { 'X-Request-Id': this.#call.id, 'X-Content-Type-Options': 'nosniff' };
+    const head: Record<string, string> = {
+      'X-Request-Id': requestIdOf(this.#call),
+      'X-Content-Type-Options': 'nosniff',
+    };
     for (const name of passed) {
       const value = headers[name];
       if (typeof value === 'string') head[name] = value;

@@ -3,7 +3,7 @@ import { type ErrorCode, errorTable, type GatehouseError } from '#core/error.ts'
 import { resourceQuery } from '#core/resource.ts';
 import type { ClientResponse } from '#http/exchange.ts';
 import { isBrowser, signInPage } from './browser-page.ts';
-import type { Call } from './call.ts';
+import { type Call, requestIdOf } from './call.ts';
 import { dpopAlgorithms } from './dpop.ts';
 import { targetOf } from './entrance.ts';
 import { allScopes, neededScopes } from './scopes.ts';
@@ -42,8 +42,20 @@ export function errorBody(error: GatehouseError, call: Call): string {
   const { id } = call.message?.kind === 'request' ? call.message : { id: undefined };
   if (call.res.messagesOnly) return rpcErrorBody(error, id, dataOf(error, call));
   if (code === 'no_organization') return JSON.stringify({ error: 'Forbidden', message });
+  const words = isHome(call) ? homeWords(error) : undefined;
+  if (words) return JSON.stringify(words);
   if (plain.has(code)) return JSON.stringify({ error: message });
   return rpcErrorBody(error, id, dataOf(error, call));
+}
+
+/** `/mcp`: no organization and no name in the address. */
+const isHome = ({ path }: Call): boolean => path.organization === undefined && path.name === undefined;
+
+/** DESIGN ruling 1, REQUIREMENTS S4.3. */
+function homeWords({ code, row, message }: GatehouseError) {
+  if (code === 'no_token') return { error: 'Unauthorized', message: 'JWT token required in Authorization header' };
+  if (code === 'invalid_token') return { error: 'Unauthorized', message: 'Invalid JWT token' };
+  return row.http === 403 && plain.has(code) ? { error: 'Forbidden', message } : undefined;
 }
 
 /** What was asked for, where nobody is there to answer it. */
@@ -84,7 +96,7 @@ export function renderError(
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    'X-Request-Id': call.id,
+    'X-Request-Id': requestIdOf(call),
   };
   const status = own?.status ?? error.row.http;
   const challenge = status < 400 ? undefined : challengeFor(error, call, options);

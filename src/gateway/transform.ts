@@ -5,11 +5,13 @@ import type { Secret } from '#core/secret.ts';
 import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
 import type { Message } from '#mcp/message.ts';
 import { type Binding, type Endpoint, isOfCaller, type OrganizationSnapshot } from '#records/snapshot.ts';
-import type { Received } from './call.ts';
+import { type Received, requestIdOf } from './call.ts';
+import type { Reach } from './rights/reach.ts';
 
 export interface TransformInput {
   readonly call: Received;
   readonly principal: Principal;
+  readonly reach: Reach;
   readonly organization: OrganizationSnapshot;
   readonly binding: Binding;
   readonly message: Message | undefined;
@@ -67,7 +69,7 @@ function outgoingHeaders(
     accept: from.accept ?? (method === 'GET' ? 'text/event-stream' : 'application/json, text/event-stream'),
     'accept-encoding': 'identity',
     'user-agent': 'gatehouse',
-    'x-request-id': call.id,
+    'x-request-id': requestIdOf(call),
   };
   if (method === 'POST') headers['content-type'] = 'application/json';
   if (from.protocolVersion !== undefined) headers['mcp-protocol-version'] = from.protocolVersion;
@@ -85,7 +87,7 @@ function outgoingHeaders(
 /** Who calls, where the server may know it, and the binding's credential. */
 export function addAuthority(
   headers: Record<string, string>,
-  input: Pick<TransformInput, 'principal' | 'organization' | 'binding' | 'credential'>,
+  input: Pick<TransformInput, 'principal' | 'organization' | 'binding' | 'credential'> & { readonly reach?: Reach },
 ): void {
   const { binding, credential } = input;
   if (binding.server.trusted) addIdentity(headers, input);
@@ -111,16 +113,26 @@ function headerText(text: string): string {
   return text.toWellFormed().replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
 }
 
+/** Open WebUI's own administrators have it as a role, where they are bound to (DESIGN ruling 18). */
+const adminRole = 'MCP-Admin';
+
+/** DESIGN ruling 7, REQUIREMENTS S3.5. What callers write in headers of these names reached nobody: they are made here. */
 function addIdentity(
   headers: Record<string, string>,
-  { principal, organization }: Pick<TransformInput, 'principal' | 'organization'>,
+  { principal, organization, reach }: Pick<TransformInput, 'principal' | 'organization'> & { readonly reach?: Reach },
 ): void {
+  if (reach) {
+    // Names of groups have no commas.
+    headers['x-user-groups'] = reach.groups.map(({ name }) => name).join(',');
+    headers['x-user-admin'] = String(reach.isAdmin || reach.roles.includes(adminRole));
+  }
   headers['x-gateway-validated'] = 'true';
   headers['x-organization-id'] = organization.externalId ?? organization.id;
   if (principal.kind === 'user') {
     headers['x-user-id'] = headerText(principal.subject);
     if (principal.email !== undefined) headers['x-user-email'] = headerText(principal.email);
-    const name = principal.name ?? principal.email?.split('@')[0];
+    // S3.5: the local part, as servers know it; a name where there is no address.
+    const name = principal.email?.split('@')[0] ?? principal.name;
     if (name !== undefined) headers['x-user-name'] = headerText(name);
   } else headers['x-user-id'] = `key:${principal.keyId}`;
 }

@@ -5,10 +5,7 @@ export const s3: Lines = numbered([
   'accounts appear at first sign-in and reach nothing until they are in a group',
   'the chain from edge to gateway, proxy, Open WebUI and stores',
   "Open WebUI's session tokens from header or cookie, e-mail by claim or by looking up the user",
-  partial(
-    "groups by e-mail from the membership table, administrators by Open WebUI's role",
-    'groups by e-mail from the membership table',
-  ),
+  "groups by e-mail from the membership table, administrators by Open WebUI's role",
   'identity headers are set for trusted servers',
   'rate limits per user and per address with 429 and Retry-After',
   'one analytics row per request, refused ones too',

@@ -9,13 +9,15 @@ const texts = new WeakMap<Binding, string>();
  * credential all members are one, whatever the server says of `public` and `private`, unless it hears who calls or has a
  * process for each caller. Nothing is ever shared beyond it, not even what a server calls public (SECURITY C3, C4).
  */
-export function contextOf({ organization, binding, principal }: Route): string {
+export function contextOf({ organization, binding, principal, reach }: Route): string {
   const { server } = binding;
   const { transport } = server;
   const isPersonal =
     server.trusted || isOfCaller(binding) || (transport.kind === 'stdio' && transport.state === 'stateful');
   const context = `${organization.id} ${textOf(binding)}`;
-  return isPersonal ? `${context} ${principal.key}` : context;
+  if (!isPersonal) return context;
+  // A trusted server hears of groups, too, and may list by them.
+  return `${context} ${principal.key}${server.trusted && reach ? ` ${reach.key}` : ''}`;
 }
 
 const sharedKinds: ReadonlySet<string> = new Set(['tools', 'prompts', 'hello']);

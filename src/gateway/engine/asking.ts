@@ -2,7 +2,7 @@
 import type { JsonObject } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
 import { Secret } from '#core/secret.ts';
-import type { Received } from '#gateway/call.ts';
+import { type Received, requestIdOf } from '#gateway/call.ts';
 import type { View } from '#gateway/catalog/view.ts';
 import type { Route } from '#gateway/peers/link.ts';
 import type { ClientFacts } from '#gateway/peers/peer.ts';
@@ -36,9 +36,10 @@ export function routeTo(
 ): Route {
   call.credential = binding.credential?.id ?? call.credential;
   const { userId } = reach.holdings;
-  const { id: requestId, headers } = call;
+  const { headers } = call;
+  const requestId = requestIdOf(call);
   const presented = presentedFor(binding, headers.authorization);
-  return { organization, binding, principal, userId, presented, requestId, traceparent: headers.traceparent };
+  return { organization, binding, principal, reach, userId, presented, requestId, traceparent: headers.traceparent };
 }
 
 /** Where the person's own identity provider is asked for a token on their behalf, and nowhere else. */

@@ -5,7 +5,7 @@
 import type { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { Access } from '#gateway/authorize.ts';
-import type { Received } from '#gateway/call.ts';
+import { type Received, requestIdOf } from '#gateway/call.ts';
 import type { Outcome } from '#gateway/relay.ts';
 import { rpcErrorBody } from '#gateway/render.ts';
 
@@ -191,7 +191,7 @@ export class Reply {
   }
 
   #commonHeaders(): Record<string, string> {
-    return { 'X-Request-Id': this.#call.id, 'X-Content-Type-Options': 'nosniff', ...this.headers };
+    return { 'X-Request-Id': requestIdOf(this.#call), 'X-Content-Type-Options': 'nosniff', ...this.headers };
   }
 
   #write(text: string): void {

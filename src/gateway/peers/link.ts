@@ -7,6 +7,7 @@ import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
+import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
 import type { Era } from '#mcp/versions.ts';
@@ -26,6 +27,8 @@ export interface Route {
   readonly organization: OrganizationSnapshot;
   readonly binding: Binding;
   readonly principal: Principal;
+  /** What a trusted server hears of the caller's groups; undefined: nothing. */
+  readonly reach?: Reach;
   /** The person's row; undefined: an API key or a program. */
   readonly userId?: string | undefined;
   /** The caller's token: for on-behalf-of at the identity provider that issued it, and only set for that. */
@@ -192,7 +195,7 @@ function callOf(
     ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId }),
     ...outgoing.headers,
   };
-  addAuthority(headers, { principal, organization, binding, credential });
+  addAuthority(headers, { principal, organization, binding, credential, ...(route.reach && { reach: route.reach }) });
   const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts);
   const { totalMs = usual.totalMs } = outgoing;
   return {

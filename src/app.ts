@@ -12,6 +12,7 @@ import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
+import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
@@ -94,9 +95,13 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const listeners = await listen(config, deps);
   const url = localUrl(config, listeners.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
-  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
+  const domains = await openDomains({ db: storage.db, log });
+  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const { front, signIn, stopStreams } = await openPlanes(config, {
+    ...{ ...deps, storage, url, baseUrl, entrances, state },
+    domains,
+  });
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -193,12 +198,14 @@ interface PlaneDeps extends OpenDeps {
   readonly url: string;
   readonly baseUrl: string;
   readonly entrances: Entrances;
+  readonly domains: Domains;
   readonly state: { readonly ready: boolean };
 }
 
-async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChangeFeed> {
+async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
   const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
   closers.add('change feed', () => feed.close());
+  closers.add('domains', domains.follow(feed));
   return feed;
 }
 

@@ -185,7 +185,8 @@ function forbiddenWord(name: string): string | undefined {
     .toLowerCase()
     .split(/[_-]/);
   if (words.some((word, index) => word === 'tenant' && words[index + 1] === 'id')) return 'tenant_id';
-  return words.find((word) => forbiddenWords.has(word));
+  // A service account is what everybody calls it.
+  return words.find((word, index) => forbiddenWords.has(word) && !/^accounts?$/.test(words[index + 1] ?? ''));
 }
 
 /** Others' words may stand where others' interfaces are spoken. */

@@ -10,7 +10,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
-import { type Identifier, openIdentifier } from '#gateway/identify.ts';
+import { type Identifier, type IdentifierDeps, openIdentifier } from '#gateway/identify.ts';
 import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
@@ -76,13 +76,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   closers.add('upstreams', () => upstreams.close());
   const heartbeat = openHeartbeat(clock);
   closers.add('streams', () => heartbeat.close());
-  const identifier = openIdentifier({
-    tokens: deps.identities,
-    keys: live.keys,
-    clock,
-    resources: resourcesOf(config, deps),
-    accounts: openDirectAccounts({ db: storage.db, clock }),
-  });
+  const identifier = openIdentifier(callerDeps(config, live.keys, deps));
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   watch(metrics, { limits, spool, breakers });
@@ -127,6 +121,14 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
   };
 }
+
+const callerDeps = (config: Config, keys: KeyVerifier, deps: DataPlaneDeps): IdentifierDeps => ({
+  tokens: deps.identities,
+  keys,
+  clock: deps.clock,
+  resources: resourcesOf(config, deps),
+  accounts: openDirectAccounts({ db: deps.storage.db, clock: deps.clock }),
+});
 
 const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) => ({
   baseUrl,

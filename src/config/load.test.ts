@@ -319,7 +319,11 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
   ['policies, which have no effect yet', 'policies: [{name: a}]', 'not supported here yet'],
-  ['an enablement for nobody in particular', 'enablements: [{organization: a, server: b}]', 'allMembers'],
+  [
+    'an enablement for some and for all',
+    'enablements: [{organization: a, server: b, allMembers: true, allowedRoles: [c]}]',
+    'allMembers',
+  ],
   [
     'a server defined twice',
     'servers: [{key: s, transport: {kind: builtin, name: a}}, {key: s, transport: {kind: builtin, name: b}}]',

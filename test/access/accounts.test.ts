@@ -44,7 +44,7 @@ describe('service accounts', () => {
     const account = await t.good('POST /organizations/acme/service-accounts', { name: 'nightly', roles: [] });
     const { key } = await t.good('POST /organizations/acme/keys', { name: 'nightly', serviceAccount: 'nightly' });
     expect(await t.callTool(String(key))).toBe(403);
-    await t.good('POST /organizations/acme/groups/MCP-Team/members', { serviceAccount: 'nightly' });
+    await t.good('PUT /organizations/acme/grants', { serviceAccount: 'nightly', collection: 'team' });
     await soon(() => t.callTool(String(key))).toBe(200);
     expect(await t.callTool(String(key), '/acme/mcp/staff')).toBe(403);
     await t.good('PATCH /organizations/acme/service-accounts/nightly', { roles: ['staff'] });

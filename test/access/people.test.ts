@@ -55,8 +55,8 @@ describe('groups', () => {
     const { key, id } = await t.good('POST /organizations/acme/keys', { name: 'tenant x' });
     await t.good('POST /organizations/acme/groups/Tenant-X/members', { key: id });
     await t.good('PUT /organizations/acme/servers/plain/enablement', { allMembers: false });
-    await soon(() => t.callTool(String(key), '/acme/mcp/plain')).toBe(200);
-    expect(await t.callTool(String(key), '/acme/mcp/plain', 'other')).toBe(403);
+    await soon(() => t.callTool(String(key), '/acme/mcp/plain', 'other')).toBe(403);
+    expect(await t.callTool(String(key), '/acme/mcp/plain')).toBe(200);
     await t.good('PUT /organizations/acme/servers/plain/enablement', { allMembers: true });
   });
 });

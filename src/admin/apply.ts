@@ -2,13 +2,16 @@
  * What gatehouse.yaml says becomes rows: inserted where missing, replaced where different, marked `managed_by: file`.
  * Nothing that the file doesn't name is touched; a name that the API made is the API's, and a clash is refused.
  */
+import type { z } from 'zod';
 import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import { givenAuth, type serverAuth } from './account-nouns.ts';
 import { applyGroup, type WantedGroup } from './apply-groups.ts';
+import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -35,6 +38,7 @@ export interface Wanted {
     readonly key: string;
     readonly title?: string | undefined;
     readonly transport: ServerTransport;
+    readonly auth?: z.output<typeof serverAuth> | undefined;
     readonly trusted: boolean;
   }[];
   readonly collections: readonly (Partial<Listing> & {
@@ -43,6 +47,7 @@ export interface Wanted {
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
   })[];
+  readonly limits?: { readonly rules: readonly WantedLimit[] };
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
@@ -80,6 +85,7 @@ export async function applyConfig(
     const organization = await getOrganization(records, group.organization);
     if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
   }
+  await applyLimits(records, wanted.limits?.rules ?? [], changed);
   return { changed };
 }
 
@@ -103,10 +109,11 @@ async function applyOrganization(
 
 async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
-  for (const { key, title = key, transport, trusted } of wanted) {
+  for (const { key, title = key, transport, auth: wantedAuth, trusted } of wanted) {
     translate(() => checkName(key));
     const found = known.get(key);
-    const values = { key, title, transport, trusted, managedBy: 'file' } as const;
+    const auth = wantedAuth && givenAuth(wantedAuth);
+    const values = { key, title, transport, auth, trusted, managedBy: 'file' } as const;
     if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
@@ -117,9 +124,13 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
 
 function sameServer(
   found: ServerRow,
-  { title, transport, trusted }: Pick<ServerRow, 'title' | 'transport' | 'trusted'>,
+  { title, transport, auth, trusted }: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted'>,
 ): boolean {
-  return found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport);
+  const isSameSecret = found.auth?.secret?.reveal() === auth?.secret?.reveal();
+  const like = (one: Pick<ServerRow, 'transport' | 'auth'>) => canonical([one.transport, one.auth?.auth ?? null]);
+  return (
+    found.title === title && found.trusted === trusted && isSameSecret && like(found) === like({ transport, auth })
+  );
 }
 
 interface Enabling {

@@ -3,9 +3,13 @@
  * route's `input` holds its path parameters and, beside them, its body (POST, PUT, PATCH) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { serverAuth } from './account-nouns.ts';
+import { connectionRoutes } from './contract/connections.ts';
 import { groupRoutes } from './contract/groups.ts';
+import { limitRoutes } from './contract/limits.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
+import { policyRoutes } from './contract/policies.ts';
 import {
   account,
   apiKey,
@@ -67,6 +71,7 @@ const pinDecision = {
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 export const contract = {
+  ...limitRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',
@@ -129,6 +134,7 @@ export const contract = {
       key: slug,
       title: text.optional(),
       transport,
+      auth: serverAuth.optional(),
       trusted: z.boolean().default(false),
       enableFor: organizationRef.optional(),
     }),
@@ -337,9 +343,11 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...connectionRoutes,
   ...organizationRoutes,
   ...groupRoutes,
   ...peopleRoutes,
+  ...policyRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

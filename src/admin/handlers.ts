@@ -1,4 +1,7 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
@@ -8,14 +11,17 @@ import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { connectionHandlers } from './routes/connections.ts';
 import { enablementHandlers } from './routes/enablements.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
 import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
@@ -32,9 +38,12 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -58,7 +67,9 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...connectionHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
@@ -71,6 +82,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...memberHandlers(deps),
     ...serviceAccountHandlers(deps),
     ...personHandlers(deps),
+    ...policyHandlers(deps),
   };
   return async (name, input, presented) => {
     const route = contract[name];

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kmsAdapters } from '#adapters/kms/index.ts';
+import { openCedar } from '#adapters/policy/cedar/cedar.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asOrgId } from '#core/ids.ts';
@@ -58,6 +59,8 @@ beforeAll(async () => {
     ...{ records, clock, audit: () => undefined },
     status: () => ({ status: 'healthy', version: '1', demo: false, url: 'http://x' }) as const,
     rotateSigningKeys: async () => ({ kid: 'new', signsAt: 0 }),
+    policies: openCedar(),
+    readLimit: () => ({ used: 0, resetMs: 0 }),
   });
   const acme = await records.insertOrganization({ slug: 'acme', name: 'Acme', externalId: undefined });
   await records.insertOrganization({ slug: 'other', name: 'Other', externalId: undefined });

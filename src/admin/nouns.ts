@@ -67,6 +67,8 @@ export const server = z.object({
   kind: z.enum(['http', 'sse', 'stdio', 'builtin']),
   organization: z.string().nullable(),
   trusted: z.boolean(),
+  /** Whose word a call is; null: a binding's credential, or nobody's. */
+  accounts: z.enum(['connected', 'exchange']).nullable(),
   /** False: off for everybody. */
   active: z.boolean(),
   blockedTools: z.array(z.string()),

@@ -4,11 +4,15 @@ import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { ShownAccount } from '#records/connected-accounts.ts';
 import type { OrganizationChange } from '#records/organizations.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
+import type { GivenAuth } from '#records/server-auth.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import type { LimitRecords } from './limit-storage.ts';
+import type { PolicyRecords } from './policy-records.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -26,6 +30,7 @@ export interface ServerRow {
   readonly title: string;
   readonly org: OrgId | undefined;
   readonly transport: ServerTransport;
+  readonly auth: GivenAuth | undefined;
   readonly trusted: boolean;
   readonly active: boolean;
   readonly blockedTools: readonly string[];
@@ -36,6 +41,8 @@ export interface NewServer {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  /** undefined: a binding's credential, or none. */
+  readonly auth?: GivenAuth | undefined;
   readonly trusted: boolean;
   readonly managedBy: ManagedBy;
 }
@@ -122,7 +129,7 @@ export interface NewAccount {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords {
+export interface AdminRecords extends PolicyRecords, LimitRecords {
   /** One transaction of one organization: for what src/records does in it. */
   within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
   /** One transaction of the platform. Whoever works in it names the organization in every statement. */
@@ -142,6 +149,11 @@ export interface AdminRecords {
   listServersOf(org: OrgId): Promise<readonly ServerRow[]>;
   insertServer(values: NewServer): Promise<ServerRow>;
   updateServer(id: ServerId, values: NewServer): Promise<void>;
+
+  /** Accounts that members have at a server, by its key. Throws `not_found`. */
+  listConnections(org: OrgId, server: string): Promise<readonly ShownAccount[]>;
+  /** Without asking the person. Throws `not_found`. */
+  removeConnection(org: OrgId, server: string, user: string): Promise<ShownAccount>;
 
   findEnablement(org: OrgId, server: ServerId): Promise<EnablementRow | undefined>;
   /** Inserts or replaces. */

@@ -1,7 +1,9 @@
 /** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
+
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId, ServerId } from '#core/ids.ts';
+import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
 import type { ApiKeys } from '#records/api-key.ts';
@@ -15,11 +17,15 @@ import {
   updateOrganization,
 } from '#records/organizations.ts';
 import { insertProgramClient, listProgramClients, removeProgramClient } from '#records/program-clients.ts';
+import { openedAuth, sealedAuth } from '#records/server-secrets.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.ts';
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { connectionRecords } from './connection-storage.ts';
+import { limitRecords } from './limit-storage.ts';
+import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
@@ -27,6 +33,8 @@ export interface AdminRecordsDeps {
   readonly vault: Pick<Vault, 'seal' | 'open'>;
   readonly keys: Pick<ApiKeys, 'mint'>;
   readonly clock: Clock;
+  /** Of secrets in definitions of servers; undefined: none can be given. */
+  readonly sealer?: Sealer;
   /** Keys are marked as of production or not. */
   readonly keyMode: 'live' | 'test';
 }
@@ -47,16 +55,20 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
     updateOrganization: async (id, values) => {
       await withPlatform(db, (scope) => updateOrganization(scope, id, values));
     },
-    listServers: async () => (await withPlatform(db, listServers)).map(serverRow),
-    listServersOf: async (org) => ownFirst(await withOrganization(db, org, listServers)).map(serverRow),
+    listServers: async () => (await withPlatform(db, listServers)).map((row) => serverRow(row, deps)),
+    listServersOf: async (org) =>
+      ownFirst(await withOrganization(db, org, listServers)).map((row) => serverRow(row, deps)),
+    ...connectionRecords(db),
     insertServer: async (values) =>
       serverRow(
         await taken(`A server "${values.key}" exists already`, () =>
-          withPlatform(db, (scope) => insertServer(scope, values)),
+          withPlatform(db, (scope) => insertServer(scope, { ...values, auth: sealedAuth(values.auth, deps.sealer) })),
         ),
+        deps,
       ),
     updateServer: async (id, values) => {
-      await withPlatform(db, (scope) => updateServer(scope, id, values));
+      const auth = sealedAuth(values.auth, deps.sealer);
+      await withPlatform(db, (scope) => updateServer(scope, id, { ...values, auth }));
     },
     findEnablement: (org, server) => withOrganization(db, org, (scope) => findEnablement(scope, server)),
     putEnablement: (org, server, values) =>
@@ -84,7 +96,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
+    ...limitRecords(db),
     ...accounts,
+    ...policyRecords(deps),
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };
@@ -113,8 +127,8 @@ export function ownFirst(servers: readonly Server[]): readonly Server[] {
   return servers.filter(({ key, org }) => org !== undefined || !own.has(key));
 }
 
-function serverRow({ managedBy, ...row }: Server): ServerRow {
-  return { ...row, managedBy: managedByOf(managedBy) };
+function serverRow({ managedBy, auth, ...row }: Server, { sealer }: AdminRecordsDeps): ServerRow {
+  return { ...row, auth: openedAuth(auth, sealer), managedBy: managedByOf(managedBy) };
 }
 
 export function managedByOf(text: string): ManagedBy {

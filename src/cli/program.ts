@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
+import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
+import { addPolicies } from './policy-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -32,9 +34,11 @@ function buildProgram(io: Io, version: string): Command {
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
+  addLimits(program, io, { group, remote });
   addServers(program, io);
   addCollections(program, io);
   addAccessCommands(program, io, remote);
+  addPolicies(program, io);
   addDatabase(program, io);
   return program;
 }

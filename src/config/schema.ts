@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
+import { serverAuth } from '#admin/account-nouns.ts';
 import {
   bindingInput,
   bindingsOf,
@@ -30,6 +31,7 @@ import {
   runnerLimits,
   section,
 } from './limits.ts';
+import { policies } from './policies.ts';
 
 const secret = z
   .string()
@@ -90,9 +92,6 @@ const proxyUrl = z.preprocess(
 );
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
-
-const unsupported = (what: string) =>
-  z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
 export const configSchema = z.strictObject({
   http: section({
@@ -212,6 +211,7 @@ export const configSchema = z.strictObject({
         transport: transport.describe(
           '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
+        auth: serverAuth.optional(),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
       }),
     )
@@ -249,7 +249,7 @@ export const configSchema = z.strictObject({
     )
     .default([]),
   groups: groupsConfig,
-  policies: unsupported('policies'),
+  policies,
   limits,
   audit: section({
     calls: z
@@ -302,6 +302,7 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   const last = path.at(-1);
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections') return last === 'credential';
+  if (top === 'servers' && last === 'clientSecret') return true;
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }

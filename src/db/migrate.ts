@@ -13,6 +13,7 @@ import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
 import { people } from './migrations/0010-people.ts';
+import { accounts } from './migrations/0014-accounts.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -26,6 +27,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0008-replicas': replicas,
   '0009-access': access,
   '0010-people': people,
+  '0014-accounts': accounts,
 };
 
 const oldestVersion = 150_000;

@@ -6,6 +6,7 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { AccountsSchema } from './schema-accounts.ts';
 import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
@@ -30,6 +31,8 @@ export interface ServersTable {
   trusted: Generated<boolean>;
   active: Generated<boolean>;
   total_timeout_ms: number | null;
+  /** Whose word a call is there (records/server-auth.ts); null: the binding's credential. */
+  auth: NullableJson;
   /** JSON list of tools that are switched off for everybody. */
   blocked_tools: JsonDefault;
   /** Which of several credentials of a group is meant for it. */
@@ -349,7 +352,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, PeopleSchema {
+export interface GatewaySchema extends AccessSchema, PeopleSchema, AccountsSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

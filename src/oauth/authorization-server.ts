@@ -2,6 +2,7 @@
  * The built-in authorization server: oidc-provider, mounted below Fastify as it is. Here are its settings and nothing of
  * the protocol; what it can't do stands in files beside this one (registration, introspection of JWTs, consent pages).
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
   type Account,
@@ -29,6 +30,7 @@ import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
+import { mintIdJag, type NewIdJag } from './grants/id-jag-mint.ts';
 import { grantClaims } from './grants/token-claims.ts';
 import { withServiceAccounts } from './grants/workload.ts';
 import { interactionSettings } from './interaction/configuration.ts';
@@ -83,6 +85,10 @@ export interface AuthorizationServer {
   readonly members: Members;
   /** Counts whoever begins something: for the pages, which are mounted beside. */
   readonly strangers: Strangers;
+  /** Who is signed in with this browser; undefined: nobody, or somebody who may not be any more. */
+  personOf(req: IncomingMessage, res: ServerResponse): Promise<User | undefined>;
+  /** The gateway's own word on who somebody is, for one foreign authorization server. */
+  assert(jag: NewIdJag): Promise<string>;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -137,6 +143,14 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     }),
     members,
     strangers,
+    async personOf(req, res) {
+      const session = await built.provider.Session.get(built.provider.createContext(req, res));
+      const { accountId: value, loginTs = 0 } = session;
+      if (value === undefined) return undefined;
+      const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
+      return user?.active && loginTs * 1000 >= (user.signedOutAt ?? 0) ? user : undefined;
+    },
+    assert: async (jag) => (await mintIdJag({ keys, clock: deps.clock, issuer }, jag)).assertion,
     plugin: async (app) => {
       await app.register(clients.plugin);
       await app.register(mount({ issuer, strangers, callback: () => built.callback }));

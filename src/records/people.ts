@@ -63,11 +63,11 @@ export async function listPeople({ tx }: PlatformScope, search: string | undefin
 /** Throws `not_found`. */
 export async function getPerson(scope: PlatformScope, id: string): Promise<User> {
   const found = await findUser(scope, { column: 'id', value: id.toLowerCase() });
-  if (found && !(await isProgram(scope, found.id))) return found;
+  if (found && !(await isServiceAccount(scope, found.id))) return found;
   throw noSuchPerson();
 }
 
-async function isProgram({ tx }: PlatformScope, id: string): Promise<boolean> {
+async function isServiceAccount({ tx }: PlatformScope, id: string): Promise<boolean> {
   const row = await tx.selectFrom('users').select('kind').where('id', '=', id).executeTakeFirst();
   return row?.kind === 'service';
 }

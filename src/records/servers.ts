@@ -7,6 +7,7 @@ import type { ServersTable } from '#db/schema.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import { parseRoles, parseTransport } from './columns.ts';
 import { switched, type ToolSwitch } from './enablements.ts';
+import { parseServerAuth, type ServerAuth } from './server-auth.ts';
 
 export interface Server {
   readonly id: ServerId;
@@ -15,6 +16,7 @@ export interface Server {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth: ServerAuth | undefined;
   readonly trusted: boolean;
   readonly active: boolean;
   readonly totalTimeoutMs: number | undefined;
@@ -29,6 +31,7 @@ export interface NewServer {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth?: ServerAuth | undefined;
   readonly trusted?: boolean;
   readonly active?: boolean;
   readonly totalTimeoutMs?: number | undefined;
@@ -121,6 +124,7 @@ function asColumns(input: Partial<NewServer>) {
   return {
     ...(input.title === undefined ? {} : { title: input.title }),
     ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
+    ...('auth' in input ? { auth: input.auth ? JSON.stringify(input.auth) : null } : {}),
     ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
     ...(input.active === undefined ? {} : { active: input.active }),
     ...(input.blockedTools === undefined ? {} : { blocked_tools: JSON.stringify(input.blockedTools) }),
@@ -137,6 +141,7 @@ function asServer(row: Selectable<ServersTable>): Server {
     key: row.key,
     title: row.title,
     transport: parseTransport(row.transport),
+    auth: parseServerAuth(row.auth),
     trusted: row.trusted,
     active: row.active,
     totalTimeoutMs: row.total_timeout_ms ?? undefined,

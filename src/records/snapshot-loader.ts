@@ -7,6 +7,7 @@ import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
 import { type AccessRows, accessOf, grantsOf, readAccess } from './access-loader.ts';
 import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
+import { parseServerAuth } from './server-auth.ts';
 import {
   type Binding,
   type Endpoint,
@@ -213,6 +214,7 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
     title: row.title,
     org: row.org_id === null ? undefined : asOrgId(row.org_id),
     transport: parseTransport(row.transport),
+    auth: parseServerAuth(row.auth),
     trusted: row.trusted,
     enabled: row.active && enablement?.enabled === true,
     blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),

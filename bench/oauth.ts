@@ -50,6 +50,7 @@ const settings = {
   clientMetadataDocuments: false,
   resources: [],
   assertionIssuers: [],
+  workloadIssuers: [],
 } as const;
 
 async function serve(databaseUrl: string): Promise<void> {

@@ -20,6 +20,7 @@ import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
 import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
+import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
@@ -115,10 +116,11 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const listeners = await listen(config, deps);
   const url = localUrl(config, listeners.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
-  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
+  const domains = await openDomains({ db: storage.db, log });
+  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains });
   const state = { ready: false };
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
-  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state, metrics };
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
@@ -218,13 +220,15 @@ interface PlaneDeps extends OpenDeps {
   readonly url: string;
   readonly baseUrl: string;
   readonly entrances: Entrances;
+  readonly domains: Domains;
   readonly state: { readonly ready: boolean };
   readonly metrics: Metrics;
 }
 
-async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChangeFeed> {
+async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
   const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
   closers.add('change feed', () => feed.close());
+  closers.add('domains', domains.follow(feed));
   return feed;
 }
 

@@ -178,7 +178,8 @@ const bulkheadSettings = ({ limits: { upstream } }: Config) => ({
 });
 
 function openCallers(config: Config, { keys }: LiveRecords, deps: DataPlaneDeps): Identifier {
-  const { identities: tokens, clock, storage } = deps;
+  const { clock, storage } = deps;
+  const tokens = timed(deps.identities, deps.metrics);
   const accounts = openDirectAccounts({ db: storage.db, clock });
   return openIdentifier({ tokens, keys, clock, accounts, resources: resourcesOf(config, deps) });
 }

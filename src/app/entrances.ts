@@ -3,10 +3,11 @@ import type { IncomingMessage } from 'node:http';
 import type { Config } from '#config/load.ts';
 import { type NameHosts, openNameHosts } from '#core/name-hosts.ts';
 import type { Entrance } from '#gateway/entrance.ts';
+import type { Domains } from './domains.ts';
 
 export interface Entrances {
-  /** With BASE_DOMAIN only. */
-  readonly nameHosts: NameHosts | undefined;
+  /** Of servers with BASE_DOMAIN only, and of organizations. */
+  readonly nameHosts: NameHosts;
   /** For API keys only, as clients reach it; undefined: there is no such address. */
   readonly keysUrl: string | undefined;
   /** Host headers that are ours. `host`: lower case; `'*'`: whether any is. */
@@ -20,9 +21,10 @@ export interface EntranceOptions {
   readonly baseUrl: string;
   /** Where the listener for API keys is; undefined: there is none. */
   readonly keysPort: number | undefined;
+  readonly domains?: Pick<Domains, 'find' | 'isEmpty'>;
 }
 
-export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort }: EntranceOptions): Entrances {
+export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort, domains }: EntranceOptions): Entrances {
   const base = new URL(baseUrl);
   const { baseDomain, keysHost } = http;
   const onPort = (host: string) => (base.port === '' || host.includes(':') ? host : `${host}:${base.port}`);
@@ -36,25 +38,48 @@ export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort }: En
     ...(keysPort === undefined || keysHost === undefined ? [] : [`${keysHost.replace(/:\d+$/, '')}:${keysPort}`]),
   ]);
   const external = oauth.resources.map((url) => new URL(url).host);
-  const nameHosts =
+  const named =
     baseDomain === undefined
       ? undefined
       : openNameHosts({ domain: baseDomain, baseUrl, others: new Set([...ours, ...external]) });
+  const nameHosts = withDomains(named, domains, { base, taken: new Set([...ours, ...external]) });
   const keysUrl = keysUrlOf(base, { host: [...keysHosts][0], port: keysPort });
   const main: Entrance = { baseUrl, name: undefined, keysOnly: false };
   const keys: Entrance = { baseUrl: keysUrl ?? baseUrl, name: undefined, keysOnly: true };
   return {
     nameHosts,
     keysUrl,
-    has: (host) => ours.has(host) || nameHosts?.find(host) !== undefined,
+    has: (host) => ours.has(host) || nameHosts.find(host) !== undefined || nameHosts.organizationAt(host) !== undefined,
     find(req, keysOnly) {
       if (keysOnly) return keys;
       // Node parses the headers when they are first asked for: not on every call of a gateway with one address.
-      if (keysHosts.size === 0 && !nameHosts) return main;
+      if (keysHosts.size === 0 && !named && (domains?.isEmpty ?? true)) return main;
       const host = req.headers.host?.toLowerCase() ?? '';
       if (keysHosts.has(host)) return keys;
-      const name = nameHosts?.find(host);
-      return name === undefined || !nameHosts ? main : { baseUrl: nameHosts.originOf(name), name, keysOnly: false };
+      const name = nameHosts.find(host);
+      if (name !== undefined) return { baseUrl: nameHosts.originOf(name), name, keysOnly: false };
+      const domain = nameHosts.organizationAt(host);
+      if (!domain) return main;
+      return { baseUrl: domain.origin, name: undefined, organization: domain.organization, keysOnly: false };
+    },
+  };
+}
+
+/** An organization's domain never takes an address that is something else already. */
+function withDomains(
+  named: NameHosts | undefined,
+  domains: EntranceOptions['domains'],
+  { base, taken }: { readonly base: URL; readonly taken: ReadonlySet<string> },
+): Required<NameHosts> {
+  const port = base.port === '' ? '' : `:${base.port}`;
+  return {
+    find: (host) => named?.find(host),
+    originOf: (name) => named?.originOf(name) ?? base.origin,
+    organizationAt(host) {
+      if (!domains || domains.isEmpty || taken.has(host) || named?.find(host) !== undefined) return undefined;
+      const plain = port !== '' && host.endsWith(port) ? host.slice(0, -port.length) : undefined;
+      const organization = domains.find(host) ?? (plain === undefined ? undefined : domains.find(plain));
+      return organization === undefined ? undefined : { organization, origin: `${base.protocol}//${host}` };
     },
   };
 }

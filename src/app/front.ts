@@ -56,7 +56,7 @@ export function openFront(deps: FrontDeps): Front {
     else if ((entrance.keysOnly ? besideKeys : anyHost).test(req.url ?? '')) publicly(req, res);
     else if (!isLocalName(host) && !receive.hosts.has(host) && !receive.hosts.has('*'))
       refuse(res, 421, 'Host not served here');
-    else if (entrance.keysOnly || entrance.name !== undefined) refuse(res, 404, 'Not found');
+    else if (entrance.keysOnly || isOneOnly(entrance)) refuse(res, 404, 'Not found');
     else if (receive.isInsecure(req.socket.remoteAddress ?? '', req.headers['x-forwarded-proto']?.toString()))
       refuseInsecure(req, res);
     else publicly(req, res);
@@ -78,7 +78,7 @@ export function openFront(deps: FrontDeps): Front {
 
   function route(req: IncomingMessage, res: ServerResponse, keysOnly: boolean): void {
     const entrance = deps.entrances.find(req, keysOnly);
-    if (entrance.name === undefined) stripBase(req);
+    if (!isOneOnly(entrance)) stripBase(req);
     const asked = askedFor(req.url ?? '', entrance);
     const wish = asked ? wishBeside(req, asked) : wishFor(req, entrance);
     if (wish) {
@@ -112,7 +112,7 @@ export function openFront(deps: FrontDeps): Front {
   function routeUpgrade(upgrade: Upgrade, keysOnly: boolean): void {
     const { req, res } = upgrade;
     const entrance = deps.entrances.find(req, keysOnly);
-    if (entrance.name === undefined) stripBase(req);
+    if (!isOneOnly(entrance)) stripBase(req);
     const target = parseChannelTarget(req.url ?? '');
     const isBelow = target?.kind === 'web-socket';
     const path = pathAt(isBelow ? target.path : parseMcpPath(req.url ?? ''), entrance);
@@ -140,7 +140,8 @@ function askedFor(target: string, entrance: Entrance): Asked | undefined {
 const otherNames: ReadonlySet<string> = new Set(['sse', 'servers', 'tools', 'openapi.json']);
 
 /** On the host of a server its own document and tools are all there is. */
-function wishFor({ url = '', method }: IncomingMessage, { name }: Entrance): RestWish | undefined {
+function wishFor({ url = '', method }: IncomingMessage, { name, organization }: Entrance): RestWish | undefined {
+  if (organization !== undefined) return undefined;
   if (name === undefined) return parseRestTarget(url, method);
   const [, rest] = /^\/mcp(\/[^?]*)/.exec(url) ?? [];
   const wish = rest === undefined ? undefined : parseRestTarget(`/mcp/${name}${rest}`, method);
@@ -163,7 +164,12 @@ function isFlatCall({ method, headers }: IncomingMessage, { path, entrance }: As
   return !/\bevent-stream\b/i.test(headers.accept ?? '') && headers['mcp-protocol-version'] === undefined;
 }
 
-function pathAt(path: McpPath | undefined, { name }: Entrance): McpPath | undefined {
+/** The host of a server or of an organization: nothing else is there. */
+const isOneOnly = ({ name, organization }: Entrance): boolean => name !== undefined || organization !== undefined;
+
+function pathAt(path: McpPath | undefined, { name, organization }: Entrance): McpPath | undefined {
+  if (path && organization !== undefined)
+    return path.organization === undefined ? { organization, name: path.name } : undefined;
   if (!path || name === undefined) return path;
   const isOther = path.organization !== undefined || path.name !== undefined;
   return isOther ? undefined : { organization: undefined, name };

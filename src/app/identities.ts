@@ -29,7 +29,9 @@ function openEgressFor(
   closers: Closers,
   tls: Pick<EgressOptions, 'ca' | 'identity'> = {},
 ): Egress {
-  const urls = [...identity.map((entry) => entry.read()), oauth.assertionIssuers].flatMap(textsOf);
+  const urls = [...identity.map((entry) => entry.read()), oauth.assertionIssuers, oauth.workloadIssuers].flatMap(
+    textsOf,
+  );
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
     proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },

@@ -320,6 +320,11 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
   ['a policy of no organization', 'policies: [{name: a}]', 'policies[0].organization'],
   [
+    'an enablement for some and for all',
+    'enablements: [{organization: a, server: b, allMembers: true, allowedRoles: [c]}]',
+    'allMembers',
+  ],
+  [
     'a server defined twice',
     'servers: [{key: s, transport: {kind: builtin, name: a}}, {key: s, transport: {kind: builtin, name: b}}]',
     'defined twice',

@@ -186,6 +186,15 @@ export const configSchema = z.strictObject({
       )
       .default([])
       .describe('Issuers of identity assertions (ID-JAG) that are accepted.'),
+    workloadIssuers: z
+      .array(
+        z.strictObject({
+          issuer: httpUrl.describe('Exactly as the assertions have it.'),
+          jwksUrl: httpUrl.optional().describe('Default: what its metadata says.'),
+        }),
+      )
+      .default([])
+      .describe('Issuers whose workloads (clusters, build services) organizations may trust for service accounts.'),
   }),
   organizations: z
     .array(

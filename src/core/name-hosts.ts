@@ -6,6 +6,8 @@ export interface NameHosts {
   find(host: string): string | undefined;
   /** No trailing slash. */
   originOf(name: string): string;
+  /** The organization (its slug) that this host is the domain of, and the host's origin. `host`: as for `find`. */
+  organizationAt?(host: string): { readonly organization: string; readonly origin: string } | undefined;
 }
 
 export interface NameHostOptions {

@@ -34,11 +34,21 @@ export function parseResource(resource: string, rules: ResourceRules): Resource 
   const { baseUrl, external } = rules;
   if (resource === baseUrl || resource === `${baseUrl}/`) return { kind: 'gateway' };
   if (external.includes(resource)) return { kind: 'external', url: resource };
-  if (!resource.startsWith(`${baseUrl}/`)) return parseNameHost(resource, rules);
+  if (!resource.startsWith(`${baseUrl}/`)) return parseNameHost(resource, rules) ?? parseDomain(resource, rules);
   const target = resource.slice(baseUrl.length);
   if (target.includes('#') || (target.includes('?') && resourceQuery(target) === '')) return undefined;
   const path = parseMcpPath(target);
   return path && { kind: 'endpoint', path };
+}
+
+/** `https://{domain}/mcp/{name}` is the endpoint `/{organization}/mcp/{name}` of the organization whose domain it is. */
+function parseDomain(resource: string, { nameHosts }: ResourceRules): Resource | undefined {
+  const [, origin = '', host = '', target = ''] = /^(https?:\/\/([^/?#]+))([^#]*)$/.exec(resource) ?? [];
+  const at = nameHosts?.organizationAt?.(host);
+  if (!at || at.origin !== origin || (target.includes('?') && resourceQuery(target) === '')) return undefined;
+  const path = parseMcpPath(target);
+  if (!path || path.organization !== undefined) return undefined;
+  return { kind: 'endpoint', path: { organization: at.organization, name: path.name } };
 }
 
 /** `https://{name}.{BASE_DOMAIN}/mcp` is the endpoint `/mcp/{name}`. */

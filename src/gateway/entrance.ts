@@ -7,6 +7,8 @@ export interface Entrance {
   readonly baseUrl: string;
   /** The host is that of one server or collection: `/mcp` there is this name in the caller's organization. */
   readonly name: string | undefined;
+  /** The host is the domain of this organization (its slug): `/mcp` and `/mcp/{name}` there are its. */
+  readonly organization?: string | undefined;
   /** API keys only, and no word of any sign-in: clients drop a configured key as soon as a server offers OAuth. */
   readonly keysOnly: boolean;
 }
@@ -21,5 +23,6 @@ export interface Asked {
 
 /** The canonical path at this address: no query, no trailing slash. */
 export function targetOf({ path, entrance }: Asked): string {
+  if (entrance.organization !== undefined) return formatMcpPath({ organization: undefined, name: path.name });
   return entrance.name === undefined ? formatMcpPath(path) : '/mcp';
 }

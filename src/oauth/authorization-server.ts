@@ -33,6 +33,7 @@ import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
 import { mintIdJag, type NewIdJag } from './grants/id-jag-mint.ts';
 import { grantClaims } from './grants/token-claims.ts';
+import { withServiceAccounts } from './grants/workload.ts';
 import { interactionSettings } from './interaction/configuration.ts';
 import { pageEdges } from './interaction/edges.ts';
 import { devicePages, signOutPages } from './interaction/library-pages.ts';
@@ -202,7 +203,7 @@ function configuration(deps: AuthorizationServerDeps, { rules, members, clients,
   const { settings, db, issuer } = deps;
   const people = new WeakMap<object, User>();
   return {
-    adapter: withProgramClients(clients.over(openRecordStore(deps)), db),
+    adapter: withServiceAccounts(withProgramClients(clients.over(openRecordStore(deps)), db), db),
     fetch: clients.fetch,
     jwks: { keys: keys.map((key) => key.jwk) },
     routes: paths,

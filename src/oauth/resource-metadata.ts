@@ -63,6 +63,8 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
     if (external) return { resource: external, name: external, servers: builtIn ? [baseUrl] : [] };
     const name = deps.nameHosts?.find(request.headers.host?.toLowerCase() ?? '');
     if (name !== undefined) return describeName(name, target);
+    const domain = deps.nameHosts?.organizationAt?.(request.headers.host?.toLowerCase() ?? '');
+    if (domain) return describeDomain(domain, target);
     if (/^\/?(?:\?|$)/.test(target))
       return { resource: `${baseUrl}/`, name: 'Gatehouse', servers: deps.authorizationServersOf(undefined) };
     const path = parseMcpPath(target);
@@ -72,6 +74,17 @@ export function metadataPlugin(app: FastifyInstance, deps: MetadataDeps): void {
       name: `Gatehouse ${formatMcpPath(path)}`,
       servers: deps.authorizationServersOf(path.organization),
     };
+  }
+
+  /** On the domain of an organization; at the root, all of it. */
+  function describeDomain(
+    { organization, origin }: { readonly organization: string; readonly origin: string },
+    target: string,
+  ): Described | undefined {
+    const path = /^\/?(?:\?|$)/.test(target) ? { organization: undefined, name: undefined } : parseMcpPath(target);
+    if (!path || path.organization !== undefined) return undefined;
+    const resource = origin + formatMcpPath(path) + resourceQuery(target);
+    return { resource, name: `Gatehouse ${resource}`, servers: deps.authorizationServersOf(organization) };
   }
 
   /** On the host of a server there is one resource, whether its path is asked for or the root. */

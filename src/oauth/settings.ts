@@ -32,6 +32,8 @@ export interface OauthSettings {
     /** Of the identity provider whose subjects the assertions name. */
     readonly identityProvider: string;
   }[];
+  /** Issuers of assertions of workloads that organizations may trust for service accounts. */
+  readonly workloadIssuers: readonly { readonly issuer: string; readonly jwksUrl?: string | undefined }[];
 }
 
 /** The admin API: as far as its holder's roles reach. Only for the gateway as a whole. */

@@ -6,6 +6,7 @@ import type { UsersTable } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
 import { isProgramClientId } from './program-clients.ts';
+import { isServiceAccountSubject } from './service-accounts.ts';
 
 export interface User {
   readonly id: string;
@@ -101,7 +102,7 @@ async function findFreeSubject({ tx }: PlatformScope, { provider, subject }: Ide
   await sql`select pg_advisory_xact_lock(hashtextextended('gateway.subjects', 0))`.execute(tx);
   const prefixed = `${provider}|${subject}`;
   for (const candidate of [subject, prefixed]) {
-    if (isProgramClientId(candidate)) continue;
+    if (isProgramClientId(candidate) || isServiceAccountSubject(candidate)) continue;
     const taken = await tx.selectFrom('users').select('id').where('subject', '=', candidate).executeTakeFirst();
     if (!taken) return candidate;
   }

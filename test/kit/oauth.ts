@@ -36,6 +36,7 @@ export const oauthDefaults: OauthSettings = {
   clientMetadataDocuments: true,
   resources: [],
   assertionIssuers: [],
+  workloadIssuers: [],
 };
 
 export interface TestServerOptions {

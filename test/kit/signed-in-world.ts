@@ -7,6 +7,7 @@ import { type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { openTestServer, type SignedInClient, type SignInOptions, signIn, type TestServer } from '#kit/oauth.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import type { OauthSettings } from '#oauth/settings.ts';
 import { setMemberships } from '#records/users.ts';
 
 export const rootSecret = 'a-root-secret-of-the-signed-in-world-only';
@@ -17,8 +18,8 @@ identity:
   - { kind: oidc, mode: broker, issuer: 'http://127.0.0.1:9', clientId: nobody }
 `;
 
-const oauthYaml = (resources: readonly string[], passToken: boolean) =>
-  `oauth: { resources: ${JSON.stringify(resources)}, passToken: ${passToken} }\n`;
+const oauthYaml = (resources: readonly string[], passToken: boolean, more: string) =>
+  `oauth: { resources: ${JSON.stringify(resources)}, passToken: ${passToken}${more} }\n`;
 
 export const worldYaml = (upstream: string) => `
 organizations:
@@ -67,6 +68,12 @@ export interface SignedInWorldOptions {
   readonly passToken?: boolean;
   /** Appended to gatehouse.yaml. */
   readonly extraYaml?: string;
+  /** Further entries of `identity`, two blanks before each. */
+  readonly identityYaml?: string;
+  /** Further fields of `oauth`, each after a comma, */
+  readonly oauthYaml?: string;
+  /** and the same for the server that makes the tokens. */
+  readonly settings?: Partial<OauthSettings>;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -77,7 +84,10 @@ export async function startSignedInWorld(options: SignedInWorldOptions = {}): Pr
   const gateways: RunningGateway[] = [];
   for (let n = 0; n < replicas; n++) {
     const configYaml =
-      worldYaml(upstream.url) + oauthYaml(resources, options.passToken ?? false) + (options.extraYaml ?? '');
+      worldYaml(upstream.url) +
+      (options.identityYaml ?? '') +
+      oauthYaml(resources, options.passToken ?? false, options.oauthYaml ?? '') +
+      (options.extraYaml ?? '');
     const address: Readonly<Record<string, string>> =
       domain === undefined ? { BASE_URL: issuer } : { BASE_DOMAIN: domain };
     const env = { DATABASE_URL: database.url, ENCRYPTION_KEY: rootSecret, ...address, ...options.env };
@@ -87,7 +97,7 @@ export async function startSignedInWorld(options: SignedInWorldOptions = {}): Pr
     database,
     issuer,
     rootSecret,
-    settings: { resources },
+    settings: { resources, ...options.settings },
     ...(domain !== undefined && { nameHosts: openNameHosts({ domain, baseUrl: issuer, others: new Set() }) }),
   });
   const rows = await database.sql('select slug, id from gateway.organizations');

@@ -5,10 +5,12 @@
 import type Provider from 'oidc-provider';
 import { introspectJwts } from '#oauth/introspection.ts';
 import { compareDigests, jwtBearer, tokenExchange } from '#oauth/program-clients.ts';
+import type { AssertionContext } from './assertions.ts';
 import { slowDevicesDown } from './device-polling.ts';
 import { assertionParameters, openAssertionGrant } from './id-jag.ts';
 import type { GrantDeps } from './issue.ts';
 import { exchangeParameters, exchangeToken } from './token-exchange.ts';
+import { openWorkloadGrant } from './workload.ts';
 
 export interface GrantPaths {
   readonly token: string;
@@ -28,7 +30,16 @@ export function addGrants(provider: Provider, deps: GrantDeps, paths: GrantPaths
     exchangeParameters,
     'resource',
   );
-  provider.registerGrantType(jwtBearer, openAssertionGrant(provider, deps), assertionParameters, 'resource');
+  const byWorkload = openWorkloadGrant(provider, deps);
+  const byPerson = openAssertionGrant(provider, deps);
+  provider.registerGrantType(
+    jwtBearer,
+    async (ctx: AssertionContext) => {
+      if (!(await byWorkload(ctx))) await byPerson(ctx);
+    },
+    assertionParameters,
+    'resource',
+  );
 }
 
 /** RFC 8414 metadata: the profile by which clients of enterprises find that assertions are accepted (MCP ext-auth). */

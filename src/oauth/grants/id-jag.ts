@@ -6,24 +6,28 @@
  */
 import type { JWTPayload } from 'jose';
 import type Provider from 'oidc-provider';
-import { errors, type TokenEndpointGrantContext } from 'oidc-provider';
+import { errors } from 'oidc-provider';
 import { z } from 'zod';
-import { openRemoteKeys, type RemoteKeys } from '#adapters/identity/jwks.ts';
-import { openServerMetadata } from '#adapters/identity/server-metadata.ts';
+import type { RemoteKeys } from '#adapters/identity/jwks.ts';
 import { asymmetricAlgorithms, verifyToken } from '#adapters/identity/verify-token.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import { withPlatform } from '#db/scope.ts';
 import { jwtBearer } from '#oauth/program-clients.ts';
 import { digestOf } from '#oauth/record-store.ts';
-import { parseResource } from '#oauth/resource.ts';
 import type { OauthSettings } from '#oauth/settings.ts';
 import { markOauthRecord } from '#records/oauth-records.ts';
-import { findOrganization, type Organization } from '#records/organizations.ts';
+import { findOrganization } from '#records/organizations.ts';
 import { ensureMember, findIdentityUser, type User, upsertIdentity } from '#records/users.ts';
+import {
+  type AssertionContext,
+  chooseResource,
+  openIssuerKeys,
+  refusedAssertion as refused,
+  unverifiedIssuerOf,
+} from './assertions.ts';
 import { idJagType } from './id-jag-mint.ts';
-import { type GrantDeps, getRegistered, narrowScope, refuseProof, resourceOf, rulesOf, sendToken } from './issue.ts';
-import { isInOrganization } from './token-claims.ts';
+import { type GrantDeps, getRegistered, narrowScope, refuseProof, resourceOf, sendToken } from './issue.ts';
 
 type AssertionIssuer = OauthSettings['assertionIssuers'][number];
 interface Trusted extends AssertionIssuer {
@@ -31,7 +35,6 @@ interface Trusted extends AssertionIssuer {
 }
 
 export const assertionParameters = ['assertion', 'scope', 'resource'] as const;
-export type AssertionContext = TokenEndpointGrantContext<{ assertion?: string }>;
 
 const maxLifetimeSeconds = 3600;
 const skewMs = 60_000;
@@ -40,7 +43,7 @@ const maxJtiLength = 256;
 /** Handles `grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer`. */
 export function openAssertionGrant(provider: Provider, deps: GrantDeps): (ctx: AssertionContext) => Promise<void> {
   const trusted = new Map(
-    deps.settings.assertionIssuers.map((entry) => [entry.issuer, { ...entry, keys: openKeys(deps, entry) }]),
+    deps.settings.assertionIssuers.map((entry) => [entry.issuer, { ...entry, keys: openIssuerKeys(deps, entry) }]),
   );
   return async (ctx) => {
     const { client, params } = ctx.oidc;
@@ -54,7 +57,9 @@ export function openAssertionGrant(provider: Provider, deps: GrantDeps): (ctx: A
     const organization = await withPlatform(deps.db, (scope) => findOrganization(scope, issuer.organization));
     if (!organization || registered.org !== organization.id)
       throw refused('the issuer speaks for another organization');
-    const resource = await chooseResource(deps, { claims, asked: resourceOf(ctx), organization });
+    const named = resources.safeParse(claims.resource);
+    if (!named.success) throw refused('bad resource');
+    const resource = await chooseResource(deps, { named: named.data, asked: resourceOf(ctx), organization });
     const scopes = narrowScope(params.scope, [
       typeof claims.scope === 'string' ? claims.scope.split(' ') : undefined,
       registered.scopes,
@@ -79,33 +84,12 @@ export function openAssertionGrant(provider: Provider, deps: GrantDeps): (ctx: A
   };
 }
 
-const refused = (reason: string, cause?: unknown) =>
-  new errors.InvalidGrant({ detail: reason, ...(cause !== undefined && { cause }) });
-
-function openKeys({ fetch, clock, log }: GrantDeps, { issuer, jwksUrl }: AssertionIssuer): RemoteKeys {
-  if (jwksUrl !== undefined) return openRemoteKeys({ url: jwksUrl, fetch, clock, log });
-  const { origin, pathname } = new URL(issuer);
-  const path = pathname.replace(/\/$/, '');
-  const metadata = openServerMetadata({
-    issuers: [issuer],
-    urls: [
-      `${origin}${path}/.well-known/openid-configuration`,
-      `${origin}/.well-known/oauth-authorization-server${path}`,
-    ],
-    fetch,
-    clock,
-    log,
-  });
-  const url = async () => z.url().parse((await metadata.get()).value.jwks_uri);
-  return openRemoteKeys({ url, fetch, clock, log });
-}
-
 async function verifyAssertion(
   { issuer: own, clock }: GrantDeps,
   trusted: ReadonlyMap<string, Trusted>,
   { assertion, client }: { readonly assertion: string; readonly client: string },
 ): Promise<{ readonly claims: JWTPayload; readonly issuer: Trusted }> {
-  const issuer = trusted.get(unverifiedIssuer(assertion) ?? '');
+  const issuer = trusted.get(unverifiedIssuerOf(assertion) ?? '');
   if (!issuer) throw refused('the issuer is not trusted');
   const checked = await verifyToken(assertion, issuer.keys.find, {
     clock,
@@ -132,15 +116,6 @@ async function verifyAssertion(
   return { claims, issuer };
 }
 
-function unverifiedIssuer(assertion: string): string | undefined {
-  try {
-    const payload: unknown = JSON.parse(Buffer.from(assertion.split('.')[1] ?? '', 'base64url').toString());
-    return z.object({ iss: z.string() }).parse(payload).iss;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Single use, on every replica, until nobody would accept it any more. */
 async function useUp({ db, clock }: GrantDeps, { iss, jti, exp }: JWTPayload): Promise<void> {
   const id = digestOf(JSON.stringify([iss, jti]));
@@ -150,31 +125,8 @@ async function useUp({ db, clock }: GrantDeps, { iss, jti, exp }: JWTPayload): P
   }
 }
 
-/** What the assertion names, or the one of those that the request names; neither: the organization's endpoint. */
-async function chooseResource(
-  deps: GrantDeps,
-  {
-    claims,
-    asked,
-    organization,
-  }: { readonly claims: JWTPayload; readonly asked: string | undefined; readonly organization: Organization },
-): Promise<string> {
-  const rules = rulesOf(deps);
-  const named = z
-    .union([z.string().transform((one) => [one]), z.array(z.string()).min(1)])
-    .optional()
-    .safeParse(claims.resource);
-  if (!named.success) throw refused('bad resource');
-  if (asked !== undefined && named.data && !named.data.includes(asked)) throw new errors.InvalidTarget();
-  const resource = asked ?? named.data?.[0] ?? `${deps.issuer}/${organization.slug}/mcp`;
-  const parsed = parseResource(resource, rules);
-  const inside = await withPlatform(deps.db, (scope) =>
-    isInOrganization(scope, { rules, resource, org: organization.id }),
-  );
-  // The whole gateway would be more than the issuer is trusted for.
-  if (!parsed || parsed.kind === 'gateway' || !inside) throw refused('the resource is none of the organization');
-  return resource;
-}
+/** `resource` of an assertion. */
+const resources = z.union([z.string().transform((one) => [one]), z.array(z.string()).min(1)]).optional();
 
 /** Made a member at the first assertion; who was removed from the organization since is not let in again by one. */
 async function signInBy(

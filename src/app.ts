@@ -1,4 +1,6 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
@@ -9,6 +11,7 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -17,6 +20,7 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
@@ -101,10 +105,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, {
-    ...deps,
-    ...{ storage, url, baseUrl, entrances, state, policies },
-  });
+  const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state };
+  const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -198,6 +201,7 @@ async function listenForKeys(
 
 interface PlaneDeps extends OpenDeps {
   readonly policies: PolicyEngine;
+  readonly limiter: Limiter;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -212,13 +216,14 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
 }
 
 function openAdminRunner(config: Config, deps: PlaneDeps): AdminRunner {
-  const { storage, clock, log, version, url, policies } = deps;
+  const { storage, limiter, clock, log, version, url, policies } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -265,6 +270,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
         looksLikeApiKey,
         log,

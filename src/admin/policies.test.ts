@@ -34,7 +34,13 @@ beforeAll(async () => {
   const vault = openVault({ kms, store: openDataKeyStore(db), clock: systemClock });
   records = openAdminRecords({ db, vault, keys: openApiKeys(rootSecret), clock: systemClock, keyMode: 'test' });
   run = openAdmin({
-    ...{ policies: engine, records, clock: systemClock, audit: () => undefined },
+    ...{
+      policies: engine,
+      records,
+      clock: systemClock,
+      audit: () => undefined,
+      readLimit: () => ({ used: 0, resetMs: 0 }),
+    },
     status: () => ({ status: 'healthy', version: '1', demo: true, url: 'http://x' }),
     rotateSigningKeys: async () => ({ kid: 'new', signsAt: 0 }),
   });

@@ -38,6 +38,7 @@ beforeAll(async () => {
   records = openAdminRecords({ db, vault, keys: openApiKeys(rootSecret), clock: systemClock, keyMode: 'test' });
   run = openAdmin({
     policies: openCedar(),
+    readLimit: () => ({ used: 0, resetMs: 0 }),
     records,
     clock: systemClock,
     status: () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }),

@@ -1,7 +1,7 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
@@ -47,6 +47,7 @@ export interface SignInDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly limiter: Limiter;
 }
 
 export interface SignIn {
@@ -55,12 +56,10 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, closers } = deps;
+  const { storage, closers, limiter } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
-  closers.add('limiter of sign-in', () => limiter.close());
   const readAddress = addressReader(config.http.trustedProxies);
   const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;

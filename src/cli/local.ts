@@ -10,13 +10,11 @@ import type { Connection } from './connection.ts';
 export async function openLocal(config: Config): Promise<Connection> {
   const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
+  // Nobody counts where no gateway runs.
+  const readLimit = () => ({ used: 0, resetMs: 0 });
   const run = openAdmin({
     policies: await openPolicyEngine(),
-    records,
-    clock: systemClock,
-    status,
-    audit: () => undefined,
-    rotateSigningKeys,
+    ...{ records, clock: systemClock, status, audit: () => undefined, readLimit, rotateSigningKeys },
   });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

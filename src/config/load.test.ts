@@ -26,7 +26,7 @@ test('nothing set is the demo with every default', () => {
   expect(config.dataDir).toBe('/w/data');
   expect(config.ragieBaseUrl).toBe('https://api.ragie.ai/');
   expect(config.limits.timeouts).toMatchObject({ toolCallMs: 120_000, connectMs: 3000, idleMs: 60_000 });
-  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10, sessions: 5 });
+  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10 });
   expect(config.limits.request).toMatchObject({ urlBytes: 2048, mcpBytes: 1_048_576, jsonDepth: 32 });
 });
 
@@ -320,7 +320,7 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
   ['policies that are none', 'policies: [{organization: a, name: b}]', 'either policies or config'],
   ['a misspelt choice of policies', 'policies: [{organization: a, name: b, policies: x, onEror: skip}]', 'onEror'],
-  ['an enablement for nobody in particular', 'enablements: [{organization: a, server: b}]', 'allMembers'],
+  ['a policy of no organization', 'policies: [{name: a}]', 'policies[0].organization'],
   [
     'a server defined twice',
     'servers: [{key: s, transport: {kind: builtin, name: a}}, {key: s, transport: {kind: builtin, name: b}}]',

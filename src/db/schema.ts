@@ -6,12 +6,15 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
   slug: string;
   external_id: string | null;
   name: string;
+  /** Host name whose `/mcp` is this organization's. */
+  domain: string | null;
   created_at: TimeDefault;
   updated_at: TimeDefault;
   deleted_at: NullableTime;
@@ -109,6 +112,8 @@ export interface ApiKeysTable {
   expires_at: NullableTime;
   revoked_at: NullableTime;
   last_used_at: NullableTime;
+  /** The service account that it acts as. */
+  user_id: string | null;
   created_at: TimeDefault;
 }
 
@@ -201,6 +206,8 @@ export interface UsersTable {
   deactivated_at: NullableTime;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
+  /** `person` or `service` */
+  kind: Generated<string>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -342,7 +349,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema {
+export interface GatewaySchema extends AccessSchema, PeopleSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

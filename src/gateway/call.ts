@@ -47,6 +47,10 @@ export interface Call {
   asked: Asking | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
+  /** Its place at the server that it is passed on to. */
+  place: (() => void) | undefined;
+  /** The limits of the server that it is for have counted it. */
+  counted: boolean;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */
   leave: (() => void) | undefined;
   /** Something changed about the caller before it was let in anywhere: who they are now. */
@@ -89,6 +93,8 @@ export function newCall(
     upstreamMs: undefined,
     asked: undefined,
     release: undefined,
+    place: undefined,
+    counted: false,
     leave: undefined,
     doubted: undefined,
     relay: undefined,

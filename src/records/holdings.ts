@@ -5,6 +5,7 @@ import { asGroupId, type GroupId, type KeyId, type OrgId } from '#core/ids.ts';
 import type { Db, Tx } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { asToolGrant } from './access-loader.ts';
+import { parseRoles } from './columns.ts';
 import type { ToolGrant } from './rights.ts';
 
 export interface Holdings {
@@ -13,10 +14,20 @@ export interface Holdings {
   readonly groups: ReadonlySet<GroupId>;
   /** By server or collection. */
   readonly grants: ReadonlyMap<string, ToolGrant>;
+  /** Their membership as it is kept here; undefined: there is none. */
+  readonly member?: HeldMembership | undefined;
   /** Groups as their identity provider names them, whether they are groups here or not. */
   readonly named?: readonly string[];
   /** Equal for equal groups and grants. */
   readonly key: string;
+}
+
+export interface HeldMembership {
+  readonly roles: readonly string[];
+  /** False: kept out of this organization, whatever anybody says of them. */
+  readonly active: boolean;
+  /** Made here: it counts beside what an identity provider says. */
+  readonly isOurs: boolean;
 }
 
 export const noHoldings: Holdings = { userId: undefined, groups: new Set(), grants: new Map(), key: '' };
@@ -62,7 +73,9 @@ const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
 async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly kind: 'key' }>): Promise<Holdings> {
   const people = tx
     .selectFrom('users as u')
+    .leftJoin('members as om', (join) => join.onRef('om.user_id', '=', 'u.id').on('om.org_id', '=', org))
     .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), namedIn(org).as('named')])
+    .select(['om.roles', 'om.active', 'om.identity_provider'])
     .where('u.deactivated_at', 'is', null);
   const found =
     holder.kind === 'user'
@@ -72,7 +85,10 @@ async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly k
           .where('i.identity_provider', '=', holder.provider)
           .where('i.subject', '=', holder.subject);
   const row = await found.executeTakeFirst();
-  return row ? asHoldings({ ...row, grants: grantRows.parse(row.grants), named: names.parse(row.named) }) : noHoldings;
+  if (!row) return noHoldings;
+  const { active, roles, identity_provider: saidBy } = row;
+  const member = active === null ? undefined : { roles: parseRoles(roles), active, isOurs: saidBy === null };
+  return { ...asHoldings({ ...row, grants: grantRows.parse(row.grants), named: names.parse(row.named) }), member };
 }
 
 const grantRows = z.array(z.object({ target: z.string(), tools: z.array(z.string()).nullable() }));

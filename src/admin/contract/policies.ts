@@ -143,7 +143,7 @@ export const policyRoutes = {
     method: 'POST',
     path: '/organizations/:organization/policy-tests',
     summary: 'What the policies of an organization, or a draft of some, decide about given requests',
-    permission: 'admin:policies:write',
+    permission: 'admin:policies:read',
     scope: 'organization',
     audit: 'policy.test',
     status: 200,

@@ -13,7 +13,7 @@ import { checkParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { declaresTasks } from '#mcp/bridge/tasks.ts';
 import { applyRules } from '#mcp/shape/rules.ts';
 import { type Asking, routeTo } from './asking.ts';
-import { checkEnabled, checkServed, converse, type MethodDeps } from './converse.ts';
+import { checkEnabled, checkLimits, checkServed, converse, type MethodDeps } from './converse.ts';
 import { answerMeta, findMetaCall } from './meta-tools.ts';
 import { redacting } from './redacting.ts';
 import { publishTask, taskWish } from './tasks.ts';
@@ -43,6 +43,7 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
     checkParamHeaders(asking.call.req.headers, definition, objectIn(params, 'arguments'));
   const sent = { ...params, name, arguments: ruledArguments(asking, found, params.arguments) };
   checkTool(asking, found, { args: sent.arguments, told: params, deps });
+  await checkLimits(asking, { found, tool: name }, deps);
   const consent = await deps.confirmations.check(asking, { found, sent, told: params });
   if ('answer' in consent) return consent.answer;
   const task = taskWish(asking, definition);

@@ -50,13 +50,15 @@ export function seeEndpoint(
   const judge = policies.judgeOf(organization, endpoint, reach);
   const isWhole = given === '*' && !judge && endpoint.bindings.every(({ server }) => server.blockedTools.size === 0);
   if (isWhole) return endpoint;
-  const key = JSON.stringify([endpoint.id, given === '*' ? given : [...given].sort(), judge?.key]);
-  return onceFor(organization, key, () => ({
+  const key = JSON.stringify([given === '*' ? given : [...given].sort(), judge?.key, blockedIn(endpoint)]);
+  return onceFor(organization, `${endpoint.id} ${key}`, () => ({
     ...endpoint,
     whole: endpoint,
     rights: rightsOf(given, { judge, key }),
   }));
 }
+
+const blockedIn = ({ bindings }: Endpoint) => bindings.map(({ server }) => [...server.blockedTools].sort());
 
 interface Judged {
   readonly judge: Judge | undefined;

@@ -88,9 +88,7 @@ test('every route has a permission, an audit action and a summary of its own', (
   for (const route of routes) {
     expect(route.permission).toMatch(/^admin:[a-z]+:(read|write)$/);
     expect(route.audit).toMatch(/^[a-z]+\.[a-z]+$/);
-    expect(route.permission.endsWith(':write') ? ['POST', 'PATCH', 'PUT', 'DELETE'] : ['GET', 'POST']).toContain(
-      route.method,
-    );
+    if (route.method === 'GET') expect(route.permission).toMatch(/:read$/);
     if (route.scope === 'organization') expect(route.path).toContain(':organization');
   }
   for (const of of ['audit', 'summary'] as const)

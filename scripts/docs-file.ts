@@ -121,4 +121,4 @@ ${sections.join('\n\n')}
   return { file: 'gatehouse-yaml.md', text: `${made('the schemas of the configuration')}\n${text}` };
 }
 
-const unsupported: ReadonlySet<string> = new Set(['groups', 'policies']);
+const unsupported: ReadonlySet<string> = new Set(['groups']);

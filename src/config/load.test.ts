@@ -318,6 +318,8 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
+  ['policies that are none', 'policies: [{organization: a, name: b}]', 'either policies or config'],
+  ['a misspelt choice of policies', 'policies: [{organization: a, name: b, policies: x, onEror: skip}]', 'onEror'],
   ['a policy of no organization', 'policies: [{name: a}]', 'policies[0].organization'],
   [
     'an enablement for some and for all',

@@ -1,4 +1,4 @@
-import { inDocuments, type Lines, numbered, partial } from './line.ts';
+import { inDocuments, type Lines, numbered } from './line.ts';
 
 /** Enterprise gateway for Entra ID, with ToolHive and Cedar. */
 export const s2: Lines = numbered([
@@ -10,10 +10,7 @@ export const s2: Lines = numbered([
   'Entra traps: refused resource, forced admin consent, unverifiable Graph tokens, moving loopback ports',
   inDocuments('loopback redirect URIs to register at Entra'),
   inDocuments('API permissions and the optional groups claim to configure at Entra'),
-  partial(
-    'request path: bearer, OIDC validation of issuer, audience, expiry and signature, Cedar, server',
-    'Cedar on the way',
-  ),
+  'request path: bearer, OIDC validation of issuer, audience, expiry and signature, Cedar, server',
   'initialize with 2024-11-05 and a bearer works at /mcp',
   inDocuments('client configuration for OpenCode and Claude Code'),
   'containers are run through Podman or Docker',

@@ -158,7 +158,7 @@ export const policyRoutes = {
     output: z.object({ results: z.array(tested), errors: z.array(z.string()), warnings: z.array(z.string()) }),
   },
   showPolicyMatrix: {
-    method: 'POST',
+    method: 'GET',
     path: '/organizations/:organization/policy-matrix',
     summary: 'Who can do what: groups and tools, by grants and policies together',
     permission: 'admin:policies:read',

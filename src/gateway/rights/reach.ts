@@ -47,7 +47,7 @@ export function reachOf(organization: OrganizationSnapshot, { caller, ...input }
     ? JSON.stringify([[...roles].sort(), endpoints])
     : JSON.stringify([[...roles].sort(), endpoints, groups.map(({ id }) => id), holdings.key]);
   const isAdmin = groups.some(({ builtin }) => builtin);
-  const isLive = caller.userId !== undefined || caller.provider?.namesOrganizationsBy === 'id';
+  const isLive = caller.provider?.namesOrganizationsBy === 'id';
   return { principal: caller.principal, ...input, groups, isAdmin, isLive, key };
 }
 

@@ -148,7 +148,16 @@ export interface ServerDefinition {
   readonly blockedTools: ReadonlySet<string>;
   /** Milliseconds; undefined: the gateway's default for tools/call. */
   readonly totalTimeoutMs: number | undefined;
+  /** The operator's own key for it: where neither a binding nor a route has one. */
+  readonly credential?: CredentialRef | undefined;
+  /** Set where a route decides how it is reached: equal for the same address with the same credential. */
+  readonly route?: string | undefined;
 }
+
+/** Whatever is kept by server must tell routes apart: another address or credential is another server. */
+export const lineOf = ({ id, route }: ServerDefinition): string => (route === undefined ? id : `${id} ${route}`);
+/** As `lineOf`, of a binding. */
+export const wayOf = ({ id, server: { route } }: Binding): string => (route === undefined ? id : `${id} ${route}`);
 
 export interface CredentialRef {
   readonly id: CredentialId;

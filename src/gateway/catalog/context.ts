@@ -26,6 +26,7 @@ function textOf(binding: Binding): string {
     id,
     server.id,
     server.transport,
+    server.route,
     server.trusted,
     partition,
     credential?.id,

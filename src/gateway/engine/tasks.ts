@@ -2,6 +2,7 @@
  * Tasks, between the core protocol of 2025-11-25 and the extension of 2026-07-28 (SEP-2663): in the extension's words here,
  * whichever era client and server are of.
  */
+
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Lists } from '#gateway/catalog/lists.ts';
@@ -24,6 +25,7 @@ import {
 } from '#mcp/bridge/tasks.ts';
 import { publishedToolName } from '#mcp/shape/names.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
+import { wayOf } from '#records/snapshot.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { fromServer } from './mapping.ts';
 import { redactTask } from './redacting.ts';
@@ -145,7 +147,7 @@ async function findTask(asking: Asking, params: JsonObject, deps: TaskDeps): Pro
   const ticket = deps.taskIds.open(asking, id);
   if (!ticket) throw unknownTask();
   if ('result' in ticket) return ticket;
-  const part = asking.view.parts.find(({ binding }) => binding.id === ticket.binding);
+  const part = asking.view.parts.find(({ binding }) => wayOf(binding) === ticket.binding);
   if (!part?.binding.server.enabled) throw unknownTask();
   asking.call.server = part.binding.server.key;
   const route = routeTo(asking, part.binding);
@@ -196,7 +198,7 @@ export function publishTask(asking: Asking, { part, tool, result, asksTask }: Ca
   if (result.resultType === 'task') {
     const taskId = stringIn(result, 'taskId');
     if (taskId === undefined) throw new GatehouseError('upstream_broken', { cause: new Error('a task without id') });
-    const ticket = { binding: part.binding.id, taskId, tool, lane: asking.lane, capabilities, logLevel, replica };
+    const ticket = { binding: wayOf(part.binding), taskId, tool, lane: asking.lane, capabilities, logLevel, replica };
     const route = routeTo(asking, part.binding);
     taskQuestions.remember({ route, taskId, client: asking.client, lane: asking.lane, replica });
     return { ...result, taskId: taskIds.seal(asking, ticket) };

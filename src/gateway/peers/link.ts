@@ -8,7 +8,13 @@ import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import type { Era } from '#mcp/versions.ts';
-import type { Binding, CredentialOpener, OrganizationSnapshot, ServerDefinition } from '#records/snapshot.ts';
+import {
+  type Binding,
+  type CredentialOpener,
+  lineOf,
+  type OrganizationSnapshot,
+  type ServerDefinition,
+} from '#records/snapshot.ts';
 import { type Answered, exchange, WireError, type WireHandlers } from './wire.ts';
 
 /** One server, as one principal reaches it through one binding. */
@@ -56,9 +62,9 @@ export function openLink(deps: LinkDeps): Link {
       const { binding, organization } = route;
       const credential = await openCredential(binding);
       const asking = {
-        pass: deps.breakers.admit(organization.id, binding.server.id),
+        pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
         org: organization.id,
-        server: binding.server.id,
+        server: lineOf(binding.server),
       };
       let status = 0;
       try {

@@ -27,6 +27,7 @@ import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { openMetrics } from '#gateway/metrics.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
@@ -206,6 +207,7 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
+    guard: addressGuard(config.egress),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });

@@ -4,10 +4,11 @@
  */
 import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
-import type { ServerTransport } from '#core/transport.ts';
+import type { ServerTlsFiles, ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import { applyCredentials, type WantedCredential } from './apply-credentials.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -34,7 +35,10 @@ export interface Wanted {
     readonly title?: string | undefined;
     readonly transport: ServerTransport;
     readonly trusted: boolean;
+    readonly keyName?: string | undefined;
+    readonly tls?: ServerTlsFiles | undefined;
   }[];
+  readonly credentials?: readonly WantedCredential[];
   readonly collections: readonly (Partial<Listing> & {
     readonly organization: string;
     readonly name: string;
@@ -73,6 +77,7 @@ export async function applyConfig(
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
   for (const collection of wanted.collections)
     await applyCollection(records, { collection, servers, defaults: listing }, changed);
+  await applyCredentials(records, wanted.credentials ?? [], changed);
   return { changed };
 }
 
@@ -92,10 +97,11 @@ async function applyOrganization(
 
 async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
-  for (const { key, title = key, transport, trusted } of wanted) {
+  for (const { key, title = key, transport: given, trusted, keyName = '', tls } of wanted) {
     translate(() => checkName(key));
     const found = known.get(key);
-    const values = { key, title, transport, trusted, managedBy: 'file' } as const;
+    const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
+    const values = { key, title, transport, trusted, keyName, managedBy: 'file' } as const;
     if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
@@ -104,8 +110,11 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
   }
 }
 
-function sameServer(found: ServerRow, { title, transport, trusted }: Omit<ServerRow, 'id' | 'org'>): boolean {
-  return found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport);
+function sameServer(found: ServerRow, { title, transport, trusted, keyName }: Omit<ServerRow, 'id' | 'org'>): boolean {
+  const isNamed = (found.keyName ?? '') === (keyName ?? '');
+  return (
+    isNamed && found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport)
+  );
 }
 
 interface Enabling {

@@ -3,6 +3,7 @@
  * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { credentialRoutes } from './contract/credentials.ts';
 import {
   account,
   apiKey,
@@ -255,6 +256,7 @@ export const contract = {
     input: z.strictObject({ ...org, id: text }),
     output: programClient,
   },
+  ...credentialRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',

@@ -1,6 +1,7 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { AddressGuard } from '#http/address-guard.ts';
 import { type Actor, checkPermission } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
@@ -8,6 +9,7 @@ import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { credentialHandlers } from './routes/credentials.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
@@ -28,6 +30,8 @@ export interface AdminDeps {
   readonly records: AdminRecords;
   readonly clock: Clock;
   readonly status: () => Status;
+  /** Judges URLs that are entered; undefined: the public internet only. */
+  readonly guard?: AddressGuard;
   readonly audit: (event: AdminEvent) => void;
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
@@ -54,6 +58,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...pinHandlers(deps),
     ...keyHandlers(deps),
     ...clientHandlers(deps),
+    ...credentialHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };

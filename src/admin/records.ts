@@ -4,6 +4,7 @@ import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
+import type { ServerRouteRecord } from '#records/server-routes.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
@@ -24,6 +25,8 @@ export interface ServerRow {
   readonly org: OrgId | undefined;
   readonly transport: ServerTransport;
   readonly trusted: boolean;
+  /** Which of several credentials of a group is meant for it. */
+  readonly keyName?: string | undefined;
   readonly managedBy: ManagedBy;
 }
 
@@ -32,6 +35,8 @@ export interface NewServer {
   readonly title: string;
   readonly transport: ServerTransport;
   readonly trusted: boolean;
+  /** Which of several credentials of a group is meant for it. */
+  readonly keyName?: string | undefined;
   readonly managedBy: ManagedBy;
 }
 
@@ -112,8 +117,34 @@ export interface NewAccount {
   readonly membership: { readonly org: OrgId; readonly roles: readonly string[] } | undefined;
 }
 
+/** Of a server, for a group (undefined: whoever no group decides for). */
+export interface CredentialTarget {
+  /** Name of the group. */
+  readonly group?: string | undefined;
+  /** Key of the server. */
+  readonly server: string;
+  readonly keyName: string;
+}
+
+export interface NewCredentialRoute extends CredentialTarget {
+  readonly credential: Secret | undefined;
+  readonly header?: { readonly name: string; readonly template: string } | undefined;
+  readonly url: string | undefined;
+  readonly keepCredential: boolean;
+}
+
+export interface CredentialRecords {
+  listCredentials(org: OrgId): Promise<readonly ServerRouteRecord[]>;
+  /** Whether it is there and the same, its value included. Throws `not_found` for a server or group that isn't. */
+  hasCredential(org: OrgId, route: NewCredentialRoute): Promise<boolean>;
+  /** Inserts or replaces. Throws `not_found`, `bad_request`. */
+  putCredential(org: OrgId, route: NewCredentialRoute): Promise<ServerRouteRecord>;
+  /** Throws `not_found`. */
+  removeCredential(org: OrgId, target: CredentialTarget): Promise<ServerRouteRecord>;
+}
+
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords {
+export interface AdminRecords extends CredentialRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;

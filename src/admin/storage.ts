@@ -20,6 +20,7 @@ import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { credentialRecords } from './credential-storage.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
@@ -81,6 +82,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
+    ...credentialRecords(deps),
     ...accounts,
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),

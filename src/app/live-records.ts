@@ -18,6 +18,7 @@ import {
 import type { CredentialOpener, Listing, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
+import { type OperatorKeys, withOperatorKeys } from './operator-keys.ts';
 import type { Storage } from './storage.ts';
 
 export interface LiveRecords {
@@ -35,10 +36,14 @@ export async function openLiveRecords(deps: {
   readonly log: RootLog;
   readonly closers: Closers;
   readonly listing: Listing;
+  readonly operatorKeys: OperatorKeys;
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, vault, apiKeys } = storage;
-  const snapshots = openSnapshotStore({ db, feed, clock, log, listing: deps.listing });
+  const snapshots = openSnapshotStore({
+    ...{ db, feed, clock, log, listing: deps.listing },
+    operatorKeys: deps.operatorKeys.byServer,
+  });
   closers.add('snapshots', () => snapshots.close());
   const holdings = openHoldingStore({ feed, findHoldings: (org, holder) => findHoldings(db, org, holder) });
   closers.add('holdings', async () => holdings.close());
@@ -61,6 +66,9 @@ export async function openLiveRecords(deps: {
     onError: (error) => log.error({ err: error }, 'the list of ended sessions could not be kept'),
   });
   closers.add('session revocations', () => revocations.close());
-  const credentials = openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock });
+  const credentials = withOperatorKeys(
+    openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock }),
+    deps.operatorKeys,
+  );
   return { snapshots, keys, holdings, credentials, revocations };
 }

@@ -4,11 +4,13 @@ import { openRecords } from '#app/open-records.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
   const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
-  const run = openAdmin({ records, clock: systemClock, status, audit: () => undefined, rotateSigningKeys });
+  const guard = addressGuard(config.egress);
+  const run = openAdmin({ records, clock: systemClock, status, guard, audit: () => undefined, rotateSigningKeys });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

@@ -126,7 +126,7 @@ function readConfigFile(env: Env, cwd: string, readFile: LoadOptions['readFile']
   const readReference = (name: string) => readFile(isAbsolute(name) ? name : resolve(path, '..', name));
   const yaml = parseYaml(source, shown, (value, at, place) => {
     const secretPath = isSecretPath(at);
-    if (secretPath && at[0] === 'servers') {
+    if (secretPath && at[0] === 'servers' && at.at(-1) !== 'credential') {
       throw settingError(
         `${place}: ${dotted(at)} would be stored in the clear: use credentialEnv and a binding's credential`,
       );

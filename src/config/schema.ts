@@ -198,6 +198,22 @@ export const configSchema = z.strictObject({
           '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
+        credential: secret
+          .optional()
+          .describe('The key of whoever has no other: a reference to a variable or file, read at every start.'),
+        header: bindingInput.shape.header.describe('How the key goes out; default `authorization`, `Bearer {}`.'),
+        tls: z
+          .strictObject({
+            caFile: text.optional().describe('PEM file of the authorities that its certificate may come from.'),
+            certFile: text.optional().describe('PEM file of the certificate that the gateway shows it (mutual TLS),'),
+            keyFile: text.optional().describe('and of its private key.'),
+          })
+          .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+            error: 'needs certFile and keyFile together',
+          })
+          .optional()
+          .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
+        keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
       }),
     )
     .default([]),
@@ -216,6 +232,24 @@ export const configSchema = z.strictObject({
       }),
     )
     .default([]),
+  credentials: z
+    .array(
+      z
+        .strictObject({
+          organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
+          server: slug.describe('Key of the server.'),
+          group: text.optional().describe('Name of the group; left out: whoever no group decides for.'),
+          keyName: z.string().default('').describe('Which of several credentials it is.'),
+          credential: secret.optional().describe('Sent upstream, sealed here: a reference to a variable or file.'),
+          header: bindingInput.shape.header.describe('How it goes out; default `authorization`, `Bearer {}`.'),
+          url: httpUrl.optional().describe("In the place of the server's own address; no other credential goes there."),
+        })
+        .refine(({ credential, url }) => credential !== undefined || url !== undefined, {
+          error: 'needs a credential, a url or both',
+        }),
+    )
+    .default([])
+    .describe('What groups reach servers with (docs/guide/credentials.md).'),
   enablements: z
     .array(
       z
@@ -283,8 +317,8 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
-  if (top === 'collections') return last === 'credential';
-  if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
+  if (top === 'collections' || top === 'credentials') return last === 'credential';
+  if (top === 'servers') return last === 'credential' || (path.at(-2) === 'env' && secretName.test(String(last)));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }
 

@@ -17,6 +17,7 @@ export interface Server {
   readonly trusted: boolean;
   readonly active: boolean;
   readonly totalTimeoutMs: number | undefined;
+  readonly keyName: string;
   readonly managedBy: string;
 }
 
@@ -27,6 +28,7 @@ export interface NewServer {
   readonly trusted?: boolean;
   readonly active?: boolean;
   readonly totalTimeoutMs?: number | undefined;
+  readonly keyName?: string | undefined;
   readonly managedBy?: string;
 }
 
@@ -105,6 +107,7 @@ function asColumns(input: Partial<NewServer>) {
     ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
     ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
     ...(input.active === undefined ? {} : { active: input.active }),
+    ...(input.keyName === undefined ? {} : { key_name: input.keyName }),
     ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
     ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
   };
@@ -120,6 +123,7 @@ function asServer(row: Selectable<ServersTable>): Server {
     trusted: row.trusted,
     active: row.active,
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    keyName: row.key_name,
     managedBy: row.managed_by,
   };
 }

@@ -11,6 +11,7 @@ import {
   type Binding,
   type Endpoint,
   type Listing,
+  type OperatorKey,
   type OrganizationSnapshot,
   plainListing,
   type ServerDefinition,
@@ -25,8 +26,12 @@ export interface SnapshotLoader {
 }
 
 /** `listing`: of endpoints that don't say how they list. */
-export function openSnapshotLoader(db: Db, log: Log, listing = plainListing): SnapshotLoader {
-  const house = { log, listing };
+export function openSnapshotLoader(
+  db: Db,
+  log: Log,
+  { listing = plainListing, operatorKeys = new Map() }: Partial<Pick<House, 'listing' | 'operatorKeys'>> = {},
+): SnapshotLoader {
+  const house = { log, listing, operatorKeys };
   return {
     loadNamed: async (name) => {
       const found = await withPlatformSnapshot(db, async ({ tx }) => build(await readNamed(tx, name), tx, house));
@@ -117,6 +122,7 @@ function readEnablements(tx: Tx, ids: readonly string[]) {
 interface House {
   readonly log: Log;
   readonly listing: Listing;
+  readonly operatorKeys: ReadonlyMap<string, OperatorKey>;
 }
 
 async function build(organizations: readonly OrganizationRow[], tx: Tx, house: House): Promise<OrganizationSnapshot[]> {
@@ -142,6 +148,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
       ...house,
     }),
     endpoints: buildEndpoints({
+      org: asOrgId(row.id),
       access,
       collections: collections.get(row.id) ?? [],
       bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
@@ -155,14 +162,13 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
 const byOrganization = <R extends { readonly org_id: string | null }>(rows: readonly R[]) =>
   Map.groupBy(rows, (row) => row.org_id);
 
-interface Parts {
+interface Parts extends House {
+  readonly org: OrgId;
   readonly collections: readonly CollectionRow[];
   readonly bindings: ReadonlyMap<string, readonly BindingRow[]>;
   readonly servers: readonly ServerRow[];
   readonly enablements: ReadonlyMap<string, EnablementRow>;
   readonly access: AccessRows;
-  readonly log: Log;
-  readonly listing: Listing;
 }
 
 /** Later ones hide earlier ones of the same name: the platform's servers, then the organization's, then collections. */
@@ -172,7 +178,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
   for (const row of parts.servers) {
     orLeaveOut(parts.log, { server: row.id }, () => {
       const enablement = parts.enablements.get(row.id);
-      const server = asDefinition(row, enablement);
+      const server = asDefinition(row, { enablement, ...parts });
       definitions.set(row.id, server);
       endpoints.set(server.key, asServerEndpoint(server, { enablement, ...parts }));
     });
@@ -206,7 +212,15 @@ function orLeaveOut(log: Log, fields: object, work: () => void): void {
   }
 }
 
-function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): ServerDefinition {
+function asDefinition(
+  row: ServerRow,
+  {
+    enablement,
+    org,
+    operatorKeys,
+  }: Pick<Parts, 'org' | 'operatorKeys'> & { readonly enablement: EnablementRow | undefined },
+): ServerDefinition {
+  const own = row.org_id === null ? operatorKeys.get(row.key) : undefined;
   return {
     id: asServerId(row.id),
     key: row.key,
@@ -217,6 +231,7 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
     enabled: row.active && enablement?.enabled === true,
     blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    credential: own && { ...own, org, version: 0 },
   };
 }
 
@@ -243,7 +258,7 @@ function asServerEndpoint(
         id: asBindingId(server.id),
         server,
         partition: undefined,
-        credential: undefined,
+        credential: server.credential,
         enforced: new Map(),
         prefix: undefined,
         shaping: undefined,
@@ -258,7 +273,7 @@ function asBinding(row: BindingRow, server: ServerDefinition | undefined): Bindi
     id: asBindingId(row.id),
     server,
     partition: row.partition ?? undefined,
-    credential: asCredentialRef(row),
+    credential: asCredentialRef(row) ?? server.credential,
     enforced: parseEnforced(row.enforced),
     prefix: row.prefix ?? undefined,
     shaping: parseToolShaping(row.tools),

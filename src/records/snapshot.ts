@@ -168,6 +168,12 @@ export interface CredentialRef {
   readonly header: { readonly name: string; readonly template: string };
 }
 
+/** The operator's own for a server of the platform: whoever has no other. */
+export interface OperatorKey {
+  readonly id: CredentialId;
+  readonly header: CredentialRef['header'];
+}
+
 export interface SnapshotStore {
   /** By slug, external id or UUID; undefined: not in memory (ask `load`). Synchronous: the warm path. */
   find(organization: string): OrganizationSnapshot | undefined;

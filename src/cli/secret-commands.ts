@@ -1,0 +1,32 @@
+/** The commands about secrets: what servers are reached with, and the keys that seal it. */
+import type { Command } from 'commander';
+import type { Io } from './io.ts';
+
+export function addCredentialCommands(program: Command, io: Io, remote: (command: Command) => Command): void {
+  const credential = program
+    .command('credential')
+    .description('what groups reach servers with: keys and addresses of their own');
+  const where = (command: Command) =>
+    remote(command)
+      .option('--org <organization>', 'slug or id')
+      .option('--group <name>', 'whose it is (default: of whoever no group decides for)')
+      .option('--key-name <name>', 'which of several, where the server asks for one by name');
+  remote(credential.command('list').alias('ls'))
+    .description('list them; values are never shown')
+    .option('--org <organization>', 'slug or id')
+    .option('--server <key>', 'only of this server')
+    .action(async (options) => (await import('./credential.ts')).listCredentials(io, options));
+  where(credential.command('set'))
+    .description('give a group a key for a server, another address of it, or both')
+    .argument('<server>', 'as in `server list`')
+    .option('--value-env <name>', 'variable that holds the key')
+    .option('--header <name>', 'header that it goes out in (default: authorization, "Bearer {}")')
+    .option('--template <text>', 'what the header says, {} for the key (default: {})')
+    .option('--endpoint <url>', "address in the place of the server's own; the key goes nowhere else")
+    .option('--keep', 'the key that is there stays (the address too)')
+    .action(async (server, options) => (await import('./credential.ts')).setCredential(io, server, options));
+  where(credential.command('remove').alias('rm'))
+    .description('remove key and address')
+    .argument('<server>', 'as in `server list`')
+    .action(async (server, options) => (await import('./credential.ts')).removeCredential(io, server, options));
+}

@@ -97,7 +97,9 @@ function actorName(actor: Actor): string {
 }
 
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id, username, tool } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const { organization, name, slug, key, id, username, tool, server } = (input ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool) };
+  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool ?? server) };
 }

@@ -28,7 +28,6 @@ import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
-import { readOperatorKeys } from './operator-keys.ts';
 import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
@@ -65,11 +64,7 @@ export interface DataPlane {
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
-  const live = await openLiveRecords({
-    ...deps,
-    listing: listingOf(config),
-    operatorKeys: readOperatorKeys(config, storage.rootSecret),
-  });
+  const live = await openLiveRecords({ ...deps, config, listing: listingOf(config) });
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
   closers.add('limiter', () => limiter.close());
   const limits = openLimits(callLimits(config), limiter);

@@ -1,4 +1,5 @@
 /** What is kept in memory of the records, and renewed when the change feed says so. */
+import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { openRevocations } from '#gateway/revocations.ts';
@@ -18,7 +19,7 @@ import {
 import type { CredentialOpener, Listing, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
-import { type OperatorKeys, withOperatorKeys } from './operator-keys.ts';
+import { readOperatorKeys, withOperatorKeys } from './operator-keys.ts';
 import type { Storage } from './storage.ts';
 
 export interface LiveRecords {
@@ -36,13 +37,14 @@ export async function openLiveRecords(deps: {
   readonly log: RootLog;
   readonly closers: Closers;
   readonly listing: Listing;
-  readonly operatorKeys: OperatorKeys;
+  readonly config: Pick<Config, 'servers'>;
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, vault, apiKeys } = storage;
+  const operatorKeys = readOperatorKeys(deps.config, storage.rootSecret);
   const snapshots = openSnapshotStore({
     ...{ db, feed, clock, log, listing: deps.listing },
-    operatorKeys: deps.operatorKeys.byServer,
+    operatorKeys: operatorKeys.byServer,
   });
   closers.add('snapshots', () => snapshots.close());
   const holdings = openHoldingStore({ feed, findHoldings: (org, holder) => findHoldings(db, org, holder) });
@@ -68,7 +70,7 @@ export async function openLiveRecords(deps: {
   closers.add('session revocations', () => revocations.close());
   const credentials = withOperatorKeys(
     openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock }),
-    deps.operatorKeys,
+    operatorKeys,
   );
   return { snapshots, keys, holdings, credentials, revocations };
 }

@@ -96,7 +96,7 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
     ...(route.method === 'POST' && { 'content-type': 'application/json' }),
   };
   try {
-    return await io.fetch(`${base}${adminBase}${path}`, {
+    return await io.fetch(`${base}${adminBase}${path}${route.method === 'POST' ? '' : queryOf(rest)}`, {
       method: route.method,
       headers,
       body: route.method === 'POST' ? JSON.stringify(rest) : null,
@@ -108,6 +108,12 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
       cause,
     });
   }
+}
+
+function queryOf(fields: Readonly<Record<string, unknown>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, String(value));
+  return query.size === 0 ? '' : `?${query}`;
 }
 
 const problemSchema = z.object({ code: z.string(), detail: z.string() });

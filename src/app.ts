@@ -16,6 +16,7 @@ import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openRestFacade } from '#app/rest.ts';
+import { openSecretsAdmin } from '#app/secrets.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
@@ -87,7 +88,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
-  await applyConfig(storage.records, config, listingOf(config));
+  const { locked } = await applyConfig(storage.records, config, listingOf(config));
+  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -208,6 +210,7 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     guard: addressGuard(config.egress),
+    secrets: openSecretsAdmin(storage, clock),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });

@@ -56,6 +56,8 @@ export interface Wanted {
 export interface Applied {
   /** `server docs`, `collection acme/handbook`: what was inserted or replaced. */
   readonly changed: readonly string[];
+  /** What could not be compared to the file, since key management does not answer: it stays as it is stored. */
+  readonly locked: readonly string[];
 }
 
 /** Throws GatehouseError `setting` for a reference to nothing, a reserved name, or a name that the API made. */
@@ -75,10 +77,26 @@ export async function applyConfig(
   for (const item of wanted.enablements) await applyEnablement(records, { item, servers, implied: false }, changed);
   // What a collection binds must be enabled; the file's own word on the same server stands.
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
+  const locked: string[] = [];
   for (const collection of wanted.collections)
-    await applyCollection(records, { collection, servers, defaults: listing }, changed);
-  await applyCredentials(records, wanted.credentials ?? [], changed);
-  return { changed };
+    await orLocked(locked, `collection ${collection.organization}/${collection.name}`, () =>
+      applyCollection(records, { collection, servers, defaults: listing }, changed),
+    );
+  for (const credential of wanted.credentials ?? [])
+    await orLocked(locked, `credential ${credential.organization}/${credential.server}`, () =>
+      applyCredentials(records, [credential], changed),
+    );
+  return { changed, locked };
+}
+
+/** Without its keys the gateway starts all the same: what needs no credential goes on (SECURITY 3.1). */
+async function orLocked(locked: string[], what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof GatehouseError) || thrown.code !== 'credential_unavailable') throw thrown;
+    locked.push(what);
+  }
 }
 
 async function applyOrganization(

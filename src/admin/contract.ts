@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { credentialRoutes } from './contract/credentials.ts';
+import { secretsRoutes } from './contract/secrets.ts';
 import {
   account,
   apiKey,
@@ -257,6 +258,7 @@ export const contract = {
     output: programClient,
   },
   ...credentialRoutes,
+  ...secretsRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',

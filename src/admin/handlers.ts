@@ -5,7 +5,7 @@ import type { AddressGuard } from '#http/address-guard.ts';
 import { type Actor, checkPermission } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
-import type { AdminRecords } from './records.ts';
+import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
@@ -13,6 +13,7 @@ import { credentialHandlers } from './routes/credentials.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { secretsHandlers } from './routes/secrets.ts';
 import { serverHandlers } from './routes/servers.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
@@ -30,6 +31,7 @@ export interface AdminDeps {
   readonly records: AdminRecords;
   readonly clock: Clock;
   readonly status: () => Status;
+  readonly secrets?: SecretsAdmin;
   /** Judges URLs that are entered; undefined: the public internet only. */
   readonly guard?: AddressGuard;
   readonly audit: (event: AdminEvent) => void;
@@ -59,6 +61,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...keyHandlers(deps),
     ...clientHandlers(deps),
     ...credentialHandlers(deps),
+    ...secretsHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };

@@ -4,6 +4,7 @@ import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
+import type { OrganizationSecrets, RotationLevel, RotationReport } from '#records/rotation.ts';
 import type { ServerRouteRecord } from '#records/server-routes.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
@@ -141,6 +142,15 @@ export interface CredentialRecords {
   putCredential(org: OrgId, route: NewCredentialRoute): Promise<ServerRouteRecord>;
   /** Throws `not_found`. */
   removeCredential(org: OrgId, target: CredentialTarget): Promise<ServerRouteRecord>;
+}
+
+/** Of the keys that seal. Throws `credential_unavailable` where key management does not answer. */
+export interface SecretsAdmin {
+  /** Wraps data keys now. */
+  kekId(): string;
+  read(org: OrgId | undefined): Promise<readonly OrganizationSecrets[]>;
+  rotate(wish: { readonly level: RotationLevel; readonly org: OrgId | undefined }): Promise<RotationReport>;
+  shred(org: OrgId): Promise<void>;
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */

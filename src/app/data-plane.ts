@@ -4,7 +4,6 @@ import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
-import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
@@ -29,6 +28,7 @@ import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
+import { rootKeys } from './root-keys.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
 export interface DataPlaneDeps {
@@ -83,7 +83,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   watch(metrics, { limits, spool, breakers });
   const sessions = openSessions({
-    key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
+    ...rootKeys(storage, 'mcp-session'),
     clock,
     ttlSeconds: config.limits.sessionTtlSeconds,
     revocations: live.revocations,
@@ -92,7 +92,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ...(await openShared(config, deps)),
     ...{ upstreams, breakers, sessions, clock, log, closers },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
-    rootSecret: storage.rootSecret,
+    secrets: storage,
   });
   const handle = openGateway({
     ...live,

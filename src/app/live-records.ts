@@ -10,7 +10,7 @@ import { findSealedCredential } from '#records/credentials.ts';
 import { type HoldingStore, openHoldingStore } from '#records/holding-store.ts';
 import { findHoldings } from '#records/holdings.ts';
 import { type KeyVerifier, openKeyVerifier } from '#records/key-verifier.ts';
-import { findKey, touchKeys } from '#records/keys.ts';
+import { findKey, renewKeyDigest, touchKeys } from '#records/keys.ts';
 import {
   insertSessionRevocation,
   listSessionRevocations,
@@ -52,6 +52,7 @@ export async function openLiveRecords(deps: {
   const keys = openKeyVerifier({
     keys: apiKeys,
     findKey: (id) => findKey(db, id),
+    renew: (id, digest) => renewKeyDigest(db, id, digest),
     clock,
     feed,
     touch: (ids, atMs) => touchKeys(db, ids, atMs),

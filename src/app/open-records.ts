@@ -1,14 +1,16 @@
 /** Storage for a command that works without a running gateway: the database, the vault, the records; nothing in memory. */
-import type { AdminRecords } from '#admin/records.ts';
+import type { AdminRecords, SecretsAdmin } from '#admin/records.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { openClosers } from './closers.ts';
+import { openSecretsAdmin } from './secrets.ts';
 import { signingKeyRotation } from './sign-in.ts';
 import { openStorage } from './storage.ts';
 
 export interface OpenRecords {
   readonly records: AdminRecords;
+  readonly secrets: SecretsAdmin;
   readonly rotateSigningKeys: ReturnType<typeof signingKeyRotation>;
   close(): Promise<void>;
 }
@@ -19,7 +21,8 @@ export async function openRecords(config: Config, log: Log): Promise<OpenRecords
   try {
     const storage = await openStorage(config, { clock: systemClock, log, closers });
     const rotateSigningKeys = signingKeyRotation(config, { storage, clock: systemClock });
-    return { records: storage.records, rotateSigningKeys, close: () => closers.closeAll(log) };
+    const secrets = openSecretsAdmin(storage, systemClock);
+    return { records: storage.records, secrets, rotateSigningKeys, close: () => closers.closeAll(log) };
   } catch (error) {
     await closers.closeAll(log);
     throw error;

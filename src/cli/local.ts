@@ -8,9 +8,17 @@ import { addressGuard } from '#http/address-guard.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
+  const { records, secrets, rotateSigningKeys, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
   const guard = addressGuard(config.egress);
-  const run = openAdmin({ records, clock: systemClock, status, guard, audit: () => undefined, rotateSigningKeys });
+  const run = openAdmin({
+    records,
+    clock: systemClock,
+    status,
+    guard,
+    secrets,
+    audit: () => undefined,
+    rotateSigningKeys,
+  });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

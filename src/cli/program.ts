@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
-import { addCredentialCommands } from './secret-commands.ts';
+import { addCredentialCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -34,6 +34,7 @@ function buildProgram(io: Io, version: string): Command {
   addUsers(program, io);
   addServers(program, io);
   addCredentialCommands(program, io, remote);
+  addSecretsCommands(program, io, remote);
   addCollections(program, io);
   addDatabase(program, io);
   return program;
@@ -149,6 +150,7 @@ function addOrganizations(program: Command, io: Io): void {
     .option('--name <name>', 'its name for people (default: the slug)')
     .option('--external-id <id>', "the identity provider's id, such as org_123")
     .action(async (slug, options) => (await import('./nouns.ts')).createOrganization(io, slug, options));
+  addShred(org, io, remote);
 }
 
 function addUsers(program: Command, io: Io): void {

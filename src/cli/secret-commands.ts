@@ -1,6 +1,33 @@
 /** The commands about secrets: what servers are reached with, and the keys that seal it. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Io } from './io.ts';
+
+export function addSecretsCommands(program: Command, io: Io, remote: (command: Command) => Command): void {
+  const secrets = program.command('secrets').description('the keys that seal what is stored');
+  remote(secrets.command('status'))
+    .description('which keys seal what, and what is left of older ones')
+    .option('--org <organization>', 'slug or id (default: all)')
+    .action(async (options) => (await import('./secrets.ts')).showSecrets(io, options));
+  remote(secrets.command('rotate'))
+    .description('rotate keys while calls run')
+    .addOption(
+      new Option('--level <level>', 'kek: wrap data keys anew; dek: new data keys; fields: finish an earlier one')
+        .choices(['kek', 'dek', 'fields', 'all'])
+        .default('all'),
+    )
+    .option('--org <organization>', 'slug or id (default: all)')
+    .action(async (options) => (await import('./secrets.ts')).rotateSecrets(io, options));
+}
+
+export function addShred(org: Command, io: Io, remote: (command: Command) => Command): void {
+  remote(org.command('shred'))
+    .description('end an organization and destroy its keys: nothing that was sealed for it opens again')
+    .argument('<organization>', 'slug or id')
+    .requiredOption('--confirm <slug>', 'its slug once more')
+    .action(async (organization, options) =>
+      (await import('./secrets.ts')).shredOrganization(io, organization, options),
+    );
+}
 
 export function addCredentialCommands(program: Command, io: Io, remote: (command: Command) => Command): void {
   const credential = program

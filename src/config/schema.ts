@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
+import { kmsAdapters } from '#adapters/kms/index.ts';
 import {
   bindingInput,
   bindingsOf,
@@ -89,6 +90,9 @@ const proxyUrl = z.preprocess(
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
 
+/** Some of its settings are secret: behind a function, where no printer looks. */
+const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settings.kind, read: () => settings }));
+
 const unsupported = (what: string) =>
   z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
@@ -136,7 +140,16 @@ export const configSchema = z.strictObject({
       .optional(),
     ...redisTimeouts,
   }),
-  secrets: section({ encryptionKey: secret.optional() }),
+  secrets: section({
+    encryptionKey: secret.optional(),
+    previousKeys: z
+      .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(secret).default([]))
+      .describe('Keys of the past: what they sealed still opens, until `gatehouse secrets rotate` is done.'),
+    kms: keyManagement
+      .optional()
+      .describe('Who keeps the key over all keys (docs/guide/secrets.md); default: `encryptionKey`.'),
+    previousKms: z.array(keyManagement).default([]).describe('Who kept it before: data keys still unwrap there.'),
+  }),
   identity: z.array(identityAdapters.config).default([]),
   oauth: section({
     signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256').describe('Signs access tokens and ID tokens.'),
@@ -316,6 +329,8 @@ export type Mapping = z.output<typeof mappingSchema>;
 export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
+  if (top === 'secrets' && /^(kms|previousKms)$/.test(String(path[1])))
+    return /secret|^(credentials|token|sessionToken)$/i.test(String(last));
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections' || top === 'credentials') return last === 'credential';
   if (top === 'servers') return last === 'credential' || (path.at(-2) === 'env' && secretName.test(String(last)));

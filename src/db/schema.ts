@@ -6,6 +6,7 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { FiltersSchema } from './schema-filters.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
@@ -342,7 +343,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema {
+export interface GatewaySchema extends AccessSchema, FiltersSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

@@ -38,6 +38,7 @@ import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records
 import { listToolPins, recordSighting } from '#records/tool-pins.ts';
 import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
+import { openFilters } from './filters.ts';
 import { timeoutSettings } from './gateway-settings.ts';
 import { openRootSealer, type RootSecrets } from './root-keys.ts';
 
@@ -111,6 +112,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
+    filters: openFilters(),
     confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(

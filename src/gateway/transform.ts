@@ -147,5 +147,5 @@ export function directBinding({ kind, bindings, listing, rights }: Endpoint): Bi
   const [binding] = bindings;
   const isShaped =
     kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
-  return bindings.length === 1 && !isShaped && !rights ? binding : undefined;
+  return bindings.length === 1 && !isShaped && !rights && !binding?.filters ? binding : undefined;
 }

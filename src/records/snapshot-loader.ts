@@ -7,6 +7,7 @@ import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
 import { type AccessRows, accessOf, grantsOf, readAccess } from './access-loader.ts';
 import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
+import { asContentFilter, type ContentFilterRecord, readContentFilters } from './content-filters.ts';
 import {
   type Binding,
   type Endpoint,
@@ -134,6 +135,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
   const servers = byOrganization(await readServers(tx, ids));
   const enablements = byOrganization(await readEnablements(tx, ids));
   const access = await readAccess(tx, ids);
+  const filters = byOrganization(await readContentFilters(tx, ids));
   return organizations.map((row) => ({
     id: asOrgId(row.id),
     slug: row.slug,
@@ -149,6 +151,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
     }),
     endpoints: buildEndpoints({
       org: asOrgId(row.id),
+      filters: (filters.get(row.id) ?? []).map(asContentFilter),
       access,
       collections: collections.get(row.id) ?? [],
       bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
@@ -164,6 +167,7 @@ const byOrganization = <R extends { readonly org_id: string | null }>(rows: read
 
 interface Parts extends House {
   readonly org: OrgId;
+  readonly filters: readonly ContentFilterRecord[];
   readonly collections: readonly CollectionRow[];
   readonly bindings: ReadonlyMap<string, readonly BindingRow[]>;
   readonly servers: readonly ServerRow[];
@@ -188,7 +192,10 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
     endpoints.delete(row.name);
     orLeaveOut(parts.log, { collection: row.id }, () => {
       const rows = parts.bindings.get(row.id) ?? [];
-      const bindings = rows.flatMap((binding) => asBinding(binding, definitions.get(binding.server_id)) ?? []);
+      const bindings = rows.flatMap((binding) => {
+        const server = definitions.get(binding.server_id);
+        return asBinding(binding, server, filtersOf(parts, binding.server_id, row.id)) ?? [];
+      });
       endpoints.set(row.name, {
         id: row.id,
         name: row.name,
@@ -242,7 +249,8 @@ function asServerEndpoint(
     enablement,
     listing,
     access,
-  }: Pick<Parts, 'listing' | 'access'> & { readonly enablement: EnablementRow | undefined },
+    filters,
+  }: Pick<Parts, 'listing' | 'access' | 'filters'> & { readonly enablement: EnablementRow | undefined },
 ): Endpoint {
   const anyone = !server.enabled || enablement?.all_members === true;
   return {
@@ -262,12 +270,25 @@ function asServerEndpoint(
         enforced: new Map(),
         prefix: undefined,
         shaping: undefined,
+        filters: filtersOf({ filters }, server.id),
       },
     ],
   };
 }
 
-function asBinding(row: BindingRow, server: ServerDefinition | undefined): Binding | undefined {
+/** Of the organization, the server and the collection alike. undefined: none. */
+function filtersOf({ filters }: Pick<Parts, 'filters'>, server: string, collection?: string) {
+  const own = filters.filter((one) =>
+    one.server !== undefined ? one.server === server : one.collection === undefined || one.collection === collection,
+  );
+  return own.length === 0 ? undefined : own;
+}
+
+function asBinding(
+  row: BindingRow,
+  server: ServerDefinition | undefined,
+  filters: Binding['filters'],
+): Binding | undefined {
   if (!server) return undefined;
   return {
     id: asBindingId(row.id),
@@ -277,6 +298,7 @@ function asBinding(row: BindingRow, server: ServerDefinition | undefined): Bindi
     enforced: parseEnforced(row.enforced),
     prefix: row.prefix ?? undefined,
     shaping: parseToolShaping(row.tools),
+    filters,
   };
 }
 

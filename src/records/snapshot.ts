@@ -132,6 +132,18 @@ export interface Binding {
   readonly prefix: string | undefined;
   /** How its tools are published; undefined: as the server has them. */
   readonly shaping: ToolShaping | undefined;
+  /** What is looked for in all that goes through it; undefined: nothing. */
+  readonly filters?: readonly ContentFilterSource[] | undefined;
+}
+
+export interface ContentFilterSource {
+  readonly id: string;
+  readonly name: string;
+  /** Of the adapter (adapters/filter), with its configuration. */
+  readonly kind: string;
+  readonly config: unknown;
+  readonly looksAt: 'arguments' | 'results' | 'both';
+  readonly action: 'block' | 'redact' | 'flag';
 }
 
 export interface ServerDefinition {

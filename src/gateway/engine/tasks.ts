@@ -29,10 +29,12 @@ import { wayOf } from '#records/snapshot.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { fromServer } from './mapping.ts';
 import { redactTask } from './redacting.ts';
+import { type Filters, type Screen, screened } from './screen.ts';
 import { type DoneTicket, MAX_SEALED_RESULT, type TaskIds } from './task-ids.ts';
 import type { TaskQuestions, WatchedTask } from './task-questions.ts';
 
 export interface TaskDeps {
+  readonly filters: Filters;
   readonly peers: Peers;
   readonly lists: Lists;
   readonly taskIds: TaskIds;
@@ -69,7 +71,14 @@ async function getTask(asking: Asking, params: JsonObject, deps: TaskDeps): Prom
   return 'result' in known ? doneDetails(String(params.taskId), known) : details(asking, known, deps);
 }
 
-async function details(asking: Asking, known: Known, { taskQuestions }: TaskDeps): Promise<JsonObject> {
+async function details(asking: Asking, known: Known, deps: TaskDeps): Promise<JsonObject> {
+  const { binding } = known.part;
+  if (!binding.filters) return toldDetails(asking, known, deps);
+  const work = (screen: Screen) => toldDetails(screen.asking, known, deps);
+  return screened(asking, binding, { filters: deps.filters, work });
+}
+
+async function toldDetails(asking: Asking, known: Known, { taskQuestions }: TaskDeps): Promise<JsonObject> {
   const { peer, part, watched, tool } = known;
   const task = await tell(asking, known, { method: 'tasks/get' });
   const inputRequests =
@@ -83,7 +92,16 @@ async function updateTask(asking: Asking, params: JsonObject, deps: TaskDeps): P
   const known = await findTask(asking, params, deps);
   const responses = objectIn(params, 'inputResponses');
   if (!responses) throw new RpcError(rpcCodes.invalidParams, 'params.inputResponses must be an object');
-  if (!('result' in known)) await answer(asking, known, { responses, deps });
+  if (!('result' in known)) {
+    const { binding } = known.part;
+    const send = async (given: JsonObject) => {
+      await answer(asking, known, { responses: given, deps });
+      return acknowledged;
+    };
+    if (!binding.filters) return send(responses);
+    const work = async (screen: Screen) => send(screen.toServer(responses));
+    return screened(asking, binding, { filters: deps.filters, work });
+  }
   return acknowledged;
 }
 

@@ -12,6 +12,7 @@ import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
+import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
@@ -211,6 +212,7 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),
+    explainFilter,
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });

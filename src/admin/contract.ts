@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { credentialRoutes } from './contract/credentials.ts';
+import { filterRoutes } from './contract/filters.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import {
   account,
@@ -258,6 +259,7 @@ export const contract = {
     output: programClient,
   },
   ...credentialRoutes,
+  ...filterRoutes,
   ...secretsRoutes,
   rotateSigningKey: {
     method: 'POST',

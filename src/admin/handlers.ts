@@ -10,6 +10,7 @@ import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { credentialHandlers } from './routes/credentials.ts';
+import { filterHandlers } from './routes/filters.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { pinHandlers } from './routes/pins.ts';
@@ -32,6 +33,8 @@ export interface AdminDeps {
   readonly clock: Clock;
   readonly status: () => Status;
   readonly secrets?: SecretsAdmin;
+  /** What is wrong with a content filter; undefined: nothing. */
+  readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
   /** Judges URLs that are entered; undefined: the public internet only. */
   readonly guard?: AddressGuard;
   readonly audit: (event: AdminEvent) => void;
@@ -61,6 +64,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...keyHandlers(deps),
     ...clientHandlers(deps),
     ...credentialHandlers(deps),
+    ...filterHandlers(deps),
     ...secretsHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);

@@ -3,6 +3,7 @@ import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { ContentFilterRecord } from '#records/content-filters.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
 import type { OrganizationSecrets, RotationLevel, RotationReport } from '#records/rotation.ts';
 import type { ServerRouteRecord } from '#records/server-routes.ts';
@@ -154,7 +155,20 @@ export interface SecretsAdmin {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords extends CredentialRecords {
+export interface FilterRecords {
+  listFilters(org: OrgId): Promise<readonly ContentFilterRecord[]>;
+  /** By name: inserts or replaces. Throws `not_found` for a server or collection that isn't the organization's. */
+  putFilter(org: OrgId, filter: NewFilter): Promise<ContentFilterRecord>;
+  /** Throws `not_found`. */
+  removeFilter(org: OrgId, name: string): Promise<ContentFilterRecord>;
+}
+
+/** Ids. */
+export interface NewFilter extends Omit<ContentFilterRecord, 'id' | 'server'> {
+  readonly server: string | undefined;
+}
+
+export interface AdminRecords extends CredentialRecords, FilterRecords {
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;

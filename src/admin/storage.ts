@@ -1,10 +1,11 @@
 /** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { OrgId, ServerId } from '#core/ids.ts';
+import { asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
 import type { ApiKeys } from '#records/api-key.ts';
+import { listContentFilters, putContentFilter, removeContentFilter } from '#records/content-filters.ts';
 import { listEnablements, putEnablement } from '#records/enablements.ts';
 import { insertKey, type KeySummary, listKeys, revokeKey } from '#records/keys.ts';
 import {
@@ -83,6 +84,12 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
     ...credentialRecords(deps),
+    listFilters: (org) => withOrganization(db, org, listContentFilters),
+    putFilter: (org, { server, ...filter }) =>
+      withOrganization(db, org, (scope) =>
+        putContentFilter(scope, { ...filter, server: server === undefined ? undefined : asServerId(server) }),
+      ),
+    removeFilter: (org, name) => withOrganization(db, org, (scope) => removeContentFilter(scope, name)),
     ...accounts,
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),

@@ -1,5 +1,6 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
+import { explainFilter } from '#app/filters.ts';
 import { openRecords } from '#app/open-records.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
@@ -16,6 +17,7 @@ export async function openLocal(config: Config): Promise<Connection> {
     clock: systemClock,
     status,
     guard,
+    explainFilter,
     secrets,
     audit: () => undefined,
     rotateSigningKeys,

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { exitCodeOf, printError } from './output.ts';
-import { addCredentialCommands, addSecretsCommands, addShred } from './secret-commands.ts';
+import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -35,6 +35,7 @@ function buildProgram(io: Io, version: string): Command {
   addServers(program, io);
   addCredentialCommands(program, io, remote);
   addSecretsCommands(program, io, remote);
+  addFilterCommands(program, io, remote);
   addCollections(program, io);
   addDatabase(program, io);
   return program;

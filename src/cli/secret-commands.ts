@@ -19,6 +19,28 @@ export function addSecretsCommands(program: Command, io: Io, remote: (command: C
     .action(async (options) => (await import('./secrets.ts')).rotateSecrets(io, options));
 }
 
+export function addFilterCommands(program: Command, io: Io, remote: (command: Command) => Command): void {
+  const filter = program.command('filter').description('what is looked for in arguments and results');
+  const where = (command: Command) => remote(command).option('--org <organization>', 'slug or id');
+  where(filter.command('list').alias('ls'))
+    .description('list content filters')
+    .action(async (options) => (await import('./filter.ts')).listFilters(io, options));
+  where(filter.command('set'))
+    .description('put a content filter into force')
+    .argument('<name>')
+    .requiredOption('--kind <kind>', 'secrets, personal-data, size or pattern')
+    .addOption(new Option('--action <action>').choices(['block', 'redact', 'flag']).makeOptionMandatory())
+    .addOption(new Option('--looks-at <what>').choices(['arguments', 'results', 'both']).default('both'))
+    .option('--config <json>', 'such as {"maxBytes":100000}')
+    .option('--server <key>', 'only of this server')
+    .option('--collection <name>', 'only of this collection')
+    .action(async (name, options) => (await import('./filter.ts')).setFilter(io, name, options));
+  where(filter.command('remove').alias('rm'))
+    .description('remove a content filter')
+    .argument('<name>')
+    .action(async (name, options) => (await import('./filter.ts')).removeFilter(io, name, options));
+}
+
 export function addShred(org: Command, io: Io, remote: (command: Command) => Command): void {
   remote(org.command('shred'))
     .description('end an organization and destroy its keys: nothing that was sealed for it opens again')

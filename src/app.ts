@@ -1,12 +1,18 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
+import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openAccountRooms } from '#app/accounts.ts';
+import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -16,6 +22,8 @@ import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openLimiter } from '#app/limiter.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
@@ -91,6 +99,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await applyConfig(storage.records, mappingWanted(config.mapping));
   const { locked } = await applyConfig(storage.records, config, listingOf(config));
   if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
+  const policies = await openPolicyEngine();
+  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
+  for (const warning of applied.warnings) log.warn({}, warning);
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -99,7 +110,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state };
+  const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -192,6 +205,8 @@ async function listenForKeys(
 }
 
 interface PlaneDeps extends OpenDeps {
+  readonly policies: PolicyEngine;
+  readonly limiter: Limiter;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -205,8 +220,10 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+function openAdminRunner(config: Config, deps: PlaneDeps): AdminRunner {
+  const { storage, limiter, clock, log, version, url, policies } = deps;
   return openAdmin({
+    policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
@@ -214,6 +231,7 @@ function openAdminRunner(config: Config, { storage, clock, log, version, url }: 
     secrets: openSecretsAdmin(storage, clock),
     explainFilter,
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -225,18 +243,19 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, policies } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
-  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
+  const { identities, plugins, server } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
+  const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts },
+    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies, accounts: rooms.accounts },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
@@ -260,6 +279,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
         looksLikeApiKey,
         log,
@@ -268,6 +288,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
       }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
+      ...rooms.plugins(plane.judging),
     ],
     metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts, log },
     metrics: config.telemetry.metrics ? metrics : undefined,

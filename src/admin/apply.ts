@@ -2,13 +2,17 @@
  * What gatehouse.yaml says becomes rows: inserted where missing, replaced where different, marked `managed_by: file`.
  * Nothing that the file doesn't name is touched; a name that the API made is the API's, and a clash is refused.
  */
+import type { z } from 'zod';
 import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTlsFiles, ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import { givenAuth, type serverAuth } from './account-nouns.ts';
 import { applyCredentials, type WantedCredential } from './apply-credentials.ts';
+import { applyGroup, type WantedGroup } from './apply-groups.ts';
+import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -29,11 +33,13 @@ export interface Wanted {
     readonly slug: string;
     readonly name: string;
     readonly externalId?: string | undefined;
+    readonly domain?: string | undefined;
   }[];
   readonly servers: readonly {
     readonly key: string;
     readonly title?: string | undefined;
     readonly transport: ServerTransport;
+    readonly auth?: z.output<typeof serverAuth> | undefined;
     readonly trusted: boolean;
     readonly keyName?: string | undefined;
     readonly tls?: ServerTlsFiles | undefined;
@@ -45,12 +51,14 @@ export interface Wanted {
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
   })[];
+  readonly limits?: { readonly rules: readonly WantedLimit[] };
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
     readonly allMembers?: true | undefined;
     readonly allowedRoles?: readonly string[] | undefined;
   }[];
+  readonly groups?: readonly WantedGroup[];
 }
 
 export interface Applied {
@@ -82,6 +90,11 @@ export async function applyConfig(
     await orLocked(locked, `collection ${collection.organization}/${collection.name}`, () =>
       applyCollection(records, { collection, servers, defaults: listing }, changed),
     );
+  for (const group of wanted.groups ?? []) {
+    const organization = await getOrganization(records, group.organization);
+    if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
+  }
+  await applyLimits(records, wanted.limits?.rules ?? [], changed);
   for (const credential of wanted.credentials ?? [])
     await orLocked(locked, `credential ${credential.organization}/${credential.server}`, () =>
       applyCredentials(records, [credential], changed),
@@ -101,25 +114,31 @@ async function orLocked(locked: string[], what: string, work: () => Promise<void
 
 async function applyOrganization(
   records: AdminRecords,
-  { slug, name, externalId }: Wanted['organizations'][number],
+  { slug, name, externalId, domain }: Wanted['organizations'][number],
   changed: string[],
 ): Promise<void> {
   translate(() => checkOrganizationName(slug));
   const found = await records.findOrganization(slug);
-  // An external id that the file leaves out stays as it is.
-  if (found && found.name === name && (externalId === undefined || found.externalId === externalId)) return;
-  if (found) await records.updateOrganization(found.id, { name, externalId });
-  else await records.insertOrganization({ slug, name, externalId });
+  // An external id or domain that the file leaves out stays as it is.
+  const isSame =
+    found?.name === name &&
+    (externalId === undefined || found.externalId === externalId) &&
+    (domain === undefined || found.domain === domain);
+  if (isSame) return;
+  if (found) await records.updateOrganization(found.id, { name, externalId, domain });
+  else await records.insertOrganization({ slug, name, externalId, domain });
   changed.push(`organization ${slug}`);
 }
 
 async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
-  for (const { key, title = key, transport: given, trusted, keyName = '', tls } of wanted) {
+  for (const server of wanted) {
+    const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls } = server;
     translate(() => checkName(key));
     const found = known.get(key);
+    const auth = wantedAuth && givenAuth(wantedAuth);
     const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
-    const values = { key, title, transport, trusted, keyName, managedBy: 'file' } as const;
+    const values = { key, title, transport, auth, trusted, keyName, managedBy: 'file' } as const;
     if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
@@ -128,10 +147,18 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
   }
 }
 
-function sameServer(found: ServerRow, { title, transport, trusted, keyName }: Omit<ServerRow, 'id' | 'org'>): boolean {
-  const isNamed = (found.keyName ?? '') === (keyName ?? '');
+function sameServer(
+  found: ServerRow,
+  { title, transport, auth, trusted, keyName }: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName'>,
+): boolean {
+  const isSameSecret = found.auth?.secret?.reveal() === auth?.secret?.reveal();
+  const like = (one: Pick<ServerRow, 'transport' | 'auth'>) => canonical([one.transport, one.auth?.auth ?? null]);
   return (
-    isNamed && found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport)
+    (found.keyName ?? '') === (keyName ?? '') &&
+    found.title === title &&
+    found.trusted === trusted &&
+    isSameSecret &&
+    like(found) === like({ transport, auth })
   );
 }
 
@@ -148,7 +175,7 @@ async function applyEnablement(records: AdminRecords, enabling: Enabling, change
   const found = await records.findEnablement(organization.id, server.id);
   if (found && implied) return;
   const values = { enabled: true, allMembers: item.allMembers ?? false, allowedRoles: item.allowedRoles ?? [] };
-  if (found && canonical(found) === canonical(values)) return;
+  if (found && canonical({ ...found, blockedTools: undefined }) === canonical(values)) return;
   await records.putEnablement(organization.id, server.id, values);
   changed.push(`enablement ${organization.slug}/${server.key}`);
 }

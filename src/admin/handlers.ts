@@ -1,21 +1,33 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
-import { type Actor, checkPermission } from './actor.ts';
+import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { connectionHandlers } from './routes/connections.ts';
 import { credentialHandlers } from './routes/credentials.ts';
+import { enablementHandlers } from './routes/enablements.ts';
 import { filterHandlers } from './routes/filters.ts';
+import { grantHandlers } from './routes/grants.ts';
+import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
+import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
+import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { secretsHandlers } from './routes/secrets.ts';
 import { serverHandlers } from './routes/servers.ts';
+import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
@@ -30,6 +42,7 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly status: () => Status;
   readonly secrets?: SecretsAdmin;
@@ -38,6 +51,8 @@ export interface AdminDeps {
   /** Judges URLs that are entered; undefined: the public internet only. */
   readonly guard?: AddressGuard;
   readonly audit: (event: AdminEvent) => void;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -51,7 +66,7 @@ export type Handlers = { readonly [Name in RouteName]: Handler<Name> };
 export type AdminRunner = <Name extends RouteName>(
   name: Name,
   input: unknown,
-  actor: Actor,
+  actor: Actor | SignedInPerson,
 ) => Promise<RouteOutput<Name>>;
 
 export function openAdmin(deps: AdminDeps): AdminRunner {
@@ -61,7 +76,9 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...connectionHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     ...credentialHandlers(deps),
     ...filterHandlers(deps),
@@ -71,12 +88,20 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
     ...accountHandlers(deps),
+    ...enablementHandlers(deps),
+    ...groupHandlers(deps),
+    ...grantHandlers(deps),
+    ...memberHandlers(deps),
+    ...serviceAccountHandlers(deps),
+    ...personHandlers(deps),
+    ...policyHandlers(deps),
   };
-  return async (name, input, actor) => {
+  return async (name, input, presented) => {
     const route = contract[name];
     const emit = (outcome: AdminEvent['outcome']) =>
-      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(actor), ...named(input), outcome });
+      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(presented), ...named(input), outcome });
     try {
+      const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
       const result = await handlers[name](parseInput(name, input), actor);
       emit('done');
@@ -99,14 +124,14 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-function actorName(actor: Actor): string {
-  return actor.kind === 'platform' ? 'platform' : `key ${actor.principal.keyId}`;
-}
-
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id, username, tool, server } = (input ?? {}) as Readonly<
+  const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
     Record<string, unknown>
   >;
+  const { group, server, account, user, collection } = more;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool ?? server) };
+  return {
+    organization: text(organization),
+    target: text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+  };
 }

@@ -2,14 +2,20 @@
 import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { ShownAccount } from '#records/connected-accounts.ts';
 import type { ContentFilterRecord } from '#records/content-filters.ts';
+import type { OrganizationChange } from '#records/organizations.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
 import type { OrganizationSecrets, RotationLevel, RotationReport } from '#records/rotation.ts';
+import type { GivenAuth } from '#records/server-auth.ts';
 import type { ServerRouteRecord } from '#records/server-routes.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import type { LimitRecords } from './limit-storage.ts';
+import type { PolicyRecords } from './policy-records.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -18,6 +24,7 @@ export interface OrganizationRow {
   readonly slug: string;
   readonly externalId: string | undefined;
   readonly name: string;
+  readonly domain?: string | undefined;
 }
 
 export interface ServerRow {
@@ -26,9 +33,12 @@ export interface ServerRow {
   readonly title: string;
   readonly org: OrgId | undefined;
   readonly transport: ServerTransport;
+  readonly auth: GivenAuth | undefined;
   readonly trusted: boolean;
   /** Which of several credentials of a group is meant for it. */
   readonly keyName?: string | undefined;
+  readonly active: boolean;
+  readonly blockedTools: readonly string[];
   readonly managedBy: ManagedBy;
 }
 
@@ -36,6 +46,8 @@ export interface NewServer {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  /** undefined: a binding's credential, or none. */
+  readonly auth?: GivenAuth | undefined;
   readonly trusted: boolean;
   /** Which of several credentials of a group is meant for it. */
   readonly keyName?: string | undefined;
@@ -46,6 +58,8 @@ export interface EnablementRow {
   readonly enabled: boolean;
   readonly allMembers: boolean;
   readonly allowedRoles: readonly string[];
+  /** Undefined when written: as they were. */
+  readonly blockedTools?: readonly string[] | undefined;
 }
 
 export interface NewBinding {
@@ -91,6 +105,8 @@ export interface NewKey {
   readonly endpoints: readonly string[] | undefined;
   /** Unix milliseconds; undefined: until revoked. */
   readonly expiresAt: number | undefined;
+  /** The service account that it acts as. */
+  readonly userId?: string | undefined;
 }
 
 export interface KeyRow extends NewKey {
@@ -168,19 +184,31 @@ export interface NewFilter extends Omit<ContentFilterRecord, 'id' | 'server'> {
   readonly server: string | undefined;
 }
 
-export interface AdminRecords extends CredentialRecords, FilterRecords {
+export interface AdminRecords extends PolicyRecords, LimitRecords, CredentialRecords, FilterRecords {
+  /** One transaction of one organization: for what src/records does in it. */
+  within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
+  /** One transaction of the platform. Whoever works in it names the organization in every statement. */
+  asPlatform<T>(work: (scope: PlatformScope) => Promise<T>): Promise<T>;
+
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;
   insertOrganization(values: Omit<OrganizationRow, 'id'>): Promise<OrganizationRow>;
   /** By slug, external id or UUID; an unknown one is made, with a slug of its own. Throws `not_found` for a removed one. */
   ensureOrganization(ref: string): Promise<OrgId>;
-  updateOrganization(id: OrgId, values: Omit<OrganizationRow, 'id' | 'slug'>): Promise<void>;
+  updateOrganization(id: OrgId, values: Omit<OrganizationChange, 'slug'>): Promise<void>;
 
   /** Of the platform. */
   listServers(): Promise<readonly ServerRow[]>;
+  /** What the organization may bind: of each key its own before the platform's. */
+  listServersOf(org: OrgId): Promise<readonly ServerRow[]>;
   insertServer(values: NewServer): Promise<ServerRow>;
   updateServer(id: ServerId, values: NewServer): Promise<void>;
+
+  /** Accounts that members have at a server, by its key. Throws `not_found`. */
+  listConnections(org: OrgId, server: string): Promise<readonly ShownAccount[]>;
+  /** Without asking the person. Throws `not_found`. */
+  removeConnection(org: OrgId, server: string, user: string): Promise<ShownAccount>;
 
   findEnablement(org: OrgId, server: ServerId): Promise<EnablementRow | undefined>;
   /** Inserts or replaces. */

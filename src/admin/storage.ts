@@ -1,7 +1,9 @@
 /** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
+
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asServerId, type OrgId, type ServerId } from '#core/ids.ts';
+import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
 import type { ApiKeys } from '#records/api-key.ts';
@@ -16,12 +18,16 @@ import {
   updateOrganization,
 } from '#records/organizations.ts';
 import { insertProgramClient, listProgramClients, removeProgramClient } from '#records/program-clients.ts';
+import { openedAuth, sealedAuth } from '#records/server-secrets.ts';
 import { insertServer, listServers, type Server, updateServer } from '#records/servers.ts';
 import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.ts';
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { connectionRecords } from './connection-storage.ts';
 import { credentialRecords } from './credential-storage.ts';
+import { limitRecords } from './limit-storage.ts';
+import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
@@ -29,6 +35,8 @@ export interface AdminRecordsDeps {
   readonly vault: Pick<Vault, 'seal' | 'open'>;
   readonly keys: Pick<ApiKeys, 'mint'>;
   readonly clock: Clock;
+  /** Of secrets in definitions of servers; undefined: none can be given. */
+  readonly sealer?: Sealer;
   /** Keys are marked as of production or not. */
   readonly keyMode: 'live' | 'test';
 }
@@ -37,6 +45,8 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
   const { db, clock } = deps;
   const accounts = accountRecords(deps);
   return {
+    within: (org, work) => withOrganization(db, org, work),
+    asPlatform: (work) => withPlatform(db, work),
     listOrganizations: () => withPlatform(db, listOrganizations),
     findOrganization: (ref) => withPlatform(db, (scope) => findOrganization(scope, ref)),
     insertOrganization: (values) =>
@@ -47,15 +57,20 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
     updateOrganization: async (id, values) => {
       await withPlatform(db, (scope) => updateOrganization(scope, id, values));
     },
-    listServers: async () => (await withPlatform(db, listServers)).map(serverRow),
+    listServers: async () => (await withPlatform(db, listServers)).map((row) => serverRow(row, deps)),
+    listServersOf: async (org) =>
+      ownFirst(await withOrganization(db, org, listServers)).map((row) => serverRow(row, deps)),
+    ...connectionRecords(db),
     insertServer: async (values) =>
       serverRow(
         await taken(`A server "${values.key}" exists already`, () =>
-          withPlatform(db, (scope) => insertServer(scope, values)),
+          withPlatform(db, (scope) => insertServer(scope, { ...values, auth: sealedAuth(values.auth, deps.sealer) })),
         ),
+        deps,
       ),
     updateServer: async (id, values) => {
-      await withPlatform(db, (scope) => updateServer(scope, id, values));
+      const auth = sealedAuth(values.auth, deps.sealer);
+      await withPlatform(db, (scope) => updateServer(scope, id, { ...values, auth }));
     },
     findEnablement: (org, server) => withOrganization(db, org, (scope) => findEnablement(scope, server)),
     putEnablement: (org, server, values) =>
@@ -90,7 +105,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         putContentFilter(scope, { ...filter, server: server === undefined ? undefined : asServerId(server) }),
       ),
     removeFilter: (org, name) => withOrganization(db, org, (scope) => removeContentFilter(scope, name)),
+    ...limitRecords(db),
     ...accounts,
+    ...policyRecords(deps),
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };
@@ -108,19 +125,27 @@ async function taken<T>(message: string, work: () => Promise<T>): Promise<T> {
 
 async function findEnablement(scope: OrganizationScope, server: ServerId): Promise<EnablementRow | undefined> {
   const found = (await listEnablements(scope)).find((row) => row.server === server);
-  return found && { enabled: found.enabled, allMembers: found.allMembers, allowedRoles: found.allowedRoles };
+  if (!found) return undefined;
+  const { enabled, allMembers, allowedRoles, blockedTools } = found;
+  return { enabled, allMembers, allowedRoles, blockedTools };
 }
 
-function serverRow({ managedBy, ...row }: Server): ServerRow {
-  return { ...row, managedBy: managedByOf(managedBy) };
+/** Of each key one. */
+export function ownFirst(servers: readonly Server[]): readonly Server[] {
+  const own = new Set(servers.flatMap(({ key, org }) => (org === undefined ? [] : [key])));
+  return servers.filter(({ key, org }) => org !== undefined || !own.has(key));
+}
+
+function serverRow({ managedBy, auth, ...row }: Server, { sealer }: AdminRecordsDeps): ServerRow {
+  return { ...row, auth: openedAuth(auth, sealer), managedBy: managedByOf(managedBy) };
 }
 
 export function managedByOf(text: string): ManagedBy {
   return text === 'file' ? 'file' : 'api';
 }
 
-function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt }: KeySummary): KeyRow {
-  return { id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt };
+function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt, userId }: KeySummary): KeyRow {
+  return { id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt, userId };
 }
 
 async function revoke({ db, clock }: AdminRecordsDeps, org: OrgId, id: KeyRow['id']): Promise<KeyRow | undefined> {

@@ -8,9 +8,11 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization } from '#db/scope.ts';
 import type { Breakers } from '#gateway/breakers.ts';
+import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { type Lists, openLists } from '#gateway/catalog/lists.ts';
 import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
 import { openPins } from '#gateway/catalog/pins.ts';
+import { askingForAccounts } from '#gateway/engine/account-questions.ts';
 import { openConfirmations } from '#gateway/engine/confirmations.ts';
 import { openConversations, RESUME } from '#gateway/engine/conversations.ts';
 import { type Engine, type EngineDeps, openEngine } from '#gateway/engine/engine.ts';
@@ -23,6 +25,7 @@ import { openRequestStates } from '#gateway/engine/request-states.ts';
 import { openTaskIds } from '#gateway/engine/task-ids.ts';
 import { openTaskQuestions } from '#gateway/engine/task-questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
+import type { Limits } from '#gateway/limits.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
@@ -36,6 +39,7 @@ import type { Sessions } from '#gateway/session.ts';
 import type { SessionStates } from '#records/session-states.ts';
 import type { CredentialOpener, ServerDefinition, SnapshotStore } from '#records/snapshot.ts';
 import { listToolPins, recordSighting } from '#records/tool-pins.ts';
+import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { openFilters } from './filters.ts';
@@ -45,7 +49,10 @@ import { openRootSealer, type RootSecrets } from './root-keys.ts';
 export interface BridgeRoomsDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly credentials: CredentialOpener;
+  readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
+  readonly limits: Limits;
   readonly sessions: Sessions;
   readonly states: SessionStates;
   readonly replicas: Replicas;
@@ -109,10 +116,14 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     now: () => clock.now(),
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
+    limits: deps.limits,
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
-    conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),
     filters: openFilters(),
+    conversations: askingForAccounts(openConversations({ peers, parked, states: requestStates, replicas, lists }), {
+      accounts: deps.accounts,
+      ...{ sealer, clock, patienceMs: ANSWER_MS },
+    }),
     confirmations: openConfirmations({ sealer, clock, patienceMs: ANSWER_MS }),
   };
   closers.add(

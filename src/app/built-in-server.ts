@@ -6,12 +6,13 @@ import type { Config } from '#config/load.ts';
 import { deriveKey } from '#core/derive.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { AddressReader } from '#http/client-address.ts';
-import { openAuthorizationServer } from '#oauth/authorization-server.ts';
+import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
 import { rootKeys } from './root-keys.ts';
 import type { SignInDeps } from './sign-in.ts';
 
 export interface BuiltInServer {
+  readonly server: AuthorizationServer;
   /** Its own tokens, accepted like any identity provider's. */
   readonly tokens: IdentityProvider;
   readonly plugins: readonly FastifyPluginAsync[];
@@ -59,5 +60,5 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
     clock,
     log,
   });
-  return { tokens: server.tokens, plugins: [server.plugin, pages], close: server.close };
+  return { server, tokens: server.tokens, plugins: [server.plugin, pages], close: server.close };
 }

@@ -21,11 +21,11 @@ export interface ControlPlaneDeps {
 
 /** Who tries to sign in, register or pass by a proxy is on record, successful or not (REQUIREMENTS S1.51). */
 const signInPath =
-  /^\/(?:authorize|token|register|par|device|callback|interaction|revoke|introspect|userinfo|session|verify)(?:[/?]|$)/;
+  /^\/(?:authorize|token|register|par|device|callback|connect|interaction|revoke|introspect|userinfo|session|verify)(?:[/?]|$)/;
 
 /** Not `/verify` and `/introspect`: servers ask there about every call, and failures at the first are counted of their own. */
 const countedPath =
-  /^\/(?:oauth2\/)?(?:authorize|token|register|par|device|callback|interaction|revoke|session)(?:[/?]|$)/;
+  /^\/(?:oauth2\/)?(?:authorize|token|register|par|device|callback|connect|interaction|revoke|session)(?:[/?]|$)/;
 
 /** Whoever is on this machine could do worse, and so look all who come through a proxy that nobody named. */
 async function countSignIn(request: FastifyRequest, reply: FastifyReply, deps: ControlPlaneDeps): Promise<void> {

@@ -1,7 +1,7 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { settingError } from '#core/error.ts';
@@ -10,6 +10,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
+import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
@@ -40,20 +41,21 @@ export interface SignInDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly limiter: Limiter;
 }
 
 export interface SignIn {
   readonly identities: Identities;
   readonly plugins: readonly FastifyPluginAsync[];
+  /** undefined: nobody signs in here with a browser. */
+  readonly server: AuthorizationServer | undefined;
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, closers } = deps;
+  const { storage, closers, limiter } = deps;
   const sealer = openOauthSealer(storage);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
-  closers.add('limiter of sign-in', () => limiter.close());
   const readAddress = addressReader(config.http.trustedProxies);
   const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;
@@ -73,5 +75,5 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
+  return { identities, server: server?.server, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
 }

@@ -9,7 +9,10 @@ import { openAdminRecords } from '#admin/storage.ts';
 import { openEncryptionKey } from '#config/demo-keys.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
+import { openSealer, type Sealer } from '#core/sealer.ts';
+import type { Secret } from '#core/secret.ts';
 import { migrations } from '#db/migrate.ts';
 import { openDb } from '#db/open.ts';
 import type { Db } from '#db/schema.ts';
@@ -62,7 +65,10 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
     db,
     vault,
     apiKeys,
-    records: openAdminRecords({ db, vault, keys: apiKeys, clock, keyMode }),
+    records: openAdminRecords({
+      ...{ db, vault, keys: apiKeys, clock, keyMode },
+      sealer: serverSecretSealer(rootSecret),
+    }),
   };
 }
 
@@ -101,3 +107,7 @@ export function databaseSettings({ database, dataDir }: Pick<Config, 'database' 
 }
 
 export const spoolFolder = (dataDir: string): string => join(dataDir, 'spool');
+
+/** Of secrets in definitions of servers, and of what goes to and fro when somebody links an account. */
+export const serverSecretSealer = (rootSecret: Secret): Sealer =>
+  openSealer(deriveKey(rootSecret.reveal(), 'upstream-accounts'));

@@ -2,6 +2,7 @@
 import { openAdmin } from '#admin/handlers.ts';
 import { explainFilter } from '#app/filters.ts';
 import { openRecords } from '#app/open-records.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
@@ -11,16 +12,13 @@ import type { Connection } from './connection.ts';
 export async function openLocal(config: Config): Promise<Connection> {
   const { records, secrets, rotateSigningKeys, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
+  // Nobody counts where no gateway runs.
+  const readLimit = () => ({ used: 0, resetMs: 0 });
   const guard = addressGuard(config.egress);
   const run = openAdmin({
-    records,
-    clock: systemClock,
-    status,
-    guard,
-    explainFilter,
-    secrets,
-    audit: () => undefined,
-    rotateSigningKeys,
+    policies: await openPolicyEngine(),
+    ...{ records, clock: systemClock, status, audit: () => undefined, readLimit, rotateSigningKeys },
+    ...{ guard, explainFilter, secrets },
   });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

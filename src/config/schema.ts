@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import { kmsAdapters } from '#adapters/kms/index.ts';
+import { serverAuth } from '#admin/account-nouns.ts';
 import {
   bindingInput,
   bindingsOf,
@@ -18,7 +19,9 @@ import {
   text,
   transport,
 } from '#admin/nouns.ts';
+import { domainName } from '#admin/people-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
   count,
@@ -29,6 +32,7 @@ import {
   runnerLimits,
   section,
 } from './limits.ts';
+import { policies } from './policies.ts';
 
 const secret = z
   .string()
@@ -92,9 +96,6 @@ const binding = bindingInput.extend({ credential: secret.optional().describe('Se
 
 /** Some of its settings are secret: behind a function, where no printer looks. */
 const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settings.kind, read: () => settings }));
-
-const unsupported = (what: string) =>
-  z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
 export const configSchema = z.strictObject({
   http: section({
@@ -176,6 +177,9 @@ export const configSchema = z.strictObject({
     clientMetadataDocuments: flagOr(true).describe(
       'Whether a client id may be the URL of a document about the client.',
     ),
+    administrators: list.describe(
+      'E-mail addresses, verified by their identity provider, of people who administer the whole gateway.',
+    ),
     resources: z
       .array(httpUrl)
       .default([])
@@ -199,6 +203,7 @@ export const configSchema = z.strictObject({
         slug: slug.describe('In URLs: `/{slug}/mcp`.'),
         name: text.describe('For people.'),
         externalId: organizationRef.optional().describe('Its id at the identity provider.'),
+        domain: domainName.optional().describe('A host name whose `/mcp` is this organization’s.'),
       }),
     )
     .default([]),
@@ -210,6 +215,7 @@ export const configSchema = z.strictObject({
         transport: transport.describe(
           '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
+        auth: serverAuth.optional(),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
         credential: secret
           .optional()
@@ -269,16 +275,19 @@ export const configSchema = z.strictObject({
         .strictObject({
           organization: organizationRef.describe('For which: slug, external id or UUID.'),
           server: slug.describe('Key of the server.'),
-          allMembers: z.literal(true).optional().describe('Every member may use it; either this or `allowedRoles`.'),
+          allMembers: z
+            .literal(true)
+            .optional()
+            .describe('Every member may use it. Neither this nor `allowedRoles`: whoever is granted it.'),
           allowedRoles: z.array(text).optional().describe('Members with one of these roles may use it.'),
         })
-        .refine((value) => (value.allMembers === true) !== (value.allowedRoles !== undefined), {
-          error: 'needs either allMembers: true or allowedRoles',
+        .refine((value) => value.allMembers !== true || value.allowedRoles === undefined, {
+          error: 'takes either allMembers: true or allowedRoles, not both',
         }),
     )
     .default([]),
-  groups: unsupported('groups'),
-  policies: unsupported('policies'),
+  groups: groupsConfig,
+  policies,
   limits,
   audit: section({
     calls: z
@@ -333,7 +342,8 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
     return /secret|^(credentials|token|sessionToken)$/i.test(String(last));
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections' || top === 'credentials') return last === 'credential';
-  if (top === 'servers') return last === 'credential' || (path.at(-2) === 'env' && secretName.test(String(last)));
+  if (top === 'servers' && (last === 'clientSecret' || last === 'credential')) return true;
+  if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }
 

@@ -108,6 +108,13 @@ export const errorTable = {
     level: 'error',
     message: 'The credential for this server cannot be opened',
   },
+  /** Whoever calls has no account of their own at the server, or none that is good (`data`: AccountNeeded). */
+  account_required: {
+    http: 403,
+    rpc: -32000,
+    level: 'info',
+    message: 'This server is used with an account of your own, which is not connected',
+  },
   identity_unavailable: { http: 503, rpc: -32000, level: 'error', message: 'The identity provider cannot be reached' },
   storage_unavailable: { http: 503, rpc: -32000, level: 'error', message: 'Storage is unavailable' },
   audit_full: { http: 503, rpc: -32000, level: 'error', message: 'The audit trail cannot take more records' },

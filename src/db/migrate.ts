@@ -12,7 +12,9 @@ import { programClients } from './migrations/0006-program-clients.ts';
 import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
+import { people } from './migrations/0010-people.ts';
 import { secrets } from './migrations/0013-secrets.ts';
+import { accounts } from './migrations/0014-accounts.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -25,7 +27,9 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0007-shaping': shaping,
   '0008-replicas': replicas,
   '0009-access': access,
+  '0010-people': people,
   '0013-secrets': secrets,
+  '0014-accounts': accounts,
 };
 
 const oldestVersion = 150_000;

@@ -6,13 +6,17 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { AccountsSchema } from './schema-accounts.ts';
 import type { FiltersSchema } from './schema-filters.ts';
+import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
   slug: string;
   external_id: string | null;
   name: string;
+  /** Host name whose `/mcp` is this organization's. */
+  domain: string | null;
   created_at: TimeDefault;
   updated_at: TimeDefault;
   deleted_at: NullableTime;
@@ -28,6 +32,8 @@ export interface ServersTable {
   trusted: Generated<boolean>;
   active: Generated<boolean>;
   total_timeout_ms: number | null;
+  /** Whose word a call is there (records/server-auth.ts); null: the binding's credential. */
+  auth: NullableJson;
   /** JSON list of tools that are switched off for everybody. */
   blocked_tools: JsonDefault;
   /** Which of several credentials of a group is meant for it. */
@@ -110,6 +116,8 @@ export interface ApiKeysTable {
   expires_at: NullableTime;
   revoked_at: NullableTime;
   last_used_at: NullableTime;
+  /** The service account that it acts as. */
+  user_id: string | null;
   created_at: TimeDefault;
 }
 
@@ -202,6 +210,8 @@ export interface UsersTable {
   deactivated_at: NullableTime;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
+  /** `person` or `service` */
+  kind: Generated<string>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -343,7 +353,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, FiltersSchema {
+export interface GatewaySchema extends AccessSchema, PeopleSchema, AccountsSchema, FiltersSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

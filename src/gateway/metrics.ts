@@ -55,6 +55,9 @@ const gauges = {
   sessions: 'Sessions of legacy callers',
   children: 'Processes of stdio servers',
   open_breakers: 'Upstreams, per organization, whose calls are refused for a while because they failed',
+  connected_accounts_ok: 'Accounts of people at upstream servers that work, as of the last look',
+  connected_accounts_expiring: 'Such accounts whose tokens could not be renewed yet',
+  connected_accounts_failed: 'Such accounts that their people have to connect again',
   spool_bytes: 'Call records on disk that are not yet in the database, in bytes',
 } as const;
 export type GaugeName = keyof typeof gauges;
@@ -62,6 +65,9 @@ export type GaugeName = keyof typeof gauges;
 const totals = {
   spool_dropped: 'Call records dropped because the spool was full',
   spool_refused: 'Call records that the database refused',
+  accounts_renewed: 'Tokens of accounts of people that were renewed',
+  accounts_delayed: 'Tokens of such accounts that could not be renewed at the time',
+  accounts_failed: 'Such accounts that were given up',
 } as const;
 export type TotalName = keyof typeof totals;
 

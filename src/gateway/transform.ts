@@ -4,7 +4,7 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import { enforceArguments, findEnforced } from '#mcp/enforce.ts';
 import type { Message } from '#mcp/message.ts';
-import type { Binding, Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
+import { type Binding, type Endpoint, isOfCaller, type OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Received } from './call.ts';
 
 export interface TransformInput {
@@ -24,6 +24,7 @@ export interface TimeoutSettings {
   readonly callTotalMs: number;
   readonly listTotalMs: number;
   readonly initializeTotalMs: number;
+  readonly resourceReadTotalMs: number;
   readonly idleMs: number;
 }
 
@@ -130,11 +131,13 @@ export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeou
     return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
   }
   const total =
-    rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get' || rpc === 'tasks/result'
+    rpc === 'tools/call' || rpc === 'prompts/get' || rpc === 'tasks/result'
       ? (server.totalTimeoutMs ?? timeouts.callTotalMs)
-      : rpc === 'initialize' || rpc === 'server/discover'
-        ? timeouts.initializeTotalMs
-        : timeouts.listTotalMs;
+      : rpc === 'resources/read'
+        ? (server.totalTimeoutMs ?? timeouts.resourceReadTotalMs)
+        : rpc === 'initialize' || rpc === 'server/discover'
+          ? timeouts.initializeTotalMs
+          : timeouts.listTotalMs;
   return {
     headersMs: Math.min(timeouts.callHeadersMs, total),
     idleMs: Math.min(timeouts.idleMs, total),
@@ -147,5 +150,7 @@ export function directBinding({ kind, bindings, listing, rights }: Endpoint): Bi
   const [binding] = bindings;
   const isShaped =
     kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
-  return bindings.length === 1 && !isShaped && !rights && !binding?.filters ? binding : undefined;
+  // With the caller's own account: they may have to be asked for it.
+  if (!binding || isOfCaller(binding)) return undefined;
+  return bindings.length === 1 && !isShaped && !rights && !binding.filters ? binding : undefined;
 }

@@ -2,6 +2,7 @@
  * The built-in authorization server: oidc-provider, mounted below Fastify as it is. Here are its settings and nothing of
  * the protocol; what it can't do stands in files beside this one (registration, introspection of JWTs, consent pages).
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import Provider, {
   type Account,
@@ -29,6 +30,7 @@ import { checkState, closedEdges, defaultScopes } from './authorize.ts';
 import { addClaims, shadowOf } from './claims.ts';
 import { renderError } from './error-page.ts';
 import { addGrants, grantMetadata } from './grants/grants.ts';
+import { mintIdJag, type NewIdJag } from './grants/id-jag-mint.ts';
 import { grantClaims } from './grants/token-claims.ts';
 import { interactionSettings } from './interaction/configuration.ts';
 import { pageEdges } from './interaction/edges.ts';
@@ -44,7 +46,7 @@ import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
-import { mcpScopes, type OauthSettings } from './settings.ts';
+import { adminScope, mcpScopes, type OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
@@ -82,6 +84,10 @@ export interface AuthorizationServer {
   readonly members: Members;
   /** Counts whoever begins something: for the pages, which are mounted beside. */
   readonly strangers: Strangers;
+  /** Who is signed in with this browser; undefined: nobody, or somebody who may not be any more. */
+  personOf(req: IncomingMessage, res: ServerResponse): Promise<User | undefined>;
+  /** The gateway's own word on who somebody is, for one foreign authorization server. */
+  assert(jag: NewIdJag): Promise<string>;
   readonly plugin: FastifyPluginAsync;
   /** Removes what expired and moves signing keys on, as the timer does it. */
   sweep(): Promise<void>;
@@ -89,7 +95,7 @@ export interface AuthorizationServer {
 }
 
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
-const scopes = [...identityScopes, ...mcpScopes];
+const scopes = [...identityScopes, ...mcpScopes, adminScope];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
@@ -136,6 +142,14 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     }),
     members,
     strangers,
+    async personOf(req, res) {
+      const session = await built.provider.Session.get(built.provider.createContext(req, res));
+      const { accountId: value, loginTs = 0 } = session;
+      if (value === undefined) return undefined;
+      const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
+      return user?.active && loginTs * 1000 >= (user.signedOutAt ?? 0) ? user : undefined;
+    },
+    assert: async (jag) => (await mintIdJag({ keys, clock: deps.clock, issuer }, jag)).assertion,
     plugin: async (app) => {
       await app.register(clients.plugin);
       await app.register(mount({ issuer, strangers, callback: () => built.callback }));
@@ -251,9 +265,10 @@ function resourceIndicators(
     useGrantedResource: async () => true,
     defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
     getResourceServerInfo: async (_ctx, resource) => {
-      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
+      const parsed = parseResource(resource, rules);
+      if (!parsed) throw new errors.InvalidTarget();
       return {
-        scope: scopes.join(' '),
+        scope: scopes.filter((name) => name !== adminScope || parsed.kind === 'gateway').join(' '),
         audience: resource,
         accessTokenFormat: 'jwt',
         accessTokenTTL: settings.accessTokenSeconds,

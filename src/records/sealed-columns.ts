@@ -31,8 +31,10 @@ export interface BriefColumn {
 
 export const sealedColumns: readonly SealedColumn[] = [
   { by: 'vault', table: 'credentials', column: 'sealed', id: 'id' },
+  { by: 'vault', table: 'connected_accounts', column: 'sealed', id: 'id' },
   { by: 'root', table: 'signing_keys', column: 'sealed', id: 'kid', place: (kid) => `signing_keys:${kid}` },
   { by: 'root', table: 'oauth_clients', column: 'secret_sealed', id: 'id', place: (id) => `oauth-client:${id}` },
+  { by: 'brief', table: 'connection_attempts', column: 'sealed' },
   { by: 'brief', table: 'upstream_sessions', column: 'sealed' },
   { by: 'brief', table: 'sign_in_attempts', column: 'sealed' },
 ];

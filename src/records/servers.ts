@@ -5,7 +5,9 @@ import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { ServersTable } from '#db/schema.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
-import { parseTransport } from './columns.ts';
+import { parseRoles, parseTransport } from './columns.ts';
+import { switched, type ToolSwitch } from './enablements.ts';
+import { parseServerAuth, type ServerAuth } from './server-auth.ts';
 
 export interface Server {
   readonly id: ServerId;
@@ -14,9 +16,13 @@ export interface Server {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth: ServerAuth | undefined;
   readonly trusted: boolean;
   readonly active: boolean;
   readonly totalTimeoutMs: number | undefined;
+  /** Tools that are switched off for everybody. */
+  readonly blockedTools: readonly string[];
+  /** Which of several credentials of a group is meant for it. */
   readonly keyName: string;
   readonly managedBy: string;
 }
@@ -25,9 +31,11 @@ export interface NewServer {
   readonly key: string;
   readonly title: string;
   readonly transport: ServerTransport;
+  readonly auth?: ServerAuth | undefined;
   readonly trusted?: boolean;
   readonly active?: boolean;
   readonly totalTimeoutMs?: number | undefined;
+  readonly blockedTools?: readonly string[] | undefined;
   readonly keyName?: string | undefined;
   readonly managedBy?: string;
 }
@@ -87,6 +95,17 @@ export async function updateServer(scope: Scope, id: ServerId, change: Partial<N
   return asServer(row);
 }
 
+/** Of what the scope owns, for everybody who has it. Throws `not_found`. */
+export async function blockServerTools(scope: Scope, id: ServerId, { tools, blocked }: ToolSwitch): Promise<void> {
+  const { numUpdatedRows } = await scope.tx
+    .updateTable('servers')
+    .set({ blocked_tools: switched(tools, blocked), updated_at: new Date() })
+    .where('id', '=', id)
+    .where('org_id', 'is not distinct from', ownerOf(scope))
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw new GatehouseError('not_found');
+}
+
 /** With its enablements and bindings. Throws `not_found`. */
 export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
   const { numDeletedRows } = await scope.tx
@@ -105,8 +124,10 @@ function asColumns(input: Partial<NewServer>) {
   return {
     ...(input.title === undefined ? {} : { title: input.title }),
     ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
+    ...('auth' in input ? { auth: input.auth ? JSON.stringify(input.auth) : null } : {}),
     ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
     ...(input.active === undefined ? {} : { active: input.active }),
+    ...(input.blockedTools === undefined ? {} : { blocked_tools: JSON.stringify(input.blockedTools) }),
     ...(input.keyName === undefined ? {} : { key_name: input.keyName }),
     ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
     ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
@@ -120,9 +141,11 @@ function asServer(row: Selectable<ServersTable>): Server {
     key: row.key,
     title: row.title,
     transport: parseTransport(row.transport),
+    auth: parseServerAuth(row.auth),
     trusted: row.trusted,
     active: row.active,
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    blockedTools: parseRoles(row.blocked_tools),
     keyName: row.key_name,
     managedBy: row.managed_by,
   };

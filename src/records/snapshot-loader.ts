@@ -8,6 +8,7 @@ import { withPlatformSnapshot } from '#db/scope.ts';
 import { type AccessRows, accessOf, grantsOf, readAccess } from './access-loader.ts';
 import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
 import { asContentFilter, type ContentFilterRecord, readContentFilters } from './content-filters.ts';
+import { parseServerAuth } from './server-auth.ts';
 import {
   type Binding,
   type Endpoint,
@@ -234,6 +235,7 @@ function asDefinition(
     title: row.title,
     org: row.org_id === null ? undefined : asOrgId(row.org_id),
     transport: parseTransport(row.transport),
+    auth: parseServerAuth(row.auth),
     trusted: row.trusted,
     enabled: row.active && enablement?.enabled === true,
     blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),

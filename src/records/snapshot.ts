@@ -8,6 +8,7 @@ import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedArguments } from '#mcp/enforce.ts';
 import type { ToolShaping } from '#mcp/shape.ts';
 import type { Rights, ToolGrant } from './rights.ts';
+import type { ServerAuth } from './server-auth.ts';
 
 export interface OrganizationSnapshot {
   readonly id: OrgId;
@@ -152,6 +153,8 @@ export interface ServerDefinition {
   readonly title: string;
   readonly org: OrgId | undefined;
   readonly transport: ServerTransport;
+  /** Where no binding has a credential: whose word a call is there. undefined: nobody's. */
+  readonly auth?: ServerAuth | undefined;
   /** Receives X-User-* headers (DESIGN ruling 7). */
   readonly trusted: boolean;
   /** False: JSON-RPC -32000 "Access Denied". */
@@ -202,3 +205,7 @@ export interface CredentialOpener {
   /** Throws GatehouseError `credential_unavailable`. */
   open(credential: CredentialRef): Promise<Secret>;
 }
+
+/** The server is called with the caller's own account: nothing of it is ever shared with another caller. */
+export const isOfCaller = ({ credential, server }: Pick<Binding, 'credential' | 'server'>): boolean =>
+  credential === undefined && server.auth !== undefined;

@@ -1,6 +1,6 @@
 /** Under whose name a server is asked for what it has. */
 import type { Route } from '#gateway/peers/link.ts';
-import type { Binding } from '#records/snapshot.ts';
+import { type Binding, isOfCaller } from '#records/snapshot.ts';
 
 const texts = new WeakMap<Binding, string>();
 
@@ -12,9 +12,23 @@ const texts = new WeakMap<Binding, string>();
 export function contextOf({ organization, binding, principal }: Route): string {
   const { server } = binding;
   const { transport } = server;
-  const isPersonal = server.trusted || (transport.kind === 'stdio' && transport.state === 'stateful');
+  const isPersonal =
+    server.trusted || isOfCaller(binding) || (transport.kind === 'stdio' && transport.state === 'stateful');
   const context = `${organization.id} ${textOf(binding)}`;
   return isPersonal ? `${context} ${principal.key}` : context;
+}
+
+const sharedKinds: ReadonlySet<string> = new Set(['tools', 'prompts', 'hello']);
+
+/**
+ * Whose list it is. Where people use accounts of their own, an administrator may say that a server has the same tools and
+ * prompts for all: whoever has no account yet then sees them as the last one who has did. Never resources.
+ */
+export function listContextOf(route: Route, kind: string): string {
+  const { binding, organization } = route;
+  const { server } = binding;
+  const isShared = isOfCaller(binding) && server.auth?.listing === 'shared' && !server.trusted && sharedKinds.has(kind);
+  return isShared ? `${organization.id} ${textOf(binding)}` : contextOf(route);
 }
 
 /** Bindings are immutable: once each. */
@@ -31,6 +45,7 @@ function textOf(binding: Binding): string {
     partition,
     credential?.id,
     credential?.version,
+    server.auth,
   ]);
   texts.set(binding, text);
   return text;

@@ -14,7 +14,7 @@ import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { invalidParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { lineOf } from '#records/snapshot.ts';
-import { contextOf } from './context.ts';
+import { listContextOf } from './context.ts';
 import { kindFacts, type ListKind, type ListLimits, listLimits } from './items.ts';
 import { fetchList } from './load.ts';
 import { type Loaded, openShelf, type ShelfDeps, type Wish } from './shelf.ts';
@@ -60,7 +60,7 @@ export interface Changed {
   readonly organization: string;
   readonly binding: string;
   readonly kind: ListKind;
-  /** Whose list (`contextOf`); undefined: of all who use the binding. */
+  /** Whose list (`listContextOf`); undefined: of all who use the binding. */
   readonly context: string | undefined;
 }
 
@@ -147,7 +147,7 @@ export function openLists(deps: ListsDeps): Lists {
 
   function wishOf<T>(route: Route, kind: string, load: () => Promise<Loaded<T>>): Wish<T> {
     const { organization, binding } = route;
-    const key = `${kind} ${contextOf(route)}`;
+    const key = `${kind} ${listContextOf(route, kind)}`;
     serverOf.set(key, binding.server.key);
     return {
       key,
@@ -162,7 +162,7 @@ export function openLists(deps: ListsDeps): Lists {
       const shown = await shelf.read(routes.map((route) => wishOf(route, kind, () => loadList(route, kind))));
       return shown.map(({ value, isStale, freshMs }) => ({ held: value, stale: isStale, freshMs }));
     },
-    peek: (route, kind) => shelf.peek(`${kind} ${contextOf(route)}`),
+    peek: (route, kind) => shelf.peek(`${kind} ${listContextOf(route, kind)}`),
     async readHello(routes) {
       const shown = await hellos.read(routes.map((route) => wishOf(route, 'hello', () => loadHello(route))));
       return shown.map(({ value }) => value);

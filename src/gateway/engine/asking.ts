@@ -1,6 +1,7 @@
 /** One request of a client in the engine's words: canonical, whichever era it came in. */
 import type { JsonObject } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
+import { Secret } from '#core/secret.ts';
 import type { Received } from '#gateway/call.ts';
 import type { View } from '#gateway/catalog/view.ts';
 import type { Route } from '#gateway/peers/link.ts';
@@ -30,8 +31,19 @@ export interface Asking {
 }
 
 export function routeTo(
-  { call, organization, principal }: Pick<Asking, 'call' | 'organization' | 'principal'>,
+  { call, organization, principal, reach }: Pick<Asking, 'call' | 'organization' | 'principal' | 'reach'>,
   binding: Binding,
 ): Route {
-  return { organization, binding, principal, requestId: call.id, traceparent: call.headers.traceparent };
+  const { userId } = reach.holdings;
+  const { id: requestId, headers } = call;
+  const presented = presentedFor(binding, headers.authorization);
+  return { organization, binding, principal, userId, presented, requestId, traceparent: headers.traceparent };
+}
+
+/** Where the person's own identity provider is asked for a token on their behalf, and nowhere else. */
+function presentedFor({ credential, server }: Binding, authorization: string | undefined): Secret | undefined {
+  const { auth } = server;
+  if (credential || auth?.kind !== 'exchange' || auth.grant !== 'entra-obo') return undefined;
+  const token = /^bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+  return token === undefined ? undefined : new Secret(token);
 }

@@ -1,6 +1,6 @@
 /** Streams on which clients hear what they didn't ask for: the GET stream of a legacy session, `subscriptions/listen`. */
 import { isJsonObject, type Json, type JsonObject, objectIn } from '#core/json.ts';
-import { contextOf } from '#gateway/catalog/context.ts';
+import { contextOf, listContextOf } from '#gateway/catalog/context.ts';
 import { type Found, findResource } from '#gateway/catalog/find.ts';
 import type { Changed, ListKind, Lists } from '#gateway/catalog/lists.ts';
 import { isListed } from '#gateway/rights/check.ts';
@@ -42,7 +42,7 @@ export class Hearing {
   #wish: Wish = { kinds: new Set(), uris: [] };
   #contexts: ReadonlySet<string> = new Set();
   #bindings: ReadonlySet<string> = new Set();
-  /** What is heard, as text: parts and their names, and the wish. */
+  /** What is heard, as text: parts, their names and what of them may be used, and the wish. */
   #view = '';
   #told = '';
   #current = new AbortController();
@@ -72,14 +72,18 @@ export class Hearing {
     const turn = ++this.#turn;
     const parts = asking.view.parts.filter(({ binding }) => binding.server.enabled);
     const contexts = parts.map(({ binding }) => contextOf(routeTo(asking, binding)));
-    const view = JSON.stringify(parts.map(({ prefix }, i) => [contexts[i], prefix]));
+    const { rights } = asking.view.endpoint;
+    const view = JSON.stringify([parts.map(({ prefix }, i) => [contexts[i], prefix]), rights?.key]);
     const told = JSON.stringify([view, [...wish.kinds], wish.uris]);
     if (told === this.#told) return;
     const isOther = this.#view !== '' && this.#view !== view;
     this.#told = told;
     this.#view = view;
     this.#wish = wish;
-    this.#contexts = new Set(contexts);
+    this.#contexts = new Set([
+      ...contexts,
+      ...parts.map(({ binding }) => listContextOf(routeTo(asking, binding), 'tools')),
+    ]);
     this.#bindings = new Set(parts.map(({ binding }) => binding.id));
     // Other servers than before: what they have has changed by that.
     if (isOther) for (const kind of wish.kinds) this.#tellLater(kind);

@@ -6,15 +6,20 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
+import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
+import { challengeField } from '#http/challenge.ts';
 import type { Era } from '#mcp/versions.ts';
 import {
   type Binding,
   type CredentialOpener,
+  type CredentialRef,
+  isOfCaller,
   lineOf,
   type OrganizationSnapshot,
   type ServerDefinition,
 } from '#records/snapshot.ts';
+import type { AccountHolder, AccountToken, UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { type Answered, exchange, WireError, type WireHandlers } from './wire.ts';
 
 /** One server, as one principal reaches it through one binding. */
@@ -22,6 +27,10 @@ export interface Route {
   readonly organization: OrganizationSnapshot;
   readonly binding: Binding;
   readonly principal: Principal;
+  /** The person's row; undefined: an API key or a program. */
+  readonly userId?: string | undefined;
+  /** The caller's token: for on-behalf-of at the identity provider that issued it, and only set for that. */
+  readonly presented?: Secret | undefined;
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -48,7 +57,10 @@ export interface Link {
 export interface LinkDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly credentials: CredentialOpener;
+  /** Undefined: nobody has an account of their own anywhere. */
+  readonly accounts?: UpstreamAccounts | undefined;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -56,41 +68,105 @@ export function openLink(deps: LinkDeps): Link {
   const openCredential = ({ credential }: Binding): Secret | undefined | Promise<Secret> =>
     credential ? (deps.credentials.find(credential) ?? deps.credentials.open(credential)) : undefined;
 
+  async function sendWith(credential: Secret | undefined, sending: Sending): Promise<Answered> {
+    const { route, outgoing, handlers } = sending;
+    const { binding, organization } = route;
+    const asking = {
+      pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
+      org: organization.id,
+      server: lineOf(binding.server),
+    };
+    let status = 0;
+    try {
+      const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
+      const answered = await exchange(deps.upstreams.get(binding.server), call, {
+        ...handlers,
+        secret: credential,
+        onHead(code, headers) {
+          status = code;
+          // A stream that waits for events says by its head that the server is there.
+          if (call.timeouts.totalMs === 0)
+            deps.breakers.report(asking, verdictOf({ status, open: true, error: undefined }));
+          handlers.onHead?.(code, headers);
+        },
+      });
+      deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
+      return answered;
+    } catch (reason) {
+      const thrown = asTimeout(reason);
+      const error =
+        thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
+      deps.breakers.report(asking, verdictOf({ status, open: false, error }));
+      throw thrown;
+    }
+  }
+
+  /** With the caller's own account. A refused token is renewed once: the server did nothing for it (RFC 6750 3.1). */
+  async function sendAsCaller(sending: Sending): Promise<Answered> {
+    const { accounts } = deps;
+    if (!accounts) throw new GatehouseError('credential_unavailable');
+    const holder = holderOf(sending.route);
+    const token = await accounts.open(holder);
+    const sendBy = async ({ ref, secret }: AccountToken) => {
+      const answered = await sendWith(secret, withCredential(sending, ref));
+      const scopes = missingScopes(answered);
+      const wanted = scopes && (await accounts.stepUp(holder, scopes));
+      if (wanted) throw wanted;
+      return answered;
+    };
+    try {
+      return await sendBy(token);
+    } catch (thrown) {
+      const isRefused = thrown instanceof WireError && thrown.error.code === 'upstream_refused';
+      if (!isRefused) throw thrown;
+      return sendBy(await accounts.renew(holder, token));
+    }
+  }
+
+  async function deliver(sending: Sending): Promise<Answered> {
+    const { binding } = sending.route;
+    return isOfCaller(binding) ? sendAsCaller(sending) : sendWith(await openCredential(binding), sending);
+  }
+
   return {
     totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
-      const { binding, organization } = route;
-      const credential = await openCredential(binding);
-      const asking = {
-        pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
-        org: organization.id,
-        server: lineOf(binding.server),
-      };
-      let status = 0;
+      const { organization, binding } = route;
+      const sending = { route, outgoing, handlers };
+      // Answers and notifications are part of what has a place already: they must get through.
+      const isRequest = outgoing.message?.method !== undefined && outgoing.message.id !== undefined;
+      if (!isRequest || outgoing.message?.method === 'subscriptions/listen') return deliver(sending);
+      const leave = await deps.bulkheads.enter(organization.id, binding.server.id);
       try {
-        const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
-        const answered = await exchange(deps.upstreams.get(binding.server), call, {
-          ...handlers,
-          secret: credential,
-          onHead(code, headers) {
-            status = code;
-            // A stream that waits for events says by its head that the server is there.
-            if (call.timeouts.totalMs === 0)
-              deps.breakers.report(asking, verdictOf({ status, open: true, error: undefined }));
-            handlers.onHead?.(code, headers);
-          },
-        });
-        deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
-        return answered;
-      } catch (reason) {
-        const thrown = asTimeout(reason);
-        const error =
-          thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
-        deps.breakers.report(asking, verdictOf({ status, open: false, error }));
-        throw thrown;
+        return await deliver(sending);
+      } finally {
+        leave();
       }
     },
   };
+}
+
+interface Sending {
+  readonly route: Route;
+  readonly outgoing: Outgoing;
+  readonly handlers: WireHandlers;
+}
+
+export function holderOf({ organization, principal, userId, presented, binding }: Route): AccountHolder {
+  return { organization, principal, userId, presented, server: binding.server };
+}
+
+function withCredential({ route, ...sending }: Sending, credential: CredentialRef): Sending {
+  return { ...sending, route: { ...route, binding: { ...route.binding, credential } } };
+}
+
+/** undefined: that is not what it says. */
+function missingScopes({ status, headers }: Answered): readonly string[] | undefined {
+  const challenge = headers['www-authenticate'];
+  if (status !== 403 || typeof challenge !== 'string') return undefined;
+  if (challengeField(challenge, 'error') !== 'insufficient_scope') return undefined;
+  const scopes = (challengeField(challenge, 'scope') ?? '').split(' ').filter(Boolean);
+  return scopes.length > 0 ? scopes.slice(0, 100) : undefined;
 }
 
 /** The gateway's own patience is over: that is the server's silence, not somebody's leaving. */

@@ -3,11 +3,14 @@ import type { Adapter } from 'oidc-provider';
 import type { Clock } from '#core/clock.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
+import { houseClient, houseClientId } from '#oauth/connect/house-client.ts';
 import { type Client, findClient, removeClient } from '#records/clients.ts';
 import { type ClientDocuments, isDocumentUrl } from './client-documents.ts';
 import { forLibrary } from './client-metadata.ts';
 
 export interface ClientStoreDeps {
+  /** No trailing slash. */
+  readonly issuer: string;
   readonly db: Db;
   readonly clock: Clock;
   readonly sealer: Sealer;
@@ -17,10 +20,11 @@ export interface ClientStoreDeps {
 
 export const secretPlace = (clientId: string): string => `oauth-client:${clientId}`;
 
-export function openClientStore({ db, clock, sealer, documents }: ClientStoreDeps): Adapter {
+export function openClientStore({ issuer, db, clock, sealer, documents }: ClientStoreDeps): Adapter {
   const notHere = async () => undefined;
   return {
     async find(id) {
+      if (id === houseClientId) return houseClient(issuer);
       if (isDocumentUrl(id)) return documents?.find(id);
       const client = await findClient(db, id, clock.now());
       return client && asProperties(client, sealer);

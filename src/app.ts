@@ -22,12 +22,14 @@ import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
 import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
+import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
+import { openSecretsAdmin } from '#app/secrets.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { type OpenTrail, openTrail } from '#app/trail.ts';
@@ -41,6 +43,7 @@ import type { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { type Metrics, openMetrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
@@ -106,7 +109,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
-  await applyConfig(storage.records, config, listingOf(config));
+  const { locked } = await applyConfig(storage.records, config, listingOf(config));
+  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
   const policies = await openPolicyEngine();
   const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
   for (const warning of applied.warnings) log.warn({}, warning);
@@ -241,6 +245,9 @@ function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: Ope
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...adminAudit(deps, audit.trail),
     reader: openAuditReader({ db: storage.db, keys: audit.keys }),
+    guard: addressGuard(config.egress),
+    secrets: openSecretsAdmin(storage, clock),
+    explainFilter,
     readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });

@@ -5,11 +5,12 @@
 import type { z } from 'zod';
 import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
-import type { ServerTransport } from '#core/transport.ts';
+import type { ServerTlsFiles, ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 import { givenAuth, type serverAuth } from './account-nouns.ts';
+import { applyCredentials, type WantedCredential } from './apply-credentials.ts';
 import { applyGroup, type WantedGroup } from './apply-groups.ts';
 import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
@@ -40,7 +41,10 @@ export interface Wanted {
     readonly transport: ServerTransport;
     readonly auth?: z.output<typeof serverAuth> | undefined;
     readonly trusted: boolean;
+    readonly keyName?: string | undefined;
+    readonly tls?: ServerTlsFiles | undefined;
   }[];
+  readonly credentials?: readonly WantedCredential[];
   readonly collections: readonly (Partial<Listing> & {
     readonly organization: string;
     readonly name: string;
@@ -60,6 +64,8 @@ export interface Wanted {
 export interface Applied {
   /** `server docs`, `collection acme/handbook`: what was inserted or replaced. */
   readonly changed: readonly string[];
+  /** What could not be compared to the file, since key management does not answer: it stays as it is stored. */
+  readonly locked: readonly string[];
 }
 
 /** Throws GatehouseError `setting` for a reference to nothing, a reserved name, or a name that the API made. */
@@ -79,14 +85,31 @@ export async function applyConfig(
   for (const item of wanted.enablements) await applyEnablement(records, { item, servers, implied: false }, changed);
   // What a collection binds must be enabled; the file's own word on the same server stands.
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
+  const locked: string[] = [];
   for (const collection of wanted.collections)
-    await applyCollection(records, { collection, servers, defaults: listing }, changed);
+    await orLocked(locked, `collection ${collection.organization}/${collection.name}`, () =>
+      applyCollection(records, { collection, servers, defaults: listing }, changed),
+    );
   for (const group of wanted.groups ?? []) {
     const organization = await getOrganization(records, group.organization);
     if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
   }
   await applyLimits(records, wanted.limits?.rules ?? [], changed);
-  return { changed };
+  for (const credential of wanted.credentials ?? [])
+    await orLocked(locked, `credential ${credential.organization}/${credential.server}`, () =>
+      applyCredentials(records, [credential], changed),
+    );
+  return { changed, locked };
+}
+
+/** Without its keys the gateway starts all the same: what needs no credential goes on (SECURITY 3.1). */
+async function orLocked(locked: string[], what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    if (!(thrown instanceof GatehouseError) || thrown.code !== 'credential_unavailable') throw thrown;
+    locked.push(what);
+  }
 }
 
 async function applyOrganization(
@@ -109,11 +132,13 @@ async function applyOrganization(
 
 async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
-  for (const { key, title = key, transport, auth: wantedAuth, trusted } of wanted) {
+  for (const server of wanted) {
+    const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls } = server;
     translate(() => checkName(key));
     const found = known.get(key);
     const auth = wantedAuth && givenAuth(wantedAuth);
-    const values = { key, title, transport, auth, trusted, managedBy: 'file' } as const;
+    const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
+    const values = { key, title, transport, auth, trusted, keyName, managedBy: 'file' } as const;
     if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
@@ -124,12 +149,16 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
 
 function sameServer(
   found: ServerRow,
-  { title, transport, auth, trusted }: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted'>,
+  { title, transport, auth, trusted, keyName }: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName'>,
 ): boolean {
   const isSameSecret = found.auth?.secret?.reveal() === auth?.secret?.reveal();
   const like = (one: Pick<ServerRow, 'transport' | 'auth'>) => canonical([one.transport, one.auth?.auth ?? null]);
   return (
-    found.title === title && found.trusted === trusted && isSameSecret && like(found) === like({ transport, auth })
+    (found.keyName ?? '') === (keyName ?? '') &&
+    found.title === title &&
+    found.trusted === trusted &&
+    isSameSecret &&
+    like(found) === like({ transport, auth })
   );
 }
 

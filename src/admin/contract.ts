@@ -6,11 +6,14 @@ import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
 import { auditRoutes } from './contract/audit.ts';
 import { connectionRoutes } from './contract/connections.ts';
+import { credentialRoutes } from './contract/credentials.ts';
+import { filterRoutes } from './contract/filters.ts';
 import { groupRoutes } from './contract/groups.ts';
 import { limitRoutes } from './contract/limits.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
+import { secretsRoutes } from './contract/secrets.ts';
 import {
   account,
   apiKey,
@@ -277,6 +280,9 @@ export const contract = {
     input: z.strictObject({ ...org, id: text }),
     output: programClient,
   },
+  ...credentialRoutes,
+  ...filterRoutes,
+  ...secretsRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',

@@ -4,17 +4,20 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
 import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
-import type { AdminRecords } from './records.ts';
+import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { auditHandlers } from './routes/audit.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { connectionHandlers } from './routes/connections.ts';
+import { credentialHandlers } from './routes/credentials.ts';
 import { enablementHandlers } from './routes/enablements.ts';
+import { filterHandlers } from './routes/filters.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
@@ -24,6 +27,7 @@ import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
+import { secretsHandlers } from './routes/secrets.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
@@ -52,6 +56,11 @@ export interface AdminDeps {
   readonly beginAudit?: (
     event: Omit<AdminEvent, 'outcome'>,
   ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
+  readonly secrets?: SecretsAdmin;
+  /** What is wrong with a content filter; undefined: nothing. */
+  readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
+  /** Judges URLs that are entered; undefined: the public internet only. */
+  readonly guard?: AddressGuard;
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -81,6 +90,9 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...keyHandlers(deps),
     ...limitHandlers(deps),
     ...clientHandlers(deps),
+    ...credentialHandlers(deps),
+    ...filterHandlers(deps),
+    ...secretsHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };

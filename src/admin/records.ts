@@ -5,9 +5,12 @@ import type { ServerTransport } from '#core/transport.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import type { ShownAccount } from '#records/connected-accounts.ts';
+import type { ContentFilterRecord } from '#records/content-filters.ts';
 import type { OrganizationChange } from '#records/organizations.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
+import type { OrganizationSecrets, RotationLevel, RotationReport } from '#records/rotation.ts';
 import type { GivenAuth } from '#records/server-auth.ts';
+import type { ServerRouteRecord } from '#records/server-routes.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
@@ -32,6 +35,8 @@ export interface ServerRow {
   readonly transport: ServerTransport;
   readonly auth: GivenAuth | undefined;
   readonly trusted: boolean;
+  /** Which of several credentials of a group is meant for it. */
+  readonly keyName?: string | undefined;
   readonly active: boolean;
   readonly blockedTools: readonly string[];
   readonly managedBy: ManagedBy;
@@ -44,6 +49,8 @@ export interface NewServer {
   /** undefined: a binding's credential, or none. */
   readonly auth?: GivenAuth | undefined;
   readonly trusted: boolean;
+  /** Which of several credentials of a group is meant for it. */
+  readonly keyName?: string | undefined;
   readonly managedBy: ManagedBy;
 }
 
@@ -128,8 +135,56 @@ export interface NewAccount {
   readonly membership: { readonly org: OrgId; readonly roles: readonly string[] } | undefined;
 }
 
+/** Of a server, for a group (undefined: whoever no group decides for). */
+export interface CredentialTarget {
+  /** Name of the group. */
+  readonly group?: string | undefined;
+  /** Key of the server. */
+  readonly server: string;
+  readonly keyName: string;
+}
+
+export interface NewCredentialRoute extends CredentialTarget {
+  readonly credential: Secret | undefined;
+  readonly header?: { readonly name: string; readonly template: string } | undefined;
+  readonly url: string | undefined;
+  readonly keepCredential: boolean;
+}
+
+export interface CredentialRecords {
+  listCredentials(org: OrgId): Promise<readonly ServerRouteRecord[]>;
+  /** Whether it is there and the same, its value included. Throws `not_found` for a server or group that isn't. */
+  hasCredential(org: OrgId, route: NewCredentialRoute): Promise<boolean>;
+  /** Inserts or replaces. Throws `not_found`, `bad_request`. */
+  putCredential(org: OrgId, route: NewCredentialRoute): Promise<ServerRouteRecord>;
+  /** Throws `not_found`. */
+  removeCredential(org: OrgId, target: CredentialTarget): Promise<ServerRouteRecord>;
+}
+
+/** Of the keys that seal. Throws `credential_unavailable` where key management does not answer. */
+export interface SecretsAdmin {
+  /** Wraps data keys now. */
+  kekId(): string;
+  read(org: OrgId | undefined): Promise<readonly OrganizationSecrets[]>;
+  rotate(wish: { readonly level: RotationLevel; readonly org: OrgId | undefined }): Promise<RotationReport>;
+  shred(org: OrgId): Promise<void>;
+}
+
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords extends PolicyRecords, LimitRecords {
+export interface FilterRecords {
+  listFilters(org: OrgId): Promise<readonly ContentFilterRecord[]>;
+  /** By name: inserts or replaces. Throws `not_found` for a server or collection that isn't the organization's. */
+  putFilter(org: OrgId, filter: NewFilter): Promise<ContentFilterRecord>;
+  /** Throws `not_found`. */
+  removeFilter(org: OrgId, name: string): Promise<ContentFilterRecord>;
+}
+
+/** Ids. */
+export interface NewFilter extends Omit<ContentFilterRecord, 'id' | 'server'> {
+  readonly server: string | undefined;
+}
+
+export interface AdminRecords extends PolicyRecords, LimitRecords, CredentialRecords, FilterRecords {
   /** One transaction of one organization: for what src/records does in it. */
   within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
   /** One transaction of the platform. Whoever works in it names the organization in every statement. */

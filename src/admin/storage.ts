@@ -2,11 +2,12 @@
 
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { OrgId, ServerId } from '#core/ids.ts';
+import { asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { Sealer } from '#core/sealer.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withOrganization, withPlatform } from '#db/scope.ts';
 import type { ApiKeys } from '#records/api-key.ts';
+import { listContentFilters, putContentFilter, removeContentFilter } from '#records/content-filters.ts';
 import { listEnablements, putEnablement } from '#records/enablements.ts';
 import { insertKey, type KeySummary, listKeys, revokeKey } from '#records/keys.ts';
 import {
@@ -24,6 +25,7 @@ import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
 import { connectionRecords } from './connection-storage.ts';
+import { credentialRecords } from './credential-storage.ts';
 import { limitRecords } from './limit-storage.ts';
 import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
@@ -96,6 +98,13 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
+    ...credentialRecords(deps),
+    listFilters: (org) => withOrganization(db, org, listContentFilters),
+    putFilter: (org, { server, ...filter }) =>
+      withOrganization(db, org, (scope) =>
+        putContentFilter(scope, { ...filter, server: server === undefined ? undefined : asServerId(server) }),
+      ),
+    removeFilter: (org, name) => withOrganization(db, org, (scope) => removeContentFilter(scope, name)),
     ...limitRecords(db),
     ...accounts,
     ...policyRecords(deps),

@@ -2,11 +2,8 @@
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
-import { deriveKey } from '#core/derive.ts';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
-import { openSealer } from '#core/sealer.ts';
-import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization } from '#db/scope.ts';
@@ -45,7 +42,9 @@ import { listToolPins, recordSighting } from '#records/tool-pins.ts';
 import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import type { UpstreamSessions as SharedSessionRows } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
+import { openFilters } from './filters.ts';
 import { timeoutSettings } from './gateway-settings.ts';
+import { openRootSealer, type RootSecrets } from './root-keys.ts';
 
 export interface BridgeRoomsDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
@@ -62,7 +61,7 @@ export interface BridgeRoomsDeps {
   readonly feed: ChangeFeed;
   readonly db: Db;
   readonly snapshots: SnapshotStore;
-  readonly rootSecret: Secret;
+  readonly secrets: RootSecrets;
   readonly clock: Clock;
   readonly log: Log;
   readonly closers: Closers;
@@ -91,7 +90,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const legacy = openLegacyPeer({ link, sessions: upstreamSessions, log });
   const modern = openModernPeer({ link });
   const peers = openPeers({ eras, modern, legacy, log });
-  const sealer = openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-request-state'));
+  const sealer = openRootSealer(deps.secrets, 'mcp-request-state');
   const { replicas, cancellations, states } = deps;
   const requestStates = openRequestStates({ sealer, clock, patienceMs: ANSWER_MS });
   const parked = openParked({
@@ -111,7 +110,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
   const taskQuestions = openTaskQuestions({ legacy, replicas, log, max: 1000 });
   closers.add('questions of tasks', () => taskQuestions.close());
   const rooms = {
-    taskIds: openTaskIds(openSealer(deriveKey(deps.rootSecret.reveal(), 'mcp-task-id'))),
+    taskIds: openTaskIds(openRootSealer(deps.secrets, 'mcp-task-id')),
     taskQuestions,
     replica: replicas.id,
     now: () => clock.now(),
@@ -120,6 +119,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     limits: deps.limits,
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
+    filters: openFilters(),
     conversations: askingForAccounts(openConversations({ peers, parked, states: requestStates, replicas, lists }), {
       accounts: deps.accounts,
       ...{ sealer, clock, patienceMs: ANSWER_MS },

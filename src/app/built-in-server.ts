@@ -8,6 +8,7 @@ import type { Sealer } from '#core/sealer.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { type AuthorizationServer, openAuthorizationServer } from '#oauth/authorization-server.ts';
 import { interactionPlugin } from '#oauth/interaction/plugin.ts';
+import { rootKeys } from './root-keys.ts';
 import type { SignInDeps } from './sign-in.ts';
 
 export interface BuiltInServer {
@@ -30,13 +31,14 @@ export async function openBuiltInServer(config: Config, deps: BuiltInServerDeps)
   const { storage, baseUrl, nameHosts, sealer, brokers, limiter, readAddress, clock, log } = deps;
   const { db } = storage;
   const rootSecret = storage.rootSecret.reveal();
+  const cookies = rootKeys(storage, 'oauth-cookies');
   const server = await openAuthorizationServer({
     issuer: baseUrl,
     settings: config.oauth,
     nameHosts,
     db,
     sealer,
-    cookieKeys: [deriveKey(rootSecret, 'oauth-cookies').toString('base64url')],
+    cookieKeys: [cookies.key, ...cookies.older].map((key) => key.toString('base64url')),
     clock,
     log,
     feed: deps.feed,

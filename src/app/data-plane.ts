@@ -5,7 +5,6 @@ import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
-import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { AuthorizeDeps } from '#gateway/authorize.ts';
@@ -35,6 +34,7 @@ import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
+import { rootKeys } from './root-keys.ts';
 import type { Storage } from './storage.ts';
 import type { OpenTrail } from './trail.ts';
 
@@ -80,7 +80,7 @@ export interface DataPlane {
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
-  const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
+  const live = await openLiveRecords({ ...deps, config, listing: listingOf(config) });
   const limits = openLimits(callLimits(config), deps.limiter);
   const { spool, detector } = deps.audit;
   const upstreams = openUpstreams(deps.openUpstream);
@@ -97,7 +97,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     ...(await openShared(config, deps)),
     ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, accounts: deps.accounts },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
-    rootSecret: storage.rootSecret,
+    secrets: storage,
   });
   const policies = openPolicies({ engine: deps.policies, log });
   const handle = openGateway({
@@ -141,8 +141,12 @@ function openCallSessions(
   { revocations }: LiveRecords,
   { storage, clock }: DataPlaneDeps,
 ): Sessions {
-  const key = deriveKey(storage.rootSecret.reveal(), 'mcp-session');
-  return openSessions({ key, clock, ttlSeconds: limits.sessionTtlSeconds, revocations });
+  return openSessions({
+    ...rootKeys(storage, 'mcp-session'),
+    clock,
+    ttlSeconds: limits.sessionTtlSeconds,
+    revocations,
+  });
 }
 
 /** How long the check of a token takes that is not known yet. */

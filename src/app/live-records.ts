@@ -1,4 +1,5 @@
 /** What is kept in memory of the records, and renewed when the change feed says so. */
+import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { openRevocations } from '#gateway/revocations.ts';
@@ -9,7 +10,7 @@ import { findSealedCredential } from '#records/credentials.ts';
 import { type HoldingStore, openHoldingStore } from '#records/holding-store.ts';
 import { findHoldings } from '#records/holdings.ts';
 import { type KeyVerifier, openKeyVerifier } from '#records/key-verifier.ts';
-import { findKey, touchKeys } from '#records/keys.ts';
+import { findKey, renewKeyDigest, touchKeys } from '#records/keys.ts';
 import {
   insertSessionRevocation,
   listSessionRevocations,
@@ -18,6 +19,7 @@ import {
 import type { CredentialOpener, Listing, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
+import { readOperatorKeys, withOperatorKeys } from './operator-keys.ts';
 import type { Storage } from './storage.ts';
 
 export interface LiveRecords {
@@ -35,16 +37,22 @@ export async function openLiveRecords(deps: {
   readonly log: RootLog;
   readonly closers: Closers;
   readonly listing: Listing;
+  readonly config: Pick<Config, 'servers'>;
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, vault, apiKeys } = storage;
-  const snapshots = openSnapshotStore({ db, feed, clock, log, listing: deps.listing });
+  const operatorKeys = readOperatorKeys(deps.config, storage.rootSecret);
+  const snapshots = openSnapshotStore({
+    ...{ db, feed, clock, log, listing: deps.listing },
+    operatorKeys: operatorKeys.byServer,
+  });
   closers.add('snapshots', () => snapshots.close());
   const holdings = openHoldingStore({ feed, findHoldings: (org, holder) => findHoldings(db, org, holder) });
   closers.add('holdings', async () => holdings.close());
   const keys = openKeyVerifier({
     keys: apiKeys,
     findKey: (id) => findKey(db, id),
+    renew: (id, digest) => renewKeyDigest(db, id, digest),
     clock,
     feed,
     touch: (ids, atMs) => touchKeys(db, ids, atMs),
@@ -61,6 +69,9 @@ export async function openLiveRecords(deps: {
     onError: (error) => log.error({ err: error }, 'the list of ended sessions could not be kept'),
   });
   closers.add('session revocations', () => revocations.close());
-  const credentials = openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock });
+  const credentials = withOperatorKeys(
+    openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock }),
+    operatorKeys,
+  );
   return { snapshots, keys, holdings, credentials, revocations };
 }

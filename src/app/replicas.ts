@@ -13,6 +13,7 @@ import { openSessionStates, type SessionStates } from '#records/session-states.t
 import { openUpstreamSessions, type UpstreamSessions } from '#records/upstream-sessions.ts';
 import type { Closers } from './closers.ts';
 import { listenerOptions } from './gateway-settings.ts';
+import { rootKeys } from './root-keys.ts';
 import type { Storage } from './storage.ts';
 
 export interface SharedDeps {
@@ -36,8 +37,7 @@ export async function openShared(config: Config, deps: SharedDeps): Promise<Shar
   const { db, rootSecret } = storage;
   const states = openSessionStates({ db, feed, clock, log });
   closers.add('session states', () => states.close());
-  const upstreamKey = deriveKey(rootSecret.reveal(), 'upstream-session');
-  const sharedSessions = openUpstreamSessions({ db, key: upstreamKey, clock, log });
+  const sharedSessions = openUpstreamSessions({ db, ...rootKeys(storage, 'upstream-session'), clock, log });
   closers.add('upstream sessions', () => sharedSessions.close());
   const cancellations = openCancellations({ db, feed });
   const replicas = await openReplicas({

@@ -4,11 +4,8 @@ import { type Identities, openIdentities } from '#adapters/identity/identities.t
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
-import { deriveKey } from '#core/derive.ts';
 import { settingError } from '#core/error.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
-import { openSealer } from '#core/sealer.ts';
-import type { Secret } from '#core/secret.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { addressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
@@ -20,24 +17,20 @@ import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
+import { openOauthSealer } from './root-keys.ts';
 import type { Storage } from './storage.ts';
 
 /** `rotateSigningKeys`, for the admin API. Throws GatehouseError `setting` where the key is the operator's own. */
 export function signingKeyRotation(
   { oauth: { signingAlgorithm: algorithm, signingKey } }: Config,
-  {
-    storage: { db, rootSecret },
-    clock,
-  }: { readonly storage: Pick<Storage, 'db' | 'rootSecret'>; readonly clock: Clock },
+  { storage, clock }: { readonly storage: Pick<Storage, 'db' | 'rootSecret' | 'olderSecrets'>; readonly clock: Clock },
 ) {
   return ({ atOnce }: { readonly atOnce: boolean }) => {
     if (signingKey)
       throw settingError('The key that signs is given by JWT_PRIVATE_KEY_B64: set another one and restart');
-    return rotateSigningKeys({ db, sealer: openOauthSealer(rootSecret), clock, algorithm }, { atOnce });
+    return rotateSigningKeys({ db: storage.db, sealer: openOauthSealer(storage), clock, algorithm }, { atOnce });
   };
 }
-
-const openOauthSealer = (rootSecret: Secret) => openSealer(deriveKey(rootSecret.reveal(), 'oauth-seal'));
 
 export interface SignInDeps {
   readonly storage: Storage;
@@ -62,7 +55,7 @@ export interface SignIn {
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
   const { storage, closers, limiter } = deps;
-  const sealer = openOauthSealer(storage.rootSecret);
+  const sealer = openOauthSealer(storage);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   const readAddress = addressReader(config.http.trustedProxies);

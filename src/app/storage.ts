@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import type { Database } from '#adapters/database/database.ts';
 import { databaseAdapters } from '#adapters/database/index.ts';
-import { kmsAdapters } from '#adapters/kms/index.ts';
+import { kmsAdapters, openSeveral } from '#adapters/kms/index.ts';
+import type { Kms, KmsDeps } from '#adapters/kms/kms.ts';
 import type { AdminRecords } from '#admin/records.ts';
 import { openAdminRecords } from '#admin/storage.ts';
 import { openEncryptionKey } from '#config/demo-keys.ts';
@@ -17,16 +18,18 @@ import { openDb } from '#db/open.ts';
 import type { Db } from '#db/schema.ts';
 import { checkIsolation } from '#db/self-test.ts';
 import { type ApiKeys, openApiKeys } from '#records/api-key.ts';
-import { openDataKeyStore } from '#records/data-keys.ts';
+import { type DataKeyStore, openDataKeyStore } from '#records/data-keys.ts';
 import { s0Opener } from '#records/s0-ciphertext.ts';
 import { openVault, type Vault } from '#records/vault.ts';
 import type { Closers } from './closers.ts';
+import type { RootSecrets } from './root-keys.ts';
 import { seedFolder } from './version.ts';
 
-export interface Storage {
-  readonly rootSecret: Secret;
+export interface Storage extends RootSecrets {
   readonly database: Database;
   readonly db: Db;
+  readonly kms: Kms;
+  readonly dataKeys: DataKeyStore;
   readonly vault: Vault;
   readonly apiKeys: ApiKeys;
   readonly records: AdminRecords;
@@ -48,14 +51,16 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   closers.add('query builder', () => db.destroy());
   await checkIsolation(db);
   const rootSecret = await openEncryptionKey(config);
-  const kms = await kmsAdapters.open({ kind: 'environment' }, { rootSecret, clock, log });
+  const olderSecrets = config.secrets.previousKeys;
+  const kms = await openKeyManagement(config, { rootSecret, clock, log });
   closers.add('key management', () => kms.close());
-  const openLegacy = s0Opener(rootSecret.reveal());
-  const vault = openVault({ kms, store: openDataKeyStore(db), clock, openLegacy });
-  const apiKeys = openApiKeys(rootSecret);
+  const openLegacy = s0Opener(rootSecret.reveal(), ...olderSecrets.map((secret) => secret.reveal()));
+  const dataKeys = openDataKeyStore(db);
+  const vault = openVault({ kms, store: dataKeys, clock, openLegacy });
+  const apiKeys = openApiKeys(rootSecret, olderSecrets);
   const keyMode = config.production ? 'live' : 'test';
   return {
-    rootSecret,
+    ...{ rootSecret, olderSecrets, kms, dataKeys },
     database,
     db,
     vault,
@@ -65,6 +70,20 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
       sealer: serverSecretSealer(rootSecret),
     }),
   };
+}
+
+/** The configured service wraps; the environment's root secrets and former services still unwrap. Asks nobody. */
+async function openKeyManagement({ secrets }: Config, deps: KmsDeps): Promise<Kms> {
+  const previous = secrets.previousKeys.map((secret) => secret.reveal());
+  const inEnvironment = { kind: 'environment', previous };
+  const settings = [
+    ...(secrets.kms ? [secrets.kms.read()] : []),
+    inEnvironment,
+    ...secrets.previousKms.map((former) => former.read()),
+  ];
+  const [first, ...others] = await Promise.all(settings.map((one) => kmsAdapters.open(one, deps)));
+  if (!first) throw new Error('there is always the environment');
+  return others.length === 0 ? first : openSeveral(first, others);
 }
 
 /** For the registry: PostgreSQL by URL, else PGlite in the data directory. */

@@ -1,4 +1,5 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
+import { readFileSync } from 'node:fs';
 import {
   openBuiltins,
   openHttpUpstream,
@@ -10,6 +11,7 @@ import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { ServerTlsFiles } from '#core/transport.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
@@ -39,14 +41,14 @@ export async function openUpstreamOpener(
     queue: upstream.queuedCalls,
     connectTimeoutMs: timeouts.connectMs,
   };
-  const connect = guardedConnect({
-    guard: egress.guard,
-    timeouts: { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs },
-  });
+  const waiting = { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs };
+  const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   return (target) => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
-    const guarded = target.org === undefined ? {} : { connect };
+    const tls = 'tls' in transport && transport.tls ? readTls(transport.tls) : undefined;
+    const open = tls && { connect: { timeout: timeouts.connectMs, ...tls } };
+    const guarded = target.org === undefined ? (open ?? {}) : { connect };
     const openSse = (url: string) =>
       openSseUpstream({ ...http, transport: { kind: 'sse', url }, clock, log, ...guarded });
     if (transport.kind === 'sse') return openSse(transport.url);
@@ -68,6 +70,19 @@ export async function openUpstreamOpener(
     log.warn({ server: target.key }, 'a stdio server runs without a sandbox, with the rights of the gateway');
     return openStdioUpstream({ ...target, transport }, { clock, log, runner, options: stdioOptions(config) });
   };
+}
+
+/** Throws GatehouseError `upstream_unreachable`: never without what the operator asked for. */
+function readTls({ caFile, certFile, keyFile }: ServerTlsFiles) {
+  try {
+    return {
+      ...(caFile !== undefined && { ca: readFileSync(caFile, 'utf8') }),
+      ...(certFile !== undefined && { cert: readFileSync(certFile, 'utf8') }),
+      ...(keyFile !== undefined && { key: readFileSync(keyFile, 'utf8') }),
+    };
+  } catch (cause) {
+    throw new GatehouseError('upstream_unreachable', { cause });
+  }
 }
 
 function stdioOptions({ runner }: Config) {

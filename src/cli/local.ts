@@ -1,20 +1,24 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
+import { explainFilter } from '#app/filters.ts';
 import { openRecords } from '#app/open-records.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
+  const { records, secrets, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
   // Nobody counts where no gateway runs.
   const readLimit = () => ({ used: 0, resetMs: 0 });
+  const guard = addressGuard(config.egress);
   const run = openAdmin({
     policies: await openPolicyEngine(),
     ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
+    ...{ guard, explainFilter, secrets },
   });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

@@ -7,6 +7,7 @@ import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
+import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -37,6 +38,9 @@ function buildProgram(io: Io, version: string): Command {
   addUsers(program, io);
   addLimits(program, io, { group, remote });
   addServers(program, io);
+  addCredentialCommands(program, io, remote);
+  addSecretsCommands(program, io, remote);
+  addFilterCommands(program, io, remote);
   addCollections(program, io);
   addAccessCommands(program, io, remote);
   addPolicies(program, io);
@@ -156,6 +160,7 @@ function addOrganizations(program: Command, io: Io): void {
     .option('--name <name>', 'its name for people (default: the slug)')
     .option('--external-id <id>', "the identity provider's id, such as org_123")
     .action(async (slug, options) => (await import('./nouns.ts')).createOrganization(io, slug, options));
+  addShred(org, io, remote);
 }
 
 function addUsers(program: Command, io: Io): void {

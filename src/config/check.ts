@@ -35,6 +35,9 @@ function checkKey({ secrets, nodeEnv }: Config, warnings: string[]): void {
   const key = secrets.encryptionKey?.reveal();
   if (key === undefined) return;
   checkEncryptionKey(key);
+  for (const older of secrets.previousKeys)
+    if (older.reveal().length < 32)
+      throw settingError('Each key of ENCRYPTION_KEY_PREVIOUS has at least 32 characters');
   if (!isWeakKey(key)) return;
   if (nodeEnv !== 'development' && nodeEnv !== 'test') {
     throw settingError('ENCRYPTION_KEY is a placeholder or too regular: make one with `openssl rand -base64 32`');

@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
+import { kmsAdapters } from '#adapters/kms/index.ts';
 import { serverAuth } from '#admin/account-nouns.ts';
 import {
   bindingInput,
@@ -96,6 +97,9 @@ const proxyUrl = z.preprocess(
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
 
+/** Some of its settings are secret: behind a function, where no printer looks. */
+const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settings.kind, read: () => settings }));
+
 export const configSchema = z.strictObject({
   http: section({
     host: text.default('127.0.0.1'),
@@ -140,7 +144,16 @@ export const configSchema = z.strictObject({
       .optional(),
     ...redisTimeouts,
   }),
-  secrets: section({ encryptionKey: secret.optional() }),
+  secrets: section({
+    encryptionKey: secret.optional(),
+    previousKeys: z
+      .preprocess((value) => (typeof value === 'string' ? value.split(',') : value), z.array(secret).default([]))
+      .describe('Keys of the past: what they sealed still opens, until `gatehouse secrets rotate` is done.'),
+    kms: keyManagement
+      .optional()
+      .describe('Who keeps the key over all keys (docs/guide/secrets.md); default: `encryptionKey`.'),
+    previousKms: z.array(keyManagement).default([]).describe('Who kept it before: data keys still unwrap there.'),
+  }),
   identity: z.array(identityAdapters.config).default([]),
   oauth: section({
     signingAlgorithm: z.enum(['RS256', 'ES256']).default('RS256').describe('Signs access tokens and ID tokens.'),
@@ -216,6 +229,22 @@ export const configSchema = z.strictObject({
         ),
         auth: serverAuth.optional(),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
+        credential: secret
+          .optional()
+          .describe('The key of whoever has no other: a reference to a variable or file, read at every start.'),
+        header: bindingInput.shape.header.describe('How the key goes out; default `authorization`, `Bearer {}`.'),
+        tls: z
+          .strictObject({
+            caFile: text.optional().describe('PEM file of the authorities that its certificate may come from.'),
+            certFile: text.optional().describe('PEM file of the certificate that the gateway shows it (mutual TLS),'),
+            keyFile: text.optional().describe('and of its private key.'),
+          })
+          .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+            error: 'needs certFile and keyFile together',
+          })
+          .optional()
+          .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
+        keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
       }),
     )
     .default([]),
@@ -234,6 +263,24 @@ export const configSchema = z.strictObject({
       }),
     )
     .default([]),
+  credentials: z
+    .array(
+      z
+        .strictObject({
+          organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
+          server: slug.describe('Key of the server.'),
+          group: text.optional().describe('Name of the group; left out: whoever no group decides for.'),
+          keyName: z.string().default('').describe('Which of several credentials it is.'),
+          credential: secret.optional().describe('Sent upstream, sealed here: a reference to a variable or file.'),
+          header: bindingInput.shape.header.describe('How it goes out; default `authorization`, `Bearer {}`.'),
+          url: httpUrl.optional().describe("In the place of the server's own address; no other credential goes there."),
+        })
+        .refine(({ credential, url }) => credential !== undefined || url !== undefined, {
+          error: 'needs a credential, a url or both',
+        }),
+    )
+    .default([])
+    .describe('What groups reach servers with (docs/guide/credentials.md).'),
   enablements: z
     .array(
       z
@@ -308,9 +355,11 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
   if (last === 'metricsKey' || (top === 'audit' && last === 'authorization')) return true;
+  if (top === 'secrets' && /^(kms|previousKms)$/.test(String(path[1])))
+    return /secret|^(credentials|token|sessionToken)$/i.test(String(last));
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
-  if (top === 'collections') return last === 'credential';
-  if (top === 'servers' && last === 'clientSecret') return true;
+  if (top === 'collections' || top === 'credentials') return last === 'credential';
+  if (top === 'servers' && (last === 'clientSecret' || last === 'credential')) return true;
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }

@@ -122,6 +122,13 @@ export const settings: readonly Setting[] = [
     secret: true,
   },
   {
+    name: 'ENCRYPTION_KEY_PREVIOUS',
+    path: ['secrets', 'previousKeys'],
+    default: '',
+    meaning: 'Encryption keys of the past, separated by commas: what they sealed still opens.',
+    secret: true,
+  },
+  {
     name: 'ENCRYPTION_KEY',
     aliases: ['GATEWAY_JWT_SECRET'],
     path: ['secrets', 'encryptionKey'],

@@ -67,6 +67,7 @@ export const errorTable = {
   unknown_method: { http: 404, rpc: -32601, level: 'info', message: 'Method not found' },
   invalid_params: { http: 400, rpc: -32602, level: 'info', message: 'Invalid params' },
   /** Enforced arguments can't be applied to what the caller sent: fail closed, in-band. */
+  content_blocked: { http: 200, rpc: -32003, level: 'warn', message: 'Blocked by a content filter' },
   enforcement_failed: { http: 200, rpc: -32602, level: 'warn', message: 'Invalid arguments' },
   header_mismatch: { http: 400, rpc: -32020, level: 'info', message: 'Header mismatch' },
   unsupported_version: { http: 400, rpc: -32022, level: 'info', message: 'Unsupported protocol version' },

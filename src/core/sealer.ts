@@ -11,8 +11,8 @@ export interface Sealer {
   open(place: string, sealed: string): string | undefined;
 }
 
-/** `key`: 32 bytes of their own, from `deriveKey`. */
-export function openSealer(key: Uint8Array): Sealer {
+/** `key`: 32 bytes of their own, from `deriveKey`. `older` open as well, and never seal. */
+export function openSealer(key: Uint8Array, older: readonly Uint8Array[] = []): Sealer {
   return {
     seal(place, plain) {
       const iv = randomBytes(ivBytes);
@@ -25,14 +25,22 @@ export function openSealer(key: Uint8Array): Sealer {
     open(place, sealed) {
       const bytes = Buffer.from(sealed, 'base64url');
       if (bytes.length < ivBytes + tagBytes) return undefined;
-      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
-      decipher.setAAD(Buffer.from(place));
-      decipher.setAuthTag(bytes.subarray(-tagBytes));
-      try {
-        return Buffer.concat([decipher.update(bytes.subarray(ivBytes, -tagBytes)), decipher.final()]).toString('utf8');
-      } catch {
-        return undefined;
+      for (const each of [key, ...older]) {
+        const plain = unseal(each, place, bytes);
+        if (plain !== undefined) return plain;
       }
+      return undefined;
     },
   };
+}
+
+function unseal(key: Uint8Array, place: string, bytes: Buffer): string | undefined {
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, ivBytes), { authTagLength: tagBytes });
+  decipher.setAAD(Buffer.from(place));
+  decipher.setAuthTag(bytes.subarray(-tagBytes));
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(ivBytes, -tagBytes)), decipher.final()]).toString('utf8');
+  } catch {
+    return undefined;
+  }
 }

@@ -7,6 +7,16 @@ export interface HttpTransport {
   readonly url: string;
   /** stateful: it remembers things in a session, so that replicas share the session; stateless (default): each has its own. */
   readonly state?: ServerState;
+  readonly tls?: ServerTlsFiles;
+}
+
+/** PEM files on the gateway's machine: the operator's word only. */
+export interface ServerTlsFiles {
+  /** Authorities that the server's certificate may come from, instead of the usual ones. */
+  readonly caFile?: string | undefined;
+  /** What the gateway shows the server (mutual TLS): both or neither. */
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
 }
 
 export type ServerState = 'stateful' | 'stateless';
@@ -16,6 +26,7 @@ export interface SseTransport {
   readonly kind: 'sse';
   /** Where the event stream is. `{partition}` as in HttpTransport. */
   readonly url: string;
+  readonly tls?: ServerTlsFiles;
 }
 
 export interface StdioTransport {

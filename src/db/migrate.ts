@@ -13,6 +13,7 @@ import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
 import { people } from './migrations/0010-people.ts';
+import { secrets } from './migrations/0013-secrets.ts';
 import { accounts } from './migrations/0014-accounts.ts';
 import { audit } from './migrations/0015-audit.ts';
 import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
@@ -29,6 +30,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0008-replicas': replicas,
   '0009-access': access,
   '0010-people': people,
+  '0013-secrets': secrets,
   '0014-accounts': accounts,
   '0015-audit': audit,
   '0017-mcp-proxy': mcpProxy,

@@ -8,6 +8,7 @@ import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDef
 import type { AccessSchema } from './schema-access.ts';
 import type { AccountsSchema } from './schema-accounts.ts';
 import type { AuditSchema } from './schema-audit.ts';
+import type { FiltersSchema } from './schema-filters.ts';
 import type { PeopleSchema } from './schema-people.ts';
 
 export interface OrganizationsTable {
@@ -302,7 +303,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, AccountsSchema, AuditSchema, PeopleSchema {
+export interface GatewaySchema extends AccessSchema, AccountsSchema, AuditSchema, FiltersSchema, PeopleSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

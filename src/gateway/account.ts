@@ -70,7 +70,7 @@ const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
     'too_many_calls',
     'invalid_origin',
   ] as const),
-  ...(['invalid_host', 'enforcement_failed'] as const),
+  ...(['invalid_host', 'enforcement_failed', 'content_blocked'] as const),
 ]);
 
 function principalFields(

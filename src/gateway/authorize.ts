@@ -8,7 +8,7 @@ import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
 import type { HoldingStore } from '#records/holding-store.ts';
 import { noHoldings } from '#records/holdings.ts';
-import type { Endpoint, OrganizationSnapshot, SnapshotStore } from '#records/snapshot.ts';
+import { type Endpoint, lineOf, type OrganizationSnapshot, type SnapshotStore } from '#records/snapshot.ts';
 import { coversEndpoint, judgeAudience } from './audience.ts';
 import { everythingOf } from './catalog/view.ts';
 import type { Caller } from './identify.ts';
@@ -216,7 +216,7 @@ function placesOf({
 }: Endpoint): readonly { readonly place: string; readonly key: string }[] {
   const labels = kind === 'everything' ? parts : bindings.map((binding) => ({ binding, label: '' }));
   return labels.flatMap(({ binding: { server }, label }) =>
-    server.enabled ? [{ place: `${label} ${server.id}`, key: server.key }] : [],
+    server.enabled ? [{ place: `${label} ${lineOf(server)}`, key: server.key }] : [],
   );
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Clock } from '#core/clock.ts';
 import { type ErrorCode, GatehouseError } from '#core/error.ts';
-import type { OrgId, ServerId } from '#core/ids.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Outcome } from './relay.ts';
 
@@ -26,7 +26,8 @@ export type Pass = 'usual' | 'probe';
 export interface Asking {
   readonly pass: Pass;
   readonly org: OrgId;
-  readonly server: ServerId;
+  /** `lineOf`. */
+  readonly server: string;
 }
 
 export type Verdict = 'answered' | 'failed' | 'unknown';
@@ -36,7 +37,7 @@ export interface Breakers {
    * Throws `upstream_unreachable` while it is open; when its time is up one call goes through, to see. What became of the
    * call is to be reported with the pass that it got.
    */
-  admit(org: OrgId, server: ServerId): Pass;
+  admit(org: OrgId, server: string): Pass;
   /** `unknown`: the caller left, or it was cut. */
   report(asking: Asking, verdict: Verdict): void;
   /** How many are open now. */
@@ -61,10 +62,10 @@ export function openBreakers(deps: {
 }): Breakers {
   const { settings, clock, log } = deps;
   /** Only of upstreams that failed lately: the others cost one look-up. */
-  const breakers = new Map<ServerId, Map<OrgId, Breaker>>();
-  const find = (org: OrgId, server: ServerId) => breakers.get(server)?.get(org);
+  const breakers = new Map<string, Map<OrgId, Breaker>>();
+  const find = (org: OrgId, server: string) => breakers.get(server)?.get(org);
 
-  function make(org: OrgId, server: ServerId): Breaker {
+  function make(org: OrgId, server: string): Breaker {
     const made: Breaker = {
       inARow: 0,
       calls: 0,
@@ -79,13 +80,13 @@ export function openBreakers(deps: {
     return made;
   }
 
-  function remove(org: OrgId, server: ServerId): void {
+  function remove(org: OrgId, server: string): void {
     const ofServer = breakers.get(server);
     ofServer?.delete(org);
     if (ofServer?.size === 0) breakers.delete(server);
   }
 
-  function trip(breaker: Breaker, org: OrgId, server: ServerId): void {
+  function trip(breaker: Breaker, org: OrgId, server: string): void {
     if (breaker.openUntil > 0) breaker.openForMs = Math.min(breaker.openForMs * 2, settings.openMaxMs);
     breaker.openUntil = clock.monotonic() + breaker.openForMs;
     log.warn({ org, server, forMs: breaker.openForMs }, 'an upstream fails: its calls are refused for a while');

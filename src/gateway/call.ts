@@ -44,6 +44,8 @@ export interface Call {
   bytesOut: number;
   /** Milliseconds until the upstream's head; undefined: none came. */
   upstreamMs: number | undefined;
+  /** What content filters found, `filter:what:action`: names, never the content. */
+  findings: readonly string[] | undefined;
   /** With which pass its upstream was asked: the breaker is told what became of it. */
   asked: Asking | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
@@ -98,6 +100,7 @@ export function newCall(
     bytesIn: 0,
     bytesOut: 0,
     upstreamMs: undefined,
+    findings: undefined,
     asked: undefined,
     release: undefined,
     place: undefined,

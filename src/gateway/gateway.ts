@@ -12,7 +12,7 @@ import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
-import type { Binding, CredentialOpener, ServerDefinition } from '#records/snapshot.ts';
+import { type Binding, type CredentialOpener, lineOf, type ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, type AuthorizeDeps, authorize, checkStillOpen } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
@@ -263,7 +263,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       checkEnabled(binding);
     }
     if (!deps.recorder.accepting) throw new GatehouseError('audit_full', { retryAfterSeconds: 5 });
-    const owner = ownerOf(caller, access, binding?.server.id ?? '');
+    const owner = ownerOf(caller, access, binding ? lineOf(binding.server) : '');
     const session = findSession(call, owner, binding !== undefined);
     if (!binding || call.door?.facade || isBridged(call, binding, session)) {
       enter(call, caller, access);
@@ -282,8 +282,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function pass(call: Received, { caller, access, binding, session, owner, fail }: Passing): void {
     const { organization } = access;
-    const admitted = deps.breakers.admit(organization.id, binding.server.id);
-    call.asked = { pass: admitted, org: organization.id, server: binding.server.id };
+    const admitted = deps.breakers.admit(organization.id, lineOf(binding.server));
+    call.asked = { pass: admitted, org: organization.id, server: lineOf(binding.server) };
     enter(call, caller, access);
     then(
       openCredential(binding),

@@ -58,11 +58,13 @@ const EXPIRY_BYTES = 8;
 
 export function openSessions(deps: {
   readonly key: Buffer;
+  /** Keys of the past: their sessions go on. */
+  readonly older?: readonly Buffer[];
   readonly clock: Clock;
   readonly ttlSeconds: number;
   readonly revocations: Revocations;
 }): Sessions {
-  const { key, clock, revocations } = deps;
+  const { key, older = [], clock, revocations } = deps;
   const warm = new LRUCache<string, { data: string; session: Session }>({ max: 20_000 });
 
   return {
@@ -85,7 +87,7 @@ export function openSessions(deps: {
       const data = ownerData(owner);
       let entry = warm.get(id);
       if (!entry) {
-        const session = unseal(key, id, data);
+        const session = unseal([key, ...older], id, data);
         if (!session) return undefined;
         entry = { data, session };
         warm.set(id, entry);
@@ -129,20 +131,13 @@ function pick(from: JsonObject, keys: readonly string[]): JsonObject {
 const content = z.tuple([z.string(), z.string(), z.unknown(), z.unknown()]);
 const asObject = (value: unknown): JsonObject | undefined => (isJsonObject(value) ? value : undefined);
 
-function unseal(key: Buffer, id: string, data: string): Session | undefined {
+function unseal(keys: readonly Buffer[], id: string, data: string): Session | undefined {
   if (!id.startsWith(VERSION) || id.length > 8192) return undefined;
   const bytes = Buffer.from(id.slice(VERSION.length), 'base64url');
   if (bytes.length < IV_BYTES + EXPIRY_BYTES + TAG_BYTES || bytes.toString('base64url') !== id.slice(VERSION.length))
     return undefined;
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
-  decipher.setAAD(Buffer.from(data));
-  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-  let plain: Buffer;
-  try {
-    plain = Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
-  } catch {
-    return undefined;
-  }
+  const plain = keys.reduce<Buffer | undefined>((found, key) => found ?? decrypt(key, bytes, data), undefined);
+  if (!plain) return undefined;
   const [upstreamId = '', version = '', capabilities, info] = content.parse(
     JSON.parse(plain.toString('utf8', EXPIRY_BYTES)),
   );
@@ -152,4 +147,15 @@ function unseal(key: Buffer, id: string, data: string): Session | undefined {
     expiresAt: plain.readDoubleBE(0),
     digest: hash('sha256', id, 'base64url'),
   };
+}
+
+function decrypt(key: Buffer, bytes: Buffer, data: string): Buffer | undefined {
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, IV_BYTES), { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(data));
+  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+  try {
+    return Buffer.concat([decipher.update(bytes.subarray(IV_BYTES, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    return undefined;
+  }
 }

@@ -164,5 +164,5 @@ export function directBinding({ kind, bindings, listing, rights }: Endpoint): Bi
     kind === 'everything' || listing.mode !== 'full' || binding?.shaping !== undefined || binding?.prefix;
   // With the caller's own account: they may have to be asked for it.
   if (!binding || isOfCaller(binding)) return undefined;
-  return bindings.length === 1 && !isShaped && !rights ? binding : undefined;
+  return bindings.length === 1 && !isShaped && !rights && !binding.filters ? binding : undefined;
 }

@@ -1,7 +1,7 @@
 /** One open upstream per server definition. A changed definition gets a new one; the old one may finish what it began. */
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { ServerTransport } from '#core/transport.ts';
-import type { ServerDefinition } from '#records/snapshot.ts';
+import { lineOf, type ServerDefinition } from '#records/snapshot.ts';
 
 export interface Upstreams {
   get(server: ServerDefinition): Upstream;
@@ -32,7 +32,8 @@ export function openUpstreams(open: (target: UpstreamTarget) => Upstream): Upstr
 
   return {
     get(server) {
-      const entry = entries.get(server.id);
+      const line = lineOf(server);
+      const entry = entries.get(line);
       if (entry?.transport === server.transport) return entry.upstream;
       const text = JSON.stringify(server.transport);
       if (entry?.text === text) {
@@ -42,7 +43,7 @@ export function openUpstreams(open: (target: UpstreamTarget) => Upstream): Upstr
       }
       if (entry) retire(entry.upstream);
       const upstream = open(server);
-      entries.set(server.id, { transport: server.transport, text, upstream });
+      entries.set(line, { transport: server.transport, text, upstream });
       return upstream;
     },
     async close() {

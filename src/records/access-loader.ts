@@ -122,24 +122,27 @@ const asPolicy = (row: Rows<typeof readPolicies>): PolicySource => ({
   mode: row.mode === 'log' ? 'log' : 'enforce',
 });
 
-/** One whose credential cannot be used leads nowhere: never to its address without it. */
-function asRoute(row: Rows<typeof readRoutes>, log: Log): ServerRoute[] {
+/** No row has it: what refers to it opens nothing. */
+const nobodys = asCredentialId('00000000-0000-0000-0000-000000000000');
+
+/** One whose credential cannot be used still decides, and leads nowhere: neither to its address without it nor to another's. */
+function asRoute(row: Rows<typeof readRoutes>, log: Log): ServerRoute {
   const { credential_id, version, header_name, header_template } = row;
   let credential: CredentialRef | undefined;
   if (credential_id !== null) {
     if (version === null || header_name === null || header_template === null || isReservedHeader(header_name)) {
       log.error({ server: row.server_id, group: row.group_id }, 'a route has a credential that cannot be used');
-      return [];
+      const header = { name: 'authorization', template: 'Bearer {}' };
+      credential = { id: nobodys, org: asOrgId(row.org_id), version: 0, header };
+    } else {
+      const header = { name: header_name, template: header_template };
+      credential = { id: asCredentialId(credential_id), org: asOrgId(row.org_id), version, header };
     }
-    const header = { name: header_name, template: header_template };
-    credential = { id: asCredentialId(credential_id), org: asOrgId(row.org_id), version, header };
   }
-  return [
-    {
-      group: row.group_id === null ? undefined : asGroupId(row.group_id),
-      server: asServerId(row.server_id),
-      credential,
-      url: row.url ?? undefined,
-    },
-  ];
+  return {
+    group: row.group_id === null ? undefined : asGroupId(row.group_id),
+    server: asServerId(row.server_id),
+    credential,
+    url: row.url ?? undefined,
+  };
 }

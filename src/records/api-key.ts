@@ -38,6 +38,8 @@ export interface ApiKeys {
    * learns nothing from the time (B12).
    */
   check(secret: string, digest: Uint8Array | undefined): boolean;
+  /** Of a key that is good: what its row is to store instead; undefined: it is of the root secret in use. */
+  renewed(secret: string, digest: Uint8Array): Buffer | undefined;
 }
 
 /** `previous`: root secrets of the past, whose keys are still good. New keys are made with `rootSecret` only. */
@@ -58,6 +60,10 @@ export function openApiKeys(rootSecret: Secret, previous: readonly Secret[] = []
       let fits = false;
       for (const each of peppers) fits = timingSafeEqual(digestOf(each, secret), expected) || fits;
       return fits && known;
+    },
+    renewed(secret, digest) {
+      const current = digestOf(pepper, secret);
+      return current.equals(digest) ? undefined : current;
     },
   };
 }

@@ -9,9 +9,15 @@ const allowedRoles = z.union([z.literal('*'), roles]);
 
 const state = z.enum(['stateful', 'stateless']);
 
+const tls = z.object({
+  caFile: z.string().exactOptional(),
+  certFile: z.string().exactOptional(),
+  keyFile: z.string().exactOptional(),
+});
+
 const transport = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('http'), url: z.string(), state: state.exactOptional() }),
-  z.object({ kind: z.literal('sse'), url: z.string() }),
+  z.object({ kind: z.literal('http'), url: z.string(), state: state.exactOptional(), tls: tls.exactOptional() }),
+  z.object({ kind: z.literal('sse'), url: z.string(), tls: tls.exactOptional() }),
   z.object({
     kind: z.literal('stdio'),
     command: z.string(),

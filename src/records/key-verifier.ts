@@ -17,7 +17,9 @@ const flushEveryMs = 10_000;
 export const apiKeyIssuer = 'gatehouse:api-key';
 
 export interface KeyVerifierOptions {
-  readonly keys: Pick<ApiKeys, 'check'>;
+  readonly keys: Pick<ApiKeys, 'check'> & Partial<Pick<ApiKeys, 'renewed'>>;
+  /** Stores another digest of a key: the one it has is of a root secret of the past. A failure is ignored. */
+  readonly renew?: (id: KeyId, digest: Uint8Array) => Promise<void>;
   /** One statement by primary key, across organizations; undefined: no such key. */
   readonly findKey: (id: KeyId) => Promise<KeyRow | undefined>;
   readonly clock: Clock;
@@ -145,6 +147,8 @@ class WarmKeys implements KeyVerifier {
     const row = await findKey(parsed.id);
     const fits = keys.check(parsed.secret, row?.digest);
     const principal = row && fits && isLive(row, clock.now()) ? principalOf(row) : undefined;
+    const renewed = principal && row && keys.renewed?.(parsed.secret, row.digest);
+    if (renewed) this.#options.renew?.(row.id, renewed).catch(() => undefined);
     // A change that was announced while the row was being read may be newer than the row: keep nothing.
     if (this.#changes !== before) return principal;
     if (!principal) this.#refused.set(cacheKey, true);

@@ -137,3 +137,8 @@ function asKey(row: KeyColumns): Omit<KeyRow, 'digest'> {
     userId: row.user_id ?? undefined,
   };
 }
+
+/** The same key under the pepper that is in use. */
+export async function renewKeyDigest(db: Db, id: KeyId, digest: Uint8Array): Promise<void> {
+  await withPlatform(db, ({ tx }) => tx.updateTable('api_keys').set({ digest }).where('id', '=', id).execute());
+}

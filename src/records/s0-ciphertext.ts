@@ -8,7 +8,22 @@ import { promisify } from 'node:util';
 const derive = promisify(pbkdf2);
 
 /** Returns the opener that the vault takes as `openLegacy`. The key is derived once, at the first text. */
-export function s0Opener(encryptionKey: string): (ciphertext: string) => Promise<string> {
+export function s0Opener(encryptionKey: string, ...older: readonly string[]): (ciphertext: string) => Promise<string> {
+  const openers = [encryptionKey, ...older].map(openerOf);
+  return async (ciphertext) => {
+    let failure: unknown;
+    for (const open of openers) {
+      try {
+        return await open(ciphertext);
+      } catch (thrown) {
+        failure ??= thrown;
+      }
+    }
+    throw failure;
+  };
+}
+
+function openerOf(encryptionKey: string): (ciphertext: string) => Promise<string> {
   let key: Promise<Buffer> | undefined;
   return async (ciphertext) => {
     key ??= derive(encryptionKey, 'mcp-gateway-salt', 100_000, 32, 'sha256');

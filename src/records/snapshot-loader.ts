@@ -7,11 +7,13 @@ import type { Db, ServersTable, Tx } from '#db/schema.ts';
 import { withPlatformSnapshot } from '#db/scope.ts';
 import { type AccessRows, accessOf, grantsOf, readAccess } from './access-loader.ts';
 import { parseAllowedRoles, parseEnforced, parseListing, parseRoles, parseTransport } from './columns.ts';
+import { asContentFilter, type ContentFilterRecord, readContentFilters } from './content-filters.ts';
 import { parseServerAuth } from './server-auth.ts';
 import {
   type Binding,
   type Endpoint,
   type Listing,
+  type OperatorKey,
   type OrganizationSnapshot,
   plainListing,
   type ServerDefinition,
@@ -26,8 +28,12 @@ export interface SnapshotLoader {
 }
 
 /** `listing`: of endpoints that don't say how they list. */
-export function openSnapshotLoader(db: Db, log: Log, listing = plainListing): SnapshotLoader {
-  const house = { log, listing };
+export function openSnapshotLoader(
+  db: Db,
+  log: Log,
+  { listing = plainListing, operatorKeys = new Map() }: Partial<Pick<House, 'listing' | 'operatorKeys'>> = {},
+): SnapshotLoader {
+  const house = { log, listing, operatorKeys };
   return {
     loadNamed: async (name) => {
       const found = await withPlatformSnapshot(db, async ({ tx }) => build(await readNamed(tx, name), tx, house));
@@ -119,6 +125,7 @@ function readEnablements(tx: Tx, ids: readonly string[]) {
 interface House {
   readonly log: Log;
   readonly listing: Listing;
+  readonly operatorKeys: ReadonlyMap<string, OperatorKey>;
 }
 
 async function build(organizations: readonly OrganizationRow[], tx: Tx, house: House): Promise<OrganizationSnapshot[]> {
@@ -130,6 +137,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
   const servers = byOrganization(await readServers(tx, ids));
   const enablements = byOrganization(await readEnablements(tx, ids));
   const access = await readAccess(tx, ids);
+  const filters = byOrganization(await readContentFilters(tx, ids));
   return organizations.map((row) => ({
     id: asOrgId(row.id),
     slug: row.slug,
@@ -145,6 +153,8 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
       ...house,
     }),
     endpoints: buildEndpoints({
+      org: asOrgId(row.id),
+      filters: (filters.get(row.id) ?? []).map(asContentFilter),
       access,
       collections: collections.get(row.id) ?? [],
       bindings: Map.groupBy(bindings.get(row.id) ?? [], (binding) => binding.collection_id),
@@ -158,14 +168,14 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
 const byOrganization = <R extends { readonly org_id: string | null }>(rows: readonly R[]) =>
   Map.groupBy(rows, (row) => row.org_id);
 
-interface Parts {
+interface Parts extends House {
+  readonly org: OrgId;
+  readonly filters: readonly ContentFilterRecord[];
   readonly collections: readonly CollectionRow[];
   readonly bindings: ReadonlyMap<string, readonly BindingRow[]>;
   readonly servers: readonly ServerRow[];
   readonly enablements: ReadonlyMap<string, EnablementRow>;
   readonly access: AccessRows;
-  readonly log: Log;
-  readonly listing: Listing;
 }
 
 /** Later ones hide earlier ones of the same name: the platform's servers, then the organization's, then collections. */
@@ -175,7 +185,7 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
   for (const row of parts.servers) {
     orLeaveOut(parts.log, { server: row.id }, () => {
       const enablement = parts.enablements.get(row.id);
-      const server = asDefinition(row, enablement);
+      const server = asDefinition(row, { enablement, ...parts });
       definitions.set(row.id, server);
       endpoints.set(server.key, asServerEndpoint(server, { enablement, ...parts }));
     });
@@ -185,7 +195,10 @@ function buildEndpoints(parts: Parts): ReadonlyMap<string, Endpoint> {
     endpoints.delete(row.name);
     orLeaveOut(parts.log, { collection: row.id }, () => {
       const rows = parts.bindings.get(row.id) ?? [];
-      const bindings = rows.flatMap((binding) => asBinding(binding, definitions.get(binding.server_id)) ?? []);
+      const bindings = rows.flatMap((binding) => {
+        const server = definitions.get(binding.server_id);
+        return asBinding(binding, server, filtersOf(parts, binding.server_id, row.id)) ?? [];
+      });
       endpoints.set(row.name, {
         id: row.id,
         name: row.name,
@@ -209,7 +222,15 @@ function orLeaveOut(log: Log, fields: object, work: () => void): void {
   }
 }
 
-function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): ServerDefinition {
+function asDefinition(
+  row: ServerRow,
+  {
+    enablement,
+    org,
+    operatorKeys,
+  }: Pick<Parts, 'org' | 'operatorKeys'> & { readonly enablement: EnablementRow | undefined },
+): ServerDefinition {
+  const own = row.org_id === null ? operatorKeys.get(row.key) : undefined;
   return {
     id: asServerId(row.id),
     key: row.key,
@@ -221,6 +242,7 @@ function asDefinition(row: ServerRow, enablement: EnablementRow | undefined): Se
     enabled: row.active && enablement?.enabled === true,
     blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    credential: own && { ...own, org, version: 0 },
   };
 }
 
@@ -231,7 +253,8 @@ function asServerEndpoint(
     enablement,
     listing,
     access,
-  }: Pick<Parts, 'listing' | 'access'> & { readonly enablement: EnablementRow | undefined },
+    filters,
+  }: Pick<Parts, 'listing' | 'access' | 'filters'> & { readonly enablement: EnablementRow | undefined },
 ): Endpoint {
   const anyone = !server.enabled || enablement?.all_members === true;
   return {
@@ -247,25 +270,39 @@ function asServerEndpoint(
         id: asBindingId(server.id),
         server,
         partition: undefined,
-        credential: undefined,
+        credential: server.credential,
         enforced: new Map(),
         prefix: undefined,
         shaping: undefined,
+        filters: filtersOf({ filters }, server.id),
       },
     ],
   };
 }
 
-function asBinding(row: BindingRow, server: ServerDefinition | undefined): Binding | undefined {
+/** Of the organization, the server and the collection alike. undefined: none. */
+function filtersOf({ filters }: Pick<Parts, 'filters'>, server: string, collection?: string) {
+  const own = filters.filter((one) =>
+    one.server !== undefined ? one.server === server : one.collection === undefined || one.collection === collection,
+  );
+  return own.length === 0 ? undefined : own;
+}
+
+function asBinding(
+  row: BindingRow,
+  server: ServerDefinition | undefined,
+  filters: Binding['filters'],
+): Binding | undefined {
   if (!server) return undefined;
   return {
     id: asBindingId(row.id),
     server,
     partition: row.partition ?? undefined,
-    credential: asCredentialRef(row),
+    credential: asCredentialRef(row) ?? server.credential,
     enforced: parseEnforced(row.enforced),
     prefix: row.prefix ?? undefined,
     shaping: parseToolShaping(row.tools),
+    filters,
   };
 }
 

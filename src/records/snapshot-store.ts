@@ -9,7 +9,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Change, ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
-import type { Listing, OrganizationSnapshot, SnapshotStore } from './snapshot.ts';
+import type { Listing, OperatorKey, OrganizationSnapshot, SnapshotStore } from './snapshot.ts';
 import { openSnapshotLoader, type SnapshotLoader } from './snapshot-loader.ts';
 
 export interface SnapshotStoreDeps {
@@ -21,6 +21,8 @@ export interface SnapshotStoreDeps {
   readonly maxOrganizations?: number;
   /** Of endpoints that don't say how they list. */
   readonly listing?: Listing;
+  /** By the server's key. */
+  readonly operatorKeys?: ReadonlyMap<string, OperatorKey>;
 }
 
 export function openSnapshotStore(deps: SnapshotStoreDeps): SnapshotStore {
@@ -53,8 +55,8 @@ class CachedSnapshots implements SnapshotStore {
   readonly #listeners: ((organization: OrgId) => void)[] = [];
   #renewal: Promise<void> | undefined;
 
-  constructor({ db, feed, clock, log, listing, maxOrganizations = 2_000 }: SnapshotStoreDeps) {
-    this.#loader = openSnapshotLoader(db, log, listing);
+  constructor({ db, feed, clock, log, listing, operatorKeys, maxOrganizations = 2_000 }: SnapshotStoreDeps) {
+    this.#loader = openSnapshotLoader(db, log, { listing, operatorKeys });
     this.#log = log;
     this.#snapshots = new LRUCache({ max: maxOrganizations, dispose: (gone) => this.#forgetNames(gone) });
     const perf = { now: () => clock.monotonic() };

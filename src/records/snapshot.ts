@@ -135,6 +135,18 @@ export interface Binding {
   readonly prefix: string | undefined;
   /** How its tools are published; undefined: as the server has them. */
   readonly shaping: ToolShaping | undefined;
+  /** What is looked for in all that goes through it; undefined: nothing. */
+  readonly filters?: readonly ContentFilterSource[] | undefined;
+}
+
+export interface ContentFilterSource {
+  readonly id: string;
+  readonly name: string;
+  /** Of the adapter (adapters/filter), with its configuration. */
+  readonly kind: string;
+  readonly config: unknown;
+  readonly looksAt: 'arguments' | 'results' | 'both';
+  readonly action: 'block' | 'redact' | 'flag';
 }
 
 export interface ServerDefinition {
@@ -153,7 +165,16 @@ export interface ServerDefinition {
   readonly blockedTools: ReadonlySet<string>;
   /** Milliseconds; undefined: the gateway's default for tools/call. */
   readonly totalTimeoutMs: number | undefined;
+  /** The operator's own key for it: where neither a binding nor a route has one. */
+  readonly credential?: CredentialRef | undefined;
+  /** Set where a route decides how it is reached: equal for the same address with the same credential. */
+  readonly route?: string | undefined;
 }
+
+/** Whatever is kept by server must tell routes apart: another address or credential is another server. */
+export const lineOf = ({ id, route }: ServerDefinition): string => (route === undefined ? id : `${id} ${route}`);
+/** As `lineOf`, of a binding. */
+export const wayOf = ({ id, server: { route } }: Binding): string => (route === undefined ? id : `${id} ${route}`);
 
 export interface CredentialRef {
   readonly id: CredentialId;
@@ -162,6 +183,12 @@ export interface CredentialRef {
   readonly version: number;
   /** How it goes upstream over HTTP; `{}` is replaced by the secret: `authorization` → `Bearer {}`. */
   readonly header: { readonly name: string; readonly template: string };
+}
+
+/** The operator's own for a server of the platform: whoever has no other. */
+export interface OperatorKey {
+  readonly id: CredentialId;
+  readonly header: CredentialRef['header'];
 }
 
 export interface SnapshotStore {

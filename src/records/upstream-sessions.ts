@@ -37,6 +37,8 @@ export interface UpstreamSessionDeps {
   readonly db: Db;
   /** 32 bytes, derived from the root secret for this alone. */
   readonly key: Uint8Array;
+  /** Of root secrets of the past: they open as well. */
+  readonly older?: readonly Uint8Array[];
   readonly clock: Clock;
   readonly log: Log;
   readonly every?: Every;
@@ -47,11 +49,12 @@ const SWEEP_MS = 600_000;
 export function openUpstreamSessions({
   db,
   key,
+  older = [],
   clock,
   log,
   every = systemEvery,
 }: UpstreamSessionDeps): UpstreamSessions {
-  const sealer = openSealer(key);
+  const sealer = openSealer(key, older);
   const stopSweeping = every(SWEEP_MS, () => {
     removeExpired(db, clock.now()).catch((error: unknown) =>
       log.warn({ err: error }, 'expired upstream sessions could not be removed'),

@@ -21,12 +21,16 @@ export interface WrappedKey {
 }
 
 export interface Kms {
-  /** The KEK that wraps from now on; rows of any other are to be re-wrapped. */
+  /** The KEK (its version included, where the service has versions) that wraps from now on; rows of any other are to be re-wrapped. */
   readonly kekId: string;
   /** Throws if the service cannot be reached. */
   wrap(dek: Buffer, context: KeyContext): Promise<WrappedKey>;
   /** Throws if the service cannot be reached, the KEK is not known, or key and context do not belong together. */
   unwrap(key: WrappedKey, context: KeyContext): Promise<Buffer>;
+  /** Whether a row of this KEK is for this service. */
+  readonly knows: (kekId: string) => boolean;
+  /** Asks the service which version wraps now. Throws if it cannot be reached. */
+  refresh?(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -35,4 +39,10 @@ export interface KmsDeps {
   readonly rootSecret: Secret;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: the global one. The operator named the address: no guard stands before it. */
+  readonly fetch?: typeof globalThis.fetch;
+  /** Text of a file: tokens that the platform renews there. */
+  readonly readFile?: (path: string) => Promise<string>;
+  /** Milliseconds between attempts, given how many there were. Default: 50 to 250. */
+  readonly pauseMs?: (attempt: number) => number;
 }

@@ -42,6 +42,7 @@ function textOf(binding: Binding): string {
     id,
     server.id,
     server.transport,
+    server.route,
     server.trusted,
     partition,
     credential?.id,

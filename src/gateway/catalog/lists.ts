@@ -2,6 +2,7 @@
  * What the servers have, as they last said it: one list per binding, kind and authorization context upstream. A server
  * that is away delays and breaks nothing: its last good list stands (`shelf.ts`).
  */
+
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -12,6 +13,7 @@ import { asGateway } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { invalidParamHeaders } from '#mcp/bridge/mirror-headers.ts';
+import { lineOf } from '#records/snapshot.ts';
 import { listContextOf } from './context.ts';
 import { kindFacts, type ListKind, type ListLimits, listLimits } from './items.ts';
 import { fetchList } from './load.ts';
@@ -150,7 +152,7 @@ export function openLists(deps: ListsDeps): Lists {
     return {
       key,
       group: groupOf(route, kind),
-      source: `${organization.id} ${binding.server.id}`,
+      source: `${organization.id} ${lineOf(binding.server)}`,
       load,
     };
   }

@@ -3,6 +3,7 @@
  * the client has one, else by `input_required`. Nothing waits here meanwhile: what was asked, of whom and about which
  * arguments is sealed in `requestState`, as is the consent while the server has questions of its own.
  */
+
 import { randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
@@ -15,6 +16,7 @@ import { RpcError } from '#mcp/bridge/errors.ts';
 import { mayAsk, toInputRequest } from '#mcp/bridge/questions.ts';
 import { visibleText } from '#mcp/shape/hidden-characters.ts';
 import type { ToolShaping } from '#mcp/shape.ts';
+import { wayOf } from '#records/snapshot.ts';
 import type { Asking } from './asking.ts';
 import { digestOf } from './request-states.ts';
 
@@ -162,6 +164,6 @@ function questionFor(told: JsonObject, sent: JsonObject): JsonObject {
 /** Injective: JSON of strings. */
 function placeOf({ organization, view, principal }: Asking, { found, sent, told }: ToolCall): string {
   const outgoing = digestOf({ name: sent.name ?? null, arguments: sent.arguments ?? null });
-  const whose = [organization.id, view.endpoint.id, principal.key, found.part.binding.id];
+  const whose = [organization.id, view.endpoint.id, principal.key, wayOf(found.part.binding)];
   return JSON.stringify(['confirm', ...whose, digestOf(told), outgoing]);
 }

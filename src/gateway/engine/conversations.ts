@@ -1,4 +1,5 @@
 /** One request to one server, questions included: asked at once where the client can be, else by `input_required`. */
+
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Found } from '#gateway/catalog/find.ts';
@@ -10,6 +11,7 @@ import type { Peers } from '#gateway/peers/peers.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import { cannotAsk, RpcError, rpcCodes, urlElicitations } from '#mcp/bridge/errors.ts';
 import { isQuestion, mayAsk, requiredCapabilities } from '#mcp/bridge/questions.ts';
+import { wayOf } from '#records/snapshot.ts';
 import type { Asking } from './asking.ts';
 import { eventFromServer } from './mapping.ts';
 import { type Ask, isParkedState, type Listening, type Parked, type Ticket } from './parked.ts';
@@ -170,7 +172,7 @@ function stakeOf({ organization, view, principal }: Asking, { method, told, rout
   return {
     org: organization.id,
     endpoint: view.endpoint.id,
-    binding: route.binding.id,
+    binding: wayOf(route.binding),
     principal: principal.key,
     method,
     params: told,

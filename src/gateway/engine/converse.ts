@@ -10,6 +10,7 @@ import { type Asking, routeTo } from './asking.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { Conversations } from './conversations.ts';
 import { fromServer } from './mapping.ts';
+import { screened } from './screen.ts';
 import type { TaskDeps } from './tasks.ts';
 
 export interface MethodDeps extends TaskDeps {
@@ -50,10 +51,22 @@ export function checkServed({ view }: Asking, method: string): void {
 }
 
 /** The server's answer, in the endpoint's names. */
-export async function converse(asking: Asking, errand: Errand, { conversations }: MethodDeps): Promise<JsonObject> {
+export async function converse(
+  asking: Asking,
+  errand: Errand,
+  { conversations, filters }: MethodDeps,
+): Promise<JsonObject> {
   const { found, method } = errand;
   asking.call.server = found.part.binding.server.key;
   checkEnabled(found);
-  const result = await conversations.hold(asking, { ...errand, route: routeTo(asking, found.part.binding) });
-  return fromServer(method, result, found.part);
+  const { binding } = found.part;
+  const hold = async (caller: Asking, params: JsonObject) => {
+    const result = await conversations.hold(caller, { ...errand, params, route: routeTo(caller, binding) });
+    return fromServer(method, result, found.part);
+  };
+  if (!binding.filters) return hold(asking, errand.params);
+  return screened(asking, binding, {
+    filters,
+    work: async (screen) => hold(screen.asking, screen.toServer(errand.params)),
+  });
 }

@@ -2,6 +2,7 @@
  * What legacy servers ask about their tasks. They do so on the answer to `tasks/result` only, so that is held open for a
  * task that waits for input, on the one replica that the task's id names.
  */
+
 import { LRUCache } from 'lru-cache';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
@@ -13,6 +14,7 @@ import type { Replicas } from '#gateway/replicas/replicas.ts';
 import { checkAnswer } from '#mcp/bridge/answers.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { mayAsk, toInputRequest } from '#mcp/bridge/questions.ts';
+import { wayOf } from '#records/snapshot.ts';
 
 export interface WatchedTask {
   readonly route: Route;
@@ -167,7 +169,7 @@ function nobodyThere(thrown: unknown): undefined {
 
 function keyOf({ route, taskId, lane }: WatchedTask): string {
   const { organization, binding, principal } = route;
-  return JSON.stringify([organization.id, binding.id, principal.key, lane, taskId]);
+  return JSON.stringify([organization.id, wayOf(binding), principal.key, lane, taskId]);
 }
 
 function within(work: Promise<unknown>, ms: number): Promise<void> {

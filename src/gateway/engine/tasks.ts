@@ -2,6 +2,7 @@
  * Tasks, between the core protocol of 2025-11-25 and the extension of 2026-07-28 (SEP-2663): in the extension's words here,
  * whichever era client and server are of.
  */
+
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Lists } from '#gateway/catalog/lists.ts';
@@ -24,13 +25,16 @@ import {
 } from '#mcp/bridge/tasks.ts';
 import { publishedToolName } from '#mcp/shape/names.ts';
 import type { EndpointPart } from '#records/snapshot.ts';
+import { wayOf } from '#records/snapshot.ts';
 import { type Asking, routeTo } from './asking.ts';
 import { fromServer } from './mapping.ts';
 import { redactTask } from './redacting.ts';
+import { type Filters, type Screen, screened } from './screen.ts';
 import { type DoneTicket, MAX_SEALED_RESULT, type TaskIds } from './task-ids.ts';
 import type { TaskQuestions, WatchedTask } from './task-questions.ts';
 
 export interface TaskDeps {
+  readonly filters: Filters;
   readonly peers: Peers;
   readonly lists: Lists;
   readonly taskIds: TaskIds;
@@ -67,7 +71,14 @@ async function getTask(asking: Asking, params: JsonObject, deps: TaskDeps): Prom
   return 'result' in known ? doneDetails(String(params.taskId), known) : details(asking, known, deps);
 }
 
-async function details(asking: Asking, known: Known, { taskQuestions }: TaskDeps): Promise<JsonObject> {
+async function details(asking: Asking, known: Known, deps: TaskDeps): Promise<JsonObject> {
+  const { binding } = known.part;
+  if (!binding.filters) return toldDetails(asking, known, deps);
+  const work = (screen: Screen) => toldDetails(screen.asking, known, deps);
+  return screened(asking, binding, { filters: deps.filters, work });
+}
+
+async function toldDetails(asking: Asking, known: Known, { taskQuestions }: TaskDeps): Promise<JsonObject> {
   const { peer, part, watched, tool } = known;
   const task = await tell(asking, known, { method: 'tasks/get' });
   const inputRequests =
@@ -81,7 +92,16 @@ async function updateTask(asking: Asking, params: JsonObject, deps: TaskDeps): P
   const known = await findTask(asking, params, deps);
   const responses = objectIn(params, 'inputResponses');
   if (!responses) throw new RpcError(rpcCodes.invalidParams, 'params.inputResponses must be an object');
-  if (!('result' in known)) await answer(asking, known, { responses, deps });
+  if (!('result' in known)) {
+    const { binding } = known.part;
+    const send = async (given: JsonObject) => {
+      await answer(asking, known, { responses: given, deps });
+      return acknowledged;
+    };
+    if (!binding.filters) return send(responses);
+    const work = async (screen: Screen) => send(screen.toServer(responses));
+    return screened(asking, binding, { filters: deps.filters, work });
+  }
   return acknowledged;
 }
 
@@ -145,7 +165,7 @@ async function findTask(asking: Asking, params: JsonObject, deps: TaskDeps): Pro
   const ticket = deps.taskIds.open(asking, id);
   if (!ticket) throw unknownTask();
   if ('result' in ticket) return ticket;
-  const part = asking.view.parts.find(({ binding }) => binding.id === ticket.binding);
+  const part = asking.view.parts.find(({ binding }) => wayOf(binding) === ticket.binding);
   if (!part?.binding.server.enabled) throw unknownTask();
   asking.call.server = part.binding.server.key;
   const route = routeTo(asking, part.binding);
@@ -196,7 +216,7 @@ export function publishTask(asking: Asking, { part, tool, result, asksTask }: Ca
   if (result.resultType === 'task') {
     const taskId = stringIn(result, 'taskId');
     if (taskId === undefined) throw new GatehouseError('upstream_broken', { cause: new Error('a task without id') });
-    const ticket = { binding: part.binding.id, taskId, tool, lane: asking.lane, capabilities, logLevel, replica };
+    const ticket = { binding: wayOf(part.binding), taskId, tool, lane: asking.lane, capabilities, logLevel, replica };
     const route = routeTo(asking, part.binding);
     taskQuestions.remember({ route, taskId, client: asking.client, lane: asking.lane, replica });
     return { ...result, taskId: taskIds.seal(asking, ticket) };

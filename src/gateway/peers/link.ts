@@ -16,6 +16,7 @@ import {
   type CredentialOpener,
   type CredentialRef,
   isOfCaller,
+  lineOf,
   type OrganizationSnapshot,
   type ServerDefinition,
 } from '#records/snapshot.ts';
@@ -74,9 +75,9 @@ export function openLink(deps: LinkDeps): Link {
     const { route, outgoing, handlers } = sending;
     const { binding, organization } = route;
     const asking = {
-      pass: deps.breakers.admit(organization.id, binding.server.id),
+      pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
       org: organization.id,
-      server: binding.server.id,
+      server: lineOf(binding.server),
     };
     let status = 0;
     try {

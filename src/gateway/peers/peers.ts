@@ -1,9 +1,11 @@
 /** The peer of the right era for every server. */
+
 import { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { MODERN_VERSION } from '#mcp/versions.ts';
+import { wayOf } from '#records/snapshot.ts';
 import type { Eras } from './eras.ts';
 import type { Route } from './link.ts';
 import { EraRefused } from './modern-peer.ts';
@@ -63,8 +65,8 @@ export function openPeers({ eras, modern, legacy, log }: PeersDeps): Peers {
 
   /** One at a time for each server and organization, whoever asks. */
   function probeOnce(route: Route): Promise<Peer> {
-    const { server, id } = route.binding;
-    const key = `${route.organization.id} ${id} ${JSON.stringify(server.transport)}`;
+    const { server } = route.binding;
+    const key = `${route.organization.id} ${wayOf(route.binding)} ${JSON.stringify(server.transport)}`;
     const started = probing.get(key);
     if (started) return started;
     const promise = probe(route).finally(() => probing.delete(key));

@@ -2,6 +2,7 @@
  * Sessions with stateful servers, found by whichever replica serves their principal next instead of a second `initialize`.
  * What one replica makes anew takes the place of the old one for all.
  */
+
 import type { Clock } from '#core/clock.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
@@ -94,7 +95,7 @@ function placeOf({ route: { organization, binding, principal }, variant }: Place
     binding: binding.id,
     principal: principal.key,
     credential: credential ? `${credential.id}:${credential.version}` : '',
-    variant: JSON.stringify([server.transport, variant]),
+    variant: JSON.stringify([server.transport, server.route ?? '', variant]),
   };
 }
 

@@ -3,12 +3,14 @@
  * lane. They are made when needed, end after a while without use, and never change hands. Those of servers that remember
  * something in them are shared between replicas (`shared-sessions.ts`).
  */
+
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import { legacyVersions } from '#mcp/versions.ts';
+import { lineOf } from '#records/snapshot.ts';
 import type { Link, Route } from './link.ts';
 import { isEraEvidence, resultOf } from './modern-peer.ts';
 import type { ClientFacts } from './peer.ts';
@@ -258,7 +260,7 @@ function variantOf(client: ClientFacts, lane: string): string {
 
 function keyOf({ organization, binding, principal }: Route, variant: string): string {
   const { credential, server } = binding;
-  const of = [organization.id, binding.id, server.id, server.transport, binding.partition ?? null, principal.key];
+  const of = [organization.id, binding.id, lineOf(server), server.transport, binding.partition ?? null, principal.key];
   return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : ''])}${variant}`;
 }
 

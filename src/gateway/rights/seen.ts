@@ -9,6 +9,7 @@ import type { Rights, RightsAnswer, RightsWish, ToolGrant } from '#records/right
 import type { Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Judge, Policies } from './policies.ts';
 import type { Reach } from './reach.ts';
+import { routed } from './routes.ts';
 
 const seen = new WeakMap<OrganizationSnapshot, LRUCache<string, Endpoint>>();
 const MAX_SEEN = 2000;
@@ -48,12 +49,14 @@ export function seeEndpoint(
   const given = admissionTo(endpoint, reach);
   if (given === undefined) return undefined;
   const judge = policies.judgeOf(organization, endpoint, reach);
+  const way = routed(organization, endpoint, reach);
+  const whole = way ? onceFor(organization, JSON.stringify(['routed', endpoint.id, way.key]), way.make) : endpoint;
   const isWhole = given === '*' && !judge && endpoint.bindings.every(({ server }) => server.blockedTools.size === 0);
-  if (isWhole) return endpoint;
+  if (isWhole) return whole;
   const key = JSON.stringify([given === '*' ? given : [...given].sort(), judge?.key, blockedIn(endpoint)]);
-  return onceFor(organization, `${endpoint.id} ${key}`, () => ({
-    ...endpoint,
-    whole: endpoint,
+  return onceFor(organization, JSON.stringify([endpoint.id, way?.key, key]), () => ({
+    ...whole,
+    whole,
     rights: rightsOf(given, { judge, key }),
   }));
 }

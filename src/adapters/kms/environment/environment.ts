@@ -30,6 +30,7 @@ function openEnvironmentKms(current: string, previous: readonly string[]): Kms {
   };
   return {
     kekId,
+    knows: (id) => keks.has(id),
     async wrap(dek, context) {
       const iv = randomBytes(ivBytes);
       const cipher = createCipheriv('aes-256-gcm', kek(kekId), iv, { authTagLength: tagBytes });

@@ -11,6 +11,7 @@ import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
 import { openDataPlane } from '#app/data-plane.ts';
+import { directoryPlugins } from '#app/directories.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
@@ -218,11 +219,11 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, storage } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
-  const { identities, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
+  const { identities, providers, plugins } = await openSignIn(config, { ...deps, nameHosts, egress, feed });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
   const metrics = openMetrics();
@@ -259,6 +260,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         maxBodyBytes,
         version,
       }),
+      ...directoryPlugins({ ...deps, db: storage.db, providers, keys: plane.keys, takeStranger }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...plugins,
     ],

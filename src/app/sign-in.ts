@@ -1,6 +1,7 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import { limiterAdapters } from '#adapters/limiter/index.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -16,6 +17,7 @@ import type { RootLog } from '#http/log.ts';
 import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
+import { forgetOnChange } from './directories.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
 import type { Storage } from './storage.ts';
@@ -51,6 +53,8 @@ export interface SignInDeps {
 
 export interface SignIn {
   readonly identities: Identities;
+  /** All that are configured, brokers among them. */
+  readonly providers: readonly IdentityProvider[];
   readonly plugins: readonly FastifyPluginAsync[];
 }
 
@@ -59,6 +63,8 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
+  // Before whoever asks them again hears of the change.
+  closers.add('what identity providers remember', forgetOnChange(deps.feed, opened));
   const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
   closers.add('limiter of sign-in', () => limiter.close());
   const readAddress = addressReader(config.http.trustedProxies);
@@ -80,5 +86,5 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
+  return { identities, providers: configured, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
 }

@@ -12,6 +12,7 @@ import { programClients } from './migrations/0006-program-clients.ts';
 import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
+import { sync } from './migrations/0016-sync.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -24,6 +25,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0007-shaping': shaping,
   '0008-replicas': replicas,
   '0009-access': access,
+  '0016-sync': sync,
 };
 
 const oldestVersion = 150_000;

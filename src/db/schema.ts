@@ -6,6 +6,7 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { SyncSchema } from './schema-sync.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
@@ -199,6 +200,8 @@ export interface UsersTable {
   name: string | null;
   username: string | null;
   deactivated_at: NullableTime;
+  /** The directory whose word that is; null: an administrator's. */
+  deactivated_by: string | null;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
   created_at: TimeDefault;
@@ -342,7 +345,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema {
+export interface GatewaySchema extends AccessSchema, SyncSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

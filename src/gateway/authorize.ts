@@ -213,6 +213,8 @@ function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
 }
 
 function admitWith(reach: Reach, { question, organization, endpoints }: Admitting): Access {
+  const { barred } = reach.holdings;
+  if (barred) throw new GatehouseError(barred === 'everywhere' ? 'invalid_token' : 'not_member');
   const { path, policies } = question;
   const asked = { reach, policies };
   if (path.name === undefined) return { organization, reach, endpoint: everythingOf(organization, asked) };

@@ -6,6 +6,7 @@ import type { Db, Tx } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { asToolGrant } from './access-loader.ts';
 import type { ToolGrant } from './rights.ts';
+import { type DirectoryWords, scimMatch } from './scim-links.ts';
 
 export interface Holdings {
   /** The row of the person; undefined: an API key, or a program. */
@@ -13,6 +14,8 @@ export interface Holdings {
   readonly groups: ReadonlySet<GroupId>;
   /** By server or collection. */
   readonly grants: ReadonlyMap<string, ToolGrant>;
+  /** Shut out, whatever else is true: `everywhere` by their own row, or of this organization. */
+  readonly barred?: 'everywhere' | 'here';
   /** Equal for equal groups and grants. */
   readonly key: string;
 }
@@ -23,7 +26,13 @@ export const noHoldings: Holdings = { userId: undefined, groups: new Set(), gran
 export type Holder =
   | { readonly kind: 'key'; readonly id: KeyId }
   | { readonly kind: 'user'; readonly id: string }
-  | { readonly kind: 'identity'; readonly provider: string; readonly subject: string };
+  | {
+      readonly kind: 'identity';
+      readonly provider: string;
+      readonly subject: string;
+      /** By which the organization's directory may know them. */
+      readonly words?: DirectoryWords;
+    };
 
 /** One statement. Throws `storage_unavailable`. */
 export function findHoldings(db: Db, org: OrgId, holder: Holder): Promise<Holdings> {
@@ -54,20 +63,29 @@ const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
   select jsonb_agg(jsonb_build_object('target', coalesce(g.server_id, g.collection_id), 'tools', g.tools))
   from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${email})), '[]')`;
 
+const barredIn = (org: OrgId) => sql<Holdings['barred'] | null>`case
+  when u.deactivated_at is not null then 'everywhere'
+  when exists (select from gateway.members m where m.org_id = ${org} and m.user_id = u.id and not m.active) then 'here'
+end`;
+
 async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly kind: 'key' }>): Promise<Holdings> {
   const people = tx
     .selectFrom('users as u')
-    .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants')])
-    .where('u.deactivated_at', 'is', null);
+    .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), barredIn(org).as('barred')]);
   const found =
     holder.kind === 'user'
       ? people.where('u.id', '=', holder.id)
-      : people
-          .innerJoin('identities as i', 'i.user_id', 'u.id')
-          .where('i.identity_provider', '=', holder.provider)
-          .where('i.subject', '=', holder.subject);
+      : people.where(
+          'u.id',
+          '=',
+          sql<string>`coalesce(${scimMatch(org, holder.words)}, (
+          select i.user_id from gateway.identities i
+          where i.identity_provider = ${holder.provider} and i.subject = ${holder.subject}))`,
+        );
   const row = await found.executeTakeFirst();
-  return row ? asHoldings({ ...row, grants: grantRows.parse(row.grants) }) : noHoldings;
+  if (!row) return noHoldings;
+  if (row.barred) return { ...noHoldings, userId: row.id, barred: row.barred };
+  return asHoldings({ ...row, grants: grantRows.parse(row.grants) });
 }
 
 const grantRows = z.array(z.object({ target: z.string(), tools: z.array(z.string()).nullable() }));

@@ -7,6 +7,9 @@ import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
 import { isProgramClientId } from './program-clients.ts';
 
+/** `members.identity_provider` and `group_members.source` of what a directory says (SCIM): no identity provider is named so. */
+export const scimSource = 'scim';
+
 export interface User {
   readonly id: string;
   /** `sub` of the tokens issued here. */
@@ -31,6 +34,8 @@ export interface SeenIdentity extends Identity {
   readonly emailVerified?: boolean | undefined;
   readonly name?: string | undefined;
   readonly username?: string | undefined;
+  /** Heard of, not signed in. */
+  readonly heardOf?: true;
 }
 
 export interface MemberRow {
@@ -59,11 +64,11 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     email_verified: seen.emailVerified ?? false,
     name: seen.name ?? null,
     username: seen.username ?? null,
-    last_sign_in_at: new Date(nowMs),
+    ...(seen.heardOf ? {} : { last_sign_in_at: new Date(nowMs) }),
   };
   const known = await tx
     .updateTable('identities')
-    .set({ last_sign_in_at: new Date(nowMs) })
+    .set(seen.heardOf ? { subject: seen.subject } : { last_sign_in_at: new Date(nowMs) })
     .where('identity_provider', '=', seen.provider)
     .where('subject', '=', seen.subject)
     .returning('user_id')
@@ -89,7 +94,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       identity_provider: seen.provider,
       subject: seen.subject,
       user_id: row.id,
-      last_sign_in_at: new Date(nowMs),
+      ...(seen.heardOf ? {} : { last_sign_in_at: new Date(nowMs) }),
     })
     .execute();
   return asUser(row);
@@ -190,8 +195,16 @@ export async function setMemberships(
       .onConflict((conflict) =>
         conflict
           .columns(['org_id', 'user_id'])
-          .doUpdateSet({ ...values, updated_at: sql<Date>`now()` })
-          .where('members.identity_provider', '=', provider),
+          // Of somebody whom the organization's directory keeps, it says the groups, and roles where the directory has none.
+          .doUpdateSet({
+            groups: values.groups,
+            roles: sql`case when members.identity_provider = ${scimSource} and exists (
+              select from gateway.scim_users s where s.org_id = members.org_id and s.user_id = members.user_id
+                and s.removed_at is null and s.resource -> 'roles' <> '[]'
+            ) then members.roles else excluded.roles end`,
+            updated_at: sql<Date>`now()`,
+          })
+          .where('members.identity_provider', 'in', [provider, scimSource]),
       )
       .execute();
   }
@@ -236,12 +249,24 @@ export async function putMember(
  */
 export async function setUserActive(
   { tx }: PlatformScope,
-  { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
+  {
+    userId,
+    active,
+    nowMs,
+    by,
+  }: {
+    readonly userId: string;
+    readonly active: boolean;
+    readonly nowMs: number;
+    /** The identity provider whose word it is; unset: an administrator's. */
+    readonly by?: string;
+  },
 ): Promise<void> {
   await tx
     .updateTable('users')
     .set({
       deactivated_at: active ? null : new Date(nowMs),
+      deactivated_by: active ? null : (by ?? null),
       signed_out_at: new Date(nowMs),
       updated_at: new Date(nowMs),
     })

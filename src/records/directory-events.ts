@@ -18,7 +18,7 @@ import {
 } from './scim-groups.ts';
 import { directoryWords, linkScimUsers } from './scim-links.ts';
 import { insertScimUsers, lockScimUser, removeScimUser, updateScimUser } from './scim-users.ts';
-import { findIdentityUser, scimSource, setUserActive, type User, upsertIdentity } from './users.ts';
+import { endSignIns, findIdentityUser, scimSource, setUserActive, type User, upsertIdentity } from './users.ts';
 
 export interface DirectorySource {
   /** The identity provider's name and kind. */
@@ -170,13 +170,10 @@ async function shutOut(
   const { rows } = await sql<{ other: boolean }>`select (
     exists (select from gateway.identities where user_id = ${user.id} and (identity_provider, subject) <> (${name}, ${subject}))
     or exists (select from gateway.local_accounts where user_id = ${user.id})) as other`.execute(tx);
-  if (!rows[0]?.other && user.active) return setUserActive(scope, { userId: user.id, active: false, nowMs, by: name });
-  await tx
-    .updateTable('users')
-    .set({ signed_out_at: new Date(nowMs) })
-    .where('id', '=', user.id)
-    .execute();
-  if (removed && rows[0]?.other)
+  const { other } = rows[0] ?? { other: false };
+  if (!other && user.active) await setUserActive(scope, { userId: user.id, active: false, nowMs, by: name });
+  await endSignIns(scope, user.id, nowMs);
+  if (removed && other)
     await tx.deleteFrom('identities').where('identity_provider', '=', name).where('subject', '=', subject).execute();
 }
 

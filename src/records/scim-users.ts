@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
-import { scimSource } from './users.ts';
+import { endSignIns, scimSource } from './users.ts';
 
 export interface ScimUser {
   readonly id: string;
@@ -277,9 +277,10 @@ export async function removeScimUser(scope: PlatformScope, org: OrgId, id: strin
 
 /** Who is active nowhere any more is signed out altogether. */
 export async function setMemberActive(
-  { tx }: PlatformScope,
+  scope: PlatformScope,
   { org, userId, active }: { readonly org: OrgId; readonly userId: string; readonly active: boolean },
 ): Promise<void> {
+  const { tx } = scope;
   await tx
     .updateTable('members')
     .set({ active, updated_at: sql<Date>`now()` })
@@ -287,10 +288,12 @@ export async function setMemberActive(
     .where('user_id', '=', userId)
     .execute();
   if (active) return;
-  await tx
-    .updateTable('users')
-    .set({ signed_out_at: sql<Date>`clock_timestamp()` })
-    .where('id', '=', userId)
-    .where(sql<boolean>`not exists (select from gateway.members m where m.user_id = users.id and m.active)`)
-    .execute();
+  const elsewhere = await tx
+    .selectFrom('members')
+    .select('org_id')
+    .where('user_id', '=', userId)
+    .where('active', '=', true)
+    .limit(1)
+    .executeTakeFirst();
+  if (!elsewhere) await endSignIns(scope, userId, Date.now());
 }

@@ -274,6 +274,20 @@ export async function setUserActive(
     .execute();
 }
 
+/** Every sign-in until now is over, and every token of one. */
+export async function endSignIns({ tx }: PlatformScope, userId: string, nowMs: number): Promise<void> {
+  const user = await tx
+    .updateTable('users')
+    .set({ signed_out_at: new Date(nowMs) })
+    .where('id', '=', userId)
+    .returning('subject')
+    .executeTakeFirst();
+  // Grants first, as `removeOauthRecordsOf` has it: another order would be a deadlock.
+  const records = tx.deleteFrom('oauth_records').where('account_id', '=', user?.subject ?? '');
+  await records.where('model', '=', 'Grant').execute();
+  await records.where('model', '<>', 'Grant').execute();
+}
+
 export function asUser(row: UserRow): User {
   return {
     id: row.id,

@@ -27,7 +27,11 @@ const members = async (id: string) => {
 };
 const found = async (filter: string, kind = 'Users') => {
   const { status, body } = await acme.request('GET', `/${kind}?filter=${encodeURIComponent(filter)}`);
-  return status === 200 ? (body.Resources as { userName?: string; displayName?: string }[]).map((one) => one.userName ?? one.displayName).sort() : body.scimType;
+  return status === 200
+    ? (body.Resources as { userName?: string; displayName?: string }[])
+        .map((one) => one.userName ?? one.displayName)
+        .sort()
+    : body.scimType;
 };
 
 describe('users', () => {
@@ -78,9 +82,17 @@ describe('users', () => {
     const id = await addUser('wrong@acme.example');
     expect(await bad('POST', '/Users', {})).toEqual([400, 'invalidValue']);
     expect(await bad('POST', '/Users', [])).toEqual([400, 'invalidSyntax']);
-    expect(await bad('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'nothing', value: 1 }))).toEqual([400, 'invalidPath']);
+    expect(await bad('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'nothing', value: 1 }))).toEqual([
+      400,
+      'invalidPath',
+    ]);
     expect(await bad('PATCH', `/Users/${id}`, patch({ op: 'remove' }))).toEqual([400, 'noTarget']);
-    for (const path of ['__proto__.polluted', 'name.__proto__.polluted', 'constructor.prototype.polluted', 'emails[type eq "__proto__"].value'])
+    for (const path of [
+      '__proto__.polluted',
+      'name.__proto__.polluted',
+      'constructor.prototype.polluted',
+      'emails[type eq "__proto__"].value',
+    ])
       expect(await bad('PATCH', `/Users/${id}`, patch({ op: 'add', path, value: 'x' }))).toEqual([400, 'invalidPath']);
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
     expect(await found('userName zz "a"')).toBe('invalidFilter');
@@ -111,17 +123,29 @@ describe('users', () => {
       displayName: 'Eve',
     });
     expect(await change({ op: 'Remove', path: 'displayName' })).not.toHaveProperty('displayName');
-    expect(await change({ op: 'Replace', path: 'userName', value: 'eve@acme.example' })).toMatchObject({ userName: 'eve@acme.example', externalId: 'entra-oid' });
+    expect(await change({ op: 'Replace', path: 'userName', value: 'eve@acme.example' })).toMatchObject({
+      userName: 'eve@acme.example',
+      externalId: 'entra-oid',
+    });
   });
 
   test('roles are those of the member, and no key gives away rights that it has not', async () => {
     const id = await addUser('roles@acme.example', { roles: [{ value: 'staff' }] });
     const rolesOf = async () =>
-      (await world.database.sql('select m.roles from gateway.members m join gateway.scim_users s on s.user_id = m.user_id where s.id = $1', [id]))[0]?.roles;
+      (
+        await world.database.sql(
+          'select m.roles from gateway.members m join gateway.scim_users s on s.user_id = m.user_id where s.id = $1',
+          [id],
+        )
+      )[0]?.roles;
     expect(await rolesOf()).toEqual(['staff']);
     await acme.request('PATCH', `/Users/${id}`, patch({ op: 'Add', path: 'roles', value: 'lead' }));
     expect(await rolesOf()).toEqual(['staff', 'lead']);
-    const tooMuch = await acme.request('PATCH', `/Users/${id}`, patch({ op: 'replace', path: 'roles', value: [{ value: 'admin:keys:write' }] }));
+    const tooMuch = await acme.request(
+      'PATCH',
+      `/Users/${id}`,
+      patch({ op: 'replace', path: 'roles', value: [{ value: 'admin:keys:write' }] }),
+    );
     expect(tooMuch.status).toBe(403);
     expect(await rolesOf()).toEqual(['staff', 'lead']);
   });
@@ -130,8 +154,16 @@ describe('users', () => {
 describe('lists', () => {
   beforeAll(async () => {
     for (const n of [1, 2, 3]) {
-      const emails = [{ value: `l${n}@work.example`, type: 'work' }, { value: `l${n}@home.example`, type: 'home' }];
-      await addUser(`list${n}@acme.example`, { externalId: `L-${n}`, emails, active: n !== 3, title: n === 1 ? 'Chief' : undefined });
+      const emails = [
+        { value: `l${n}@work.example`, type: 'work' },
+        { value: `l${n}@home.example`, type: 'home' },
+      ];
+      await addUser(`list${n}@acme.example`, {
+        externalId: `L-${n}`,
+        emails,
+        active: n !== 3,
+        title: n === 1 ? 'Chief' : undefined,
+      });
     }
   });
   const listed = 'userName sw "list" and ';
@@ -154,10 +186,16 @@ describe('lists', () => {
 
   test('in pages, counted, and with the attributes that are asked for', async () => {
     const filter = encodeURIComponent('userName sw "list"');
-    const { body } = await acme.request('GET', `/Users?filter=${filter}&startIndex=2&count=1&attributes=userName,emails.value`);
+    const { body } = await acme.request(
+      'GET',
+      `/Users?filter=${filter}&startIndex=2&count=1&attributes=userName,emails.value`,
+    );
     expect(body).toMatchObject({ totalResults: 3, startIndex: 2, itemsPerPage: 1 });
     expect(body.Resources).toEqual([
-      expect.objectContaining({ userName: 'list2@acme.example', emails: [{ value: 'l2@work.example' }, { value: 'l2@home.example' }] }),
+      expect.objectContaining({
+        userName: 'list2@acme.example',
+        emails: [{ value: 'l2@work.example' }, { value: 'l2@home.example' }],
+      }),
     ]);
     expect(Object.keys((body.Resources as object[])[0] ?? {}).sort()).toEqual(['emails', 'id', 'schemas', 'userName']);
     const none = await acme.request('GET', '/Users?count=0');
@@ -165,7 +203,10 @@ describe('lists', () => {
     const many = await acme.request('GET', '/Users?count=100000&excludedAttributes=emails,groups');
     expect(many.status).toBe(200);
     expect(JSON.stringify(many.body)).not.toContain('work.example');
-    const search = await acme.request('POST', '/Users/.search', { filter: 'externalId eq "L-2"', attributes: ['userName'] });
+    const search = await acme.request('POST', '/Users/.search', {
+      filter: 'externalId eq "L-2"',
+      attributes: ['userName'],
+    });
     expect(search.body).toMatchObject({ totalResults: 1, Resources: [{ userName: 'list2@acme.example' }] });
   });
 });
@@ -173,26 +214,44 @@ describe('lists', () => {
 describe('groups', () => {
   test('members come and go in all the ways that directories use', async () => {
     const [a, b, c] = [await addUser('ga'), await addUser('gb'), await addUser('gc')];
-    const id = await made(acme, '/Groups', { displayName: 'Platform Team (EU)', externalId: 'g-guid', members: [{ value: a }] });
+    const id = await made(acme, '/Groups', {
+      displayName: 'Platform Team (EU)',
+      externalId: 'g-guid',
+      members: [{ value: a }],
+    });
     const change = async (...operations: readonly object[]) => {
       const answer = await acme.request('PATCH', `/Groups/${id}`, patch(...operations));
       expect([answer.status, answer.body.detail]).toEqual([200, undefined]);
       return members(id);
     };
     expect(await members(id)).toEqual(['ga']);
-    expect(await change({ op: 'Add', path: 'members', value: [{ value: b }, { value: c }, { value: a }] })).toEqual(['ga', 'gb', 'gc']);
+    expect(await change({ op: 'Add', path: 'members', value: [{ value: b }, { value: c }, { value: a }] })).toEqual([
+      'ga',
+      'gb',
+      'gc',
+    ]);
     expect(await change({ op: 'Remove', path: `members[value eq "${b}"]` })).toEqual(['ga', 'gc']);
     expect(await change({ op: 'remove', path: 'members', value: [{ value: c }] })).toEqual(['ga']);
-    expect(await change({ op: 'replace', value: { members: [{ value: c }], displayName: 'Platform' } })).toEqual(['gc']);
+    expect(await change({ op: 'replace', value: { members: [{ value: c }], displayName: 'Platform' } })).toEqual([
+      'gc',
+    ]);
     expect(await change({ op: 'replace', path: 'members', value: [] })).toEqual([]);
     const user = await acme.request('GET', `/Users/${c}`);
     expect(user.body.groups).toEqual([]);
-    const put = await acme.request('PUT', `/Groups/${id}`, { displayName: 'Platform', externalId: 'g-guid', members: [{ value: a }] });
+    const put = await acme.request('PUT', `/Groups/${id}`, {
+      displayName: 'Platform',
+      externalId: 'g-guid',
+      members: [{ value: a }],
+    });
     expect([put.status, await members(id)]).toEqual([200, ['ga']]);
     expect((await acme.request('GET', `/Users/${a}`)).body.groups).toMatchObject([{ value: id, display: 'Platform' }]);
     const row = await world.database.sql('select name, title, external_id from gateway.groups where id = $1', [id]);
     expect(row).toEqual([{ name: 'Platform-Team-EU', title: 'Platform', external_id: 'g-guid' }]);
-    const stranger = await acme.request('PATCH', `/Groups/${id}`, patch({ op: 'add', path: 'members', value: [{ value: crypto.randomUUID() }] }));
+    const stranger = await acme.request(
+      'PATCH',
+      `/Groups/${id}`,
+      patch({ op: 'add', path: 'members', value: [{ value: crypto.randomUUID() }] }),
+    );
     expect([stranger.status, stranger.body.scimType]).toEqual([400, 'invalidValue']);
     expect(await found('displayName eq "platform"', 'Groups')).toEqual(['Platform']);
     expect(await found(`members[value eq "${a}"]`, 'Groups')).toEqual(['Platform']);
@@ -203,32 +262,56 @@ describe('groups', () => {
   test('one that is called as a builtin group is another group; only what an administrator tied to its id is it [H9] [X2.2]', async () => {
     const user = await addUser('spoof');
     const isAdmin = async () =>
-      (await world.database.sql(`select from gateway.group_members gm join gateway.groups g on g.id = gm.group_id where g.builtin`)).length;
+      (
+        await world.database.sql(
+          `select from gateway.group_members gm join gateway.groups g on g.id = gm.group_id where g.builtin`,
+        )
+      ).length;
     for (const displayName of ['MCP-Admin', 'mcp-admin', 'MCP Admin'])
       await made(acme, '/Groups', { displayName, members: [{ value: user }] });
     expect(await isAdmin()).toBe(0);
-    await world.database.sql(`update gateway.groups set external_id = 'admins-guid' where builtin and org_id = (select id from gateway.organizations where slug = 'acme')`);
-    const tied = await made(acme, '/Groups', { displayName: 'IT Administrators', externalId: 'admins-guid', members: [{ value: user }] });
+    await world.database.sql(
+      `update gateway.groups set external_id = 'admins-guid' where builtin and org_id = (select id from gateway.organizations where slug = 'acme')`,
+    );
+    const tied = await made(acme, '/Groups', {
+      displayName: 'IT Administrators',
+      externalId: 'admins-guid',
+      members: [{ value: user }],
+    });
     expect(await isAdmin()).toBe(1);
     expect((await acme.request('DELETE', `/Groups/${tied}`)).status).toBe(204);
     expect(await isAdmin()).toBe(0);
-    expect(await world.database.sql('select name from gateway.groups where id = $1', [tied])).toEqual([{ name: 'MCP-Admin' }]);
+    expect(await world.database.sql('select name from gateway.groups where id = $1', [tied])).toEqual([
+      { name: 'MCP-Admin' },
+    ]);
   });
 });
 
 describe('whose they are', () => {
   test('a key sees and changes its own organization only, and only with the right to', async () => {
     const id = await addUser('mine@acme.example');
-    for (const [method, body] of [['GET'], ['PUT', { userName: 'x' }], ['DELETE'], ['PATCH', patch({ op: 'replace', value: { active: false } })]] as const)
+    for (const [method, body] of [
+      ['GET'],
+      ['PUT', { userName: 'x' }],
+      ['DELETE'],
+      ['PATCH', patch({ op: 'replace', value: { active: false } })],
+    ] as const)
       expect([method, (await world.other.request(method, `/Users/${id}`, body)).status]).toEqual([method, 404]);
     expect((await world.other.request('GET', '/Users')).body.totalResults).toBe(0);
     const group = await made(world.other, '/Groups', { displayName: 'Theirs' });
-    const stolen = await world.other.request('PATCH', `/Groups/${group}`, patch({ op: 'add', path: 'members', value: [{ value: id }] }));
+    const stolen = await world.other.request(
+      'PATCH',
+      `/Groups/${group}`,
+      patch({ op: 'add', path: 'members', value: [{ value: id }] }),
+    );
     expect(stolen.status).toBe(400);
     const plain = world.client(await world.key('acme', 'plain'));
     expect((await plain.request('GET', '/Users')).status).toBe(403);
     const reader = world.client(await world.key('acme', 'reader', 'admin:scim:read'));
-    expect([(await reader.request('GET', '/Users')).status, (await reader.request('POST', '/Users', { userName: 'no' })).status]).toEqual([200, 403]);
+    expect([
+      (await reader.request('GET', '/Users')).status,
+      (await reader.request('POST', '/Users', { userName: 'no' })).status,
+    ]).toEqual([200, 403]);
     expect((await world.client('gw_live_nonsense').request('GET', '/Users')).status).toBe(401);
   });
 
@@ -247,7 +330,11 @@ describe('whose they are', () => {
 
   test('what it is and can do is described', async () => {
     const { body } = await acme.request('GET', '/ServiceProviderConfig');
-    expect(body).toMatchObject({ patch: { supported: true }, bulk: { supported: true, maxOperations: 1000 }, filter: { supported: true } });
+    expect(body).toMatchObject({
+      patch: { supported: true },
+      bulk: { supported: true, maxOperations: 1000 },
+      filter: { supported: true },
+    });
     expect((await acme.request('GET', '/ResourceTypes')).body.totalResults).toBe(2);
     expect((await acme.request('GET', '/Schemas')).body.totalResults).toBe(3);
     expect((await acme.request('GET', `/Schemas/${userUrn}`)).body).toMatchObject({ id: userUrn });
@@ -256,9 +343,14 @@ describe('whose they are', () => {
 
 describe('bulk', () => {
   const bulk = (Operations: readonly object[], more: object = {}) =>
-    acme.request('POST', '/Bulk', { schemas: ['urn:ietf:params:scim:api:messages:2.0:BulkRequest'], Operations, ...more });
+    acme.request('POST', '/Bulk', {
+      schemas: ['urn:ietf:params:scim:api:messages:2.0:BulkRequest'],
+      Operations,
+      ...more,
+    });
   const post = (bulkId: string, path: string, data: object) => ({ method: 'POST', path, bulkId, data });
-  const statuses = ({ body }: { body: Record<string, unknown> }) => (body.Operations as { status: string }[]).map(({ status }) => status);
+  const statuses = ({ body }: { body: Record<string, unknown> }) =>
+    (body.Operations as { status: string }[]).map(({ status }) => status);
 
   test('a group may name people that the same request makes, before or after it', async () => {
     const answer = await bulk([
@@ -269,7 +361,9 @@ describe('bulk', () => {
       post('lost', '/Groups', { displayName: 'Lost', members: [{ value: 'bulkId:nobody' }] }),
     ]);
     expect([answer.status, statuses(answer)]).toEqual([200, ['201', '201', '409', '201', '409']]);
-    const group = (answer.body.Operations as { bulkId: string; location: string }[]).find(({ bulkId }) => bulkId === 'g');
+    const group = (answer.body.Operations as { bulkId: string; location: string }[]).find(
+      ({ bulkId }) => bulkId === 'g',
+    );
     expect(await members(String(group?.location.split('/').at(-1)))).toEqual(['bulk1', 'bulk2']);
   });
 

@@ -59,10 +59,12 @@ type Work = (directory: Directory, request: FastifyRequest, reply: FastifyReply)
 export function scimPlugin(deps: ScimDeps): FastifyPluginAsync {
   return async (app) => {
     app.removeAllContentTypeParsers();
+    // Some name a type where they send nothing.
+    const parseJson = app.getDefaultJsonParser('error', 'error');
     app.addContentTypeParser(
       ['application/scim+json', 'application/json'],
       { parseAs: 'string', bodyLimit: limits.bulkBytes },
-      app.getDefaultJsonParser('error', 'error'),
+      (request, body, done) => (body === '' ? done(null, undefined) : parseJson(request, String(body), done)),
     );
     app.setErrorHandler((thrown, _request, reply) => sendError(reply, thrown, deps.log));
     app.addHook('onSend', async (_request, reply) => {

@@ -28,6 +28,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],
+  'sync:scale': ['vitest', 'run', '--mode', 'scale', 'test/sync/scale.test.ts'],
   'sign-in-runs': ['node', 'test/sign-in/record.ts'],
 };
 

@@ -10,7 +10,7 @@ import type { PlatformScope } from '#db/scope.ts';
 import { findOrganization, insertOrganization } from './organizations.ts';
 import {
   addScimMembers,
-  insertScimGroup,
+  insertScimGroups,
   lockScimGroup,
   removeScimGroup,
   removeScimMembers,
@@ -315,7 +315,7 @@ async function applyGroup(
   const id = await findGroup(scope, org, externalId);
   if (removed) {
     if (id !== undefined) await removeScimGroup(scope, org, id);
-  } else if (id === undefined) await insertScimGroup(scope, org, { displayName: name, externalId });
+  } else if (id === undefined) await insertScimGroups(scope, org, [{ displayName: name, externalId }]);
   else
     await updateScimGroup(scope, {
       org,

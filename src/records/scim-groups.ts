@@ -1,7 +1,7 @@
 /** Groups that a directory keeps in one organization: rows of `groups`, their members marked as its word. */
 import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
-import type { OrgId } from '#core/ids.ts';
+import { type OrgId, uuidv7 } from '#core/ids.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import { scimSource } from './users.ts';
 
@@ -84,54 +84,64 @@ const plainName = (displayName: string) =>
     .replace(/^-+|-+$/g, '')
     .slice(0, 100);
 
-/**
- * A group that an administrator tied to this very `externalId` becomes the directory's, whatever its name; one that only
- * has the same name never does (SECURITY H9). Throws `conflict` when the directory has one with this `externalId`.
- */
-export async function insertScimGroup(
-  scope: PlatformScope,
-  org: OrgId,
-  { displayName, externalId }: { readonly displayName: string; readonly externalId: string | undefined },
-): Promise<ScimGroup> {
-  const { tx } = scope;
-  const tied =
-    externalId === undefined
-      ? undefined
-      : await tx
-          .updateTable('groups')
-          .set({ managed_by: scimSource, title: displayName, updated_at: new Date() })
-          .where('org_id', '=', org)
-          .where('external_id', '=', externalId)
-          .where('managed_by', '<>', scimSource)
-          .returning(columns)
-          .executeTakeFirst();
-  if (tied) return asScimGroup(tied);
-  const { rows } = await sql<{ id: string }>`select gateway.uuidv7() as id`.execute(tx);
-  const id = rows[0]?.id ?? '';
-  const row = await tx
-    .insertInto('groups')
-    .values({
-      ...{ id, org_id: org, name: await freeName(scope, org, { displayName, id }), title: displayName.slice(0, 512) },
-      ...{ external_id: externalId ?? id, managed_by: scimSource },
-    })
-    .returning(columns)
-    .executeTakeFirstOrThrow();
-  return asScimGroup(row);
+export interface NewScimGroup {
+  readonly displayName: string;
+  readonly externalId: string | undefined;
 }
 
-async function freeName(
-  { tx }: PlatformScope,
+/**
+ * A group that an administrator tied to this very `externalId` becomes the directory's, whatever its name; one that only
+ * has the same name never does (SECURITY H9). undefined in the place of one whose `externalId` the directory has already.
+ */
+export async function insertScimGroups(
+  scope: PlatformScope,
   org: OrgId,
-  { displayName, id }: { readonly displayName: string; readonly id: string },
-): Promise<string> {
-  const plain = plainName(displayName) || 'group';
-  const taken = await tx
+  inputs: readonly NewScimGroup[],
+): Promise<readonly (ScimGroup | undefined)[]> {
+  const { tx } = scope;
+  const wanted = inputs.map((input) => ({
+    ...input,
+    id: uuidv7(Date.now()),
+    plain: plainName(input.displayName) || 'group',
+  }));
+  const known = await tx
     .selectFrom('groups')
-    .select('id')
+    .select(['id', 'external_id', 'managed_by', sql<string>`lower(name)`.as('key')])
     .where('org_id', '=', org)
-    .where(sql<string>`lower(name)`, '=', plain.toLowerCase())
-    .executeTakeFirst();
-  return taken ? `${plain}-${id.slice(-12)}` : plain;
+    .where(
+      sql<boolean>`(lower(name) = any(${wanted.map(({ plain }) => plain.toLowerCase())}::text[])
+        or external_id = any(${wanted.flatMap(({ externalId }) => externalId ?? [])}::text[]))`,
+    )
+    .execute();
+  const names = new Set(known.map(({ key }) => key));
+  const byExternalId = new Map(known.map((row) => [row.external_id, row]));
+  const seen = new Set<string>();
+  const rows = [];
+  const tied = new Map<string, string>();
+  for (const { id, plain, displayName, externalId } of wanted) {
+    const there = externalId === undefined ? undefined : byExternalId.get(externalId);
+    if (externalId !== undefined && (seen.has(externalId) || there?.managed_by === scimSource)) continue;
+    seen.add(externalId ?? id);
+    if (there) {
+      tied.set(id, there.id);
+      await tx
+        .updateTable('groups')
+        .set({ managed_by: scimSource, title: displayName, updated_at: new Date() })
+        .where('org_id', '=', org)
+        .where('id', '=', there.id)
+        .execute();
+      continue;
+    }
+    const name = names.has(plain.toLowerCase()) ? `${plain}-${id.slice(-12)}` : plain;
+    names.add(name.toLowerCase());
+    rows.push({ id, org_id: org, name, title: displayName, external_id: externalId ?? id, managed_by: scimSource });
+  }
+  if (rows.length > 0) await tx.insertInto('groups').values(rows).execute();
+  const now = new Date();
+  const made = new Set([...rows.map(({ id }) => id), ...tied.keys()]);
+  return wanted.map(({ id, displayName, externalId }) =>
+    made.has(id) ? { id: tied.get(id) ?? id, displayName, externalId, createdAt: now, updatedAt: now } : undefined,
+  );
 }
 
 /** Its name here stays: policies may go by it. Nothing is written that is there already. Throws `conflict`. */
@@ -178,7 +188,39 @@ interface MemberChange {
   readonly members: readonly string[];
 }
 
-/** Who is in it already stays as they are. Throws `not_found` when one of them is nobody of the directory's. */
+/** Those of these who are people of the directory's. */
+export async function findScimIds(
+  { tx }: PlatformScope,
+  org: OrgId,
+  ids: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const asked = [...new Set(ids)].filter((id) => uuid.test(id));
+  if (asked.length === 0) return new Set();
+  const rows = await tx
+    .selectFrom('scim_users')
+    .select('id')
+    .where('org_id', '=', org)
+    .where('removed_at', 'is', null)
+    .where('id', '=', sql<string>`any(${asked}::uuid[])`)
+    .execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Of several groups at once. Who is in one already stays as they are; whoever is nobody of the directory's is left out. */
+export async function insertScimMembers(
+  { tx }: PlatformScope,
+  org: OrgId,
+  pairs: readonly { readonly group: string; readonly member: string }[],
+): Promise<void> {
+  if (pairs.length === 0) return;
+  await sql`insert into gateway.group_members (org_id, group_id, user_id, source)
+    select ${org}, p.group_id, s.user_id, ${scimSource}
+    from unnest(${pairs.map(({ group }) => group)}::uuid[], ${pairs.map(({ member }) => member)}::uuid[]) as p (group_id, member)
+    join gateway.scim_users s on s.org_id = ${org} and s.id = p.member and s.removed_at is null
+    on conflict do nothing`.execute(tx);
+}
+
+/** All or nobody. Who is in it already stays as they are. Throws `not_found` when one of them is nobody of the directory's. */
 export async function addScimMembers({ tx }: PlatformScope, { org, group, members }: MemberChange): Promise<void> {
   const ids = [...new Set(members)];
   if (ids.length === 0) return;
@@ -188,7 +230,8 @@ export async function addScimMembers({ tx }: PlatformScope, { org, group, member
       select user_id from gateway.scim_users where org_id = ${org} and id = any(${ids}::uuid[]) and removed_at is null
     ), added as (
       insert into gateway.group_members (org_id, group_id, user_id, source)
-        select ${org}, ${group}, user_id, ${scimSource} from found on conflict do nothing
+        select ${org}, ${group}, user_id, ${scimSource} from found where (select count(*) from found) = ${ids.length}
+        on conflict do nothing
     )
     select count(*)::integer as found from found`.execute(tx);
   if (rows[0]?.found !== ids.length) throw new GatehouseError('not_found');

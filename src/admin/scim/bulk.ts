@@ -10,9 +10,11 @@ import { badSyntax, badValue, errorBody, ScimError } from './scim-error.ts';
 import {
   asScimError,
   create,
+  createGroups,
   createUsers,
   type Directory,
   type Kind,
+  parseGroup,
   parseNewUser,
   patch,
   remove,
@@ -121,42 +123,42 @@ class BulkRun {
     return wanted.every(([, name = '']) => this.#made.has(name));
   }
 
-  /** Users that follow one another are made together. */
+  /** What is made, one after the other and of one kind, is made together. */
   async #runReady(ready: readonly Operation[]): Promise<void> {
     for (let at = 0; at < ready.length && !this.#isOver; ) {
-      let end = at;
-      while (
-        ready[end]?.method === 'POST' &&
-        ready[end]?.kind === 'Users' &&
-        this.#failOnErrors === Number.POSITIVE_INFINITY
-      )
-        end++;
-      if (end - at > 1) await this.#makeUsers(ready.slice(at, end));
-      else {
-        end = at + 1;
-        const operation = ready[at];
-        if (operation) await this.#runOne(operation);
-      }
+      const first = ready[at];
+      if (!first) return;
+      let end = at + 1;
+      if (first.method === 'POST' && this.#failOnErrors === Number.POSITIVE_INFINITY)
+        while (ready[end]?.method === 'POST' && ready[end]?.kind === first.kind) end++;
+      const operations = ready.slice(at, end);
+      if (operations.length === 1) await this.#runOne(first);
+      else if (first.kind === 'Users') await this.#makeAll(operations, parseNewUser, createUsers);
+      else await this.#makeAll(operations, (_directory, data) => parseGroup(data), createGroups);
       at = end;
     }
   }
 
-  async #makeUsers(operations: readonly Operation[]): Promise<void> {
+  async #makeAll<T>(
+    operations: readonly Operation[],
+    parse: (directory: Directory, data: unknown) => T,
+    make: (
+      scope: PlatformScope,
+      directory: Directory,
+      inputs: readonly T[],
+    ) => Promise<readonly ({ readonly id: string } | ScimError)[]>,
+  ): Promise<void> {
     const good = operations.flatMap((operation) => {
       try {
-        return [{ operation, user: parseNewUser(this.#directory, operation.data) }];
+        return [{ operation, input: parse(this.#directory, this.#resolved(operation).data) }];
       } catch (thrown) {
         this.#fail(operation, asScimError(thrown));
         return [];
       }
     });
     if (good.length === 0) return;
-    const made = await createUsers(
-      this.#scope,
-      this.#directory,
-      good.map(({ user }) => user),
-    );
-    for (const [at, result] of made.entries()) {
+    const inputs = good.map(({ input }) => input);
+    for (const [at, result] of (await make(this.#scope, this.#directory, inputs)).entries()) {
       const operation = good[at]?.operation;
       if (operation && result instanceof ScimError) this.#fail(operation, result);
       else if (operation && !(result instanceof ScimError)) this.#succeed(operation, result.id);
@@ -165,6 +167,7 @@ class BulkRun {
 
   async #runOne(given: Operation): Promise<void> {
     const { tx } = this.#scope;
+    if (isWhole(given)) return this.#runWhole(given);
     await sql`savepoint scim`.execute(tx);
     try {
       const id = await this.#work(this.#resolved(given));
@@ -175,6 +178,16 @@ class BulkRun {
       // The whole of it is asked again later: nothing of it is done.
       if (error.status >= 500) throw thrown;
       await sql`rollback to savepoint scim`.execute(tx);
+      this.#fail(given, error);
+    }
+  }
+
+  async #runWhole(given: Operation): Promise<void> {
+    try {
+      this.#succeed(given, await this.#work(this.#resolved(given)));
+    } catch (thrown) {
+      const error = asScimError(thrown);
+      if (error.status >= 500) throw thrown;
       this.#fail(given, error);
     }
   }
@@ -206,6 +219,17 @@ class BulkRun {
     this.#errors++;
     this.outcomes.push({ operation, error });
   }
+}
+
+/** Members added or removed at once: one statement, which does all of it or nothing and breaks no transaction. */
+function isWhole({ method, kind, data }: Operation): boolean {
+  const operations = method === 'PATCH' && kind === 'Groups' && isResource(data) ? data.Operations : undefined;
+  if (!Array.isArray(operations) || operations.length !== 1 || !isResource(operations[0])) return false;
+  return (
+    operations[0].path === 'members' &&
+    /^(?:add|remove)$/i.test(String(operations[0].op)) &&
+    operations[0].value !== undefined
+  );
 }
 
 function shown({ operation: { method, kind, bulkId, id: asked }, id, error }: Outcome, base: string): object {

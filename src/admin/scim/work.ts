@@ -9,7 +9,9 @@ import { type OrganizationScope, type PlatformScope, withOrganization } from '#d
 import {
   addScimMembers,
   countScimGroups,
-  insertScimGroup,
+  findScimIds,
+  insertScimGroups,
+  insertScimMembers,
   listScimGroups,
   listScimMembers,
   lockScimGroup,
@@ -89,13 +91,36 @@ export async function create(
     if (!made || made instanceof ScimError) throw made ?? badValue('Not made');
     return made.id;
   }
-  const { members, ...wanted } = parseGroup(body);
-  const { id } = await insertScimGroup(scope, directory.org, wanted);
-  await putMembers(scope, directory, { group: id, changes: [{ how: 'add', ids: members }] });
-  return id;
+  const [made] = await createGroups(scope, directory, [parseGroup(body)]);
+  if (!made || made instanceof ScimError) throw made ?? badValue('Not made');
+  return made.id;
 }
 
-function parseGroup(body: unknown) {
+/** Several at once, as a bulk has them. */
+export async function createGroups(scope: PlatformScope, { org }: Directory, groups: readonly ParsedGroup[]) {
+  const known = await findScimIds(
+    scope,
+    org,
+    groups.flatMap(({ members }) => members),
+  );
+  const isGood = ({ members }: ParsedGroup) => members.every((id) => known.has(id.toLowerCase()));
+  const good = groups.filter(isGood);
+  const made = good.length === 0 ? [] : await insertScimGroups(scope, org, good);
+  const pairs = made.flatMap((group, at) =>
+    group ? (good[at]?.members ?? []).map((member) => ({ group: group.id, member })) : [],
+  );
+  await insertScimMembers(scope, org, pairs);
+  const results = new Map(good.map((group, at) => [group, made[at]]));
+  return groups.map((group) => {
+    if (!isGood(group)) return badValue('A member is no user of this directory');
+    return results.get(group) ?? taken('There is a group with this externalId already');
+  });
+}
+
+export type ParsedGroup = ReturnType<typeof parseGroup>;
+
+/** Throws ScimError. */
+export function parseGroup(body: unknown) {
   if (!isResource(body)) throw badSyntax('The body must be a JSON object');
   const given = new Map(Object.entries(body).map(([name, value]) => [name.toLowerCase(), value]));
   return {

@@ -184,8 +184,10 @@ function forbiddenWord(name: string): string | undefined {
     .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
     .toLowerCase()
     .split(/[_-]/);
+  // A person who is none is called that everywhere.
+  const ours = words.filter((word, index) => word !== 'service' || !/^accounts?$/.test(words[index + 1] ?? ''));
   if (words.some((word, index) => word === 'tenant' && words[index + 1] === 'id')) return 'tenant_id';
-  return words.find((word) => forbiddenWords.has(word));
+  return ours.find((word) => forbiddenWords.has(word));
 }
 
 /** Others' words may stand where others' interfaces are spoken. */

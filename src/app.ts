@@ -1,12 +1,17 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { applyConfig } from '#admin/apply.ts';
+import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { openControlPlane } from '#app/control-plane.ts';
@@ -16,6 +21,8 @@ import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { openLimiter } from '#app/limiter.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -88,6 +95,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
   await applyConfig(storage.records, config, listingOf(config));
+  const policies = await openPolicyEngine();
+  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
+  for (const warning of applied.warnings) log.warn({}, warning);
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -96,7 +106,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort });
   const state = { ready: false };
-  const { front, signIn, stopStreams } = await openPlanes(config, { ...deps, storage, url, baseUrl, entrances, state });
+  const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, state };
+  const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -189,6 +201,8 @@ async function listenForKeys(
 }
 
 interface PlaneDeps extends OpenDeps {
+  readonly policies: PolicyEngine;
+  readonly limiter: Limiter;
   readonly storage: Storage;
   readonly url: string;
   readonly baseUrl: string;
@@ -202,12 +216,15 @@ async function openFeed({ storage, log, closers }: PlaneDeps): Promise<OpenChang
   return feed;
 }
 
-function openAdminRunner(config: Config, { storage, clock, log, version, url }: PlaneDeps): AdminRunner {
+function openAdminRunner(config: Config, deps: PlaneDeps): AdminRunner {
+  const { storage, limiter, clock, log, version, url, policies } = deps;
   return openAdmin({
+    policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+    readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -219,7 +236,7 @@ interface Planes {
 }
 
 async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
-  const { baseUrl, entrances, state, log, clock, closers, version, storage } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, policies, storage } = deps;
   const { nameHosts } = entrances;
   const egress = openConfiguredEgress(config, closers);
   const feed = await openFeed(deps);
@@ -230,7 +247,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const plane = await openDataPlane(config, {
     ...deps,
-    ...{ feed, identities, openUpstream, metrics, receive, nameHosts },
+    ...{ feed, identities, openUpstream, metrics, receive, nameHosts, policies },
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
@@ -254,6 +271,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
         takeStranger,
         looksLikeApiKey,
         log,

@@ -1,37 +1,110 @@
 /** Who acts on the admin API, and whether they may. One function decides, for HTTP and the command line alike. */
 import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
+import { administratorRole } from '#records/members.ts';
 import type { AdminRoute } from './contract.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 
-/** platform: holds the data directory (its admin token, or the files themselves). */
-export type Actor = { readonly kind: 'platform' } | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal };
+/** Somebody in one organization, with their roles there. */
+export interface PersonActor {
+  readonly kind: 'person';
+  readonly userId: string;
+  readonly org: OrgId;
+  readonly roles: readonly string[];
+}
+
+/**
+ * platform: holds the data directory (its admin token, or the files themselves), or is named as an administrator of the
+ * gateway (`userId`).
+ */
+export type Actor =
+  | { readonly kind: 'platform'; readonly userId?: string }
+  | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal }
+  | PersonActor;
+
+/** Somebody with a token of their own, before it is known which organization they act in. */
+export interface SignedInPerson {
+  readonly kind: 'signed-in';
+  readonly userId: string;
+  /** An administrator of the gateway, by its settings. */
+  readonly isPlatform: boolean;
+  /** As read now; undefined: no member, or kept out. */
+  rolesIn(organization: OrganizationRow): Promise<readonly string[] | undefined>;
+}
+
+/** An auditor reads what is on record, and nothing else. */
+export const auditorRole = 'auditor';
+
+const implied: Readonly<Record<string, string>> = {
+  [administratorRole]: 'admin:*',
+  [auditorRole]: 'admin:audit:read',
+};
+
+/** Throws `not_member`, whatever the other organization is or isn't; `forbidden` where nothing names one. */
+export async function settleActor(
+  records: AdminRecords,
+  presented: Actor | SignedInPerson,
+  route: Pick<AdminRoute, 'scope'>,
+  input: unknown,
+): Promise<Actor> {
+  if (presented.kind !== 'signed-in') return presented;
+  const { userId, isPlatform } = presented;
+  if (isPlatform) return { kind: 'platform', userId };
+  if (route.scope === 'platform') throw new GatehouseError('forbidden');
+  const ref = typeof input === 'object' && input !== null && 'organization' in input ? input.organization : undefined;
+  const found = typeof ref === 'string' ? await records.findOrganization(ref) : undefined;
+  const roles = found && (await presented.rolesIn(found));
+  if (!found || !roles) throw new GatehouseError('not_member');
+  return { kind: 'person', userId, org: found.id, roles };
+}
 
 /** Throws `forbidden`. */
 export function checkPermission(actor: Actor, route: Pick<AdminRoute, 'permission' | 'scope'>): void {
   if (actor.kind === 'platform') return;
-  const { roles, endpoints } = actor.principal;
-  const granted = roles.some((role) => grants(role, route.permission));
+  const granted = permissionsOf(actor).some((role) => grants(role, route.permission));
   // A key cut down to some endpoints was never meant to administer.
-  if (!granted || endpoints !== undefined || route.scope === 'platform') throw new GatehouseError('forbidden');
+  const isCut = actor.kind === 'key' && actor.principal.endpoints !== undefined;
+  if (!granted || isCut || route.scope === 'platform') throw new GatehouseError('forbidden');
 }
 
-/** Throws `not_member` for a key whatever the other organization is or isn't; `not_found` for the platform. */
+/** Throws `not_member` for others than the platform, whatever the other organization is or isn't; else `not_found`. */
 export async function getOrganization(records: AdminRecords, actor: Actor, ref: string): Promise<OrganizationRow> {
   const found = await records.findOrganization(ref);
-  if (actor.kind === 'key' && found?.id !== actor.principal.org) throw new GatehouseError('not_member');
+  if (actor.kind !== 'platform' && found?.id !== orgOf(actor)) throw new GatehouseError('not_member');
   if (found) return found;
   throw new GatehouseError('not_found', {
     message: `There is no organization "${ref}": list them with \`gatehouse org list\``,
   });
 }
 
-/** A key hands on no more administration than it has. Throws `forbidden`. */
+/** Nobody hands on more administration than they have, nor touches who has more. Throws `forbidden`. */
 export function checkHandedOn(actor: Actor, roles: readonly string[]): void {
   if (actor.kind === 'platform') return;
-  const own = actor.principal.roles;
-  const tooMuch = roles.find((role) => role.startsWith('admin:') && !own.some((mine) => grants(mine, role)));
-  if (tooMuch !== undefined) throw new GatehouseError('forbidden', { message: 'A key cannot grant more than it has' });
+  const own = permissionsOf(actor);
+  const tooMuch = roles.some((role) => {
+    const permission = implied[role] ?? role;
+    return permission.startsWith('admin:') && !own.some((mine) => grants(mine, permission));
+  });
+  if (!tooMuch) return;
+  throw new GatehouseError('forbidden', {
+    message: 'Nobody can grant, or take away, more administration than they have',
+  });
+}
+
+/** As the audit trail has it. */
+export function actorName(actor: Actor | SignedInPerson): string {
+  if (actor.kind === 'key') return `key ${actor.principal.keyId}`;
+  return actor.userId === undefined ? 'platform' : `user ${actor.userId}`;
+}
+
+const orgOf = (actor: Exclude<Actor, { readonly kind: 'platform' }>): OrgId =>
+  actor.kind === 'key' ? actor.principal.org : actor.org;
+
+/** The short names are for people: a key says what it may. */
+function permissionsOf(actor: Exclude<Actor, { readonly kind: 'platform' }>): readonly string[] {
+  if (actor.kind === 'key') return actor.principal.roles;
+  return actor.roles.map((role) => implied[role] ?? role);
 }
 
 /** `admin:*` and `admin:keys:*` are prefixes, everything else is exact. */

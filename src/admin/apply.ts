@@ -8,6 +8,8 @@ import type { ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import { applyGroup, type WantedGroup } from './apply-groups.ts';
+import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
 import type { AdminRecords, NewBinding, OrganizationRow, ServerRow } from './records.ts';
 import { checkOrganizationName } from './routes/organizations.ts';
@@ -28,6 +30,7 @@ export interface Wanted {
     readonly slug: string;
     readonly name: string;
     readonly externalId?: string | undefined;
+    readonly domain?: string | undefined;
   }[];
   readonly servers: readonly {
     readonly key: string;
@@ -41,12 +44,14 @@ export interface Wanted {
     readonly allowedRoles: readonly string[] | '*';
     readonly bindings: readonly WantedBinding[];
   })[];
+  readonly limits?: { readonly rules: readonly WantedLimit[] };
   readonly enablements: readonly {
     readonly organization: string;
     readonly server: string;
     readonly allMembers?: true | undefined;
     readonly allowedRoles?: readonly string[] | undefined;
   }[];
+  readonly groups?: readonly WantedGroup[];
 }
 
 export interface Applied {
@@ -73,20 +78,29 @@ export async function applyConfig(
   for (const item of bound) await applyEnablement(records, { item, servers, implied: true }, changed);
   for (const collection of wanted.collections)
     await applyCollection(records, { collection, servers, defaults: listing }, changed);
+  for (const group of wanted.groups ?? []) {
+    const organization = await getOrganization(records, group.organization);
+    if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
+  }
+  await applyLimits(records, wanted.limits?.rules ?? [], changed);
   return { changed };
 }
 
 async function applyOrganization(
   records: AdminRecords,
-  { slug, name, externalId }: Wanted['organizations'][number],
+  { slug, name, externalId, domain }: Wanted['organizations'][number],
   changed: string[],
 ): Promise<void> {
   translate(() => checkOrganizationName(slug));
   const found = await records.findOrganization(slug);
-  // An external id that the file leaves out stays as it is.
-  if (found && found.name === name && (externalId === undefined || found.externalId === externalId)) return;
-  if (found) await records.updateOrganization(found.id, { name, externalId });
-  else await records.insertOrganization({ slug, name, externalId });
+  // An external id or domain that the file leaves out stays as it is.
+  const isSame =
+    found?.name === name &&
+    (externalId === undefined || found.externalId === externalId) &&
+    (domain === undefined || found.domain === domain);
+  if (isSame) return;
+  if (found) await records.updateOrganization(found.id, { name, externalId, domain });
+  else await records.insertOrganization({ slug, name, externalId, domain });
   changed.push(`organization ${slug}`);
 }
 
@@ -104,7 +118,10 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
   }
 }
 
-function sameServer(found: ServerRow, { title, transport, trusted }: Omit<ServerRow, 'id' | 'org'>): boolean {
+function sameServer(
+  found: ServerRow,
+  { title, transport, trusted }: Pick<ServerRow, 'title' | 'transport' | 'trusted'>,
+): boolean {
   return found.title === title && found.trusted === trusted && canonical(found.transport) === canonical(transport);
 }
 
@@ -121,7 +138,7 @@ async function applyEnablement(records: AdminRecords, enabling: Enabling, change
   const found = await records.findEnablement(organization.id, server.id);
   if (found && implied) return;
   const values = { enabled: true, allMembers: item.allMembers ?? false, allowedRoles: item.allowedRoles ?? [] };
-  if (found && canonical(found) === canonical(values)) return;
+  if (found && canonical({ ...found, blockedTools: undefined }) === canonical(values)) return;
   await records.putEnablement(organization.id, server.id, values);
   changed.push(`enablement ${organization.slug}/${server.key}`);
 }

@@ -1,8 +1,13 @@
 /**
  * The admin API as data: what the plugin serves, the command line and portal call, and the OpenAPI document says. A
- * route's `input` holds its path parameters and, beside them, its body (POST) or query (GET, DELETE).
+ * route's `input` holds its path parameters and, beside them, its body (POST, PUT, PATCH) or query (GET, DELETE).
  */
 import { z } from 'zod';
+import { groupRoutes } from './contract/groups.ts';
+import { limitRoutes } from './contract/limits.ts';
+import { organizationRoutes } from './contract/organizations.ts';
+import { peopleRoutes } from './contract/people.ts';
+import { policyRoutes } from './contract/policies.ts';
 import {
   account,
   apiKey,
@@ -29,11 +34,16 @@ import {
   transport,
   username,
 } from './nouns.ts';
+import { domainName } from './people-nouns.ts';
+
+/** What has a body. */
+export const hasBody = (method: AdminRoute['method']): boolean =>
+  method === 'POST' || method === 'PUT' || method === 'PATCH';
 
 export const adminBase = '/admin/api/v1';
 
 export interface AdminRoute {
-  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below `adminBase`, `:name` for parameters. */
   readonly path: string;
   readonly summary: string;
@@ -59,6 +69,7 @@ const pinDecision = {
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 
 export const contract = {
+  ...limitRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',
@@ -89,7 +100,12 @@ export const contract = {
     scope: 'platform',
     audit: 'organization.create',
     status: 201,
-    input: z.strictObject({ slug, name: text, externalId: organizationRef.optional() }),
+    input: z.strictObject({
+      slug,
+      name: text,
+      externalId: organizationRef.optional(),
+      domain: domainName.optional(),
+    }),
     output: organization,
   },
   listServers: {
@@ -206,6 +222,8 @@ export const contract = {
       name: text,
       roles: z.array(text).max(100).default([]),
       endpoints: z.array(text).max(1000).optional(),
+      /** The key acts as it: with its groups and grants, and its roles beside the key's own. */
+      serviceAccount: text.optional(),
       /** Undefined: until revoked. */
       expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
     }),
@@ -322,6 +340,10 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...organizationRoutes,
+  ...groupRoutes,
+  ...peopleRoutes,
+  ...policyRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

@@ -1,17 +1,28 @@
 /** Every route's work, behind the one check of permission and input; the audit event is emitted whatever comes of it. */
+
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
-import { type Actor, checkPermission } from './actor.ts';
+import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { enablementHandlers } from './routes/enablements.ts';
+import { grantHandlers } from './routes/grants.ts';
+import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
+import { limitHandlers } from './routes/limits.ts';
+import { memberHandlers } from './routes/members.ts';
 import { organizationHandlers } from './routes/organizations.ts';
+import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
+import { policyHandlers } from './routes/policies.ts';
 import { serverHandlers } from './routes/servers.ts';
+import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
@@ -26,9 +37,12 @@ export interface AdminEvent {
 
 export interface AdminDeps {
   readonly records: AdminRecords;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly status: () => Status;
   readonly audit: (event: AdminEvent) => void;
+  /** How much is used of what a limiter counts. */
+  readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
   readonly rotateSigningKeys: (options: {
     readonly atOnce: boolean;
@@ -42,7 +56,7 @@ export type Handlers = { readonly [Name in RouteName]: Handler<Name> };
 export type AdminRunner = <Name extends RouteName>(
   name: Name,
   input: unknown,
-  actor: Actor,
+  actor: Actor | SignedInPerson,
 ) => Promise<RouteOutput<Name>>;
 
 export function openAdmin(deps: AdminDeps): AdminRunner {
@@ -53,18 +67,27 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...keyHandlers(deps),
+    ...limitHandlers(deps),
     ...clientHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };
     },
     ...accountHandlers(deps),
+    ...enablementHandlers(deps),
+    ...groupHandlers(deps),
+    ...grantHandlers(deps),
+    ...memberHandlers(deps),
+    ...serviceAccountHandlers(deps),
+    ...personHandlers(deps),
+    ...policyHandlers(deps),
   };
-  return async (name, input, actor) => {
+  return async (name, input, presented) => {
     const route = contract[name];
     const emit = (outcome: AdminEvent['outcome']) =>
-      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(actor), ...named(input), outcome });
+      deps.audit({ at: deps.clock.now(), action: route.audit, actor: actorName(presented), ...named(input), outcome });
     try {
+      const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
       const result = await handlers[name](parseInput(name, input), actor);
       emit('done');
@@ -87,12 +110,14 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-function actorName(actor: Actor): string {
-  return actor.kind === 'platform' ? 'platform' : `key ${actor.principal.keyId}`;
-}
-
 function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
-  const { organization, name, slug, key, id, username, tool } = (input ?? {}) as Readonly<Record<string, unknown>>;
+  const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
+    Record<string, unknown>
+  >;
+  const { group, server, account, user, collection } = more;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
-  return { organization: text(organization), target: text(id ?? username ?? slug ?? key ?? name ?? tool) };
+  return {
+    organization: text(organization),
+    target: text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+  };
 }

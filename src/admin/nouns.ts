@@ -55,6 +55,8 @@ export const organization = z.object({
   slug: z.string(),
   externalId: z.string().nullable(),
   name: z.string(),
+  /** Host name whose `/mcp` is this organization's. */
+  domain: z.string().nullable(),
 });
 
 /** A child's environment is left out: it is an operator's business. */
@@ -65,6 +67,9 @@ export const server = z.object({
   kind: z.enum(['http', 'sse', 'stdio', 'builtin']),
   organization: z.string().nullable(),
   trusted: z.boolean(),
+  /** False: off for everybody. */
+  active: z.boolean(),
+  blockedTools: z.array(z.string()),
 });
 
 export const bindingInput = z.strictObject({
@@ -135,6 +140,8 @@ const keyFields = {
   roles,
   /** null: every endpoint of the organization. */
   endpoints: z.array(z.string()).nullable(),
+  /** The service account that it acts as. */
+  serviceAccount: z.string().nullable(),
   expiresAt: time.nullable(),
   createdAt: time,
 };

@@ -1,6 +1,6 @@
 /** OpenAPI 3.1 from the contract: generated, never written. */
 import { z } from 'zod';
-import { type AdminRoute, adminBase, contract } from './contract.ts';
+import { type AdminRoute, adminBase, contract, hasBody } from './contract.ts';
 
 export function openApi(version: string): object {
   const paths: Record<string, Record<string, object>> = {};
@@ -29,7 +29,7 @@ function operation(operationId: string, route: AdminRoute): object {
     'x-scope': route.scope,
     'x-audit': route.audit,
     parameters: inPath.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
-    ...(route.method === 'POST' && { requestBody: { required: true, content: json(rest, 'input') } }),
+    ...(hasBody(route.method) && { requestBody: { required: true, content: json(rest, 'input') } }),
     responses: {
       [route.status]: { description: 'Done', content: json(route.output, 'output') },
       default: { description: 'RFC 9457', content: { 'application/problem+json': { schema: problem } } },

@@ -1,15 +1,16 @@
 /**
  * The admin API over HTTP: every route of the contract under /admin/api/v1, problem+json errors (RFC 9457), nothing
- * cached. The caller is the platform (admin.token, from this machine) or an API key with `admin:*` roles; never a cookie.
+ * cached. The caller is the platform (admin.token, from this machine), an API key with `admin:*` roles, or a person
+ * with an access token of scope `admin:*`; never a cookie.
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
-import type { Actor } from './actor.ts';
+import type { Actor, SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
-import { type AdminRoute, adminBase, contract, routeNames } from './contract.ts';
+import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
 import { openApi } from './openapi.ts';
 
@@ -18,6 +19,8 @@ export interface AdminPluginDeps {
   readonly token: Secret;
   /** Throws `invalid_token`. */
   readonly verifyKey: (presented: string) => Promise<ApiKeyPrincipal>;
+  /** Somebody by an access token of their own. Throws `invalid_token`, `insufficient_scope`. */
+  readonly verifyPerson?: (presented: string) => Promise<SignedInPerson>;
   /** Counts a failed sign-in of an address (the socket's, and what X-Forwarded-For says). Throws or rejects `rate_limited` once there were too many. */
   readonly takeStranger?: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
   readonly looksLikeApiKey: (presented: string) => boolean;
@@ -60,22 +63,22 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   const route: AdminRoute = contract[name];
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const actor = await identify(request, deps);
-    const result = await deps.run(name, inputOf(request), actor);
+    const result = await deps.run(name, inputOf(request, route), actor);
     return reply.code(route.status).send(result);
   };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false });
 }
 
 /** Path parameters win over a field of the same name. */
-function inputOf({ params, body, query, method }: FastifyRequest): unknown {
-  const given = method === 'POST' ? body : query;
+function inputOf({ params, body, query }: FastifyRequest, { method }: AdminRoute): unknown {
+  const given = hasBody(method) ? body : query;
   if (given !== undefined && given !== null && (typeof given !== 'object' || Array.isArray(given))) {
     throw new GatehouseError('bad_request', { message: 'The body must be a JSON object' });
   }
   return { ...given, ...(typeof params === 'object' ? params : {}) };
 }
 
-async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {
+async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
   try {
     return await identifyActor(request, deps);
   } catch (thrown) {
@@ -87,12 +90,13 @@ async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise
   }
 }
 
-async function identifyActor(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor> {
+async function identifyActor(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
   const [, presented] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
   if (presented === undefined) throw new GatehouseError('no_token');
   if (deps.looksLikeApiKey(presented)) return { kind: 'key', principal: await deps.verifyKey(presented) };
   const local = isLocalRequest(request.raw.socket.remoteAddress, request.headers);
   if (isAdminToken(presented, deps.token) && local) return { kind: 'platform' };
+  if (deps.verifyPerson && presented.includes('.')) return deps.verifyPerson(presented);
   throw new GatehouseError('invalid_token');
 }
 

@@ -2,11 +2,15 @@
 import type { KeyId, OrgId, ServerId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import type { OrganizationChange } from '#records/organizations.ts';
 import type { NewProgramClient, ProgramClient } from '#records/program-clients.ts';
 import type { Listing } from '#records/snapshot.ts';
 import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
+import type { LimitRecords } from './limit-storage.ts';
+import type { PolicyRecords } from './policy-records.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -15,6 +19,7 @@ export interface OrganizationRow {
   readonly slug: string;
   readonly externalId: string | undefined;
   readonly name: string;
+  readonly domain?: string | undefined;
 }
 
 export interface ServerRow {
@@ -24,6 +29,8 @@ export interface ServerRow {
   readonly org: OrgId | undefined;
   readonly transport: ServerTransport;
   readonly trusted: boolean;
+  readonly active: boolean;
+  readonly blockedTools: readonly string[];
   readonly managedBy: ManagedBy;
 }
 
@@ -39,6 +46,8 @@ export interface EnablementRow {
   readonly enabled: boolean;
   readonly allMembers: boolean;
   readonly allowedRoles: readonly string[];
+  /** Undefined when written: as they were. */
+  readonly blockedTools?: readonly string[] | undefined;
 }
 
 export interface NewBinding {
@@ -84,6 +93,8 @@ export interface NewKey {
   readonly endpoints: readonly string[] | undefined;
   /** Unix milliseconds; undefined: until revoked. */
   readonly expiresAt: number | undefined;
+  /** The service account that it acts as. */
+  readonly userId?: string | undefined;
 }
 
 export interface KeyRow extends NewKey {
@@ -113,17 +124,24 @@ export interface NewAccount {
 }
 
 /** Inserts throw GatehouseError `conflict` for a name that is taken; everything may throw `storage_unavailable`. */
-export interface AdminRecords {
+export interface AdminRecords extends PolicyRecords, LimitRecords {
+  /** One transaction of one organization: for what src/records does in it. */
+  within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
+  /** One transaction of the platform. Whoever works in it names the organization in every statement. */
+  asPlatform<T>(work: (scope: PlatformScope) => Promise<T>): Promise<T>;
+
   listOrganizations(): Promise<readonly OrganizationRow[]>;
   /** By slug, external id or UUID. */
   findOrganization(ref: string): Promise<OrganizationRow | undefined>;
   insertOrganization(values: Omit<OrganizationRow, 'id'>): Promise<OrganizationRow>;
   /** By slug, external id or UUID; an unknown one is made, with a slug of its own. Throws `not_found` for a removed one. */
   ensureOrganization(ref: string): Promise<OrgId>;
-  updateOrganization(id: OrgId, values: Omit<OrganizationRow, 'id' | 'slug'>): Promise<void>;
+  updateOrganization(id: OrgId, values: Omit<OrganizationChange, 'slug'>): Promise<void>;
 
   /** Of the platform. */
   listServers(): Promise<readonly ServerRow[]>;
+  /** What the organization may bind: of each key its own before the platform's. */
+  listServersOf(org: OrgId): Promise<readonly ServerRow[]>;
   insertServer(values: NewServer): Promise<ServerRow>;
   updateServer(id: ServerId, values: NewServer): Promise<void>;
 

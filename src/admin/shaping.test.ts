@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { kmsAdapters } from '#adapters/kms/index.ts';
+import { openCedar } from '#adapters/policy/cedar/cedar.ts';
 import { systemClock } from '#core/clock.ts';
 import { asGatehouseError, type GatehouseError } from '#core/error.ts';
 import { asKeyId } from '#core/ids.ts';
@@ -36,6 +37,8 @@ beforeAll(async () => {
   const vault = openVault({ kms, store: openDataKeyStore(db), clock: systemClock });
   records = openAdminRecords({ db, vault, keys: openApiKeys(rootSecret), clock: systemClock, keyMode: 'test' });
   run = openAdmin({
+    policies: openCedar(),
+    readLimit: () => ({ used: 0, resetMs: 0 }),
     records,
     clock: systemClock,
     status: () => ({ status: 'healthy', version: '1.2.3', demo: true, url: 'http://x' }),

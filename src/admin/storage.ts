@@ -1,4 +1,5 @@
 /** `AdminRecords` over src/records: each method is one transaction; secrets are sealed before it begins. */
+
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId, ServerId } from '#core/ids.ts';
@@ -20,6 +21,8 @@ import { approveToolPin, listToolPins, rejectToolPin } from '#records/tool-pins.
 import type { Vault } from '#records/vault.ts';
 import { accountRecords } from './account-storage.ts';
 import { insertCollectionTree, listCollectionTrees, replaceCollectionTree } from './collection-tree.ts';
+import { limitRecords } from './limit-storage.ts';
+import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
 
 export interface AdminRecordsDeps {
@@ -35,6 +38,8 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
   const { db, clock } = deps;
   const accounts = accountRecords(deps);
   return {
+    within: (org, work) => withOrganization(db, org, work),
+    asPlatform: (work) => withPlatform(db, work),
     listOrganizations: () => withPlatform(db, listOrganizations),
     findOrganization: (ref) => withPlatform(db, (scope) => findOrganization(scope, ref)),
     insertOrganization: (values) =>
@@ -46,6 +51,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
       await withPlatform(db, (scope) => updateOrganization(scope, id, values));
     },
     listServers: async () => (await withPlatform(db, listServers)).map(serverRow),
+    listServersOf: async (org) => ownFirst(await withOrganization(db, org, listServers)).map(serverRow),
     insertServer: async (values) =>
       serverRow(
         await taken(`A server "${values.key}" exists already`, () =>
@@ -81,7 +87,9 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
         withOrganization(db, org, (scope) => insertProgramClient(scope, values)),
       ),
     removeClient: (org, id) => withOrganization(db, org, (scope) => removeProgramClient(scope, id)),
+    ...limitRecords(db),
     ...accounts,
+    ...policyRecords(deps),
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };
@@ -99,7 +107,15 @@ async function taken<T>(message: string, work: () => Promise<T>): Promise<T> {
 
 async function findEnablement(scope: OrganizationScope, server: ServerId): Promise<EnablementRow | undefined> {
   const found = (await listEnablements(scope)).find((row) => row.server === server);
-  return found && { enabled: found.enabled, allMembers: found.allMembers, allowedRoles: found.allowedRoles };
+  if (!found) return undefined;
+  const { enabled, allMembers, allowedRoles, blockedTools } = found;
+  return { enabled, allMembers, allowedRoles, blockedTools };
+}
+
+/** Of each key one. */
+export function ownFirst(servers: readonly Server[]): readonly Server[] {
+  const own = new Set(servers.flatMap(({ key, org }) => (org === undefined ? [] : [key])));
+  return servers.filter(({ key, org }) => org !== undefined || !own.has(key));
 }
 
 function serverRow({ managedBy, ...row }: Server): ServerRow {
@@ -110,8 +126,8 @@ export function managedByOf(text: string): ManagedBy {
   return text === 'file' ? 'file' : 'api';
 }
 
-function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt }: KeySummary): KeyRow {
-  return { id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt };
+function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt, userId }: KeySummary): KeyRow {
+  return { id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt, userId };
 }
 
 async function revoke({ db, clock }: AdminRecordsDeps, org: OrgId, id: KeyRow['id']): Promise<KeyRow | undefined> {

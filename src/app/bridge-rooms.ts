@@ -11,6 +11,7 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization } from '#db/scope.ts';
 import type { Breakers } from '#gateway/breakers.ts';
+import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { type Lists, openLists } from '#gateway/catalog/lists.ts';
 import { openPinnedLists } from '#gateway/catalog/pinned-lists.ts';
 import { openPins } from '#gateway/catalog/pins.ts';
@@ -26,6 +27,7 @@ import { openRequestStates } from '#gateway/engine/request-states.ts';
 import { openTaskIds } from '#gateway/engine/task-ids.ts';
 import { openTaskQuestions } from '#gateway/engine/task-questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
+import type { Limits } from '#gateway/limits.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink } from '#gateway/peers/link.ts';
@@ -47,6 +49,8 @@ export interface BridgeRoomsDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly credentials: CredentialOpener;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
+  readonly limits: Limits;
   readonly sessions: Sessions;
   readonly states: SessionStates;
   readonly replicas: Replicas;
@@ -110,6 +114,7 @@ export function openBridgeRooms(config: Config, deps: BridgeRoomsDeps): BridgeRo
     now: () => clock.now(),
     ...{ peers, eras, lists, questions, running, states, replicas, cancellations },
     sessions: deps.sessions,
+    limits: deps.limits,
     streams: new Map(),
     ears: openEars({ peers, lists, log }),
     conversations: openConversations({ peers, parked, states: requestStates, replicas, lists }),

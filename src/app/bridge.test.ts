@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import type { IdentityMode, IdentityProvider } from '#adapters/identity/identity.ts';
+import { openMemoryLimiter } from '#adapters/limiter/memory/memory.ts';
 import { silentLog } from '#core/log.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
 import { openBridge } from './bridge.ts';
 
-const limiter = { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined };
+const limiter = openMemoryLimiter(100);
 const deps = {
   ...{ baseUrl: 'https://gw.example/base', clock: manualClock(), log: silentLog, limiter },
   readAddress: (address: string) => address,

@@ -1,6 +1,7 @@
 /** The rooms of the data plane, given what they work with. */
 import type { Identities } from '#adapters/identity/identities.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -8,6 +9,7 @@ import { deriveKey } from '#core/derive.ts';
 import type { NameHosts } from '#core/name-hosts.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
+import { openBulkheads } from '#gateway/bulkheads.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
@@ -15,19 +17,21 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
-import { closedPolicies } from '#gateway/rights/policies.ts';
+import { openPolicies } from '#gateway/rights/open-policies.ts';
 import { openSessions } from '#gateway/session.ts';
 import { openUpstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { insertCallRecords } from '#records/call-rows.ts';
+import { openDirectAccounts } from '#records/direct-accounts.ts';
+import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
-import { openLiveRecords } from './live-records.ts';
+import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
@@ -37,9 +41,11 @@ export interface DataPlaneDeps {
   readonly identities: Identities;
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly metrics: Metrics;
+  readonly policies: PolicyEngine;
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly limiter: Limiter;
   /** True with an identity provider: challenges then name the metadata. */
   readonly oauth: boolean;
   /** The built-in authorization server is on. */
@@ -56,31 +62,27 @@ export interface DataPlane {
   readonly heartbeat: Heartbeat;
   readonly identifier: Identifier;
   readonly snapshots: SnapshotStore;
+  readonly holdings: HoldingStore;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
+  readonly limitStats: Limits['stats'];
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
   const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
-  closers.add('limiter', () => limiter.close());
-  const limits = openLimits(callLimits(config), limiter);
+  const limits = openLimits(callLimits(config), deps.limiter);
   const spool = openCallSpool(config, deps);
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
-  const heartbeat = openHeartbeat(clock);
+  const heartbeat = openHeartbeat(clock, config.limits.timeouts.streamHeartbeatMs);
   closers.add('streams', () => heartbeat.close());
-  const identifier = openIdentifier({
-    tokens: deps.identities,
-    keys: live.keys,
-    clock,
-    resources: resourcesOf(config, deps),
-  });
+  const identifier = openCallers(config, live, deps);
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
+  const bulkheads = openBulkheads(bulkheadSettings(config));
   watch(metrics, { limits, spool, breakers });
   const sessions = openSessions({
     key: deriveKey(storage.rootSecret.reveal(), 'mcp-session'),
@@ -90,37 +92,37 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   });
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, sessions, clock, log, closers },
+    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     rootSecret: storage.rootSecret,
   });
   const handle = openGateway({
     ...live,
-    policies: closedPolicies,
+    policies: openPolicies({ engine: deps.policies, log }),
     eras,
     openEngine,
     identifier,
     live: calls,
-    breakers,
-    sessions,
-    limits,
+    ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams },
     recorder: spool,
-    heartbeat,
-    upstreams,
     observe: (record) => metrics.observe(record),
     logRequest: ({ httpMethod, path, status, durationMs }, fields) =>
       log.request({ method: httpMethod, path, status, durationMs }, fields),
     clock,
     log,
     receive: deps.receive,
-    render: { baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
+    render: {
+      ...{ baseUrl, oauth, scopes: builtIn, allowedMethods: 'POST, GET, DELETE' },
+      openWebui: config.limits.openWebui,
+    },
     ...{ timeouts: timeoutSettings(config), streamMaxAgeMs: config.limits.timeouts.streamMaxAgeMs },
     ...{ json: jsonLimits(config), maxBodyBytes: config.limits.request.mcpBytes },
   });
   return {
-    ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots },
+    ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, holdings: live.holdings },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
+    limitStats: limits.stats,
   };
 }
 
@@ -129,6 +131,18 @@ const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) =
   external: oauth.resources,
   nameHosts,
 });
+
+const bulkheadSettings = ({ limits: { upstream } }: Config) => ({
+  places: upstream.concurrentCalls,
+  queue: upstream.queuedCalls,
+  waitMs: upstream.queueWaitMs,
+});
+
+function openCallers(config: Config, { keys }: LiveRecords, deps: DataPlaneDeps): Identifier {
+  const { identities: tokens, clock, storage } = deps;
+  const accounts = openDirectAccounts({ db: storage.db, clock });
+  return openIdentifier({ tokens, keys, clock, accounts, resources: resourcesOf(config, deps) });
+}
 
 /** After the key verifier and the authorization server, and in this order: nobody is judged by what is outdated. */
 function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log, clock, closers }: DataPlaneDeps) {

@@ -10,6 +10,8 @@ import { type Listing, plainListing } from '#records/snapshot.ts';
 
 export function callLimits({ limits }: Config): CallLimits {
   return {
+    enabled: limits.enabled,
+    retryAfterSeconds: limits.openWebui ? 60 : undefined,
     perPrincipalPerMinute: limits.principal.requestsPerMinute,
     perOrganizationPerMinute: limits.organization.requestsPerMinute,
     perStrangerPerMinute: limits.address.requestsPerMinute,
@@ -18,6 +20,7 @@ export function callLimits({ limits }: Config): CallLimits {
     concurrentPerOrganization: limits.organization.concurrentCalls,
     streamsPerPrincipal: limits.principal.streams,
     streamsPerOrganization: limits.organization.streams,
+    streamsPerReplica: limits.replica.streams,
   };
 }
 
@@ -27,6 +30,7 @@ export function timeoutSettings({ limits: { timeouts } }: Config): TimeoutSettin
     callTotalMs: timeouts.toolCallMs,
     listTotalMs: timeouts.listMs,
     initializeTotalMs: timeouts.initializeMs,
+    resourceReadTotalMs: timeouts.resourceReadMs,
     idleMs: timeouts.idleMs,
   };
 }
@@ -50,7 +54,17 @@ export function listenerOptions({ http, limits }: Config): ListenerOptions {
     keepAliveTimeoutMs: timeouts.keepAliveMs,
     maxHeaderBytes: limits.request.headerBytes,
     maxConnections: limits.replica.sockets,
+    perAddress: {
+      max: limits.address.connections,
+      // Whoever is on this machine could do worse, and proxies speak for many.
+      isExempt: connectionExemption(http.trustedProxies),
+    },
   };
+}
+
+function connectionExemption(trusted: readonly string[]): (address: string) => boolean {
+  const isProxy = proxyCheck(trusted);
+  return (address) => /^(?:::ffff:)?127\.|^::1$/.test(address) || isProxy(address);
 }
 
 /** Origins that are ours: the base URL's, what the operator adds, and on a loopback listener the machine itself. */

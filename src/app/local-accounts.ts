@@ -1,13 +1,11 @@
 /** What the local accounts' adapter is handed: rows, and a count of tries. */
 import type { LocalAccountStore } from '#adapters/identity/identity.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { Log } from '#core/log.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { addressKey } from '#http/client-address.ts';
 import { findLocalAccount } from '#records/local-accounts.ts';
-import type { Closers } from './closers.ts';
 
 /**
  * An office may sit behind one address: an account is held tighter from each, and looser from all together, so that a
@@ -21,10 +19,8 @@ const tries = {
 
 export async function openLocalAccounts(
   db: Db,
-  { log, closers }: { readonly log: Log; readonly closers: Closers },
+  { limiter }: { readonly limiter: Limiter },
 ): Promise<LocalAccountStore> {
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log });
-  closers.add('tries of passwords', () => limiter.close());
   return {
     async find(username) {
       const found = await withPlatform(db, (scope) => findLocalAccount(scope, username));

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
@@ -49,6 +49,7 @@ export interface SignInDeps {
   readonly clock: Clock;
   readonly log: RootLog;
   readonly closers: Closers;
+  readonly limiter: Limiter;
 }
 
 export interface SignIn {
@@ -59,14 +60,12 @@ export interface SignIn {
 }
 
 export async function openSignIn(config: Config, deps: SignInDeps): Promise<SignIn> {
-  const { storage, closers } = deps;
+  const { storage, closers, limiter } = deps;
   const sealer = openOauthSealer(storage.rootSecret);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
   // Before whoever asks them again hears of the change.
   closers.add('what identity providers remember', forgetOnChange(deps.feed, opened));
-  const limiter = await limiterAdapters.open({ kind: 'memory' }, { log: deps.log });
-  closers.add('limiter of sign-in', () => limiter.close());
   const readAddress = addressReader(config.http.trustedProxies);
   const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;

@@ -35,7 +35,7 @@ export async function openUpstreamOpener(
   closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
   const http = {
-    connections: upstream.concurrentCalls,
+    connections: upstream.sockets,
     queue: upstream.queuedCalls,
     connectTimeoutMs: timeouts.connectMs,
   };

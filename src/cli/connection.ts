@@ -7,6 +7,7 @@ import {
   type AdminRoute,
   adminBase,
   contract,
+  hasBody,
   type RouteInput,
   type RouteName,
   type RouteOutput,
@@ -91,15 +92,18 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
     delete rest[name];
     return value;
   });
+  const query = new URLSearchParams();
+  if (!hasBody(route.method))
+    for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, String(value));
   const headers = {
     authorization: `Bearer ${secret}`,
-    ...(route.method === 'POST' && { 'content-type': 'application/json' }),
+    ...(hasBody(route.method) && { 'content-type': 'application/json' }),
   };
   try {
-    return await io.fetch(`${base}${adminBase}${path}`, {
+    return await io.fetch(`${base}${adminBase}${path}${query.size === 0 ? '' : `?${query}`}`, {
       method: route.method,
       headers,
-      body: route.method === 'POST' ? JSON.stringify(rest) : null,
+      body: hasBody(route.method) ? JSON.stringify(rest) : null,
       signal: AbortSignal.timeout(30_000),
     });
   } catch (cause) {

@@ -13,6 +13,7 @@ interface CreateKeyOptions extends KeyOptions {
   readonly name?: string;
   readonly roles: readonly string[];
   readonly endpoints?: readonly string[];
+  readonly serviceAccount?: string;
   /** Seconds. */
   readonly expires?: number;
 }
@@ -27,6 +28,7 @@ export async function createKey(io: Io, options: CreateKeyOptions): Promise<void
       // Names are unique among the good keys of an organization.
       name: options.name ?? `command line ${randomUUID().slice(0, 8)}`,
       roles: [...options.roles],
+      ...(options.serviceAccount !== undefined && { serviceAccount: options.serviceAccount }),
       ...(options.endpoints && { endpoints: [...options.endpoints] }),
       ...(options.expires !== undefined && { expiresInSeconds: options.expires }),
     });

@@ -1,6 +1,7 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
 import { openRecords } from '#app/open-records.ts';
+import { openPolicyEngine } from '#app/policy-engine.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
 import { silentLog } from '#core/log.ts';
@@ -9,6 +10,11 @@ import type { Connection } from './connection.ts';
 export async function openLocal(config: Config): Promise<Connection> {
   const { records, rotateSigningKeys, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
-  const run = openAdmin({ records, clock: systemClock, status, audit: () => undefined, rotateSigningKeys });
+  // Nobody counts where no gateway runs.
+  const readLimit = () => ({ used: 0, resetMs: 0 });
+  const run = openAdmin({
+    policies: await openPolicyEngine(),
+    ...{ records, clock: systemClock, status, audit: () => undefined, readLimit, rotateSigningKeys },
+  });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
 }

@@ -1,8 +1,11 @@
 /** The command line as commander knows it. Actions are imported when they run: `--help` loads none of them. */
 import { Command } from 'commander';
+import { addAccessCommands } from './access-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
+import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
+import { addPolicies } from './policy-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -31,8 +34,11 @@ function buildProgram(io: Io, version: string): Command {
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
+  addLimits(program, io, { group, remote });
   addServers(program, io);
   addCollections(program, io);
+  addAccessCommands(program, io, remote);
+  addPolicies(program, io);
   addDatabase(program, io);
   return program;
 }
@@ -75,6 +81,7 @@ function addKeys(program: Command, io: Io): void {
     .option('--roles <roles>', 'comma list', commaList, [])
     .option('--endpoints <names>', 'only these collections and servers, comma list', commaList)
     .option('--expires <duration>', 'such as 30d or 12h (default: until revoked)', durationSeconds)
+    .option('--service-account <name>', 'the key acts as it')
     .action(async (options) => (await import('./key.ts')).createKey(io, options));
   remote(key.command('list').alias('ls'))
     .description('list API keys')
@@ -156,7 +163,7 @@ function addUsers(program: Command, io: Io): void {
     .description('make a local account and print its password, once')
     .argument('<username>', 'what they sign in with')
     .option('--name <name>', 'their name for people')
-    .option('--email <address>', 'shown to clients, never looked up')
+    .option('--email <address>', 'theirs for certain: groups and grants by address count for it')
     .option('--org <organization>', 'make them a member: slug or id')
     .option('--roles <roles>', 'comma list, in that organization', commaList, [])
     .option(fromInput, 'read the password from standard input instead of making one')

@@ -38,6 +38,28 @@ export function mergeEnv({ env, cwd, readFile }: Sources): Env {
   return merged;
 }
 
+const rateVariables = ['RATE_LIMIT_PER_MINUTE', 'RATE_LIMIT_PER_IP', 'RATE_LIMIT_ENABLED'] as const;
+
+/** The figures and answers of REQUIREMENTS S3.6, where one of its variables is set; what the file says stands. */
+export function withRateLimits(value: unknown, env: Env): unknown {
+  const named = rateVariables.filter((name) => env[name] !== undefined && env[name] !== env.API_RATE_LIMIT);
+  if (named.length === 0 && env.WEBUI_SECRET_KEY === undefined) return value;
+  const defaults = [
+    [['limits', 'openWebui'], 'true'],
+    [['limits', 'principal', 'requestsPerMinute'], '100'],
+    [['limits', 'address', 'requestsPerMinute'], '1000'],
+  ] as const;
+  return defaults.reduce<unknown>(
+    (all, [path, text]) => (find(all, path) === undefined ? put(all, path, text) : all),
+    value,
+  );
+}
+
+function find(value: unknown, [step, ...rest]: readonly string[]): unknown {
+  if (step === undefined) return value;
+  return typeof value === 'object' && value !== null ? find(Reflect.get(value, step), rest) : undefined;
+}
+
 export function checkNames(env: Env): void {
   const known = settings.map((setting) => setting.name).filter((name) => name.startsWith('GATEHOUSE_'));
   const unknown = Object.keys(env).find((name) => name.startsWith('GATEHOUSE_') && !known.includes(name));

@@ -1,5 +1,6 @@
 /** Sizes, counts and timeouts of SECURITY.md 3.2 and 3.3: every one can be set, every one has the page's default. */
 import { z } from 'zod';
+import { fileLimitRule as limitRule } from '#admin/limit-nouns.ts';
 
 const KiB = 1024;
 const MiB = 1024 * KiB;
@@ -12,6 +13,17 @@ function numeric(value: unknown): unknown {
 export function count(fallback: number, bounds: { readonly min?: number; readonly max?: number } = {}) {
   const { min = 1, max = Number.MAX_SAFE_INTEGER } = bounds;
   return z.preprocess(numeric, z.int().min(min).max(max)).default(fallback);
+}
+
+const sizes: Readonly<Record<string, number>> = { '': 1, b: 1, k: KiB, kb: KiB, m: MiB, mb: MiB };
+
+/** Bytes, or text with a unit. */
+function size(fallback: number, max: number) {
+  const read = (value: unknown) => {
+    const match = typeof value === 'string' ? /^(\d+)\s*([kmb]b?)?$/.exec(value.trim().toLowerCase()) : null;
+    return match ? Number(match[1]) * (sizes[match[2] ?? ''] ?? Number.NaN) : value;
+  };
+  return z.preprocess(read, z.int().min(1).max(max)).default(fallback);
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -41,7 +53,21 @@ export const inboundTimeouts = section({
   drainMs: milliseconds(25_000),
 });
 
+const flag = (fallback: boolean) =>
+  z
+    .preprocess(
+      (value) => (value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value),
+      z.boolean(),
+    )
+    .default(fallback);
+
+/** Everybody's; `rules` are what single organizations decide. */
 export const limits = section({
+  enabled: flag(true).describe('false: no rates are counted. How much may be under way at once still is.'),
+  openWebui: flag(false).describe(
+    'Rates are refused as Open WebUI knows it: `{"detail"}`, `Retry-After: 60`. Set by its variables.',
+  ),
+  rules: z.array(limitRule).default([]).describe('What single organizations allow: see the guide on limits.'),
   timeouts: section({
     dnsMs: milliseconds(2000),
     connectMs: milliseconds(3000),
@@ -55,51 +81,27 @@ export const limits = section({
     initializeMs: milliseconds(10_000),
     streamHeartbeatMs: milliseconds(15_000),
     streamMaxAgeMs: milliseconds(3_600_000),
-    jwksMs: milliseconds(3000),
-    clientMetadataMs: milliseconds(3000),
-    tokenEndpointMs: milliseconds(10_000),
-    policyMs: milliseconds(50),
   }),
   request: section({
     urlBytes: count(2 * KiB, { min: 256 }),
-    authorizeUrlBytes: count(8 * KiB, { min: 256 }),
     headerBytes: count(16 * KiB, { min: KiB }),
-    headerCount: count(100, { min: 10 }),
-    mcpBytes: count(MiB, { max: 10 * MiB }),
+    mcpBytes: size(MiB, 10 * MiB).describe('Bytes, or text such as 1MB.'),
     adminBytes: count(256 * KiB),
-    tokenBytes: count(16 * KiB),
-    registerBytes: count(16 * KiB),
     jsonDepth: count(32),
     jsonKeys: count(5000),
     jsonTokens: count(200_000),
     stringBytes: count(MiB),
   }),
-  fetched: section({
-    clientMetadataBytes: count(5 * KiB),
-    jwksBytes: count(256 * KiB),
-    jwksKeys: count(100),
-    metadataBytes: count(64 * KiB),
-  }),
   upstream: section({
-    responseBytes: count(10 * MiB, { max: 50 * MiB }),
-    sseEventBytes: count(4 * MiB),
-    sseEvents: count(10_000),
-    tools: count(500),
-    collectionTools: count(2000),
-    descriptionBytes: count(16 * KiB),
-    schemaBytes: count(128 * KiB),
-    schemaDepth: count(32),
-    listPages: count(50),
-    concurrentCalls: count(32),
-    queuedCalls: count(64, { min: 0 }),
-    queueWaitMs: milliseconds(1000),
-    sockets: count(32),
+    concurrentCalls: count(32).describe('Calls of one organization under way at one server,'),
+    queuedCalls: count(64, { min: 0 }).describe('calls of it that wait for a place there,'),
+    queueWaitMs: milliseconds(1000).describe('and for how long, in milliseconds.'),
+    sockets: count(256).describe('Connections of one replica to one server, for calls of all organizations.'),
   }),
   principal: section({
     requestsPerMinute: count(600),
     concurrentCalls: count(20),
     streams: count(10),
-    sessions: count(5),
   }),
   organization: section({
     requestsPerMinute: count(6000),
@@ -107,25 +109,19 @@ export const limits = section({
     streams: count(2000),
     children: count(20),
     containers: count(10),
-    servers: count(100),
   }),
   address: section({
     requestsPerMinute: count(300),
     /** At the OAuth endpoints, this machine aside: a whole office may sign in at nine behind one address. */
     authPerMinute: count(3000),
-    connections: count(100),
+    connections: count(100).describe(
+      'Open at once from one address (IPv6: one /64), this machine and trusted proxies aside.',
+    ),
   }),
   replica: section({
     sockets: count(12_000),
-    upstreamSockets: count(2000),
     streams: count(8000),
-    heapPercent: count(80, { max: 100 }),
-  }),
-  retry: section({
-    attempts: count(1, { min: 0, max: 1 }),
-    budgetPercent: count(10, { min: 0, max: 100 }),
-    jitterMinMs: milliseconds(50),
-    jitterMaxMs: milliseconds(250),
+    heapPercent: count(80, { max: 100 }).describe('Of its memory in use: new requests are then refused with 503.'),
   }),
   breaker: section({
     consecutiveFailures: count(5),
@@ -142,8 +138,6 @@ export const limits = section({
 export const databaseTimeouts = {
   connectMs: milliseconds(1000),
   queryMs: milliseconds(2000),
-  adminQueryMs: milliseconds(10_000),
-  analyticsQueryMs: milliseconds(15_000),
 };
 
 export const redisTimeouts = { commandMs: milliseconds(300) };

@@ -26,7 +26,7 @@ test('nothing set is the demo with every default', () => {
   expect(config.dataDir).toBe('/w/data');
   expect(config.ragieBaseUrl).toBe('https://api.ragie.ai/');
   expect(config.limits.timeouts).toMatchObject({ toolCallMs: 120_000, connectMs: 3000, idleMs: 60_000 });
-  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10, sessions: 5 });
+  expect(config.limits.principal).toEqual({ requestsPerMinute: 600, concurrentCalls: 20, streams: 10 });
   expect(config.limits.request).toMatchObject({ urlBytes: 2048, mcpBytes: 1_048_576, jsonDepth: 32 });
 });
 
@@ -318,8 +318,7 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],
   ['a key twice', 'http: {}\nhttp: {}\n', 'gatehouse.yaml:2:1'],
-  ['policies, which have no effect yet', 'policies: [{name: a}]', 'not supported here yet'],
-  ['an enablement for nobody in particular', 'enablements: [{organization: a, server: b}]', 'allMembers'],
+  ['a policy of no organization', 'policies: [{name: a}]', 'policies[0].organization'],
   [
     'a server defined twice',
     'servers: [{key: s, transport: {kind: builtin, name: a}}, {key: s, transport: {kind: builtin, name: b}}]',

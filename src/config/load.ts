@@ -6,7 +6,7 @@ import { isAbsolute, resolve } from 'node:path';
 import { settingError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
 import { checkConfig } from './check.ts';
-import { checkNames, type Env, findUrl, mergeEnv, withEnv } from './environment.ts';
+import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from './environment.ts';
 import { dotted, explain } from './explain.ts';
 import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
@@ -69,7 +69,7 @@ export function loadConfig(options: LoadOptions): Config {
   const env = mergeEnv(options);
   checkNames(env);
   const file = readConfigFile(env, cwd, readFile);
-  const settled = withEnv(file?.yaml.value ?? {}, env);
+  const settled = withRateLimits(withEnv(file?.yaml.value ?? {}, env), env);
   const value = options.purpose === 'database' ? settled : withVendors(settled, env);
   const parsed = configSchema.safeParse(value);
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));

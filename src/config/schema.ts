@@ -17,7 +17,9 @@ import {
   text,
   transport,
 } from '#admin/nouns.ts';
+import { domainName } from '#admin/people-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
   count,
@@ -28,6 +30,7 @@ import {
   runnerLimits,
   section,
 } from './limits.ts';
+import { policies } from './policies.ts';
 
 const secret = z
   .string()
@@ -88,9 +91,6 @@ const proxyUrl = z.preprocess(
 );
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
-
-const unsupported = (what: string) =>
-  z.array(z.never({ error: `is not supported here yet: remove it (${what})` })).default([]);
 
 export const configSchema = z.strictObject({
   http: section({
@@ -163,6 +163,9 @@ export const configSchema = z.strictObject({
     clientMetadataDocuments: flagOr(true).describe(
       'Whether a client id may be the URL of a document about the client.',
     ),
+    administrators: list.describe(
+      'E-mail addresses, verified by their identity provider, of people who administer the whole gateway.',
+    ),
     resources: z
       .array(httpUrl)
       .default([])
@@ -186,6 +189,7 @@ export const configSchema = z.strictObject({
         slug: slug.describe('In URLs: `/{slug}/mcp`.'),
         name: text.describe('For people.'),
         externalId: organizationRef.optional().describe('Its id at the identity provider.'),
+        domain: domainName.optional().describe('A host name whose `/mcp` is this organization’s.'),
       }),
     )
     .default([]),
@@ -222,16 +226,19 @@ export const configSchema = z.strictObject({
         .strictObject({
           organization: organizationRef.describe('For which: slug, external id or UUID.'),
           server: slug.describe('Key of the server.'),
-          allMembers: z.literal(true).optional().describe('Every member may use it; either this or `allowedRoles`.'),
+          allMembers: z
+            .literal(true)
+            .optional()
+            .describe('Every member may use it. Neither this nor `allowedRoles`: whoever is granted it.'),
           allowedRoles: z.array(text).optional().describe('Members with one of these roles may use it.'),
         })
-        .refine((value) => (value.allMembers === true) !== (value.allowedRoles !== undefined), {
-          error: 'needs either allMembers: true or allowedRoles',
+        .refine((value) => value.allMembers !== true || value.allowedRoles === undefined, {
+          error: 'takes either allMembers: true or allowedRoles, not both',
         }),
     )
     .default([]),
-  groups: unsupported('groups'),
-  policies: unsupported('policies'),
+  groups: groupsConfig,
+  policies,
   limits,
   audit: section({
     calls: z

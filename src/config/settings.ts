@@ -96,6 +96,13 @@ export const settings: readonly Setting[] = [
       'true: three tools that search, describe and call the others stand for them, in OpenAPI documents of everything and in endpoints that do not say how they list.',
   },
   {
+    name: 'ADMIN_EMAILS',
+    path: ['oauth', 'administrators'],
+    default: '',
+    meaning:
+      'E-mail addresses of people who administer the whole gateway, separated by commas; each counts once its identity provider has verified it.',
+  },
+  {
     name: 'DATA_DIR',
     default: './data',
     meaning: 'Directory of the embedded database, the demo keys and the admin token.',
@@ -255,6 +262,37 @@ export const settings: readonly Setting[] = [
     default: '7776000',
     meaning:
       'Lifetime of a registered client in seconds, 0 for ever. One that nobody signs in through lives for a day.',
+  },
+  {
+    name: 'RATE_LIMIT_PER_MINUTE',
+    aliases: ['API_RATE_LIMIT'],
+    path: ['limits', 'principal', 'requestsPerMinute'],
+    default: '600; 100 with WEBUI_SECRET_KEY or another RATE_LIMIT variable',
+    meaning: 'Requests of one caller in a minute.',
+  },
+  {
+    name: 'RATE_LIMIT_PER_IP',
+    path: ['limits', 'address', 'requestsPerMinute'],
+    default: '300; 1000 with WEBUI_SECRET_KEY or another RATE_LIMIT variable',
+    meaning: 'Requests in a minute from an address, of callers that are not signed in.',
+  },
+  {
+    name: 'RATE_LIMIT_ENABLED',
+    path: ['limits', 'enabled'],
+    default: 'true',
+    meaning: 'false: no rates are counted.',
+  },
+  {
+    name: 'MAX_CONCURRENT_SESSIONS',
+    path: ['limits', 'replica', 'streams'],
+    default: '8000',
+    meaning: 'Event streams and WebSockets that one replica holds open.',
+  },
+  {
+    name: 'MAX_REQUEST_SIZE',
+    path: ['limits', 'request', 'mcpBytes'],
+    default: '1048576',
+    meaning: 'Largest body of an MCP request: bytes, or 1MB.',
   },
   {
     name: 'MCP_SESSION_TTL_SECONDS',

@@ -28,6 +28,8 @@ export interface ApiKeyPrincipal {
   readonly roles: readonly string[];
   /** Endpoint names the key is good for; undefined: all of its organization. */
   readonly endpoints?: readonly string[];
+  /** The service account that it acts as. */
+  readonly userId?: string;
   /** Unix milliseconds; undefined: until revoked. */
   readonly expiresAt?: number;
 }

@@ -12,6 +12,7 @@ import { programClients } from './migrations/0006-program-clients.ts';
 import { shaping } from './migrations/0007-shaping.ts';
 import { replicas } from './migrations/0008-replicas.ts';
 import { access } from './migrations/0009-access.ts';
+import { people } from './migrations/0010-people.ts';
 import { sync } from './migrations/0016-sync.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
@@ -25,6 +26,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0007-shaping': shaping,
   '0008-replicas': replicas,
   '0009-access': access,
+  '0010-people': people,
   '0016-sync': sync,
 };
 

@@ -6,6 +6,7 @@
 import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
+import type { PeopleSchema } from './schema-people.ts';
 import type { SyncSchema } from './schema-sync.ts';
 
 export interface OrganizationsTable {
@@ -13,6 +14,8 @@ export interface OrganizationsTable {
   slug: string;
   external_id: string | null;
   name: string;
+  /** Host name whose `/mcp` is this organization's. */
+  domain: string | null;
   created_at: TimeDefault;
   updated_at: TimeDefault;
   deleted_at: NullableTime;
@@ -110,6 +113,8 @@ export interface ApiKeysTable {
   expires_at: NullableTime;
   revoked_at: NullableTime;
   last_used_at: NullableTime;
+  /** The service account that it acts as. */
+  user_id: string | null;
   created_at: TimeDefault;
 }
 
@@ -204,6 +209,8 @@ export interface UsersTable {
   deactivated_by: string | null;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
+  /** `person` or `service` */
+  kind: Generated<string>;
   created_at: TimeDefault;
   updated_at: TimeDefault;
 }
@@ -345,7 +352,7 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, SyncSchema {
+export interface GatewaySchema extends AccessSchema, PeopleSchema, SyncSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

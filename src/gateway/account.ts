@@ -31,6 +31,7 @@ export function callRecord(call: Call, outcome: Outcome, monotonicNow: number): 
     upstreamMs: call.upstreamMs ?? null,
     bytesIn: call.bytesIn,
     bytesOut: call.bytesOut,
+    policy: call.policy ?? null,
   };
 }
 
@@ -83,6 +84,7 @@ export function logFields(record: CallRecord, error: GatehouseError | 'client_go
     rpcMethod: record.rpcMethod,
     name: record.name,
     reason: record.reason,
+    ...(record.policy ? { policy: record.policy } : {}),
     ...(cause === undefined ? {} : { err: cause }),
   };
 }

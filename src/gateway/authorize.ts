@@ -130,10 +130,46 @@ function authorizeMember(
   const { path, selector } = question;
   const isAlias = judgeAudience(caller.audience, path, selector !== undefined) === 'alias';
   // To others than members every name that isn't the token's own is as wrong as any.
-  if (!roles) throw new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
-  if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
-  if (!organization) throw new GatehouseError('unknown_endpoint');
-  return admit(caller, { question, organization, roles, endpoints: undefined });
+  const refusal = new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
+  const enter = (own: readonly string[]) => {
+    if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
+    if (!organization) throw new GatehouseError('unknown_endpoint');
+    return admit(caller, { question, organization, roles: own, endpoints: undefined });
+  };
+  if (roles) return enter(roles);
+  return findOwnRoles(caller, question, organization).then((own) => {
+    if (!own) throw refusal;
+    return enter(own);
+  });
+}
+
+/** Of a member made here, whatever the identity provider says. */
+async function findOwnRoles(
+  caller: Caller,
+  { holdings }: Pick<AuthorizeDeps, 'holdings'>,
+  organization: OrganizationSnapshot | undefined,
+): Promise<readonly string[] | undefined> {
+  const holder = holderOf(caller);
+  if (!organization || holder?.kind !== 'user' || caller.provider?.namesOrganizationsBy === 'id') return undefined;
+  const { member } = holdings.find(organization.id, holder) ?? (await holdings.load(organization.id, holder));
+  return member?.isOurs && member.active ? member.roles : undefined;
+}
+
+/** Towards the organization with this id, for what is no call; undefined: no member, or kept out. */
+export async function rolesIn(
+  caller: Caller,
+  org: string,
+  deps: Pick<AuthorizeDeps, 'snapshots' | 'holdings'>,
+): Promise<readonly string[] | undefined> {
+  const { principal } = caller;
+  const organization = deps.snapshots.find(org) ?? (await deps.snapshots.load(org));
+  if (!organization || principal.kind === 'api-key') return undefined;
+  const holder = holderOf(caller);
+  const held =
+    holder && (deps.holdings.find(organization.id, holder) ?? (await deps.holdings.load(organization.id, holder)));
+  if (held?.barred) return undefined;
+  const roles = await findRoles(caller, principal, { wanted: org, organization });
+  return roles ?? findOwnRoles(caller, deps, organization);
 }
 
 function isAudience(caller: Caller, path: McpPath, organization: OrganizationSnapshot | undefined): boolean {

@@ -10,6 +10,7 @@ import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { RequestHeaders } from '#http/headers.ts';
 import type { Message } from '#mcp/message.ts';
 import type { Era } from '#mcp/versions.ts';
+import type { PolicyNote } from '#records/call-record.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import type { Access } from './authorize.ts';
 import type { Asking } from './breakers.ts';
@@ -46,12 +47,18 @@ export interface Call {
   asked: Asking | undefined;
   /** What is given back at the end: the caller's place among concurrent calls. */
   release: (() => void) | undefined;
+  /** Its place at the server that it is passed on to. */
+  place: (() => void) | undefined;
+  /** The limits of the server that it is for have counted it. */
+  counted: boolean;
   /** Takes it out of the calls that are judged anew when something changes about the caller. */
   leave: (() => void) | undefined;
   /** Something changed about the caller before it was let in anywhere: who they are now. */
   doubted: Caller | undefined;
   /** What goes on upstream; undefined: nothing does yet. Plain fields, no closures: those would keep all of the call alive for longer. */
   relay: (Pick<Relay, 'cut'> & { renewed?(access: Access): boolean }) | undefined;
+  /** What policies said of what it asked for. */
+  policy: PolicyNote | undefined;
   accounted: boolean;
 }
 
@@ -86,9 +93,12 @@ export function newCall(
     upstreamMs: undefined,
     asked: undefined,
     release: undefined,
+    place: undefined,
+    counted: false,
     leave: undefined,
     doubted: undefined,
     relay: undefined,
+    policy: undefined,
     accounted: false,
   };
 }

@@ -1,66 +1,28 @@
 /** The rooms around an upstream and a recorder whose every moment the test chooses. */
+
 import { createServer, type IncomingMessage, request, type Server } from 'node:http';
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
+import { openMemoryLimiter } from '#adapters/limiter/memory/memory.ts';
 import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
-import { asBindingId, asKeyId, asOrgId, asServerId } from '#core/ids.ts';
 import { parseMcpPath } from '#core/mcp-path.ts';
 import { type Principal, principalKey } from '#core/principal.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
+import { caller, snapshot } from '#kit/one-endpoint.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord } from '#records/call-record.ts';
 import { noHoldings } from '#records/holdings.ts';
-import { type OrganizationSnapshot, plainListing } from '#records/snapshot.ts';
+import { openBulkheads } from './bulkheads.ts';
 import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
 import { openLimits } from './limits.ts';
 import { type LiveCalls, openLiveCalls } from './live-calls.ts';
 import { openEras } from './peers/eras.ts';
-import { closedPolicies } from './rights/policies.ts';
-
-const org = asOrgId('0197a000-0000-7000-8000-000000000001');
-const caller: Caller = {
-  principal: { kind: 'api-key', key: principalKey('k', '1'), keyId: asKeyId('1'), name: 'k', org, roles: [] },
-  provider: undefined,
-};
-const server = {
-  ...{ id: asServerId('s'), key: 'tools', title: 'Tools', org: undefined },
-  transport: { kind: 'http', url: 'http://127.0.0.1:1/' },
-  ...{ trusted: false, enabled: true, totalTimeoutMs: undefined },
-  blockedTools: new Set<string>(),
-} as const;
-const snapshot: OrganizationSnapshot = {
-  id: org,
-  slug: 'demo',
-  externalId: undefined,
-  name: 'Demo',
-  version: 1,
-  ...{ groups: new Map(), policies: [], routes: [], limits: [] },
-  endpoints: new Map([
-    [
-      'tools',
-      {
-        id: 'e',
-        name: 'tools',
-        kind: 'collection',
-        allowedRoles: '*',
-        grants: new Map(),
-        bindings: [
-          {
-            ...{ id: asBindingId('b'), server, partition: undefined, credential: undefined, enforced: new Map() },
-            ...{ prefix: undefined, shaping: undefined },
-          },
-        ],
-        listing: plainListing,
-      },
-    ],
-  ]),
-};
 
 interface Started {
   readonly call: UpstreamCall;
@@ -81,11 +43,12 @@ describe('a call through the rooms', () => {
   let start: (call: UpstreamCall, sink: UpstreamSink) => void;
   const limits = openLimits(
     {
+      ...{ enabled: true, retryAfterSeconds: undefined, streamsPerReplica: 1000 },
       ...{ perPrincipalPerMinute: 1e9, perOrganizationPerMinute: 1e9, perStrangerPerMinute: 1e9 },
       signInPerAddressPerMinute: 1e9,
       ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
     },
-    { take: () => ({ allowed: true, remaining: 1, resetMs: 1 }), close: async () => undefined },
+    openMemoryLimiter(100),
   );
   const heartbeat = openHeartbeat(systemClock);
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void errors.push(fields) };
@@ -97,6 +60,7 @@ describe('a call through the rooms', () => {
     recording = (_record, done) => setImmediate(done);
     live = openLiveCalls({ log, clock: systemClock });
     const deps: GatewayDeps = {
+      bulkheads: openBulkheads({ places: 100, queue: 0, waitMs: 1 }),
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
       live,
       eras: openEras({ clock: systemClock, ttlMs: 1000 }),
@@ -107,7 +71,7 @@ describe('a call through the rooms', () => {
         close: async () => undefined,
       },
       holdings: { find: () => noHoldings, load: async () => noHoldings },
-      policies: closedPolicies,
+      policies: { keyOf: () => '', judgeOf: () => undefined },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
       limits,
@@ -145,7 +109,14 @@ describe('a call through the rooms', () => {
         loopback: true,
       },
       render: { baseUrl: 'http://localhost', oauth: false, scopes: false, allowedMethods: 'POST, GET, DELETE' },
-      timeouts: { callHeadersMs: 1e4, callTotalMs: 1e4, listTotalMs: 1e4, initializeTotalMs: 1e4, idleMs: 1e4 },
+      timeouts: {
+        callHeadersMs: 1e4,
+        callTotalMs: 1e4,
+        listTotalMs: 1e4,
+        initializeTotalMs: 1e4,
+        resourceReadTotalMs: 1e4,
+        idleMs: 1e4,
+      },
       streamMaxAgeMs: 3_600_000,
       json: defaultJsonLimits,
       maxBodyBytes: 1e6,

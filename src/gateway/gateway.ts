@@ -16,6 +16,7 @@ import type { Binding, CredentialOpener, ServerDefinition } from '#records/snaps
 import { callRecord, logFields } from './account.ts';
 import { type Access, type AuthorizeDeps, authorize, checkStillOpen } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
+import type { Bulkheads } from './bulkheads.ts';
 import { type Call, newCall, type Received } from './call.ts';
 import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
@@ -24,17 +25,18 @@ import type { Asked } from './entrance.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
 import { identifyCall } from './identify-call.ts';
-import type { Limits } from './limits.ts';
+import { joinHeld, type Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import { logNotEnabled, notEnabled } from './not-enabled.ts';
 import type { Eras } from './peers/eras.ts';
-import { safeMethods } from './peers/peer.ts';
 import { readMessage } from './read-message.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
+import { mayRepeat } from './repeat.ts';
 import { checkScopes } from './scopes.ts';
 import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
+import { releaseAll, takePlace } from './take-place.ts';
 import { directBinding, type TimeoutSettings, transform } from './transform.ts';
 
 export interface GatewayDeps extends AuthorizeDeps {
@@ -46,6 +48,7 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
   readonly upstreams: { get(server: ServerDefinition): Upstream };
@@ -87,6 +90,15 @@ function ownerOf({ principal }: Caller, { organization, endpoint }: Access, serv
 /** It waits for what may be said, and answers no call. */
 const isStream = ({ req, message }: Call) => req.method === 'GET' || message?.method === 'subscriptions/listen';
 
+interface Passing {
+  readonly caller: Caller;
+  readonly access: Access;
+  readonly binding: Binding;
+  readonly session: Session | undefined;
+  readonly owner: SessionOwner;
+  readonly fail: (thrown: unknown) => void;
+}
+
 function checkEnabled({ server }: Binding): void {
   if (!server.enabled) {
     throw notEnabled(server);
@@ -108,6 +120,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
+      call.place?.();
       call.leave?.();
       call.relay = undefined;
     }
@@ -179,7 +192,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     const { principal } = caller;
     // Its channel has a place already, or gives it up.
     if (call.door?.isInner && call.req.method !== 'POST') return;
-    call.release = deps.limits.enter(isStream(call) ? 'stream' : 'call', principal.key, access.organization.id);
+    const leave = deps.limits.enter(isStream(call) ? 'stream' : 'call', principal.key, access.organization.id);
+    call.release = joinHeld(call.release, leave);
   }
 
   /** An ended session is ended here whatever the database says; other replicas must hear of it. */
@@ -214,6 +228,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     else if (!isDoubtful(verdict, server, call.era)) return false;
     if (call.asked) deps.breakers.report(call.asked, 'answered');
     call.asked = undefined;
+    // It asks the server again, by itself.
+    call.place?.();
     engine.handle(request);
     return true;
   }
@@ -226,20 +242,12 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     return known !== false;
   }
 
-  /** Once, where the server can't have done it yet, or where twice is once (SECURITY 3.4). */
-  function mayRepeat({ message }: Received, error: GatehouseError, sent: boolean): boolean {
-    if (error.code !== 'upstream_broken' && error.code !== 'upstream_unreachable') return false;
-    if (!sent) return true;
-    const isSafe = message?.method !== undefined && safeMethods.has(message.method);
-    return isSafe && !/"(?:requestState|inputResponses)"/.test(message.bytes.toString('latin1'));
-  }
-
   function openCredential({ credential }: Binding): Secret | undefined | Promise<Secret> {
     return credential ? (deps.credentials.find(credential) ?? deps.credentials.open(credential)) : undefined;
   }
 
   function forward(call: Received, caller: Caller, access: Access, fail: (thrown: unknown) => void): void {
-    const { organization, endpoint } = access;
+    const { endpoint } = access;
     if (call.accounted) return;
     const binding = directBinding(endpoint);
     if (binding) {
@@ -254,8 +262,20 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       engine.handle({ call, caller, access, session, endsAt: endOf(call, caller), first: undefined });
       return;
     }
-    const pass = deps.breakers.admit(organization.id, binding.server.id);
-    call.asked = { pass, org: organization.id, server: binding.server.id };
+    then(
+      takePlace(call, { asker: access, server: binding.server.id }, deps),
+      () => {
+        if (!call.accounted) pass(call, { caller, access, binding, session, owner, fail });
+        else releaseAll(call);
+      },
+      fail,
+    );
+  }
+
+  function pass(call: Received, { caller, access, binding, session, owner, fail }: Passing): void {
+    const { organization } = access;
+    const admitted = deps.breakers.admit(organization.id, binding.server.id);
+    call.asked = { pass: admitted, org: organization.id, server: binding.server.id };
     enter(call, caller, access);
     then(
       openCredential(binding),
@@ -334,12 +354,14 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         call.userId = admitted.reach.holdings.userId;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
-        const enterHouse = () => {
+        const enterHouse = (held: (() => void) | undefined) => {
+          call.release = joinHeld(call.release, held);
+          if (call.accounted) return releaseAll(call);
           if (call.door?.opening) return openChannel(call, caller, admitted);
           call.door?.admitted?.(call.message);
           forward(call, caller, admitted, fail);
         };
-        then(deps.limits.takeOrganization(admitted.organization.id), enterHouse, fail);
+        then(deps.limits.takeOrganization(admitted, call.message?.kind === 'request'), enterHouse, fail);
       },
       fail,
     );

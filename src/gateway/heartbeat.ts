@@ -1,7 +1,6 @@
 /** One timer for all open streams: load balancers close what is silent for a minute. */
 import type { Clock } from '#core/clock.ts';
 
-const IDLE_MS = 15_000;
 const TICK_MS = 1000;
 
 export interface LiveStream {
@@ -20,11 +19,12 @@ export interface Heartbeat {
   close(): void;
 }
 
-export function openHeartbeat(clock: Clock): Heartbeat {
+/** `idleMs`: how long a stream may be silent. */
+export function openHeartbeat(clock: Clock, idleMs = 15_000): Heartbeat {
   const streams = new Set<LiveStream>();
   let closed = false;
   const timer = setInterval(() => {
-    const due = clock.monotonic() - IDLE_MS;
+    const due = clock.monotonic() - idleMs;
     const now = clock.now();
     for (const relay of streams) {
       if (relay.endsAt !== undefined && relay.endsAt <= now) relay.stop();

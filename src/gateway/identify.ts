@@ -8,6 +8,7 @@ import { type ApiKeyPrincipal, type Principal, principalKey, type UserPrincipal 
 import type { ResourceRules } from '#core/resource.ts';
 import type { Change } from '#db/change-feed.ts';
 import type { RequestHeaders } from '#http/headers.ts';
+import type { DirectAccounts } from '#records/direct-accounts.ts';
 import { type Audience, readAudience } from './audience.ts';
 import { type DpopRequest, openDpopChecker } from './dpop.ts';
 
@@ -72,6 +73,8 @@ export interface IdentifierDeps {
   readonly keys: KeyVerifier;
   readonly clock: Clock;
   readonly resources: ResourceRules;
+  /** Of people who come with their identity provider's own tokens: a row each, made with the first one. */
+  readonly accounts?: DirectAccounts;
 }
 
 export function openIdentifier(deps: IdentifierDeps): Identifier {
@@ -106,7 +109,8 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
       flights.add(flight);
       try {
         const { provider, token: verified } = await deps.tokens.verify(token);
-        const caller = asCaller(provider, verified, deps.resources);
+        const userId = verified.userId ?? (await accountOf(provider, verified));
+        const caller = { ...asCaller(provider, verified, deps.resources), userId };
         if (flight.everything || idsOf(caller).some((id) => flight.changed.has(id))) continue;
         keep(digest, caller, verified.expiresAt);
         return caller;
@@ -115,6 +119,15 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
       }
     }
     throw new GatehouseError('identity_unavailable');
+  }
+
+  /** Throws `invalid_token` for somebody who is deactivated here. */
+  async function accountOf(provider: IdentityProvider, token: VerifiedToken): Promise<string | undefined> {
+    if (!deps.accounts || provider.namesOrganizationsBy === 'id') return undefined;
+    const { subject, email, emailVerified, name } = token;
+    const userId = await deps.accounts.ensure({ provider: provider.name, subject, email, emailVerified, name });
+    if (userId === undefined) throw new GatehouseError('invalid_token');
+    return userId;
   }
 
   function judge(presented: string): Caller | Promise<Caller> {
@@ -166,7 +179,8 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
 
 /** As changes are kept here: kind and id. */
 export function idsOf({ tokenId, userId, principal, provider }: Caller): readonly string[] {
-  if (principal.kind === 'api-key') return [`key:${principal.keyId}`];
+  if (principal.kind === 'api-key')
+    return [`key:${principal.keyId}`, ...(principal.userId === undefined ? [] : [`user:${principal.userId}`])];
   return [
     ...(tokenId === undefined ? [] : [`token:${tokenId}`]),
     ...(userId === undefined ? [] : [`user:${userId}`]),

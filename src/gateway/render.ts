@@ -33,6 +33,8 @@ export interface RenderOptions {
   /** Tokens are issued here: challenges name scopes to ask for. Others' authorization servers don't know ours. */
   readonly scopes: boolean;
   readonly allowedMethods: string;
+  /** Rates are refused in the words of REQUIREMENTS S3.6. */
+  readonly openWebui?: boolean;
 }
 
 export function errorBody(error: GatehouseError, call: Call): string {
@@ -74,7 +76,8 @@ export function renderError(
   }
   const own = call.door?.facade?.refuse(error, call);
   const page = !own && error.code === 'no_token' && isBrowser(call) ? signInPage(call, options) : undefined;
-  const body = own?.body ?? page?.html ?? errorBody(error, call);
+  const isRate = options.openWebui && error.code === 'rate_limited' && !call.res.messagesOnly;
+  const body = own?.body ?? page?.html ?? (isRate ? JSON.stringify({ detail: error.message }) : errorBody(error, call));
   const headers: Record<string, string | number> = {
     ...page?.headers,
     'Content-Type': page ? 'text/html; charset=utf-8' : 'application/json; charset=utf-8',

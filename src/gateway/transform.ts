@@ -24,6 +24,7 @@ export interface TimeoutSettings {
   readonly callTotalMs: number;
   readonly listTotalMs: number;
   readonly initializeTotalMs: number;
+  readonly resourceReadTotalMs: number;
   readonly idleMs: number;
 }
 
@@ -130,11 +131,13 @@ export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeou
     return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
   }
   const total =
-    rpc === 'tools/call' || rpc === 'resources/read' || rpc === 'prompts/get' || rpc === 'tasks/result'
+    rpc === 'tools/call' || rpc === 'prompts/get' || rpc === 'tasks/result'
       ? (server.totalTimeoutMs ?? timeouts.callTotalMs)
-      : rpc === 'initialize' || rpc === 'server/discover'
-        ? timeouts.initializeTotalMs
-        : timeouts.listTotalMs;
+      : rpc === 'resources/read'
+        ? (server.totalTimeoutMs ?? timeouts.resourceReadTotalMs)
+        : rpc === 'initialize' || rpc === 'server/discover'
+          ? timeouts.initializeTotalMs
+          : timeouts.listTotalMs;
   return {
     headersMs: Math.min(timeouts.callHeadersMs, total),
     idleMs: Math.min(timeouts.idleMs, total),

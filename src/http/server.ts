@@ -1,7 +1,9 @@
 /** The listener: Node's own server with the timeouts that its defaults leave open. */
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
+import { addressKey } from './client-address.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -15,6 +17,8 @@ export interface ListenerOptions {
   readonly keepAliveTimeoutMs: number;
   readonly maxHeaderBytes: number;
   readonly maxConnections: number;
+  /** One more from the same address (IPv6: /64) is closed at once. */
+  readonly perAddress?: { readonly max: number; readonly isExempt: (address: string) => boolean };
 }
 
 export interface Listener {
@@ -65,7 +69,9 @@ export async function openListener(
     answerAndClose(socket, '405 Method Not Allowed', 'Method not allowed'),
   );
   const sockets = new Set<Socket>();
+  const isOver = addressCount(options.perAddress);
   server.on('connection', (socket: Socket) => {
+    if (isOver(socket)) return void socket.destroy();
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
@@ -85,6 +91,18 @@ export async function openListener(
       closing = true;
       return server.listening ? closeServer(server, sockets, deadlineMs) : Promise.resolve();
     },
+  };
+}
+
+function addressCount(limit: ListenerOptions['perAddress']): (socket: Socket) => boolean {
+  if (!limit) return () => false;
+  const open = openConcurrency();
+  return (socket) => {
+    const { remoteAddress } = socket;
+    if (remoteAddress === undefined || limit.isExempt(remoteAddress)) return false;
+    const leave = open.acquire(addressKey(remoteAddress), limit.max);
+    if (leave) socket.once('close', leave);
+    return leave === undefined;
   };
 }
 

@@ -44,7 +44,7 @@ import { recordRefusals } from './refusals.ts';
 import { type Clients, openClients } from './registration/clients.ts';
 import { requestReads } from './request-reads.ts';
 import { parseResource, type ResourceRules } from './resource.ts';
-import { mcpScopes, type OauthSettings } from './settings.ts';
+import { adminScope, mcpScopes, type OauthSettings } from './settings.ts';
 import { openSigningKeys, type SigningKey } from './signing-keys.ts';
 import { openStrangers, type Strangers } from './strangers.ts';
 import { openSweeper } from './sweeper.ts';
@@ -89,7 +89,7 @@ export interface AuthorizationServer {
 }
 
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
-const scopes = [...identityScopes, ...mcpScopes];
+const scopes = [...identityScopes, ...mcpScopes, adminScope];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants
@@ -251,9 +251,10 @@ function resourceIndicators(
     useGrantedResource: async () => true,
     defaultResource: async (_ctx, _client, oneOf) => oneOf?.[0] ?? issuer,
     getResourceServerInfo: async (_ctx, resource) => {
-      if (!parseResource(resource, rules)) throw new errors.InvalidTarget();
+      const parsed = parseResource(resource, rules);
+      if (!parsed) throw new errors.InvalidTarget();
       return {
-        scope: scopes.join(' '),
+        scope: scopes.filter((name) => name !== adminScope || parsed.kind === 'gateway').join(' '),
         audience: resource,
         accessTokenFormat: 'jwt',
         accessTokenTTL: settings.accessTokenSeconds,

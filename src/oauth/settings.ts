@@ -34,5 +34,8 @@ export interface OauthSettings {
   }[];
 }
 
+/** The admin API: as far as its holder's roles reach. Only for the gateway as a whole. */
+export const adminScope = 'admin:*';
+
 /** What tokens let their holders do here (DESIGN 2). */
 export const mcpScopes: readonly string[] = ['mcp:read', 'mcp:write', 'mcp:session'];

@@ -1,11 +1,12 @@
 /** The part of a snapshot that says who may do what: groups and their grants, policies, routes, limits. */
-import { asCredentialId, asGroupId, asKeyId, asOrgId, asPolicyId, asServerId, type GroupId } from '#core/ids.ts';
+import { asCredentialId, asGroupId, asOrgId, asPolicyId, asServerId, type GroupId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import { isReservedHeader } from '#core/reserved.ts';
 import type { Tx } from '#db/schema.ts';
 import { parseRoles } from './columns.ts';
+import { asLimitRule } from './limit-rules.ts';
 import type { ToolGrant } from './rights.ts';
-import type { CredentialRef, Group, LimitRule, OrganizationSnapshot, PolicySource, ServerRoute } from './snapshot.ts';
+import type { CredentialRef, Group, OrganizationSnapshot, PolicySource, ServerRoute } from './snapshot.ts';
 
 type Rows<F extends (...args: never[]) => Promise<readonly unknown[]>> = Awaited<ReturnType<F>>[number];
 
@@ -95,7 +96,7 @@ export function accessOf(
     routes: (rows.routes.get(org) ?? []).flatMap((row) =>
       row.key_name === (keyNames.get(row.server_id) ?? '') ? asRoute(row, log) : [],
     ),
-    limits: (rows.limits.get(org) ?? []).map(asLimit),
+    limits: (rows.limits.get(org) ?? []).map(asLimitRule),
   };
 }
 
@@ -142,18 +143,3 @@ function asRoute(row: Rows<typeof readRoutes>, log: Log): ServerRoute[] {
     },
   ];
 }
-
-const asLimit = (row: Rows<typeof readLimits>): LimitRule => ({
-  id: row.id,
-  counts: row.counts === 'organization' || row.counts === 'group' ? row.counts : 'principal',
-  group: row.group_id === null ? undefined : asGroupId(row.group_id),
-  user: row.user_id ?? undefined,
-  key: row.key_id === null ? undefined : asKeyId(row.key_id),
-  server: row.server_id === null ? undefined : asServerId(row.server_id),
-  tool: row.tool ?? undefined,
-  rate:
-    row.points === null || row.window_seconds === null
-      ? undefined
-      : { points: row.points, windowSeconds: row.window_seconds, burst: row.burst ?? 0 },
-  concurrent: row.concurrent ?? undefined,
-});

@@ -25,6 +25,7 @@ export interface BoundPerson {
 
 export interface Person extends BoundPerson {
   readonly email: string | undefined;
+  readonly emailVerified?: boolean | undefined;
   readonly name: string | undefined;
 }
 
@@ -105,7 +106,11 @@ async function ensure(
   }
   const known = await findByIdentity(scope, person.provider, person.subject);
   if (known && !known.active) return undefined;
-  const same = known && known.email === (person.email ?? null) && known.name === (person.name ?? null);
+  const same =
+    known &&
+    known.email === (person.email ?? null) &&
+    known.name === (person.name ?? null) &&
+    known.emailVerified === (person.emailVerified ?? false);
   // Every write is announced, and ends what is kept of them in memory: nothing is written that is there already.
   const userId = same ? known.id : (await upsertIdentity(scope, person, nowMs)).id;
   if (!known) {
@@ -122,9 +127,11 @@ async function findByIdentity({ tx }: PlatformScope, provider: string, subject: 
   const row = await tx
     .selectFrom('identities as i')
     .innerJoin('users as u', 'u.id', 'i.user_id')
-    .select(['u.id', 'u.email', 'u.name', 'u.deactivated_at'])
+    .select(['u.id', 'u.email', 'u.email_verified', 'u.name', 'u.deactivated_at'])
     .where('i.identity_provider', '=', provider)
     .where('i.subject', '=', subject)
     .executeTakeFirst();
-  return row && { id: row.id, email: row.email, name: row.name, active: row.deactivated_at === null };
+  if (!row) return undefined;
+  const { id, email, email_verified: emailVerified, name, deactivated_at: deactivatedAt } = row;
+  return { id, email, emailVerified, name, active: deactivatedAt === null };
 }

@@ -2,6 +2,18 @@
 import type { ErrorCode } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 
+/** What policies said of a call: for the record, never for its caller. */
+export interface PolicyNote {
+  /** `{name}@{version}` of every set that was asked. */
+  readonly sets: readonly string[];
+  /** `would_deny`: only sets that log would have refused it. */
+  readonly outcome: 'permit' | 'deny' | 'would_deny';
+  /** `{set}:{policy}` of those that decided. */
+  readonly policies: readonly string[];
+  /** Why a set could not decide. */
+  readonly errors: readonly string[];
+}
+
 export interface CallRecord {
   /** UUIDv7; the row's key, so that a replayed spool inserts nothing twice. */
   readonly id: string;
@@ -33,6 +45,8 @@ export interface CallRecord {
   readonly upstreamMs: number | null;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Null: no policy was asked. */
+  readonly policy?: PolicyNote | null;
 }
 
 export interface CallRecorder {

@@ -34,6 +34,7 @@ const fields: Readonly<Record<keyof CallRecord, string>> = {
   upstreamMs: 'double precision',
   bytesIn: 'bigint',
   bytesOut: 'bigint',
+  policy: 'jsonb',
 };
 
 type Columns = Readonly<Record<string, keyof CallRecord>>;

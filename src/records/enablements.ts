@@ -1,4 +1,5 @@
 /** Servers switched on for an organization, and who in it may use them. No row: not enabled. */
+import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { asServerId, type ServerId } from '#core/ids.ts';
 import type { OrganizationScope } from '#db/scope.ts';
@@ -11,6 +12,8 @@ export interface Enablement {
   readonly allMembers: boolean;
   /** Role slugs; empty admits nobody. */
   readonly allowedRoles: readonly string[];
+  /** Tools that are switched off here; undefined when written: as they were. */
+  readonly blockedTools?: readonly string[] | undefined;
 }
 
 /** Inserts or replaces. Throws `not_found` for a server that is neither the organization's nor the platform's. */
@@ -19,6 +22,7 @@ export async function putEnablement({ tx, org }: OrganizationScope, enablement: 
     enabled: enablement.enabled,
     all_members: enablement.allMembers,
     allowed_roles: JSON.stringify(enablement.allowedRoles),
+    ...(enablement.blockedTools === undefined ? {} : { blocked_tools: JSON.stringify(enablement.blockedTools) }),
   };
   await tx
     .insertInto('enablements')
@@ -36,8 +40,35 @@ export async function listEnablements({ tx }: OrganizationScope): Promise<readon
     enabled: row.enabled,
     allMembers: row.all_members,
     allowedRoles: parseRoles(row.allowed_roles),
+    blockedTools: parseRoles(row.blocked_tools),
   }));
 }
+
+/** Of many switches at once none is lost. Throws `not_found` where the server isn't enabled. */
+export async function blockEnabledTools(
+  { tx }: OrganizationScope,
+  server: ServerId,
+  { tools, blocked }: ToolSwitch,
+): Promise<void> {
+  const { numUpdatedRows } = await tx
+    .updateTable('enablements')
+    .set({ blocked_tools: switched(tools, blocked), updated_at: new Date() })
+    .where('server_id', '=', server)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw new GatehouseError('not_found');
+}
+
+export interface ToolSwitch {
+  readonly tools: readonly string[];
+  readonly blocked: boolean;
+}
+
+/** The list in `blocked_tools`, with these or without them. */
+export const switched = (tools: readonly string[], blocked: boolean) =>
+  sql<string>`coalesce((select jsonb_agg(distinct name) from (
+    select jsonb_array_elements_text(blocked_tools) as name
+    union all select unnest(${[...tools]}::text[]) where ${blocked}::boolean
+  ) as names where ${blocked}::boolean or name <> all (${[...tools]}::text[])), '[]')`;
 
 /** Throws `not_found`. */
 export async function removeEnablement({ tx }: OrganizationScope, server: ServerId): Promise<void> {

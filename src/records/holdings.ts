@@ -5,8 +5,10 @@ import { asGroupId, type GroupId, type KeyId, type OrgId } from '#core/ids.ts';
 import type { Db, Tx } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { asToolGrant } from './access-loader.ts';
+import { parseRoles } from './columns.ts';
 import type { ToolGrant } from './rights.ts';
 import { type DirectoryWords, scimMatch } from './scim-links.ts';
+import { scimSource } from './users.ts';
 
 export interface Holdings {
   /** The row of the person; undefined: an API key, or a program. */
@@ -16,8 +18,20 @@ export interface Holdings {
   readonly grants: ReadonlyMap<string, ToolGrant>;
   /** Shut out, whatever else is true: `everywhere` by their own row, or of this organization. */
   readonly barred?: 'everywhere' | 'here';
+  /** Their membership as it is kept here; undefined: there is none. */
+  readonly member?: HeldMembership | undefined;
+  /** Groups as their identity provider names them, whether they are groups here or not. */
+  readonly named?: readonly string[];
   /** Equal for equal groups and grants. */
   readonly key: string;
+}
+
+export interface HeldMembership {
+  readonly roles: readonly string[];
+  /** False: kept out of this organization, whatever anybody says of them. */
+  readonly active: boolean;
+  /** Made here: it counts beside what an identity provider says. */
+  readonly isOurs: boolean;
 }
 
 export const noHoldings: Holdings = { userId: undefined, groups: new Set(), grants: new Map(), key: '' };
@@ -59,6 +73,9 @@ const groupsIn = (org: OrgId) => sql<string[]>`array(
   select g.id from gateway.members m join gateway.groups g on g.org_id = m.org_id and jsonb_exists(m.groups, g.external_id)
   where m.org_id = ${org} and m.user_id = u.id and m.active)`;
 
+const namedIn = (org: OrgId) => sql<unknown>`(
+  select m.groups from gateway.members m where m.org_id = ${org} and m.user_id = u.id and m.active)`;
+
 const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
   select jsonb_agg(jsonb_build_object('target', coalesce(g.server_id, g.collection_id), 'tools', g.tools))
   from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${email})), '[]')`;
@@ -71,7 +88,9 @@ end`;
 async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly kind: 'key' }>): Promise<Holdings> {
   const people = tx
     .selectFrom('users as u')
-    .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), barredIn(org).as('barred')]);
+    .leftJoin('members as om', (join) => join.onRef('om.user_id', '=', 'u.id').on('om.org_id', '=', org))
+    .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), namedIn(org).as('named')])
+    .select(['om.roles', 'om.active', 'om.identity_provider', barredIn(org).as('barred')]);
   const found =
     holder.kind === 'user'
       ? people.where('u.id', '=', holder.id)
@@ -85,25 +104,33 @@ async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly k
   const row = await found.executeTakeFirst();
   if (!row) return noHoldings;
   if (row.barred) return { ...noHoldings, userId: row.id, barred: row.barred };
-  return asHoldings({ ...row, grants: grantRows.parse(row.grants) });
+  const { active, roles, identity_provider: saidBy } = row;
+  const member =
+    active === null
+      ? undefined
+      : { roles: parseRoles(roles), active, isOurs: saidBy === null || saidBy === scimSource };
+  return { ...asHoldings({ ...row, grants: grantRows.parse(row.grants), named: names.parse(row.named) }), member };
 }
 
 const grantRows = z.array(z.object({ target: z.string(), tools: z.array(z.string()).nullable() }));
+
+const names = z.array(z.string()).catch([]);
 
 interface Row {
   readonly id: string | undefined;
   readonly groups: readonly string[];
   readonly grants: z.output<typeof grantRows>;
+  readonly named?: readonly string[];
 }
 
-function asHoldings({ id, groups: groupIds, grants: rows }: Row): Holdings {
+function asHoldings({ id, groups: groupIds, grants: rows, named = [] }: Row): Holdings {
   const groups = new Set(groupIds.map(asGroupId));
   const grants = new Map<string, ToolGrant>();
   for (const { target, tools } of rows) {
     const given = joinGrants(grants.get(target), asToolGrant(tools));
     if (given) grants.set(target, given);
   }
-  return { userId: id, groups, grants, key: keyOf(groups, grants) };
+  return { userId: id, groups, grants, named, key: keyOf(groups, grants) };
 }
 
 /** What both give together; undefined: neither gives anything. */

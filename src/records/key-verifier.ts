@@ -53,6 +53,8 @@ class WarmKeys implements KeyVerifier {
   readonly #options: KeyVerifierOptions;
   readonly #warm: LRUCache<string, WarmKey>;
   readonly #byId = new Map<string, WarmKey>();
+  /** Of service accounts. */
+  readonly #byAccount = new Map<string, Set<KeyId>>();
   readonly #refused: LRUCache<string, true>;
   readonly #flights = new Map<string, Promise<ApiKeyPrincipal | undefined>>();
   readonly #used = new Set<KeyId>();
@@ -63,7 +65,7 @@ class WarmKeys implements KeyVerifier {
   constructor(options: KeyVerifierOptions) {
     const { clock, feed, maxKeys = 50_000, maxRefused = 20_000 } = options;
     this.#options = options;
-    this.#warm = new LRUCache({ max: maxKeys, dispose: ({ principal }) => this.#byId.delete(principal.keyId) });
+    this.#warm = new LRUCache({ max: maxKeys, dispose: (entry) => this.#forget(entry) });
     const perf = { now: () => clock.monotonic() };
     this.#refused = new LRUCache({ max: maxRefused, ttl: refusedLifeMs, ttlResolution: 0, perf });
     this.#unsubscribe = feed.subscribe((change) => this.#hear(change));
@@ -103,15 +105,18 @@ class WarmKeys implements KeyVerifier {
   }
 
   #hear(change: Change): void {
-    if (change.kind !== 'key' && change.kind !== 'everything') return;
+    if (change.kind !== 'key' && change.kind !== 'everything' && change.kind !== 'user') return;
     this.#changes += 1;
     this.#refused.clear();
     if (change.kind === 'everything') {
       this.#warm.clear();
       return;
     }
-    const entry = this.#byId.get(change.id);
-    if (entry) this.#warm.delete(entry.cacheKey);
+    const ids = change.kind === 'user' ? (this.#byAccount.get(change.id) ?? []) : [change.id];
+    for (const id of [...ids]) {
+      const entry = this.#byId.get(id);
+      if (entry) this.#warm.delete(entry.cacheKey);
+    }
   }
 
   #find(cacheKey: string): ApiKeyPrincipal | undefined {
@@ -149,8 +154,18 @@ class WarmKeys implements KeyVerifier {
 
   #remember(entry: WarmKey): void {
     this.#warm.set(entry.cacheKey, entry);
-    this.#byId.set(entry.principal.keyId, entry);
+    const { keyId, userId } = entry.principal;
+    this.#byId.set(keyId, entry);
+    if (userId !== undefined) this.#byAccount.set(userId, (this.#byAccount.get(userId) ?? new Set()).add(keyId));
     this.#note(entry);
+  }
+
+  #forget({ principal: { keyId, userId } }: WarmKey): void {
+    this.#byId.delete(keyId);
+    if (userId === undefined) return;
+    const keys = this.#byAccount.get(userId);
+    keys?.delete(keyId);
+    if (keys?.size === 0) this.#byAccount.delete(userId);
   }
 }
 
@@ -170,5 +185,6 @@ function principalOf(row: KeyRow): ApiKeyPrincipal {
     roles: row.roles,
     ...(row.endpoints && { endpoints: row.endpoints }),
     ...(row.expiresAt !== undefined && { expiresAt: row.expiresAt }),
+    ...(row.userId !== undefined && { userId: row.userId }),
   };
 }

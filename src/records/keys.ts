@@ -17,6 +17,8 @@ export interface KeyRow {
   /** Unix milliseconds. */
   readonly expiresAt: number | undefined;
   readonly revokedAt: number | undefined;
+  /** The service account that it acts as, with that one's roles. */
+  readonly userId?: string | undefined;
 }
 
 /** What may be shown of a key. */
@@ -34,6 +36,7 @@ export interface NewKey {
   readonly roles: readonly string[];
   readonly endpoints?: readonly string[] | undefined;
   readonly expiresAt?: number | undefined;
+  readonly userId?: string | undefined;
 }
 
 /** Throws `conflict` when a key of that name is in use. */
@@ -49,21 +52,31 @@ export async function insertKey({ tx, org }: OrganizationScope, input: NewKey): 
       roles: JSON.stringify(input.roles),
       endpoints: input.endpoints ? JSON.stringify(input.endpoints) : null,
       expires_at: input.expiresAt === undefined ? null : new Date(input.expiresAt),
+      user_id: input.userId ?? null,
     })
     .execute();
 }
 
-/** By primary key, across organizations. A key of a removed organization is not found. */
+/** By primary key, across organizations. A key of a removed organization, or of a deactivated service account, is not found. */
 export function findKey(db: Db, id: KeyId): Promise<KeyRow | undefined> {
   return withPlatform(db, async ({ tx }) => {
     const row = await tx
       .selectFrom('api_keys as k')
       .innerJoin('organizations as o', 'o.id', 'k.org_id')
       .where('k.id', '=', id)
+      .leftJoin('users as u', 'u.id', 'k.user_id')
+      .leftJoin('members as m', (join) => join.onRef('m.user_id', '=', 'k.user_id').onRef('m.org_id', '=', 'k.org_id'))
       .where('o.deleted_at', 'is', null)
+      .where((is) =>
+        is.or([is('k.user_id', 'is', null), is.and([is('m.active', '=', true), is('u.deactivated_at', 'is', null)])]),
+      )
       .selectAll('k')
+      .select('m.roles as account_roles')
       .executeTakeFirst();
-    return row && { ...asKey(row), digest: row.digest };
+    if (!row) return undefined;
+    const key = asKey(row);
+    const roles = row.user_id === null ? key.roles : [...new Set([...key.roles, ...parseRoles(row.account_roles)])];
+    return { ...key, roles, digest: row.digest };
   });
 }
 
@@ -109,6 +122,7 @@ interface KeyColumns {
   readonly endpoints: unknown;
   readonly expires_at: Date | null;
   readonly revoked_at: Date | null;
+  readonly user_id: string | null;
 }
 
 function asKey(row: KeyColumns): Omit<KeyRow, 'digest'> {
@@ -120,5 +134,6 @@ function asKey(row: KeyColumns): Omit<KeyRow, 'digest'> {
     endpoints: row.endpoints === null ? undefined : parseRoles(row.endpoints),
     expiresAt: row.expires_at?.getTime(),
     revokedAt: row.revoked_at?.getTime(),
+    userId: row.user_id ?? undefined,
   };
 }

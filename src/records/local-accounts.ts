@@ -26,7 +26,11 @@ export interface NewLocalAccount {
 export async function insertLocalAccount(scope: PlatformScope, account: NewLocalAccount, nowMs: number): Promise<User> {
   const username = account.username.toLowerCase();
   const { subject, email, name, digest } = account;
-  const user = await upsertIdentity(scope, { provider: localProvider, subject, email, name, username }, nowMs);
+  const user = await upsertIdentity(
+    scope,
+    { provider: localProvider, subject, email, emailVerified: email !== undefined, name, username },
+    nowMs,
+  );
   // Made here, not signed in.
   await scope.tx.updateTable('users').set({ last_sign_in_at: null }).where('id', '=', user.id).execute();
   await scope.tx.insertInto('local_accounts').values({ user_id: user.id, username, digest }).execute();

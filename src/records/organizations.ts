@@ -11,21 +11,32 @@ export interface Organization {
   /** The identity provider's id (`org_123`). */
   readonly externalId: string | undefined;
   readonly name: string;
+  /** Host name whose `/mcp` is this organization's. */
+  readonly domain: string | undefined;
 }
 
 export interface NewOrganization {
   readonly slug: string;
   readonly externalId?: string | undefined;
   readonly name: string;
+  readonly domain?: string | undefined;
 }
 
-const columns = ['id', 'slug', 'external_id', 'name'] as const;
+/** null: none from now on. */
+export interface OrganizationChange {
+  readonly slug?: string | undefined;
+  readonly externalId?: string | null | undefined;
+  readonly name?: string | undefined;
+  readonly domain?: string | null | undefined;
+}
+
+const columns = ['id', 'slug', 'external_id', 'name', 'domain'] as const;
 
 /** Throws `conflict` when the slug or external id already names an organization in any way, a removed one included. */
 export async function insertOrganization(scope: PlatformScope, input: NewOrganization): Promise<Organization> {
   const row = await scope.tx
     .insertInto('organizations')
-    .values({ slug: input.slug, external_id: input.externalId ?? null, name: input.name })
+    .values({ slug: input.slug, external_id: input.externalId ?? null, name: input.name, domain: input.domain ?? null })
     .returning(columns)
     .executeTakeFirstOrThrow();
   return asOrganization(row);
@@ -77,7 +88,7 @@ export async function listOrganizations(scope: PlatformScope): Promise<readonly 
 export async function updateOrganization(
   scope: PlatformScope,
   id: OrgId,
-  change: Partial<NewOrganization>,
+  change: OrganizationChange,
 ): Promise<Organization> {
   const row = await scope.tx
     .updateTable('organizations')
@@ -85,6 +96,7 @@ export async function updateOrganization(
       ...(change.slug === undefined ? {} : { slug: change.slug }),
       ...(change.externalId === undefined ? {} : { external_id: change.externalId }),
       ...(change.name === undefined ? {} : { name: change.name }),
+      ...(change.domain === undefined ? {} : { domain: change.domain }),
       updated_at: new Date(),
     })
     .where('id', '=', id)
@@ -95,11 +107,22 @@ export async function updateOrganization(
   return asOrganization(row);
 }
 
+/** Of organizations that still exist, by host name in lower case. */
+export async function listDomains({ tx }: PlatformScope): Promise<ReadonlyMap<string, string>> {
+  const rows = await tx
+    .selectFrom('organizations')
+    .select(['domain', 'slug'])
+    .where('domain', 'is not', null)
+    .where('deleted_at', 'is', null)
+    .execute();
+  return new Map(rows.map(({ domain, slug }) => [domain ?? '', slug]));
+}
+
 /** From now on it gives no access to anything; its rows stay for the audit trail. Throws `not_found`. */
 export async function removeOrganization(scope: PlatformScope, id: OrgId): Promise<void> {
   const { numUpdatedRows } = await scope.tx
     .updateTable('organizations')
-    .set({ deleted_at: new Date() })
+    .set({ deleted_at: new Date(), domain: null })
     .where('id', '=', id)
     .where('deleted_at', 'is', null)
     .executeTakeFirst();
@@ -111,8 +134,10 @@ interface OrganizationRow {
   readonly slug: string;
   readonly external_id: string | null;
   readonly name: string;
+  readonly domain: string | null;
 }
 
 function asOrganization(row: OrganizationRow): Organization {
-  return { id: asOrgId(row.id), slug: row.slug, externalId: row.external_id ?? undefined, name: row.name };
+  const { id, slug, external_id: externalId, name, domain } = row;
+  return { id: asOrgId(id), slug, externalId: externalId ?? undefined, name, domain: domain ?? undefined };
 }

@@ -103,7 +103,7 @@ describe('servers and enablements', () => {
       await putEnablement(scope, { server: made.id, enabled: true, allMembers: false, allowedRoles: ['a'] });
       await putEnablement(scope, { server: made.id, enabled: true, allMembers: true, allowedRoles: [] });
       expect(await listEnablements(scope)).toEqual([
-        { server: made.id, enabled: true, allMembers: true, allowedRoles: [] },
+        { server: made.id, enabled: true, allMembers: true, allowedRoles: [], blockedTools: [] },
       ]);
       return updateServer(scope, made.id, { title: 'Changed', active: false });
     });

@@ -1,5 +1,6 @@
 /** Words for what somebody may use of an endpoint. `gateway/rights/` decides; everything else asks. */
 import type { JsonObject } from '#core/json.ts';
+import type { PolicyNote } from './call-record.ts';
 import type { Binding } from './snapshot.ts';
 
 /** Tools of a server by its own names; `'*'`: all it has, prompts and resources too. */
@@ -18,6 +19,8 @@ export interface RightsWish {
   readonly definition: JsonObject | undefined;
   /** As they go to the server; undefined: nothing is called, it is only to be listed. */
   readonly args: JsonObject | undefined;
+  /** Hears what policies say, where any is asked. */
+  readonly tell?: ((note: PolicyNote) => void) | undefined;
 }
 
 /** `grant`: nothing gives it; `blocked`: switched off; `policy`: a policy forbids it, or none permits it. */
@@ -27,4 +30,6 @@ export interface Rights {
   decide(wish: RightsWish): RightsAnswer;
   /** Whether a policy is attached: methods that policies know no word for are refused then (REQUIREMENTS S2.25). */
   readonly hasPolicy: boolean;
+  /** Equal where every decision is. */
+  readonly key: string;
 }

@@ -5,7 +5,8 @@ import { asOrgId, asServerId, type OrgId, type ServerId } from '#core/ids.ts';
 import type { ServerTransport } from '#core/transport.ts';
 import type { ServersTable } from '#db/schema.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
-import { parseTransport } from './columns.ts';
+import { parseRoles, parseTransport } from './columns.ts';
+import { switched, type ToolSwitch } from './enablements.ts';
 
 export interface Server {
   readonly id: ServerId;
@@ -17,6 +18,10 @@ export interface Server {
   readonly trusted: boolean;
   readonly active: boolean;
   readonly totalTimeoutMs: number | undefined;
+  /** Tools that are switched off for everybody. */
+  readonly blockedTools: readonly string[];
+  /** Which of several credentials of a group is meant for it. */
+  readonly keyName: string;
   readonly managedBy: string;
 }
 
@@ -27,6 +32,8 @@ export interface NewServer {
   readonly trusted?: boolean;
   readonly active?: boolean;
   readonly totalTimeoutMs?: number | undefined;
+  readonly blockedTools?: readonly string[] | undefined;
+  readonly keyName?: string | undefined;
   readonly managedBy?: string;
 }
 
@@ -85,6 +92,17 @@ export async function updateServer(scope: Scope, id: ServerId, change: Partial<N
   return asServer(row);
 }
 
+/** Of what the scope owns, for everybody who has it. Throws `not_found`. */
+export async function blockServerTools(scope: Scope, id: ServerId, { tools, blocked }: ToolSwitch): Promise<void> {
+  const { numUpdatedRows } = await scope.tx
+    .updateTable('servers')
+    .set({ blocked_tools: switched(tools, blocked), updated_at: new Date() })
+    .where('id', '=', id)
+    .where('org_id', 'is not distinct from', ownerOf(scope))
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw new GatehouseError('not_found');
+}
+
 /** With its enablements and bindings. Throws `not_found`. */
 export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
   const { numDeletedRows } = await scope.tx
@@ -105,6 +123,8 @@ function asColumns(input: Partial<NewServer>) {
     ...(input.transport === undefined ? {} : { transport: JSON.stringify(input.transport) }),
     ...(input.trusted === undefined ? {} : { trusted: input.trusted }),
     ...(input.active === undefined ? {} : { active: input.active }),
+    ...(input.blockedTools === undefined ? {} : { blocked_tools: JSON.stringify(input.blockedTools) }),
+    ...(input.keyName === undefined ? {} : { key_name: input.keyName }),
     ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
     ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
   };
@@ -120,6 +140,8 @@ function asServer(row: Selectable<ServersTable>): Server {
     trusted: row.trusted,
     active: row.active,
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    blockedTools: parseRoles(row.blocked_tools),
+    keyName: row.key_name,
     managedBy: row.managed_by,
   };
 }

@@ -12,7 +12,7 @@ limits:
   organization: { requestsPerMinute: 100000, concurrentCalls: 5, streams: 3 }
   address: { requestsPerMinute: 25, authPerMinute: 25 }
   request: { mcpBytes: 2000, urlBytes: 300, headerBytes: 4096, jsonDepth: 8, jsonKeys: 20, stringBytes: 500 }
-  upstream: { responseBytes: 1000000, concurrentCalls: 32, queuedCalls: 1 }
+  upstream: { concurrentCalls: 32, queuedCalls: 1 }
 `;
 
 describe('limits, each with its error', () => {

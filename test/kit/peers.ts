@@ -1,10 +1,12 @@
 /** The gateway's own clients of upstream servers, over real sockets, with a clock that stands still. */
+
 import { openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
 import { asBindingId, asOrgId, asServerId } from '#core/ids.ts';
 import type { JsonObject } from '#core/json.ts';
 import { silentLog } from '#core/log.ts';
 import { type Principal, principalKey } from '#core/principal.ts';
 import { type Breakers, openBreakers } from '#gateway/breakers.ts';
+import { openBulkheads } from '#gateway/bulkheads.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
 import { openLink, type Route } from '#gateway/peers/link.ts';
@@ -64,7 +66,15 @@ export function openTestPeers(url: string): TestPeers {
     upstreams: { get: () => upstream },
     credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
     breakers,
-    timeouts: { callHeadersMs: 2000, callTotalMs: 3000, listTotalMs: 3000, initializeTotalMs: 2000, idleMs: 2000 },
+    bulkheads: openBulkheads({ places: 1000, queue: 0, waitMs: 1 }),
+    timeouts: {
+      callHeadersMs: 2000,
+      callTotalMs: 3000,
+      listTotalMs: 3000,
+      resourceReadTotalMs: 10_000,
+      initializeTotalMs: 2000,
+      idleMs: 2000,
+    },
   });
   const sessions = openUpstreamSessions({ link, clock, log, idleMs: 300_000, max: 1000 });
   const peers = openPeers({
@@ -123,7 +133,7 @@ function organizationOf(n: number): OrganizationSnapshot {
   };
 }
 
-function bindingOf(n: number, server: ServerDefinition): Binding {
+export function bindingOf(n: number, server: ServerDefinition): Binding {
   return {
     id: asBindingId(uuid(200 + n)),
     server,

@@ -1,5 +1,6 @@
 /** The authorization server with its pages, an OpenID provider ("Corp SSO") and local accounts to sign in with. */
 import { identityAdapters } from '#adapters/identity/index.ts';
+import { openMemoryLimiter } from '#adapters/limiter/memory/memory.ts';
 import { openClosers } from '#app/closers.ts';
 import { openLocalAccounts } from '#app/local-accounts.ts';
 import { hashPassword } from '#core/password.ts';
@@ -40,7 +41,7 @@ export async function openSignInWorld({ local = true } = {}): Promise<SignInWorl
     user: { idToken: { sub: 'grace', email: 'grace@corp.example', orgs: 'org_corp', roles: ['engineer'] } },
   });
   const egress = openEgress({ allow: ['127.0.0.1'] });
-  const localAccounts = await openLocalAccounts(database.db, { log, closers });
+  const localAccounts = await openLocalAccounts(database.db, { limiter: openMemoryLimiter(10_000) });
   const deps = { fetch: egress.fetch, clock, log, localAccounts };
   const sso = {
     kind: 'oidc',

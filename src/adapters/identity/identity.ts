@@ -13,6 +13,8 @@ export interface VerifiedToken {
   readonly organization?: string;
   readonly roles?: readonly string[];
   readonly email?: string;
+  /** Only true where the identity provider says so itself. */
+  readonly emailVerified?: boolean;
   readonly name?: string;
   readonly scopes?: readonly string[];
   readonly claims: Readonly<Record<string, unknown>>;
@@ -213,7 +215,12 @@ export interface IdentityAccounts {
    * undefined: deactivated here, or there is no such organization. Throws `storage_unavailable`.
    */
   ensure(
-    person: BoundPerson & { readonly email: string | undefined; readonly name: string | undefined },
+    person: BoundPerson & {
+      readonly email: string | undefined;
+      /** The address is theirs by the word of whoever keeps it. */
+      readonly emailVerified?: boolean;
+      readonly name: string | undefined;
+    },
   ): Promise<{ readonly userId: string; readonly organizationId: string } | undefined>;
   /** Roles given here, in the organization with this id of ours, and whether it is the one named; undefined: no member. */
   findMember(

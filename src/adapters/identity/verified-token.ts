@@ -11,6 +11,8 @@ export interface ClaimNames {
   readonly nameClaim: string;
 }
 
+const isTrue = (value: unknown) => value === true || value === 'true';
+
 /** `unnamed` stands for the issuer of a token that names none. */
 export function asVerified(
   { subject, issuer, expiresAt, claims }: CheckedToken,
@@ -28,7 +30,7 @@ export function asVerified(
     ...(organization !== undefined && { organization }),
     ...(names.rolesClaim !== undefined && { roles: findTexts(claims, names.rolesClaim) }),
     ...(names.scopesClaim !== undefined && { scopes: findScopes(claims, names.scopesClaim) }),
-    ...(email !== undefined && { email }),
+    ...(email !== undefined && { email, ...(isTrue(claims.email_verified) && { emailVerified: true }) }),
     ...(name !== undefined && { name }),
   };
 }

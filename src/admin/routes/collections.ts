@@ -2,12 +2,23 @@ import { type Actor, getOrganization } from '#admin/actor.ts';
 import type { ParsedInput } from '#admin/contract.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { Collection } from '#admin/nouns.ts';
-import type { AdminRecords, CollectionRow, NewBinding, OrganizationRow, ServerRow } from '#admin/records.ts';
+import type {
+  AdminRecords,
+  CollectionRow,
+  NewBinding,
+  NewCollection,
+  OrganizationRow,
+  ServerRow,
+} from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
+import { asCollectionId } from '#core/ids.ts';
 import { Secret } from '#core/secret.ts';
+import { removeCollection } from '#records/collections.ts';
 import { checkName } from './servers.ts';
 
-export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, 'listCollections' | 'createCollection'> {
+type Names = 'listCollections' | 'createCollection' | 'updateCollection' | 'removeCollection';
+
+export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
   return {
     async listCollections(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);
@@ -19,15 +30,45 @@ export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, 'list
       const organization = await getOrganization(records, actor, input.organization);
       const servers = await findServers(records, organization, input.bindings);
       for (const server of servers.values()) await checkEnabled(records, { organization, server, actor });
-      const row = await records.insertCollection(organization.id, {
-        name: input.name,
-        allowedRoles: input.allowedRoles,
-        listing: { names: input.names, mode: input.mode, tokenBudget: input.tokenBudget },
-        bindings: input.bindings.map((binding) => newBinding(binding, servers)),
-        managedBy: 'api',
-      });
+      const row = await records.insertCollection(organization.id, newCollection(input, servers));
       return shown(row, organization);
     },
+    async updateCollection(input, actor) {
+      const organization = await getOrganization(records, actor, input.organization);
+      const { id } = await getOwn(records, organization, input.name);
+      const servers = await findServers(records, organization, input.bindings);
+      for (const server of servers.values()) await checkEnabled(records, { organization, server, actor });
+      await records.replaceCollection(organization.id, id, newCollection(input, servers));
+      return shown(await getOwn(records, organization, input.name), organization);
+    },
+    async removeCollection(input, actor) {
+      const organization = await getOrganization(records, actor, input.organization);
+      const row = await getOwn(records, organization, input.name);
+      await records.within(organization.id, (scope) => removeCollection(scope, asCollectionId(row.id)));
+      return shown(row, organization);
+    },
+  };
+}
+
+async function getOwn(records: AdminRecords, { id }: OrganizationRow, name: string): Promise<CollectionRow> {
+  const found = (await records.listCollections(id)).find((row) => row.name === name);
+  if (!found) {
+    throw new GatehouseError('not_found', {
+      message: 'There is no such collection: list them with `gatehouse collection list`',
+    });
+  }
+  if (found.managedBy === 'file')
+    throw new GatehouseError('conflict', { message: 'gatehouse.yaml has this collection: change it there' });
+  return found;
+}
+
+function newCollection(input: ParsedInput<'createCollection'>, servers: ReadonlyMap<string, ServerRow>): NewCollection {
+  return {
+    name: input.name,
+    allowedRoles: input.allowedRoles,
+    listing: { names: input.names, mode: input.mode, tokenBudget: input.tokenBudget },
+    bindings: input.bindings.map((binding) => newBinding(binding, servers)),
+    managedBy: 'api',
   };
 }
 
@@ -38,8 +79,7 @@ async function findServers(
   { id: org }: OrganizationRow,
   bindings: readonly BindingInput[],
 ): Promise<ReadonlyMap<string, ServerRow>> {
-  const visible = (await records.listServers()).filter((row) => row.org === undefined || row.org === org);
-  const byKey = new Map(visible.map((row) => [row.key, row]));
+  const byKey = new Map((await records.listServersOf(org)).map((row) => [row.key, row]));
   const missing = bindings.find(({ server }) => !byKey.has(server));
   if (missing) throw unknownServer(missing.server);
   return new Map(bindings.flatMap(({ server }) => entryOf(byKey, server)));
@@ -60,7 +100,7 @@ interface Enabling {
 async function checkEnabled(records: AdminRecords, { organization, server, actor }: Enabling): Promise<void> {
   const enablement = await records.findEnablement(organization.id, server.id);
   if (enablement?.enabled) return;
-  if (actor.kind === 'key' || enablement) throw unknownServer(server.key);
+  if (actor.kind !== 'platform' || enablement) throw unknownServer(server.key);
   await records.putEnablement(organization.id, server.id, { enabled: true, allMembers: false, allowedRoles: [] });
 }
 

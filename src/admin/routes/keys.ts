@@ -4,6 +4,7 @@ import type { ApiKey } from '#admin/nouns.ts';
 import type { KeyRow, OrganizationRow } from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asKeyId } from '#core/ids.ts';
+import { getServiceAccount } from '#records/service-accounts.ts';
 
 export function keyHandlers({ records, clock }: AdminDeps): Pick<Handlers, 'listKeys' | 'createKey' | 'revokeKey'> {
   return {
@@ -12,11 +13,18 @@ export function keyHandlers({ records, clock }: AdminDeps): Pick<Handlers, 'list
       const rows = await records.listKeys(organization.id);
       return { items: rows.map((row) => shown(row, organization)) };
     },
-    async createKey({ organization: ref, name, roles, endpoints, expiresInSeconds }, actor) {
+    async createKey({ organization: ref, name, roles, endpoints, serviceAccount, expiresInSeconds }, actor) {
       const organization = await getOrganization(records, actor, ref);
-      checkHandedOn(actor, roles);
+      const account =
+        serviceAccount === undefined
+          ? undefined
+          : await records.asPlatform((scope) => getServiceAccount(scope, organization.id, serviceAccount));
+      checkHandedOn(actor, [...roles, ...(account?.roles ?? [])]);
       const expiresAt = expiresInSeconds === undefined ? undefined : clock.now() + expiresInSeconds * 1000;
-      const { row, text } = await records.insertKey(organization.id, { name, roles, endpoints, expiresAt });
+      const { row, text } = await records.insertKey(organization.id, {
+        ...{ name, roles, endpoints, expiresAt },
+        userId: account?.id,
+      });
       return { key: text.reveal(), ...fields(row, organization) };
     },
     async revokeKey({ organization: ref, id }, actor) {
@@ -33,13 +41,14 @@ function shown(row: KeyRow, organization: OrganizationRow): ApiKey {
   return { ...fields(row, organization), last4: row.last4, revokedAt: time(row.revokedAt) };
 }
 
-function fields({ id, name, roles, endpoints, expiresAt, createdAt }: KeyRow, { slug }: OrganizationRow) {
+function fields({ id, name, roles, endpoints, expiresAt, createdAt, userId }: KeyRow, { slug }: OrganizationRow) {
   return {
     id,
     name,
     org: slug,
     roles: [...roles],
     endpoints: endpoints ? [...endpoints] : null,
+    serviceAccount: userId ?? null,
     expiresAt: time(expiresAt),
     createdAt: new Date(createdAt).toISOString(),
   };

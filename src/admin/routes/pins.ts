@@ -37,7 +37,7 @@ export function pinHandlers({ records }: AdminDeps): Pick<Handlers, 'listPins' |
 }
 
 async function visibleServers(records: AdminRecords, { id: org }: OrganizationRow): Promise<readonly ServerRow[]> {
-  return (await records.listServers()).filter((row) => row.org === undefined || row.org === org);
+  return records.listServersOf(org);
 }
 
 async function decisionOf(

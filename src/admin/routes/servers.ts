@@ -8,7 +8,7 @@ import { reservedNames } from '#core/reserved.ts';
 export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServers' | 'createServer'> {
   return {
     async listServers() {
-      return { items: (await records.listServers()).map(shown) };
+      return { items: (await records.listServers()).map(shownServer) };
     },
     async createServer({ key, title, transport, trusted, enableFor }, actor) {
       checkName(key);
@@ -17,7 +17,7 @@ export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServ
       if (organization) {
         await records.putEnablement(organization.id, row.id, { enabled: true, allMembers: true, allowedRoles: [] });
       }
-      return shown(row);
+      return shownServer(row);
     },
   };
 }
@@ -28,6 +28,9 @@ export function checkName(name: string): void {
   throw new GatehouseError('bad_request', { message: `"${name}" is reserved: choose another name` });
 }
 
-function shown({ id, key, title, transport, org, trusted }: ServerRow): Server {
-  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted };
+type ServerLike = Omit<ServerRow, 'managedBy'>;
+
+export function shownServer({ id, key, title, transport, org, trusted, active, blockedTools }: ServerLike): Server {
+  const blocked = { active, blockedTools: [...blockedTools] };
+  return { id, key, title, kind: transport.kind, organization: org ?? null, trusted, ...blocked };
 }

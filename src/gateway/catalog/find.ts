@@ -36,7 +36,8 @@ async function findNamed(
     const real = kind === 'tools' ? realToolName(published, part.binding.shaping) : published;
     return real === undefined ? [] : [{ part, real }];
   });
-  const unread = possible.filter(({ part }) => kind === 'tools' && needsDefinition(part.binding));
+  const isJudged = asking.view.endpoint.rights?.hasPolicy === true;
+  const unread = possible.filter(({ part }) => kind === 'tools' && (isJudged || needsDefinition(part.binding)));
   if (unread.length > 0)
     await lists.read(
       unread.map(({ part }) => routeTo(asking, part.binding)),
@@ -98,6 +99,14 @@ function define(
 ) {
   return lists.peek(routeTo(asking, part.binding), kind)?.byKey.get(real);
 }
+
+/** Whether its server is known to have no such tool. */
+export function isMissing(asking: Asking, { part, name }: Found, lists: Lists): boolean {
+  const held = lists.peek(routeTo(asking, part.binding), 'tools');
+  return held !== undefined && !held.byKey.has(name);
+}
+
+export const unknownTool = (name: string) => unknown('tools', name);
 
 const unknown = (kind: ListKind, name: string) =>
   new RpcError(-32602, `Unknown ${kind === 'tools' ? 'tool' : 'prompt'}: ${name.slice(0, 200)}`);

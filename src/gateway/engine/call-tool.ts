@@ -4,15 +4,16 @@
  * binding says so, and what must not be seen is taken out of everything that comes back. Whatever decides about tools
  * belongs between the name and the arguments: here every way to a tool comes by, whoever it was called through.
  */
+import { GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
-import { type Found, findTool } from '#gateway/catalog/find.ts';
-import { checkRight } from '#gateway/rights/check.ts';
+import { type Found, findTool, isMissing, unknownTool } from '#gateway/catalog/find.ts';
+import { checkRight, notePolicy } from '#gateway/rights/check.ts';
 import { templateValues } from '#gateway/template-values.ts';
 import { checkParamHeaders } from '#mcp/bridge/mirror-headers.ts';
 import { declaresTasks } from '#mcp/bridge/tasks.ts';
 import { applyRules } from '#mcp/shape/rules.ts';
 import { type Asking, routeTo } from './asking.ts';
-import { checkEnabled, checkServed, converse, type MethodDeps } from './converse.ts';
+import { checkEnabled, checkLimits, checkServed, converse, type MethodDeps } from './converse.ts';
 import { answerMeta, findMetaCall } from './meta-tools.ts';
 import { redacting } from './redacting.ts';
 import { publishTask, taskWish } from './tasks.ts';
@@ -41,10 +42,8 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
   if (hasMirrors && asking.era === 'modern' && definition && !asking.call.door)
     checkParamHeaders(asking.call.req.headers, definition, objectIn(params, 'arguments'));
   const sent = { ...params, name, arguments: ruledArguments(asking, found, params.arguments) };
-  checkRight(asking.view.endpoint, {
-    ...{ action: 'call_tool', binding: part.binding, name, definition },
-    args: sent.arguments,
-  });
+  checkTool(asking, found, { args: sent.arguments, told: params, deps });
+  await checkLimits(asking, { found, tool: name }, deps);
   const consent = await deps.confirmations.check(asking, { found, sent, told: params });
   if ('answer' in consent) return consent.answer;
   const task = taskWish(asking, definition);
@@ -52,6 +51,28 @@ async function callNamed(asking: Asking, params: JsonObject, { deps, hasMirrors 
   const result = await redacting(asking, found, (seen) => converse(seen, errand, deps));
   const called = { part, tool: name, result, asksTask: asking.asksTask === true };
   return consent.wrap(publishTask(asking, called, deps));
+}
+
+interface Checking {
+  readonly args: JsonObject;
+  readonly told: JsonObject;
+  readonly deps: MethodDeps;
+}
+
+/** A tool that its server does not have is unknown, and not forbidden: the two must be told apart (X2.4). */
+function checkTool(asking: Asking, found: Found, { args, told, deps }: Checking): void {
+  const { part, name, definition } = found;
+  try {
+    checkRight(asking.view.endpoint, {
+      ...{ action: 'call_tool', binding: part.binding, name, definition, args },
+      tell: notePolicy(asking.call),
+    });
+  } catch (thrown) {
+    const isDenied = thrown instanceof GatehouseError && thrown.code === 'policy_denied';
+    if (isDenied && !definition && isMissing(asking, found, deps.lists))
+      throw unknownTool(stringIn(told, 'name') ?? '');
+    throw thrown;
+  }
 }
 
 /** What the organization decided wins over what the caller sent. */

@@ -42,7 +42,7 @@ export class Hearing {
   #wish: Wish = { kinds: new Set(), uris: [] };
   #contexts: ReadonlySet<string> = new Set();
   #bindings: ReadonlySet<string> = new Set();
-  /** What is heard, as text: parts and their names, and the wish. */
+  /** What is heard, as text: parts, their names and what of them may be used, and the wish. */
   #view = '';
   #told = '';
   #current = new AbortController();
@@ -72,7 +72,8 @@ export class Hearing {
     const turn = ++this.#turn;
     const parts = asking.view.parts.filter(({ binding }) => binding.server.enabled);
     const contexts = parts.map(({ binding }) => contextOf(routeTo(asking, binding)));
-    const view = JSON.stringify(parts.map(({ prefix }, i) => [contexts[i], prefix]));
+    const { rights } = asking.view.endpoint;
+    const view = JSON.stringify([parts.map(({ prefix }, i) => [contexts[i], prefix]), rights?.key]);
     const told = JSON.stringify([view, [...wish.kinds], wish.uris]);
     if (told === this.#told) return;
     const isOther = this.#view !== '' && this.#view !== view;

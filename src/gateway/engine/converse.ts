@@ -1,8 +1,10 @@
 import type { JsonObject } from '#core/json.ts';
 import type { Found } from '#gateway/catalog/find.ts';
+import type { Limits } from '#gateway/limits.ts';
 import { notEnabled } from '#gateway/not-enabled.ts';
 import type { PeerRequest } from '#gateway/peers/peer.ts';
 import { noServerFor } from '#gateway/render.ts';
+import { countOnce } from '#gateway/take-place.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { type Asking, routeTo } from './asking.ts';
 import type { Confirmations } from './confirmations.ts';
@@ -13,6 +15,7 @@ import type { TaskDeps } from './tasks.ts';
 export interface MethodDeps extends TaskDeps {
   readonly conversations: Conversations;
   readonly confirmations: Confirmations;
+  readonly limits: Pick<Limits, 'takeServer'>;
 }
 
 export type Method = (asking: Asking, params: JsonObject, deps: MethodDeps) => Promise<JsonObject>;
@@ -29,6 +32,15 @@ export interface Errand {
 export function checkEnabled({ part: { binding } }: Pick<Found, 'part'>): void {
   if (binding.server.enabled) return;
   throw notEnabled(binding.server);
+}
+
+/** After it is known to be theirs, before anything is done for it. Rejects `rate_limited`, `too_many_calls`. */
+export async function checkLimits(
+  asking: Asking,
+  { found, tool }: { readonly found: Found; readonly tool?: string },
+  { limits }: Pick<MethodDeps, 'limits'>,
+): Promise<void> {
+  await countOnce(asking.call, { asker: asking, server: found.part.binding.server.id, tool }, limits);
 }
 
 /** Nothing that the caller may use could answer. */

@@ -7,6 +7,7 @@ import { GatehouseError } from '#core/error.ts';
 import { type Json, type JsonObject, objectIn, ownIn, stringIn } from '#core/json.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
 import { noServerFor } from '#gateway/render.ts';
+import { checkMethod } from '#gateway/rights/methods.ts';
 import type { Session, SessionClient } from '#gateway/session.ts';
 import { toInitializeResult } from '#mcp/bridge/capabilities.ts';
 import { RpcError, toLegacyError } from '#mcp/bridge/errors.ts';
@@ -101,6 +102,7 @@ async function request(asked: EngineAsked, session: Session, deps: LegacyDeps): 
   const { reply, message, call } = asked;
   const method = call.message?.method ?? '';
   const params = objectIn(message, 'params') ?? {};
+  checkMethod(asked.view.endpoint, method);
   if (method === 'ping') return reply.result('{}');
   if (ownIn(changesOf, method)) return changeSession(asked, session, { method, params, deps });
   const run = ownIn(methods, method);

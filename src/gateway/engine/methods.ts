@@ -1,14 +1,13 @@
 /** What an endpoint can be asked, by method: each takes canonical params and gives a canonical result, in the endpoint's own names. */
-import { GatehouseError } from '#core/error.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { type Found, findPrompt, findResource } from '#gateway/catalog/find.ts';
 import { mergeHello, mergeList } from '#gateway/catalog/merge.ts';
-import { checkRight } from '#gateway/rights/check.ts';
+import { checkRight, notePolicy } from '#gateway/rights/check.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import type { RightsWish } from '#records/rights.ts';
 import type { Asking } from './asking.ts';
 import { callTool } from './call-tool.ts';
-import { checkEnabled, checkServed, converse, type Method, type MethodDeps } from './converse.ts';
+import { checkEnabled, checkLimits, checkServed, converse, type Method, type MethodDeps } from './converse.ts';
 import { listTools } from './meta-tools.ts';
 import { taskMethods } from './tasks.ts';
 
@@ -27,26 +26,26 @@ export const methods: Readonly<Record<string, Method>> = {
   'skills/list': (asking, params, deps) => mergeList(asking, { kind: 'skills', params }, deps.lists),
   'skills/get': readByUri('skills/get'),
   'resources/directory/read': readByUri('resources/directory/read'),
-  ...Object.fromEntries(Object.entries(taskMethods).map(([name, run]) => [name, withoutPolicy(run)])),
+  ...taskMethods,
 };
 
-/** Policies have no word for tasks (REQUIREMENTS S2.25). */
-function withoutPolicy(run: Method): Method {
-  return (asking, params, deps) => {
-    if (asking.view.endpoint.rights?.hasPolicy) throw new GatehouseError('policy_denied');
-    return run(asking, params, deps);
-  };
+interface Checking extends Pick<RightsWish, 'action' | 'args'> {
+  readonly found: Found;
 }
 
-function check({ view }: Asking, { part, name, definition }: Found, wish: Pick<RightsWish, 'action' | 'args'>): void {
+async function check(asking: Asking, { found, ...wish }: Checking, deps: MethodDeps): Promise<void> {
+  const { part, name, definition } = found;
+  const { view, call } = asking;
   checkEnabled({ part });
-  checkRight(view.endpoint, { ...wish, binding: part.binding, name, definition });
+  call.server ??= part.binding.server.key;
+  checkRight(view.endpoint, { ...wish, binding: part.binding, name, definition, tell: notePolicy(call) });
+  await checkLimits(asking, { found }, deps);
 }
 
 async function getPrompt(asking: Asking, params: JsonObject, deps: MethodDeps): Promise<JsonObject> {
   checkServed(asking, 'prompts/get');
   const found = await findPrompt(asking, stringIn(params, 'name') ?? '', deps.lists);
-  check(asking, found, { action: 'get_prompt', args: objectIn(params, 'arguments') ?? {} });
+  await check(asking, { found, action: 'get_prompt', args: objectIn(params, 'arguments') ?? {} }, deps);
   return converse(
     asking,
     { found, method: 'prompts/get', params: { ...params, name: found.name }, told: params },
@@ -62,7 +61,7 @@ async function complete(asking: Asking, params: JsonObject, deps: MethodDeps): P
   const found = isPrompt
     ? await findPrompt(asking, wanted, deps.lists)
     : await findResource(asking, wanted, deps.lists);
-  check(asking, found, { action: 'complete', args: {} });
+  await check(asking, { found, action: 'complete', args: {} }, deps);
   const mapped = { ...params, ref: { ...ref, [isPrompt ? 'name' : 'uri']: found.name } };
   return converse(asking, { found, method: 'completion/complete', params: mapped, told: params }, deps);
 }
@@ -72,7 +71,7 @@ function readByUri(method: string): Method {
   return async (asking, params, deps) => {
     checkServed(asking, method);
     const found = await findResource(asking, stringIn(params, 'uri') ?? '', deps.lists);
-    check(asking, found, { action: 'read_resource', args: {} });
+    await check(asking, { found, action: 'read_resource', args: {} }, deps);
     return converse(asking, { found, method, params: { ...params, uri: found.name }, told: params }, deps);
   };
 }

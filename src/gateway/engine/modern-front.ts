@@ -4,6 +4,7 @@ import { type Json, type JsonObject, objectIn, ownIn, parseJson } from '#core/js
 import { mergeHello } from '#gateway/catalog/merge.ts';
 import { textOf } from '#gateway/catalog/ready.ts';
 import { viewOf } from '#gateway/catalog/view.ts';
+import { checkMethod } from '#gateway/rights/methods.ts';
 import { splitEnvelope } from '#mcp/bridge/envelope.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { isLogged, withSubscriptionId } from '#mcp/bridge/notifications.ts';
@@ -20,7 +21,9 @@ export async function handleModern(asked: EngineAsked, deps: MethodDeps & Client
   if (call.message?.kind !== 'request' || !message) return reply.finish('', 202);
   const method = call.message.method ?? '';
   const { params, envelope } = splitEnvelope(objectIn(message, 'params') ?? {});
-  const run = ownIn(call.door?.facade?.answers ?? {}, method) ?? ownIn(methods, method);
+  const own = ownIn(call.door?.facade?.answers ?? {}, method);
+  if (!own) checkMethod(asked.view.endpoint, method);
+  const run = own ?? ownIn(methods, method);
   const isKnown = run !== undefined && requestExists(method, MODERN_VERSION);
   if (!isKnown && method !== 'subscriptions/listen') throw new GatehouseError('unknown_method');
   const { progressToken, logLevel } = envelope;

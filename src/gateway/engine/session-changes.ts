@@ -1,7 +1,7 @@
 /** What changes in a session of a legacy client: its log level and its subscriptions. */
 import { type JsonObject, ownIn } from '#core/json.ts';
 import { findResource } from '#gateway/catalog/find.ts';
-import { checkRight } from '#gateway/rights/check.ts';
+import { checkRight, notePolicy } from '#gateway/rights/check.ts';
 import type { Session } from '#gateway/session.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import { logLevels, type SessionState, type SessionStateChange } from '#records/session-states.ts';
@@ -29,24 +29,18 @@ export async function changeSession(
 ): Promise<void> {
   const change = ownIn(changesOf, method)?.(params, session.expiresAt);
   if (!change) throw new RpcError(-32602, 'Invalid params');
-  if ('subscribe' in change) {
-    const as = {
-      client: session.client,
-      lane: session.digest,
-      signal: asked.reply.signal,
-      params,
-      logLevel: undefined,
-    };
-    const asking = askingOf(asked, as, deps);
+  const isJudged = 'unsubscribe' in change && asked.view.endpoint.rights?.hasPolicy === true;
+  if ('subscribe' in change || isJudged) {
+    const as = { client: session.client, lane: session.digest, signal: asked.reply.signal, logLevel: undefined };
+    const asking = askingOf(asked, { ...as, params }, deps);
     const found = await findResource(asking, String(params.uri), deps.lists);
+    const { part, name } = found;
     checkRight(asked.view.endpoint, {
-      action: 'read_resource',
-      binding: found.part.binding,
-      name: found.name,
-      definition: undefined,
-      args: {},
+      ...{ action: 'read_resource', binding: part.binding, name, definition: undefined, args: {} },
+      tell: notePolicy(asked.call),
     });
-    if (!(await tellsUpdates(asking, found, deps.lists))) throw new RpcError(-32601, 'Its server tells of no updates');
+    if ('subscribe' in change && !(await tellsUpdates(asking, found, deps.lists)))
+      throw new RpcError(-32601, 'Its server tells of no updates');
   }
   await deps.states.update(asked.organization.id, session.digest, change);
   asked.reply.result('{}');

@@ -6,6 +6,7 @@ import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
+import type { Bulkheads } from '#gateway/bulkheads.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import type { Era } from '#mcp/versions.ts';
 import type { Binding, CredentialOpener, OrganizationSnapshot, ServerDefinition } from '#records/snapshot.ts';
@@ -43,6 +44,7 @@ export interface LinkDeps {
   readonly upstreams: { get(server: ServerDefinition): Upstream };
   readonly credentials: CredentialOpener;
   readonly breakers: Breakers;
+  readonly bulkheads: Bulkheads;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -53,38 +55,51 @@ export function openLink(deps: LinkDeps): Link {
   return {
     totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
-      const { binding, organization } = route;
-      const credential = await openCredential(binding);
-      const asking = {
-        pass: deps.breakers.admit(organization.id, binding.server.id),
-        org: organization.id,
-        server: binding.server.id,
-      };
-      let status = 0;
+      const { organization, binding } = route;
+      // Answers and notifications are part of what has a place already: they must get through.
+      const isRequest = outgoing.message?.method !== undefined && outgoing.message.id !== undefined;
+      if (!isRequest || outgoing.message?.method === 'subscriptions/listen') return deliver(route, outgoing, handlers);
+      const leave = await deps.bulkheads.enter(organization.id, binding.server.id);
       try {
-        const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
-        const answered = await exchange(deps.upstreams.get(binding.server), call, {
-          ...handlers,
-          secret: credential,
-          onHead(code, headers) {
-            status = code;
-            // A stream that waits for events says by its head that the server is there.
-            if (call.timeouts.totalMs === 0)
-              deps.breakers.report(asking, verdictOf({ status, open: true, error: undefined }));
-            handlers.onHead?.(code, headers);
-          },
-        });
-        deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
-        return answered;
-      } catch (reason) {
-        const thrown = asTimeout(reason);
-        const error =
-          thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
-        deps.breakers.report(asking, verdictOf({ status, open: false, error }));
-        throw thrown;
+        return await deliver(route, outgoing, handlers);
+      } finally {
+        leave();
       }
     },
   };
+
+  async function deliver(route: Route, outgoing: Outgoing, handlers: WireHandlers): Promise<Answered> {
+    const { binding, organization } = route;
+    const credential = await openCredential(binding);
+    const asking = {
+      pass: deps.breakers.admit(organization.id, binding.server.id),
+      org: organization.id,
+      server: binding.server.id,
+    };
+    let status = 0;
+    try {
+      const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
+      const answered = await exchange(deps.upstreams.get(binding.server), call, {
+        ...handlers,
+        secret: credential,
+        onHead(code, headers) {
+          status = code;
+          // A stream that waits for events says by its head that the server is there.
+          if (call.timeouts.totalMs === 0)
+            deps.breakers.report(asking, verdictOf({ status, open: true, error: undefined }));
+          handlers.onHead?.(code, headers);
+        },
+      });
+      deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
+      return answered;
+    } catch (reason) {
+      const thrown = asTimeout(reason);
+      const error =
+        thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
+      deps.breakers.report(asking, verdictOf({ status, open: false, error }));
+      throw thrown;
+    }
+  }
 }
 
 /** The gateway's own patience is over: that is the server's silence, not somebody's leaving. */

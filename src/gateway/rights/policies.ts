@@ -7,6 +7,8 @@ import type { Reach } from './reach.ts';
 export interface Judge {
   /** Equal for equal answers: the policies, and what they read of the caller. */
   readonly key: string;
+  /** False: what they would refuse is only said. */
+  readonly isEnforced: boolean;
   /** Never throws: what cannot be judged is refused. */
   permits(wish: RightsWish): boolean;
 }
@@ -17,11 +19,3 @@ export interface Policies {
   /** undefined: no policy is attached to the endpoint, to a server of it, or to the organization. */
   judgeOf(organization: OrganizationSnapshot, endpoint: Endpoint, reach: Reach): Judge | undefined;
 }
-
-/** Until somebody can judge them, whatever has a policy is closed. */
-export const closedPolicies: Policies = {
-  keyOf: ({ policies }) => (policies.length > 0 ? 'closed' : ''),
-  judgeOf({ policies }) {
-    return policies.some(({ mode }) => mode === 'enforce') ? { key: 'closed', permits: () => false } : undefined;
-  },
-};

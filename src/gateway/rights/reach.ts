@@ -16,13 +16,18 @@ export interface Reach {
   readonly groups: readonly Group[];
   /** In MCP-Admin: grants are not asked for. */
   readonly isAdmin: boolean;
+  /** What their token says of roles and groups is not what counts: it is issued here, or says nothing of them. */
+  readonly isLive: boolean;
   /** Equal for equal roles, endpoints and holdings. */
   readonly key: string;
 }
 
 /** undefined: a program, which is in no group. */
 export function holderOf({ principal, provider, userId }: Caller): Holder | undefined {
-  if (principal.kind === 'api-key') return { kind: 'key', id: principal.keyId };
+  if (principal.kind === 'api-key')
+    return principal.userId === undefined
+      ? { kind: 'key', id: principal.keyId }
+      : { kind: 'user', id: principal.userId };
   if (userId !== undefined) return { kind: 'user', id: userId };
   if (!provider || provider.namesOrganizationsBy === 'id') return undefined;
   const { subject, claims } = principal;
@@ -47,20 +52,43 @@ interface ReachInput {
 
 export function reachOf(organization: OrganizationSnapshot, { caller, ...input }: ReachInput): Reach {
   const { roles, endpoints, holdings } = input;
-  const claimed = claimedGroups(organization, caller);
-  const groups = [...organization.groups.values()].filter(({ id }) => holdings.groups.has(id) || claimed.has(id));
+  const groups = groupsOf(organization, holdings, claimedGroups(organization, caller));
   const isPlain = groups.length + holdings.key.length === 0;
   const key = isPlain
     ? JSON.stringify([[...roles].sort(), endpoints])
     : JSON.stringify([[...roles].sort(), endpoints, groups.map(({ id }) => id), holdings.key]);
-  return { principal: caller.principal, ...input, groups, isAdmin: groups.some(({ builtin }) => builtin), key };
+  const isAdmin = groups.some(({ builtin }) => builtin);
+  const isLive = caller.userId !== undefined || caller.provider?.namesOrganizationsBy === 'id';
+  return { principal: caller.principal, ...input, groups, isAdmin, isLive, key };
 }
 
 const none: ReadonlySet<GroupId> = new Set();
+const noGroups: readonly Group[] = [];
+
+interface Ordered {
+  readonly organization: OrganizationSnapshot;
+  readonly groups: readonly Group[];
+}
+
+/** An organization may have thousands: they are gone through once for each holder, not for each call. */
+const ordered = new WeakMap<Holdings, Ordered>();
+
+function groupsOf(
+  organization: OrganizationSnapshot,
+  holdings: Holdings,
+  claimed: ReadonlySet<GroupId>,
+): readonly Group[] {
+  if (holdings.groups.size + claimed.size === 0) return noGroups;
+  const known = claimed.size === 0 ? ordered.get(holdings) : undefined;
+  if (known?.organization === organization) return known.groups;
+  const groups = [...organization.groups.values()].filter(({ id }) => holdings.groups.has(id) || claimed.has(id));
+  if (claimed.size === 0) ordered.set(holdings, { organization, groups });
+  return groups;
+}
 
 /** Groups that the identity provider's own token names, where its word is about this very organization. */
-function claimedGroups(organization: OrganizationSnapshot, { principal, provider, userId }: Caller) {
-  if (principal.kind !== 'user' || !provider || userId !== undefined) return none;
+function claimedGroups(organization: OrganizationSnapshot, { principal, provider }: Caller) {
+  if (principal.kind !== 'user' || !provider || provider.namesOrganizationsBy === 'id') return none;
   const { groups } = principal.claims;
   const about = principal.organization ?? provider.organization;
   const { id, slug, externalId } = organization;

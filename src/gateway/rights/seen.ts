@@ -50,13 +50,25 @@ export function seeEndpoint(
   const judge = policies.judgeOf(organization, endpoint, reach);
   const isWhole = given === '*' && !judge && endpoint.bindings.every(({ server }) => server.blockedTools.size === 0);
   if (isWhole) return endpoint;
-  const key = JSON.stringify([endpoint.id, given === '*' ? given : [...given].sort(), judge?.key]);
-  return onceFor(organization, key, () => ({ ...endpoint, whole: endpoint, rights: rightsOf(given, judge) }));
+  const key = JSON.stringify([given === '*' ? given : [...given].sort(), judge?.key, blockedIn(endpoint)]);
+  return onceFor(organization, `${endpoint.id} ${key}`, () => ({
+    ...endpoint,
+    whole: endpoint,
+    rights: rightsOf(given, { judge, key }),
+  }));
 }
 
-function rightsOf(given: ToolGrant, judge: Judge | undefined): Rights {
+const blockedIn = ({ bindings }: Endpoint) => bindings.map(({ server }) => [...server.blockedTools].sort());
+
+interface Judged {
+  readonly judge: Judge | undefined;
+  readonly key: string;
+}
+
+function rightsOf(given: ToolGrant, { judge, key }: Judged): Rights {
   return {
-    hasPolicy: judge !== undefined,
+    key,
+    hasPolicy: judge?.isEnforced === true,
     decide(wish) {
       const granted = decideGrant(given, wish);
       if (granted !== 'allow' || !judge || wish.action === 'complete') return granted;
@@ -77,6 +89,7 @@ export function joinRights(members: readonly Endpoint[]): Rights | undefined {
   if (members.every(({ rights }) => rights === undefined)) return undefined;
   const byBinding = new Map(members.flatMap(({ bindings, rights }) => bindings.map((binding) => [binding, rights])));
   return {
+    key: JSON.stringify(members.map(({ id, rights }) => [id, rights?.key])),
     hasPolicy: members.some(({ rights }) => rights?.hasPolicy),
     decide: (wish) => byBinding.get(wish.binding)?.decide(wish) ?? (byBinding.has(wish.binding) ? 'allow' : 'grant'),
   };

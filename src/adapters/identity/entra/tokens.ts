@@ -59,14 +59,14 @@ export function openEntraTokens(options: EntraTokensOptions): EntraTokens {
       }
       const person = await people.describe(claims, directory);
       const { issuer = '', expiresAt } = checked;
-      const { subject, organization, email, name, roles, groups } = person;
+      const { subject, organization, email, emailVerified, name, roles, groups } = person;
       return {
         issuer,
         subject,
         expiresAt,
         organization,
         roles,
-        ...(email !== undefined && { email }),
+        ...(email !== undefined && { email, ...(emailVerified && { emailVerified }) }),
         ...(name !== undefined && { name }),
         // As if they had fitted into the token.
         claims: person.overage ? { ...claims, groups } : claims,

@@ -49,7 +49,8 @@ function passwordSignIn(settings: LocalConfig, accounts: LocalAccountStore): Pas
       return {
         subject,
         username: account.username,
-        ...(email !== undefined && { email }),
+        // An administrator set it.
+        ...(email !== undefined && { email, emailVerified: true }),
         ...(fullName !== undefined && { name: fullName }),
         roles: mapRoles(settings, { roles: [], groups: [] }),
         groups: [],

@@ -142,7 +142,12 @@ function openPeople(
     const name = token.name ?? foreign?.name;
     const person = { ...token, ...(email !== undefined && { email }), ...(name !== undefined && { name }) };
     if (organization === undefined || foreign?.role === pendingRole) return person;
-    const made = await accounts.ensure({ provider, subject: token.subject, organization, email, name });
+    // Whoever shares the secret keeps the table; what a token says of an address counts where it is that one.
+    const emailVerified =
+      token.emailVerified === true ||
+      (foreign?.email !== undefined && foreign.email.toLowerCase() === email?.toLowerCase());
+    const row = { provider, subject: token.subject, organization, email, emailVerified, name };
+    const made = await accounts.ensure(row);
     if (!made) throw new GatehouseError('invalid_token', { cause: new Error('deactivated, or no such organization') });
     return { ...person, organization: made.organizationId, userId: made.userId };
   };

@@ -1,43 +1,49 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { limiterAdapters } from '#adapters/limiter/index.ts';
+import { describe, expect, test } from 'vitest';
 import { limiterContract } from '#adapters/limiter/limiter.contract.ts';
-import { silentLog } from '#core/log.ts';
-
-const open = (settings: object = {}) =>
-  limiterAdapters.open(limiterAdapters.config.parse({ kind: 'memory', ...settings }), { log: silentLog });
+import { openManualTime } from '#kit/manual-time.ts';
+import { openMemoryLimiter } from './memory.ts';
 
 describe('the limiter in memory', () => {
-  beforeEach(() => {
-    vi.useFakeTimers();
-  });
-  afterEach(() => {
-    vi.useRealTimers();
-  });
+  let time = openManualTime();
+  const open = async () => {
+    time = openManualTime();
+    return openMemoryLimiter(100, time.clock);
+  };
+  limiterContract({ open, pass: (ms) => time.advance(ms), windowSeconds: 60 });
 
-  limiterContract(open, async (ms) => {
-    await vi.advanceTimersByTimeAsync(ms);
-  });
-
-  test('a limit that is raised holds at once for a window under way', async () => {
-    const limiter = await open();
-    for (let i = 0; i < 3; i++) await limiter.take('a', { points: 2, windowSeconds: 60 });
-    expect((await limiter.take('a', { points: 2, windowSeconds: 60 })).allowed).toBe(false);
-    expect((await limiter.take('a', { points: 10, windowSeconds: 60 })).allowed).toBe(true);
-  });
+  const limit = { points: 1, windowSeconds: 60 };
 
   test('a flood of keys is bounded and a key in use survives it', async () => {
-    const limiter = await open({ maxKeys: 100 });
-    const limit = { points: 1, windowSeconds: 60 };
-    await limiter.take('busy', limit);
-    const timers = vi.getTimerCount();
+    const limiter = await open();
+    limiter.take('busy', limit);
     for (let i = 0; i < 10_000; i++) {
-      await limiter.take(`stranger ${i}`, limit);
-      if (i % 50 === 0) await limiter.take('busy', limit);
+      limiter.take(`stranger ${i}`, limit);
+      if (i % 50 === 0) limiter.take('busy', limit);
     }
-    expect(vi.getTimerCount()).toBeLessThanOrEqual(timers + 100);
-    expect((await limiter.take('busy', limit)).allowed).toBe(false);
-    expect((await limiter.take('stranger 0', limit)).allowed).toBe(true);
-    await limiter.close();
-    expect(vi.getTimerCount()).toBe(0);
+    expect(limiter.size).toBeLessThanOrEqual(100);
+    expect(limiter.take('busy', limit).allowed).toBe(false);
+    expect(limiter.take('stranger 0', limit).allowed).toBe(true);
+  });
+
+  test('what is over is forgotten', async () => {
+    const limiter = await open();
+    for (let i = 0; i < 50; i++) limiter.take(`key ${i}`, limit);
+    await time.advance(60_000);
+    limiter.take('another', limit);
+    expect(limiter.size).toBe(1);
+  });
+
+  test('a flood spread over the window keeps to the rate, within 2 %, in any stretch of its length', async () => {
+    const limiter = await open();
+    const taken: number[] = [];
+    const wanted = { points: 600, windowSeconds: 60 };
+    for (let i = 0; i < 30_000; i++) {
+      await time.advance(10);
+      if (limiter.take('a', wanted).allowed) taken.push(time.clock.monotonic());
+    }
+    const minutes = 5;
+    expect(Math.abs(taken.length - 600 * minutes)).toBeLessThanOrEqual(600 * minutes * 0.02);
+    const most = Math.max(...taken.map((at) => taken.filter((other) => other >= at && other < at + 59_400).length));
+    expect(most).toBeLessThanOrEqual(600);
   });
 });

@@ -1,0 +1,38 @@
+import type { AdminDeps, Handlers } from '#admin/handlers.ts';
+import type { PersonNoun } from '#admin/people-nouns.ts';
+import { erasePerson, exportPerson, getPerson, listPeople, noSuchPerson, type PersonRow } from '#records/people.ts';
+import { setUserActive } from '#records/users.ts';
+
+type Names = 'listPeople' | 'updatePerson' | 'exportPerson' | 'erasePerson';
+
+export function personHandlers({ records, clock }: AdminDeps): Pick<Handlers, Names> {
+  return {
+    async listPeople({ search }) {
+      return { items: (await records.asPlatform((scope) => listPeople(scope, search))).map(shown) };
+    },
+    updatePerson: ({ id, active }) =>
+      records.asPlatform(async (scope) => {
+        const { id: userId, active: isActive } = await getPerson(scope, id);
+        if (active !== isActive) await setUserActive(scope, { userId, active, nowMs: clock.now() });
+        const [row] = await listPeople(scope, userId);
+        if (!row) throw noSuchPerson();
+        return shown(row);
+      }),
+    async exportPerson({ id }) {
+      return { ...(await records.asPlatform((scope) => exportPerson(scope, id))) };
+    },
+    async erasePerson({ id }) {
+      return { pseudonym: await records.asPlatform((scope) => erasePerson(scope, id)) };
+    },
+  };
+}
+
+function shown({ id, subject, email, emailVerified, name, active, ...row }: PersonRow): PersonNoun {
+  return {
+    ...{ id, subject, email: email ?? null, emailVerified, name: name ?? null, active },
+    identities: row.identities.map((identity) => ({ ...identity })),
+    organizations: [...row.organizations],
+    createdAt: new Date(row.createdAt).toISOString(),
+    lastSignInAt: row.lastSignInAt === undefined ? null : new Date(row.lastSignInAt).toISOString(),
+  };
+}

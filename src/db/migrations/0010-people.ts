@@ -1,0 +1,95 @@
+/** People and what acts for nobody: domains, service accounts, workload identities, invitations, and erasing a person. */
+const ownOrganization = `(select nullif(current_setting('app.org', true), '')::uuid)`;
+const platformScope = `(select current_setting('app.scope', true) = 'platform')`;
+
+const isolated = (table: string): readonly string[] => [
+  `alter table gateway.${table} enable row level security`,
+  `alter table gateway.${table} force row level security`,
+  `create policy ${table}_own on gateway.${table} to gatehouse_app
+     using (org_id = ${ownOrganization}) with check (org_id = ${ownOrganization})`,
+  `create policy ${table}_platform on gateway.${table} to gatehouse_platform
+     using (${platformScope}) with check (${platformScope})`,
+  `create policy ${table}_operator on gateway.${table} for select to gatehouse_operator using (true)`,
+  `create policy ${table}_owner on gateway.${table} to current_user using (true) with check (true)`,
+  `grant select, insert, update, delete on gateway.${table} to gatehouse_app, gatehouse_platform`,
+  `grant select on gateway.${table} to gatehouse_operator`,
+];
+
+export const people: readonly string[] = [
+  'set constraints all immediate',
+  // A host name whose `/mcp` is this organization's.
+  `alter table gateway.organizations add column domain text unique
+     check (domain = lower(domain) and domain ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$')`,
+  // service: signs in nowhere; its API keys and the workloads that are trusted for it act as it.
+  `alter table gateway.users add column kind text not null default 'person' check (kind in ('person', 'service'))`,
+  'alter table gateway.api_keys add column user_id uuid references gateway.users (id) on delete cascade',
+  'create index on gateway.api_keys (user_id)',
+  // Somebody who becomes a member when they first sign in with this address, verified.
+  `create table gateway.invitations (
+     org_id uuid not null references gateway.organizations (id) on delete cascade,
+     email text not null check (email = lower(email) and email <> '' and length(email) <= 320),
+     roles jsonb not null default '[]' check (jsonb_typeof(roles) = 'array'),
+     created_at timestamptz not null default now(),
+     primary key (org_id, email)
+   )`,
+  'create index on gateway.invitations (email)',
+  ...isolated('invitations'),
+  `create table gateway.workload_identities (
+     id uuid primary key default gateway.uuidv7(),
+     org_id uuid not null references gateway.organizations (id) on delete cascade,
+     user_id uuid not null references gateway.users (id) on delete cascade,
+     issuer text not null check (issuer ~ '^https?://' and length(issuer) <= 2048),
+     -- as it stands in the assertion; a star stands for any characters but ':' and '/'
+     subject text not null check (subject <> '' and length(subject) <= 512),
+     audience text not null check (audience <> '' and length(audience) <= 2048),
+     created_at timestamptz not null default now(),
+     unique (org_id, user_id, issuer, subject, audience)
+   )`,
+  'create index on gateway.workload_identities (user_id)',
+  ...isolated('workload_identities'),
+  // By whichever way somebody's address becomes known to be theirs.
+  `create function gateway.accept_invitations() returns trigger language plpgsql security definer
+     set search_path = pg_catalog as $$ begin
+     insert into gateway.members (org_id, user_id, roles)
+       select i.org_id, new.id, i.roles from gateway.invitations i where i.email = lower(new.email)
+       on conflict do nothing;
+     delete from gateway.invitations i where i.email = lower(new.email);
+     return null;
+   end $$`,
+  `create trigger accept_invitations after insert or update of email, email_verified on gateway.users
+     for each row when (new.email_verified and new.email is not null) execute function gateway.accept_invitations()`,
+  // A closed record is final but for one thing: that it no longer says who it was.
+  `create or replace function gateway.keep_closed() returns trigger language plpgsql set search_path = pg_catalog as $$ begin
+     if not old.open and not (new.email is null and new.subject like 'erased:%'
+       and to_jsonb(new) - 'email' - 'subject' = to_jsonb(old) - 'email' - 'subject') then
+       raise exception 'a closed record of the audit trail is final' using errcode = '42501';
+     end if;
+     return new;
+   end $$`,
+  // Subjects are unique at one issuer only: another person's rows have another address, or none and another subject.
+  `create function gateway.erase_person(person uuid) returns text language plpgsql security definer
+     set search_path = pg_catalog as $$
+   declare
+     pseudonym text := 'erased:' || gen_random_uuid();
+     address text;
+     subjects text[];
+   begin
+     select lower(u.email), array(select u.subject union select i.subject from gateway.identities i where i.user_id = u.id)
+       into address, subjects from gateway.users u where u.id = person for update;
+     if not found then return null; end if;
+     update gateway.audit a set email = null, subject = pseudonym
+       where (a.subject = any (subjects) and (a.email is null or lower(a.email) = address)) or lower(a.email) = address;
+     update gateway.usage a set user_email = null, subject = pseudonym
+       where (a.subject = any (subjects) and (a.user_email is null or lower(a.user_email) = address))
+         or lower(a.user_email) = address;
+     delete from gateway.group_members m where m.email = address;
+     delete from gateway.grants g where g.email = address;
+     delete from gateway.invitations i where i.email = address;
+     delete from gateway.oauth_records r where r.account_id = any (subjects);
+     delete from gateway.users u where u.id = person;
+     return pseudonym;
+   end $$`,
+  'revoke execute on function gateway.erase_person(uuid) from public',
+  'grant execute on function gateway.erase_person(uuid) to gatehouse_platform',
+  'set constraints all deferred',
+];

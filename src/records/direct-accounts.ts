@@ -1,0 +1,48 @@
+/**
+ * The rows of people whom no sign-in of ours makes one for: those who bring their identity provider's own token. Made with
+ * the first one; asked for when a token is verified, so never on a warm call.
+ */
+import type { Clock } from '#core/clock.ts';
+import type { Db } from '#db/schema.ts';
+import { withPlatform } from '#db/scope.ts';
+import { findIdentityUser, type SeenIdentity, upsertIdentity } from './users.ts';
+
+/** What a token says is taken over at most this often: two tokens that disagree would else undo each other for ever. */
+const renewedMs = 600_000;
+
+export interface DirectAccounts {
+  /** The row's id; undefined: deactivated here. Throws `storage_unavailable`. */
+  ensure(seen: SeenIdentity): Promise<string | undefined>;
+}
+
+export function openDirectAccounts({ db, clock }: { readonly db: Db; readonly clock: Clock }): DirectAccounts {
+  return {
+    ensure: (seen) =>
+      withPlatform(db, async (scope) => {
+        const known = await findIdentityUser(scope, seen);
+        if (known && !known.active) return undefined;
+        if (known && !(await isOutdated())) return known.id;
+        // What a token leaves out stays.
+        const { email = known?.email, name = known?.name, username = known?.username } = seen;
+        const emailVerified = seen.email === undefined ? known?.emailVerified : seen.emailVerified;
+        return (await upsertIdentity(scope, { ...seen, email, emailVerified, name, username }, clock.now())).id;
+
+        async function isOutdated(): Promise<boolean> {
+          if (!known) return true;
+          const { email, emailVerified = false, name, username } = seen;
+          const isSame =
+            (email === undefined || (email === known.email && emailVerified === known.emailVerified)) &&
+            (name === undefined || name === known.name) &&
+            (username === undefined || username === known.username);
+          if (isSame) return false;
+          const row = await scope.tx
+            .selectFrom('users')
+            .select(['updated_at', 'created_at'])
+            .where('id', '=', known.id)
+            .executeTakeFirstOrThrow();
+          const isNew = row.updated_at.getTime() === row.created_at.getTime();
+          return isNew || clock.now() - row.updated_at.getTime() >= renewedMs;
+        }
+      }),
+  };
+}

@@ -1,0 +1,153 @@
+/** What is kept about one person, all of it: to be looked up, handed out, or erased. */
+import { sql } from 'kysely';
+import { GatehouseError } from '#core/error.ts';
+import type { PlatformScope } from '#db/scope.ts';
+import { parseIdentities, parseRoles } from './columns.ts';
+import { listGrantsOf } from './grants.ts';
+import { findUser, type Identity, type User } from './users.ts';
+
+export interface PersonRow extends User {
+  readonly identities: readonly Identity[];
+  readonly organizations: readonly string[];
+  /** Unix milliseconds. */
+  readonly createdAt: number;
+  readonly lastSignInAt: number | undefined;
+}
+
+/** By address, name or subject; at most 200. */
+export async function listPeople({ tx }: PlatformScope, search: string | undefined): Promise<readonly PersonRow[]> {
+  const rows = await tx
+    .selectFrom('users as u')
+    .selectAll('u')
+    .select(
+      sql<unknown>`coalesce((select jsonb_agg(jsonb_build_object('provider', i.identity_provider, 'subject', i.subject))
+        from gateway.identities i where i.user_id = u.id), '[]')`.as('identities'),
+    )
+    .select(
+      sql<unknown>`coalesce((select jsonb_agg(o.slug order by o.slug) from gateway.members m
+        join gateway.organizations o on o.id = m.org_id and o.deleted_at is null where m.user_id = u.id), '[]')`.as(
+        'organizations',
+      ),
+    )
+    .where('u.kind', '=', 'person')
+    .$if(search !== undefined, (query) => {
+      const wanted = (search ?? '').toLowerCase();
+      return query.where((is) =>
+        is.or([
+          is(sql`lower(u.email)`, '=', wanted),
+          is(sql`lower(u.name)`, '=', wanted),
+          is('u.subject', '=', search ?? ''),
+          is(sql`u.id::text`, '=', wanted),
+        ]),
+      );
+    })
+    .orderBy('u.created_at')
+    .limit(200)
+    .execute();
+  return rows.map((row) => ({
+    id: row.id,
+    subject: row.subject,
+    email: row.email ?? undefined,
+    emailVerified: row.email_verified,
+    name: row.name ?? undefined,
+    username: row.username ?? undefined,
+    active: row.deactivated_at === null,
+    signedOutAt: row.signed_out_at?.getTime(),
+    identities: parseIdentities(row.identities),
+    organizations: parseRoles(row.organizations),
+    createdAt: row.created_at.getTime(),
+    lastSignInAt: row.last_sign_in_at?.getTime(),
+  }));
+}
+
+/** Throws `not_found`. */
+export async function getPerson(scope: PlatformScope, id: string): Promise<User> {
+  const found = await findUser(scope, { column: 'id', value: id.toLowerCase() });
+  if (found && !(await isServiceAccount(scope, found.id))) return found;
+  throw noSuchPerson();
+}
+
+async function isServiceAccount({ tx }: PlatformScope, id: string): Promise<boolean> {
+  const row = await tx.selectFrom('users').select('kind').where('id', '=', id).executeTakeFirst();
+  return row?.kind === 'service';
+}
+
+export const noSuchPerson = () =>
+  new GatehouseError('not_found', { message: 'There is no such person: list them with `gatehouse person list`' });
+
+/** Rows as they stand, apart from what is sealed or a digest. Throws `not_found`. */
+export async function exportPerson(scope: PlatformScope, id: string): Promise<Readonly<Record<string, unknown>>> {
+  const { tx } = scope;
+  const user = await getPerson(scope, id);
+  const email = user.email?.toLowerCase() ?? '';
+  const identities = await tx
+    .selectFrom('identities')
+    .select(['identity_provider', 'subject', 'created_at', 'last_sign_in_at'])
+    .where('user_id', '=', user.id)
+    .execute();
+  const subjects = [user.subject, ...identities.map(({ subject }) => subject)];
+  return {
+    person: await tx.selectFrom('users').selectAll().where('id', '=', user.id).executeTakeFirst(),
+    identities,
+    memberships: await tx
+      .selectFrom('members as m')
+      .innerJoin('organizations as o', 'o.id', 'm.org_id')
+      .select(['o.slug as organization', 'm.roles', 'm.groups', 'm.identity_provider', 'm.active', 'm.created_at'])
+      .where('m.user_id', '=', user.id)
+      .execute(),
+    invitations: await tx
+      .selectFrom('invitations')
+      .select(['org_id', 'roles', 'created_at'])
+      .where('email', '=', email)
+      .execute(),
+    groups: await tx
+      .selectFrom('group_members as m')
+      .innerJoin('groups as g', 'g.id', 'm.group_id')
+      .innerJoin('organizations as o', 'o.id', 'm.org_id')
+      .select(['o.slug as organization', 'g.name as group', 'm.email', 'm.source', 'm.created_at'])
+      .where((is) => is.or([is('m.user_id', '=', user.id), is('m.email', '=', email)]))
+      .execute(),
+    grants: await listGrantsOf(scope, user.id, user.email),
+    consents: await tx
+      .selectFrom('consents')
+      .select(['client_id', 'redirect_host', 'resource', 'scopes', 'created_at'])
+      .where('user_id', '=', user.id)
+      .execute(),
+    sessions: await tx
+      .selectFrom('oauth_records')
+      .select(['model', 'client_id', 'expires_at'])
+      .where('account_id', 'in', subjects)
+      .where('model', 'in', ['Session', 'Grant', 'RefreshToken'])
+      .execute(),
+    audit: await tx
+      .selectFrom('audit')
+      .selectAll()
+      .where(isTheirs(subjects, email, 'email'))
+      .orderBy('at')
+      .execute(),
+    usage: await tx
+      .selectFrom('usage')
+      .selectAll()
+      .where(isTheirs(subjects, email, 'user_email'))
+      .orderBy('timestamp')
+      .execute(),
+  };
+}
+
+/** As `gateway.erase_person` has it: a subject is unique at its issuer only. */
+const isTheirs = (subjects: readonly string[], email: string, column: 'email' | 'user_email') =>
+  sql<boolean>`((subject = any (${[...subjects]}) and (${sql.ref(column)} is null or lower(${sql.ref(column)}) = ${email}))
+    or (${email} <> '' and lower(${sql.ref(column)}) = ${email}))`;
+
+/**
+ * Their row and all that hangs on it is removed; what they did stays, under the pseudonym that is answered. Throws `not_found`.
+ */
+export async function erasePerson(scope: PlatformScope, id: string): Promise<string> {
+  const user = await getPerson(scope, id);
+  const { rows } = await sql<{
+    pseudonym: string | null;
+  }>`select gateway.erase_person(${user.id}) as pseudonym`.execute(scope.tx);
+  const pseudonym = rows[0]?.pseudonym;
+  if (!pseudonym) throw noSuchPerson();
+  return pseudonym;
+}

@@ -3,7 +3,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Webhook } from 'standardwebhooks';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { hashPassword } from '#core/password.ts';
 import { withPlatform } from '#db/scope.ts';
@@ -223,6 +223,11 @@ const localAccount: Way = {
   },
 };
 
+const opened: (() => void)[] = [];
+afterEach(() => {
+  for (const close of opened.splice(0)) close();
+});
+
 /** Everything that can be open, on both replicas: each promise settles when it has ended. */
 async function openAll(token: string): Promise<readonly Promise<unknown>[]> {
   world.upstream.script((request, res) => {
@@ -233,7 +238,7 @@ async function openAll(token: string): Promise<readonly Promise<unknown>[]> {
   const untilEnd = async (stream: Awaited<ReturnType<typeof openStream>>) => {
     while (await stream.next());
   };
-  const opened = [0, 1].map(async (n) => {
+  const all = [0, 1].map(async (n) => {
     const url = at('/acme/mcp/docs', n);
     const streams = await Promise.all([
       openStream(url, { method: 'GET', headers }),
@@ -245,9 +250,10 @@ async function openAll(token: string): Promise<readonly Promise<unknown>[]> {
     socket.send(initialize());
     await socket.next();
     socket.send(call('slow', {}, 2));
+    opened.push(...streams.map((stream) => () => stream.close()), () => socket.socket.terminate());
     return [...streams.map(untilEnd), socket.closed];
   });
-  return (await Promise.all(opened)).flat();
+  return (await Promise.all(all)).flat();
 }
 
 async function expectEnd(person: Somebody, way: Way, statuses: readonly number[]) {

@@ -29,6 +29,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],
   'fuzz:isolation': ['vitest', 'run', '--mode', 'fuzz', 'test/access/isolation-fuzz.test.ts'],
+  'sync:scale': ['vitest', 'run', '--mode', 'scale', 'test/sync/scale.test.ts'],
   'sign-in-runs': ['node', 'test/sign-in/record.ts'],
 };
 

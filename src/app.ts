@@ -1,6 +1,7 @@
 /** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
 
 import type { FastifyPluginAsync } from 'fastify';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
@@ -20,6 +21,7 @@ import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
 import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
+import { directoryPlugins } from '#app/directories.ts';
 import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
@@ -265,7 +267,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const egress = openConfiguredEgress(config, closers);
   const audit = await openTrail(config, deps);
   const feed = await openFeed(deps);
-  const { identities, plugins, server } = await openSignIn(config, {
+  const { identities, providers, plugins, server } = await openSignIn(config, {
     ...deps,
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
@@ -285,6 +287,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     plane,
     found,
     receive,
+    providers,
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -298,6 +301,7 @@ interface ControlDeps extends PlaneDeps {
   readonly plane: DataPlane;
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;
+  readonly providers: readonly IdentityProvider[];
   /** Of sign-in and the like. */
   readonly plugins: readonly FastifyPluginAsync[];
 }
@@ -334,6 +338,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         version,
       }),
       ...compatPlugins(config, { ...deps, plane, takeStranger }),
+      ...directoryPlugins({ ...deps, db: deps.storage.db, keys: plane.keys, takeStranger }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...deps.plugins,
     ],

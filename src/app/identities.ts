@@ -17,6 +17,7 @@ import type { MetadataDeps } from '#oauth/resource-metadata.ts';
 import { ownKind } from '#oauth/settings.ts';
 import { openAccounts } from '#records/accounts.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
+import { scimSource } from '#records/users.ts';
 import type { Closers } from './closers.ts';
 
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
@@ -100,6 +101,8 @@ export async function openConfiguredProviders(
   });
   const providers = await Promise.all(opening);
   const names = providers.map((provider) => provider.name);
+  if (names.includes(scimSource))
+    throw settingError(`No identity provider may be named ${scimSource}: give it another name`);
   const twice = names.find((name, at) => names.indexOf(name) !== at);
   if (twice) throw settingError(`Two identity providers are named ${twice}: give one of them another name`);
   return providers;

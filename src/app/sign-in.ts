@@ -1,6 +1,7 @@
 /** Who can call: the configured identity providers, and the built-in authorization server where one of them signs people in. */
 import type { FastifyPluginAsync } from 'fastify';
 import { type Identities, openIdentities } from '#adapters/identity/identities.ts';
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -15,6 +16,7 @@ import { rotateSigningKeys } from '#oauth/signing-keys.ts';
 import type { AuditTrail } from '#records/audit/event.ts';
 import { openBridge } from './bridge.ts';
 import type { Closers } from './closers.ts';
+import { forgetOnChange } from './directories.ts';
 import { openConfiguredProviders } from './identities.ts';
 import { openLocalAccounts } from './local-accounts.ts';
 import { openOauthSealer } from './root-keys.ts';
@@ -48,6 +50,8 @@ export interface SignInDeps {
 
 export interface SignIn {
   readonly identities: Identities;
+  /** All that are configured, brokers among them. */
+  readonly providers: readonly IdentityProvider[];
   readonly plugins: readonly FastifyPluginAsync[];
   /** undefined: nobody signs in here with a browser. */
   readonly server: AuthorizationServer | undefined;
@@ -58,6 +62,8 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
   const sealer = openOauthSealer(storage);
   const localAccounts = await openLocalAccounts(storage.db, deps);
   const opened = await openConfiguredProviders(config, { ...deps, db: storage.db, localAccounts });
+  // Before whoever asks them again hears of the change.
+  closers.add('what identity providers remember', forgetOnChange(deps.feed, opened));
   const readAddress = addressReader(config.http.trustedProxies);
   const bridge = openBridge(opened, { ...deps, limiter, readAddress });
   const configured = bridge?.providers ?? opened;
@@ -77,5 +83,6 @@ export async function openSignIn(config: Config, deps: SignInDeps): Promise<Sign
     await Promise.all(configured.map((provider) => provider.close()));
   });
   if (server) closers.add('authorization server', () => server.close());
-  return { identities, server: server?.server, plugins: server?.plugins ?? (bridge ? [bridge.plugin] : []) };
+  const plugins = server?.plugins ?? (bridge ? [bridge.plugin] : []);
+  return { identities, providers: configured, server: server?.server, plugins };
 }

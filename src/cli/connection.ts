@@ -114,12 +114,6 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
   }
 }
 
-function queryOf(fields: Readonly<Record<string, unknown>>): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(fields)) if (value !== undefined) query.set(name, String(value));
-  return query.size === 0 ? '' : `?${query}`;
-}
-
 const problemSchema = z.object({ code: z.string(), detail: z.string() });
 
 function refusal(status: number, answer: unknown, base: string): GatehouseError {

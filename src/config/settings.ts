@@ -178,8 +178,20 @@ export const settings: readonly Setting[] = [
     default: 'https://api.workos.com',
     meaning: 'Where WorkOS is asked for memberships: for a proxy in between, or an emulator.',
   },
+  {
+    name: 'WORKOS_WEBHOOK_SECRET',
+    default: '',
+    meaning: 'Signing secret of the WorkOS webhook endpoint /api/webhooks/workos.',
+    secret: true,
+  },
   { name: 'CLERK_SECRET_KEY', default: '', meaning: 'Clerk; required together with the next.', secret: true },
   { name: 'CLERK_PUBLISHABLE_KEY', default: '', meaning: "Clerk's publishable key: names the issuer of the tokens." },
+  {
+    name: 'CLERK_WEBHOOK_SECRET',
+    default: '',
+    meaning: 'Signing secret (whsec_…) of the Clerk webhook endpoint /api/webhooks/clerk.',
+    secret: true,
+  },
   {
     name: 'CLERK_API_URL',
     default: 'https://api.clerk.com',

@@ -4,6 +4,8 @@ export type Change =
   | { readonly kind: 'key'; readonly id: string }
   /** A user's rights or state: `id` is the user's. */
   | { readonly kind: 'user'; readonly id: string }
+  /** Somebody at an identity provider: `id` is a JSON list of its name and their subject there. */
+  | { readonly kind: 'identity'; readonly id: string }
   /** An access token ended before its time: `id` is the digest that VerifiedToken.tokenId has. */
   | { readonly kind: 'token'; readonly id: string }
   /** The keys that sign our tokens: `id` is a key id. */

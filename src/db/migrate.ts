@@ -16,6 +16,7 @@ import { people } from './migrations/0010-people.ts';
 import { secrets } from './migrations/0013-secrets.ts';
 import { accounts } from './migrations/0014-accounts.ts';
 import { audit } from './migrations/0015-audit.ts';
+import { sync } from './migrations/0016-sync.ts';
 import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
@@ -33,6 +34,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0013-secrets': secrets,
   '0014-accounts': accounts,
   '0015-audit': audit,
+  '0016-sync': sync,
   '0017-mcp-proxy': mcpProxy,
 };
 

@@ -46,6 +46,7 @@ const announcement = z.object({
     'organization',
     'key',
     'user',
+    'identity',
     'token',
     'signing-key',
     'session',

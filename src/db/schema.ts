@@ -10,6 +10,7 @@ import type { AccountsSchema } from './schema-accounts.ts';
 import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
 import type { PeopleSchema } from './schema-people.ts';
+import type { SyncSchema } from './schema-sync.ts';
 
 export interface OrganizationsTable {
   id: Generated<string>;
@@ -158,6 +159,8 @@ export interface UsersTable {
   name: string | null;
   username: string | null;
   deactivated_at: NullableTime;
+  /** The directory whose word that is; null: an administrator's. */
+  deactivated_by: string | null;
   signed_out_at: NullableTime;
   last_sign_in_at: NullableTime;
   /** `person` or `service` */
@@ -303,7 +306,13 @@ export interface ToolPinsTable {
   created_at: TimeDefault;
 }
 
-export interface GatewaySchema extends AccessSchema, AccountsSchema, AuditSchema, FiltersSchema, PeopleSchema {
+export interface GatewaySchema
+  extends AccessSchema,
+    AccountsSchema,
+    AuditSchema,
+    FiltersSchema,
+    PeopleSchema,
+    SyncSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;
   enablements: EnablementsTable;

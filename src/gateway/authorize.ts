@@ -167,7 +167,7 @@ export async function rolesIn(
   const holder = holderOf(caller);
   const held =
     holder && (deps.holdings.find(organization.id, holder) ?? (await deps.holdings.load(organization.id, holder)));
-  if (held?.member?.active === false) return undefined;
+  if (held?.barred) return undefined;
   const roles = await findRoles(caller, principal, { wanted: org, organization });
   return roles ?? findOwnRoles(caller, deps, organization);
 }
@@ -249,7 +249,8 @@ function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
 }
 
 function admitWith(reach: Reach, { question, organization, endpoints }: Admitting): Access {
-  if (reach.holdings.member?.active === false) throw new GatehouseError('not_member');
+  const { barred } = reach.holdings;
+  if (barred) throw new GatehouseError(barred === 'everywhere' ? 'invalid_token' : 'not_member');
   const { path, policies } = question;
   const asked = { reach, policies };
   if (path.name === undefined) return { organization, reach, endpoint: everythingOf(organization, asked) };

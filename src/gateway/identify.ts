@@ -165,7 +165,10 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
       if (change.kind === 'everything') {
         cache.clear();
         for (const flight of flights) flight.everything = true;
-      } else if (change.kind === 'token' || change.kind === 'user') {
+      } else if (change.kind === 'organization') {
+        // Of many people at once it is all that is said: who belongs where is asked anew.
+        for (const { caller } of cache.values()) if (caller.known) caller.known.organizations = undefined;
+      } else if (change.kind === 'token' || change.kind === 'user' || change.kind === 'identity') {
         const id = `${change.kind}:${change.id}`;
         for (const digest of [...(digests.get(id) ?? [])]) cache.delete(digest);
         for (const flight of flights) flight.changed.add(id);
@@ -175,11 +178,18 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
 }
 
 /** As changes are kept here: kind and id. */
-export function idsOf({ tokenId, userId, principal }: Caller): readonly string[] {
+export function idsOf({ tokenId, userId, principal, provider }: Caller): readonly string[] {
   if (principal.kind === 'api-key')
     return [`key:${principal.keyId}`, ...(principal.userId === undefined ? [] : [`user:${principal.userId}`])];
-  return [...(tokenId === undefined ? [] : [`token:${tokenId}`]), ...(userId === undefined ? [] : [`user:${userId}`])];
+  return [
+    ...(tokenId === undefined ? [] : [`token:${tokenId}`]),
+    ...(userId === undefined ? [] : [`user:${userId}`]),
+    ...(provider && userId === undefined ? [`identity:${identityId(provider.name, principal.subject)}`] : []),
+  ];
 }
+
+/** As the change feed has it. */
+const identityId = (provider: string, subject: string) => JSON.stringify([provider, subject]);
 
 function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
   readonly scheme: 'bearer' | 'dpop';

@@ -70,7 +70,7 @@ export function openMembers({ db, clock, feed, brokers }: MembersDeps): Members 
   }
 
   async function membershipOf(standing: Standing | undefined, org: string): Promise<Membership | undefined> {
-    if (!standing) return undefined;
+    if (!standing || standing.isBarred) return undefined;
     const { identities, member, externalId } = standing;
     const isLive = (name: string | undefined) => brokers.some((broker) => broker.memberships && broker.name === name);
     for (const broker of brokers) {

@@ -100,6 +100,7 @@ export async function findProgramStanding(
   return {
     userId: client.id,
     identities: [],
+    isBarred: false,
     externalId: undefined,
     member: { roles: client.roles, saidBy: undefined },
   };

@@ -98,6 +98,8 @@ function tagsOf(holder: Holder, { userId }: Holdings): readonly string[] {
 
 function keyOf(org: OrgId, holder: Holder): string {
   return JSON.stringify(
-    holder.kind === 'identity' ? [org, holder.provider, holder.subject] : [org, holder.kind, holder.id],
+    holder.kind === 'identity'
+      ? [org, holder.provider, holder.subject, holder.words?.names, holder.words?.externalIds]
+      : [org, holder.kind, holder.id],
   );
 }

@@ -7,6 +7,8 @@ import { withPlatform } from '#db/scope.ts';
 import { asToolGrant } from './access-loader.ts';
 import { parseRoles } from './columns.ts';
 import type { ToolGrant } from './rights.ts';
+import { type DirectoryWords, scimMatch } from './scim-links.ts';
+import { scimSource } from './users.ts';
 
 export interface Holdings {
   /** The row of the person; undefined: an API key, or a program. */
@@ -14,6 +16,8 @@ export interface Holdings {
   readonly groups: ReadonlySet<GroupId>;
   /** By server or collection. */
   readonly grants: ReadonlyMap<string, ToolGrant>;
+  /** Shut out, whatever else is true: `everywhere` by their own row, or of this organization. */
+  readonly barred?: 'everywhere' | 'here';
   /** Their membership as it is kept here; undefined: there is none. */
   readonly member?: HeldMembership | undefined;
   /** Groups as their identity provider names them, whether they are groups here or not. */
@@ -36,7 +40,13 @@ export const noHoldings: Holdings = { userId: undefined, groups: new Set(), gran
 export type Holder =
   | { readonly kind: 'key'; readonly id: KeyId }
   | { readonly kind: 'user'; readonly id: string }
-  | { readonly kind: 'identity'; readonly provider: string; readonly subject: string };
+  | {
+      readonly kind: 'identity';
+      readonly provider: string;
+      readonly subject: string;
+      /** By which the organization's directory may know them. */
+      readonly words?: DirectoryWords;
+    };
 
 /** One statement. Throws `storage_unavailable`. */
 export function findHoldings(db: Db, org: OrgId, holder: Holder): Promise<Holdings> {
@@ -70,24 +80,35 @@ const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
   select jsonb_agg(jsonb_build_object('target', coalesce(g.server_id, g.collection_id), 'tools', g.tools))
   from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${email})), '[]')`;
 
+const barredIn = (org: OrgId) => sql<Holdings['barred'] | null>`case
+  when u.deactivated_at is not null then 'everywhere'
+  when exists (select from gateway.members m where m.org_id = ${org} and m.user_id = u.id and not m.active) then 'here'
+end`;
+
 async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly kind: 'key' }>): Promise<Holdings> {
   const people = tx
     .selectFrom('users as u')
     .leftJoin('members as om', (join) => join.onRef('om.user_id', '=', 'u.id').on('om.org_id', '=', org))
     .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), namedIn(org).as('named')])
-    .select(['om.roles', 'om.active', 'om.identity_provider'])
-    .where('u.deactivated_at', 'is', null);
+    .select(['om.roles', 'om.active', 'om.identity_provider', barredIn(org).as('barred')]);
   const found =
     holder.kind === 'user'
       ? people.where('u.id', '=', holder.id)
-      : people
-          .innerJoin('identities as i', 'i.user_id', 'u.id')
-          .where('i.identity_provider', '=', holder.provider)
-          .where('i.subject', '=', holder.subject);
+      : people.where(
+          'u.id',
+          '=',
+          sql<string>`coalesce(${scimMatch(org, holder.words)}, (
+          select i.user_id from gateway.identities i
+          where i.identity_provider = ${holder.provider} and i.subject = ${holder.subject}))`,
+        );
   const row = await found.executeTakeFirst();
   if (!row) return noHoldings;
+  if (row.barred) return { ...noHoldings, userId: row.id, barred: row.barred };
   const { active, roles, identity_provider: saidBy } = row;
-  const member = active === null ? undefined : { roles: parseRoles(roles), active, isOurs: saidBy === null };
+  const member =
+    active === null
+      ? undefined
+      : { roles: parseRoles(roles), active, isOurs: saidBy === null || saidBy === scimSource };
   return { ...asHoldings({ ...row, grants: grantRows.parse(row.grants), named: names.parse(row.named) }), member };
 }
 

@@ -12,6 +12,8 @@ export interface Standing {
   readonly identities: readonly Identity[];
   /** The organization's, at its identity provider. */
   readonly externalId: string | undefined;
+  /** Deactivated in this organization, whatever an identity provider says of them. */
+  readonly isBarred: boolean;
   /** `saidBy`: the identity provider whose word it is; undefined: made here. */
   readonly member: { readonly roles: readonly string[]; readonly saidBy: string | undefined } | undefined;
 }
@@ -24,10 +26,16 @@ const standings = ({ tx }: PlatformScope) =>
   tx
     .selectFrom('users as u')
     .innerJoin('organizations as o', (join) => join.on('o.deleted_at', 'is', null))
-    .leftJoin('members as m', (join) =>
-      join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id').on('m.active', '=', true),
-    )
-    .select(['u.id', 'o.id as org', 'o.external_id', 'm.user_id as member', 'm.roles', 'm.identity_provider'])
+    .leftJoin('members as m', (join) => join.onRef('m.user_id', '=', 'u.id').onRef('m.org_id', '=', 'o.id'))
+    .select([
+      'u.id',
+      'o.id as org',
+      'o.external_id',
+      'm.user_id as member',
+      'm.active',
+      'm.roles',
+      'm.identity_provider',
+    ])
     .select(
       sql<unknown>`array(select jsonb_build_object('provider', i.identity_provider, 'subject', i.subject)
         from gateway.identities i where i.user_id = u.id)`.as('identities'),
@@ -41,8 +49,11 @@ const asStanding = (row: Row): StandingIn => ({
   userId: row.id,
   identities: parseIdentities(row.identities),
   externalId: row.external_id ?? undefined,
+  isBarred: row.active === false,
   member:
-    row.member === null ? undefined : { roles: parseRoles(row.roles), saidBy: row.identity_provider ?? undefined },
+    row.member === null || row.active === false
+      ? undefined
+      : { roles: parseRoles(row.roles), saidBy: row.identity_provider ?? undefined },
 });
 
 /** `org`: our UUID. undefined: no such person, one who is deactivated, or no such organization. */

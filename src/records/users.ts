@@ -8,6 +8,9 @@ import { parseRoles } from './columns.ts';
 import { isProgramClientId } from './program-clients.ts';
 import { isServiceAccountSubject } from './service-accounts.ts';
 
+/** `members.identity_provider` and `group_members.source` of what a directory says (SCIM): no identity provider is named so. */
+export const scimSource = 'scim';
+
 export interface User {
   readonly id: string;
   /** `sub` of the tokens issued here. */
@@ -32,6 +35,8 @@ export interface SeenIdentity extends Identity {
   readonly emailVerified?: boolean | undefined;
   readonly name?: string | undefined;
   readonly username?: string | undefined;
+  /** Heard of, not signed in. */
+  readonly heardOf?: true;
 }
 
 export interface MemberRow {
@@ -60,11 +65,11 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     email_verified: seen.emailVerified ?? false,
     name: seen.name ?? null,
     username: seen.username ?? null,
-    last_sign_in_at: new Date(nowMs),
+    ...(seen.heardOf ? {} : { last_sign_in_at: new Date(nowMs) }),
   };
   const known = await tx
     .updateTable('identities')
-    .set({ last_sign_in_at: new Date(nowMs) })
+    .set(seen.heardOf ? { subject: seen.subject } : { last_sign_in_at: new Date(nowMs) })
     .where('identity_provider', '=', seen.provider)
     .where('subject', '=', seen.subject)
     .returning('user_id')
@@ -90,7 +95,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
       identity_provider: seen.provider,
       subject: seen.subject,
       user_id: row.id,
-      last_sign_in_at: new Date(nowMs),
+      ...(seen.heardOf ? {} : { last_sign_in_at: new Date(nowMs) }),
     })
     .execute();
   return asUser(row);
@@ -191,8 +196,16 @@ export async function setMemberships(
       .onConflict((conflict) =>
         conflict
           .columns(['org_id', 'user_id'])
-          .doUpdateSet({ ...values, updated_at: sql<Date>`now()` })
-          .where('members.identity_provider', '=', provider),
+          // Of somebody whom the organization's directory keeps, it says the groups, and roles where the directory has none.
+          .doUpdateSet({
+            groups: values.groups,
+            roles: sql`case when members.identity_provider = ${scimSource} and exists (
+              select from gateway.scim_users s where s.org_id = members.org_id and s.user_id = members.user_id
+                and s.removed_at is null and s.resource -> 'roles' <> '[]'
+            ) then members.roles else excluded.roles end`,
+            updated_at: sql<Date>`now()`,
+          })
+          .where('members.identity_provider', 'in', [provider, scimSource]),
       )
       .execute();
   }
@@ -237,17 +250,43 @@ export async function putMember(
  */
 export async function setUserActive(
   { tx }: PlatformScope,
-  { userId, active, nowMs }: { readonly userId: string; readonly active: boolean; readonly nowMs: number },
+  {
+    userId,
+    active,
+    nowMs,
+    by,
+  }: {
+    readonly userId: string;
+    readonly active: boolean;
+    readonly nowMs: number;
+    /** The identity provider whose word it is; unset: an administrator's. */
+    readonly by?: string;
+  },
 ): Promise<void> {
   await tx
     .updateTable('users')
     .set({
       deactivated_at: active ? null : new Date(nowMs),
+      deactivated_by: active ? null : (by ?? null),
       signed_out_at: new Date(nowMs),
       updated_at: new Date(nowMs),
     })
     .where('id', '=', userId)
     .execute();
+}
+
+/** Every sign-in until now is over, and every token of one. */
+export async function endSignIns({ tx }: PlatformScope, userId: string, nowMs: number): Promise<void> {
+  const user = await tx
+    .updateTable('users')
+    .set({ signed_out_at: new Date(nowMs) })
+    .where('id', '=', userId)
+    .returning('subject')
+    .executeTakeFirst();
+  // Grants first, as `removeOauthRecordsOf` has it: another order would be a deadlock.
+  const records = tx.deleteFrom('oauth_records').where('account_id', '=', user?.subject ?? '');
+  await records.where('model', '=', 'Grant').execute();
+  await records.where('model', '<>', 'Grant').execute();
 }
 
 export function asUser(row: UserRow): User {

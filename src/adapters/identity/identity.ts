@@ -91,6 +91,60 @@ export interface BridgedServer {
   readonly fetch: typeof globalThis.fetch;
 }
 
+/** Something that changed at an identity provider, as its webhook tells it. */
+export interface DirectoryEvent {
+  /** The same when it is sent again. */
+  readonly id: string;
+  /** As it is called there. */
+  readonly type: string;
+  /** When the thing got into this state there, Unix milliseconds: an older state never replaces a newer one. */
+  readonly at: number;
+  /** undefined: about nothing that is kept here. */
+  readonly change: DirectoryChange | undefined;
+}
+
+interface Removable {
+  readonly id: string;
+  readonly removed: boolean;
+}
+
+export interface PersonWords {
+  readonly email?: string;
+  readonly emailVerified?: boolean;
+  readonly name?: string;
+  readonly username?: string;
+}
+
+export type DirectoryChange =
+  /** `id`: the subject of their tokens. `active`: not banned. */
+  | (Removable & PersonWords & { readonly kind: 'user'; readonly active: boolean })
+  | (Removable & { readonly kind: 'organization'; readonly name?: string; readonly slug?: string })
+  /** `id`: the organization's and the user's. */
+  | (Removable & {
+      readonly kind: 'membership';
+      readonly organization: string;
+      readonly user: string;
+      readonly active: boolean;
+      readonly roles: readonly string[];
+    })
+  /** Somebody in the directory of an organization, who may never have signed in. */
+  | (Removable & PersonWords & { readonly kind: 'person'; readonly organization: string; readonly active: boolean })
+  | (Removable & { readonly kind: 'group'; readonly organization: string; readonly name: string })
+  | (Removable & {
+      readonly kind: 'group-member';
+      readonly organization: string;
+      readonly group: string;
+      readonly person: string;
+      /** What is said of both besides: they may be told of later. */
+      readonly groupName: string;
+      readonly who: PersonWords & { readonly active: boolean };
+    });
+
+export interface WebhookReader {
+  /** `body`: its very bytes. Throws `bad_request`: not signed with our secret, or not now. */
+  read(headers: Readonly<Record<string, string | undefined>>, body: Buffer): DirectoryEvent;
+}
+
 export interface IdentityProvider {
   readonly kind: string;
   /** Names it in the database and in URLs: unique in one gateway, never reused for another. Default: its preset or kind. */
@@ -129,6 +183,8 @@ export interface IdentityProvider {
    * gateway runs no authorization server. Throws `identity_unavailable`.
    */
   metadata?(): Promise<Readonly<Record<string, unknown>>>;
+  /** Where the secret of its webhooks is known. */
+  readonly webhook?: WebhookReader;
   /** Drops what is cached of this subject: called by webhooks and by deactivation. */
   forget?(subject: string): void;
   close(): Promise<void>;

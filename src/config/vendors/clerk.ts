@@ -13,6 +13,12 @@ export const clerkVendor: Vendor = {
       throw settingError('CLERK_SECRET_KEY is a placeholder: set the key from the Clerk dashboard');
     }
     const apiUrl = findUrl(env, 'CLERK_API_URL');
-    return { secretKey, publishableKey: env.CLERK_PUBLISHABLE_KEY, ...(apiUrl !== undefined && { apiUrl }) };
+    const webhookSecret = env.CLERK_WEBHOOK_SECRET;
+    return {
+      ...(webhookSecret !== undefined && { webhookSecret }),
+      secretKey,
+      publishableKey: env.CLERK_PUBLISHABLE_KEY,
+      ...(apiUrl !== undefined && { apiUrl }),
+    };
   },
 };

@@ -16,6 +16,7 @@ export const workosVendor: Vendor = {
       clientId: env.WORKOS_CLIENT_ID ?? '',
       authorizationServerUrl: findUrl(env, 'WORKOS_AUTHORIZATION_SERVER_URL') ?? '',
       apiBaseUrl: findUrl(env, 'WORKOS_API_BASE_URL'),
+      ...(env.WORKOS_WEBHOOK_SECRET !== undefined && { webhookSecret: env.WORKOS_WEBHOOK_SECRET }),
     };
   },
 };

@@ -3,6 +3,7 @@ import type { GroupId } from '#core/ids.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Caller } from '#gateway/identify.ts';
 import type { Holder, Holdings } from '#records/holdings.ts';
+import { directoryWords } from '#records/scim-links.ts';
 import type { Group, OrganizationSnapshot } from '#records/snapshot.ts';
 
 export interface Reach {
@@ -29,7 +30,17 @@ export function holderOf({ principal, provider, userId }: Caller): Holder | unde
       : { kind: 'user', id: principal.userId };
   if (userId !== undefined) return { kind: 'user', id: userId };
   if (!provider || provider.namesOrganizationsBy === 'id') return undefined;
-  return { kind: 'identity', provider: provider.name, subject: principal.subject };
+  const { subject, claims } = principal;
+  const words = directoryWords({
+    kind: provider.kind,
+    subject,
+    email: principal.email,
+    emailVerified: claims.email_verified === true || claims.email_verified === 'true',
+    username: typeof claims.preferred_username === 'string' ? claims.preferred_username : undefined,
+    // Their identity provider says itself that they belong to the organization that is asked about.
+    isOwn: true,
+  });
+  return { kind: 'identity', provider: provider.name, subject, words };
 }
 
 interface ReachInput {

@@ -5,6 +5,7 @@ import type { Log } from '#core/log.ts';
 import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
 import { findOrganization } from '#records/organizations.ts';
+import { directoryWords, linkScimUsers } from '#records/scim-links.ts';
 import { type MemberRow, setMemberships, type User, upsertIdentity } from '#records/users.ts';
 
 export interface ProvisionDeps {
@@ -16,7 +17,7 @@ export interface ProvisionDeps {
 /** One transaction. Organizations that are not known here are left out: an identity provider makes none. */
 export async function provision(
   { db, clock, log }: ProvisionDeps,
-  provider: Pick<IdentityProvider, 'name' | 'organization'>,
+  provider: Pick<IdentityProvider, 'kind' | 'name' | 'organization'>,
   person: SignedIn,
 ): Promise<User> {
   const { subject, email, emailVerified, name, username } = person;
@@ -31,6 +32,11 @@ export async function provision(
         memberships.push({ org: organization.id, roles, groups: person.groups });
       }
     }
+    // Before their memberships: what the directory of an organization says of them goes before what is said here.
+    const isOwn = person.organizations !== undefined || provider.organization !== undefined;
+    const words = directoryWords({ kind: provider.kind, subject, email, emailVerified, username, isOwn });
+    const orgs = isOwn ? memberships.map(({ org }) => org) : undefined;
+    await linkScimUsers(scope, { userId: user.id, words, orgs });
     await setMemberships(scope, { userId: user.id, provider: provider.name, memberships });
     return user;
   });

@@ -23,6 +23,7 @@ import { type ClerkMemberships, openClerkMemberships } from './memberships.ts';
 import { opaquePrefix, openOpaqueTokens } from './opaque-tokens.ts';
 import { readOrganization } from './session-claims.ts';
 import { type ClerkConfig, clerkConfig, issuerOf, modeOf } from './settings.ts';
+import { openClerkWebhook } from './webhook.ts';
 
 export const clerkAdapter = {
   kind: 'clerk',
@@ -60,6 +61,9 @@ function openClerk(settings: ClerkConfig, deps: IdentityDeps): IdentityProvider 
   return {
     ...commonOf(settings, { kind: 'clerk', title: 'Clerk', mode }),
     ...(mode === 'broker' && { signIn: openSignIn(settings, { ...deps, metadata: discovery, keys, members }) }),
+    ...(settings.webhookSecret !== undefined && {
+      webhook: openClerkWebhook(new Secret(settings.webhookSecret), settings),
+    }),
     issuers: [issuer],
     authorizationServer: issuer,
     ...(settings.opaqueTokens && { tokenPrefixes: [opaquePrefix] }),

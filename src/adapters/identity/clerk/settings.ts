@@ -37,6 +37,11 @@ export const clerkConfig = z
       .boolean()
       .default(true)
       .describe('Accept opaque OAuth access tokens (`oat_…`), each asked about at Clerk once a minute.'),
+    webhookSecret: z
+      .string()
+      .regex(/^(?:whsec_)?[A-Za-z0-9+/]{8,}={0,2}$/, 'must be the signing secret of the endpoint, whsec_…')
+      .optional()
+      .describe('Of the endpoint /api/webhooks/clerk, from the dashboard: `whsec_…`.'),
     clientId: z
       .string()
       .min(1)

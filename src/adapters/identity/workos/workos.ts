@@ -16,6 +16,7 @@ import { GatehouseError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
 import { openWorkosMemberships } from './memberships.ts';
 import { openWorkosSignIn } from './sign-in.ts';
+import { openWorkosWebhook } from './webhook.ts';
 
 const webUrl = z.url({ protocol: /^https?$/ });
 
@@ -45,6 +46,7 @@ const config = z.strictObject({
     .describe(
       'Further issuers. `audiences` may be empty only for session tokens (`https://api.workos.com/user_management/<clientId>`): they have no `aud`, their issuer names the client.',
     ),
+  webhookSecret: z.string().min(1).optional().describe('Of the endpoint /api/webhooks/workos, from the dashboard.'),
   apiBaseUrl: webUrl.default('https://api.workos.com').describe('For a proxy in between, or an emulator.'),
 });
 
@@ -85,6 +87,9 @@ function openWorkos(settings: WorkosConfig, deps: IdentityDeps): IdentityProvide
     ...common,
     ...(common.mode === 'broker' && {
       signIn: openWorkosSignIn({ ...api, clientId, members, roleMapping: settings.roleMapping }),
+    }),
+    ...(settings.webhookSecret !== undefined && {
+      webhook: openWorkosWebhook(new Secret(settings.webhookSecret), settings, deps),
     }),
     issuers: [...sources.keys()],
     authorizationServer: authorizationServerUrl,

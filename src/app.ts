@@ -32,6 +32,7 @@ import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openShedding, readiness } from '#app/shedding.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
 import { type OpenTrail, openTrail } from '#app/trail.ts';
@@ -124,7 +125,9 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const domains = await openDomains({ db: storage.db, log });
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains });
-  const state = { ready: false };
+  const shedding = openShedding({ percent: config.limits.replica.heapPercent, log });
+  closers.add('shedding', async () => shedding.close());
+  const state = readiness(() => shedding.full);
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
   const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
@@ -135,7 +138,11 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     stopStreams();
     return listeners.close(config.http.timeouts.drainMs);
   });
-  listeners.serve(front);
+  listeners.serve({
+    ...front,
+    handle: shedding.wrap(front.handle),
+    handleKeysOnly: shedding.wrap(front.handleKeysOnly),
+  });
   state.ready = true;
   log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, keysUrl: entrances.keysUrl, demo: config.demo }, 'listening');
   let closing: Promise<void> | undefined;

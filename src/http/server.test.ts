@@ -98,6 +98,28 @@ describe('the listener', () => {
     expect(seen).toEqual([true, true, true]);
   });
 
+  test('one address has so many connections at once, others and those that are exempt have theirs [E9] [X2.5]', async () => {
+    const perAddress = { max: 3, isExempt: (address: string) => address === '127.0.0.9' };
+    listener = await openListener({ ...options, perAddress }, answer);
+    const { port } = listener;
+    const from = (localAddress: string) =>
+      new Promise<Socket>((resolve) => {
+        const socket = connect({ port, host: '127.0.0.1', localAddress }, () => resolve(socket));
+        socket.on('error', () => undefined);
+      });
+    const first = await Promise.all([1, 2, 3].map(() => from('127.0.0.1')));
+    const fourth = await from('127.0.0.1');
+    await closed(fourth);
+    for (let i = 0; i < 5; i++) expect((await from('127.0.0.9')).destroyed).toBe(false);
+    const other = await from('127.0.0.2');
+    other.end('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    let text = '';
+    for await (const chunk of other) text += String(chunk);
+    expect(text).toContain('200 OK');
+    first[0]?.destroy();
+    await expect.poll(() => alive(port)).toBe(true);
+  });
+
   test('a pipelined request whose caller hangs up meanwhile is never begun', async () => {
     const begun: string[] = [];
     let finish: () => void = () => undefined;

@@ -138,6 +138,7 @@ ${extraYaml}`,
       DATABASE_URL: database.url,
       ENCRYPTION_KEY: 'kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB',
       WEBUI_SECRET_KEY: secret,
+      RATE_LIMIT_PER_MINUTE: '10000',
       ...env,
     },
   });

@@ -31,7 +31,7 @@ import type { Spool } from '#records/spool.ts';
 import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
-import { callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
+import { bulkheadSettings, callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import { openShared } from './replicas.ts';
 import { rootKeys } from './root-keys.ts';
@@ -173,12 +173,6 @@ const resourcesOf = ({ oauth }: Config, { baseUrl, nameHosts }: DataPlaneDeps) =
   baseUrl,
   external: oauth.resources,
   nameHosts,
-});
-
-const bulkheadSettings = ({ limits: { upstream } }: Config) => ({
-  places: upstream.concurrentCalls,
-  queue: upstream.queuedCalls,
-  waitMs: upstream.queueWaitMs,
 });
 
 function openCallers(config: Config, { keys }: LiveRecords, deps: DataPlaneDeps): Identifier {

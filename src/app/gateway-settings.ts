@@ -1,5 +1,6 @@
 /** The configuration in the words of the rooms. */
 import { type Config, isLoopback } from '#config/load.ts';
+import type { BulkheadSettings } from '#gateway/bulkheads.ts';
 import type { CallLimits } from '#gateway/limits.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import type { TimeoutSettings } from '#gateway/transform.ts';
@@ -22,6 +23,10 @@ export function callLimits({ limits }: Config): CallLimits {
     streamsPerOrganization: limits.organization.streams,
     streamsPerReplica: limits.replica.streams,
   };
+}
+
+export function bulkheadSettings({ limits: { upstream } }: Config): BulkheadSettings {
+  return { places: upstream.concurrentCalls, queue: upstream.queuedCalls, waitMs: upstream.queueWaitMs };
 }
 
 export function timeoutSettings({ limits: { timeouts } }: Config): TimeoutSettings {

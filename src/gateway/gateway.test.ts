@@ -5,12 +5,12 @@ import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
-import { openMemoryLimiter } from '#adapters/limiter/memory/memory.ts';
 import type { UpstreamCall, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { parseMcpPath } from '#core/mcp-path.ts';
 import { type Principal, principalKey } from '#core/principal.ts';
+import { openWideLimits } from '#kit/limits.ts';
 import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { caller, snapshot } from '#kit/one-endpoint.ts';
 import { defaultJsonLimits } from '#mcp/json-scan.ts';
@@ -20,7 +20,6 @@ import { openBulkheads } from './bulkheads.ts';
 import { type GatewayDeps, openGateway } from './gateway.ts';
 import { openHeartbeat } from './heartbeat.ts';
 import type { Caller } from './identify.ts';
-import { openLimits } from './limits.ts';
 import { type LiveCalls, openLiveCalls } from './live-calls.ts';
 import { openEras } from './peers/eras.ts';
 
@@ -41,15 +40,7 @@ describe('a call through the rooms', () => {
   let live: LiveCalls;
   let identify: () => Caller | Promise<Caller>;
   let start: (call: UpstreamCall, sink: UpstreamSink) => void;
-  const limits = openLimits(
-    {
-      ...{ enabled: true, retryAfterSeconds: undefined, streamsPerReplica: 1000 },
-      ...{ perPrincipalPerMinute: 1e9, perOrganizationPerMinute: 1e9, perStrangerPerMinute: 1e9 },
-      signInPerAddressPerMinute: 1e9,
-      ...{ concurrentPerPrincipal: 3, concurrentPerOrganization: 3, streamsPerPrincipal: 3, streamsPerOrganization: 3 },
-    },
-    openMemoryLimiter(100),
-  );
+  const limits = openWideLimits(3);
   const heartbeat = openHeartbeat(systemClock);
   const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void errors.push(fields) };
 
@@ -60,9 +51,8 @@ describe('a call through the rooms', () => {
     recording = (_record, done) => setImmediate(done);
     live = openLiveCalls({ log, clock: systemClock });
     const deps: GatewayDeps = {
-      bulkheads: openBulkheads({ places: 100, queue: 0, waitMs: 1 }),
       identifier: { identify: () => identify(), recheck: async () => identify(), forget: () => undefined },
-      live,
+      ...{ live, limits, heartbeat, bulkheads: openBulkheads({ places: 100, queue: 0, waitMs: 1 }) },
       eras: openEras({ clock: systemClock, ttlMs: 1000 }),
       openEngine: () => ({ handle: ({ call }) => void call.res.destroy() }),
       breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
@@ -74,7 +64,6 @@ describe('a call through the rooms', () => {
       policies: { keyOf: () => '', judgeOf: () => undefined },
       credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
       sessions: { seal: (_owner, id) => id, find: () => undefined, end: async () => undefined, isEnded: () => false },
-      limits,
       recorder: {
         accepting: true,
         record(record, done) {
@@ -84,7 +73,6 @@ describe('a call through the rooms', () => {
         flush: async () => undefined,
         close: async () => undefined,
       },
-      heartbeat,
       upstreams: {
         get: () => ({
           start(call, sink) {

@@ -91,7 +91,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const calls = openCalls(identifier, live.snapshots, deps);
   const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
   const bulkheads = openBulkheads(bulkheadSettings(config));
-  watch(metrics, { limits, spool, breakers });
+  watch(metrics, { limits, limiter: deps.limiter, spool, breakers });
   const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
@@ -197,11 +197,13 @@ function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log
 
 interface Watched {
   readonly limits: Limits;
+  readonly limiter: Limiter;
   readonly spool: Spool;
   readonly breakers: Breakers;
 }
 
-function watch(metrics: Metrics, { limits, spool, breakers }: Watched): void {
+function watch(metrics: Metrics, { limits, limiter, spool, breakers }: Watched): void {
+  metrics.watchTotal('limiter_fallbacks', () => limiter.fallbacks);
   metrics.watch('open_breakers', () => breakers.open);
   metrics.watch('active_calls', () => limits.active.calls);
   metrics.watch('streams', () => limits.active.streams);

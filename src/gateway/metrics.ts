@@ -71,6 +71,7 @@ const totals = {
   accounts_renewed: 'Tokens of accounts of people that were renewed',
   accounts_delayed: 'Tokens of such accounts that could not be renewed at the time',
   accounts_failed: 'Such accounts that were given up',
+  limiter_fallbacks: 'Limits that this replica counted alone because the shared limiter was away',
 } as const;
 export type TotalName = keyof typeof totals;
 

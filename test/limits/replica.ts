@@ -19,7 +19,7 @@ await Promise.all(
     }
   }),
 );
-const { fallbacks } = await limiter.stats();
+const { fallbacks } = limiter;
 process.send?.({ asked, allowedAt, fallbacks });
 await limiter.close();
 process.disconnect?.();

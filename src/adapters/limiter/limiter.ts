@@ -39,6 +39,8 @@ export interface Limiter {
   takeAll(charges: readonly Charge[]): LimitAnswer | Promise<LimitAnswer>;
   /** Takes nothing. */
   read(key: string, limit: Limit): LimitUsage | Promise<LimitUsage>;
+  /** Takes that this replica counted alone because the shared store was away, ever. */
+  readonly fallbacks: number;
   stats(): Promise<LimiterStats>;
   close(): Promise<void>;
 }
@@ -48,8 +50,6 @@ export interface LimiterStats {
   readonly keys: number;
   /** The shared store is away: each replica counts for itself. */
   readonly away: boolean;
-  /** Takes that were counted by this replica alone because of that, ever. */
-  readonly fallbacks: number;
 }
 
 export interface LimiterDeps {

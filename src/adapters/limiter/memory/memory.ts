@@ -90,9 +90,10 @@ export function openMemoryLimiter(maxKeys: number, clock: Clock = systemClock): 
       const entry = lengths.get(lifeOf(limit))?.get(nameOf(key, limit));
       return entry?.counted.usage(clock.monotonic(), limit) ?? { used: 0, resetMs: 0 };
     },
+    fallbacks: 0,
     async stats() {
       forgetAll();
-      return { keys: size, away: false, fallbacks: 0 };
+      return { keys: size, away: false };
     },
     get size() {
       return size;

@@ -66,9 +66,12 @@ async function openRedisLimiter(
         .ask(scriptArguments([{ key, limit }], false))
         .then((reply) => (reply ? { used: reply[1], resetMs: reply[2] } : memory.read(key, limit)));
     },
+    get fallbacks() {
+      return fallbacks;
+    },
     async stats() {
       const shared = link.away ? undefined : await link.count(`${keyPrefix(prefix)}[wb]*`);
-      return { keys: shared ?? memory.size, away: link.away, fallbacks };
+      return { keys: shared ?? memory.size, away: link.away };
     },
     async close() {
       await link.close();

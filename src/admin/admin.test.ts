@@ -88,7 +88,7 @@ test('every route has a permission, an audit action and a summary of its own', (
   for (const route of routes) {
     expect(route.permission).toMatch(/^admin:[a-z]+:(read|write)$/);
     expect(route.audit).toMatch(/^[a-z]+\.[a-z]+$/);
-    if (route.method === 'GET') expect(route.permission).toMatch(/:read$/);
+    expect(route.method).toMatch(route.permission.endsWith(':write') ? /^(?!GET$)/ : /^(?:GET|POST)$/);
     if (route.scope === 'organization') expect(route.path).toContain(':organization');
   }
   for (const of of ['audit', 'summary'] as const)

@@ -42,7 +42,7 @@ export interface SignedInPerson {
 }
 
 /** An auditor reads what is on record, and nothing else. */
-export const auditorRole = 'auditor';
+const auditorRole = 'auditor';
 
 const implied: Readonly<Record<string, string>> = {
   [administratorRole]: 'admin:*',

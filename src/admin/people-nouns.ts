@@ -144,7 +144,6 @@ export const person = z.object({
 export const serverKey = slug;
 
 export type GroupNoun = z.output<typeof group>;
-export type GroupMemberNoun = z.output<typeof groupMember>;
 export type GrantNoun = z.output<typeof grant>;
 export type EnablementNoun = z.output<typeof enablement>;
 export type MemberNoun = z.output<typeof member>;

@@ -39,8 +39,8 @@ describe('places at a server', () => {
 
   test('nobody waits for longer than the time for it', async () => {
     const bulkheads = open();
-    bulkheads.enter(acme, files);
-    bulkheads.enter(acme, files);
+    void bulkheads.enter(acme, files);
+    void bulkheads.enter(acme, files);
     const waiting = Promise.resolve(bulkheads.enter(acme, files)).catch((error) => error.code);
     await vi.advanceTimersByTimeAsync(1000);
     expect(await waiting).toBe('upstream_busy');

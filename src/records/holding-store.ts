@@ -96,10 +96,9 @@ function tagsOf(holder: Holder, { userId }: Holdings): readonly string[] {
   return userId === undefined ? [] : [`user:${userId}`];
 }
 
+/** Asked for with every call: ids need no quoting. */
 function keyOf(org: OrgId, holder: Holder): string {
-  return JSON.stringify(
-    holder.kind === 'identity'
-      ? [org, holder.provider, holder.subject, holder.words?.names, holder.words?.externalIds]
-      : [org, holder.kind, holder.id],
-  );
+  if (holder.kind !== 'identity') return `${org} ${holder.kind} ${holder.id}`;
+  const { provider, subject, words } = holder;
+  return JSON.stringify([org, provider, subject, words?.names, words?.externalIds]);
 }

@@ -21,6 +21,7 @@ import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps } from './engine/engine.ts';
 import type { Asked } from './entrance.ts';
 import type { FindEvidence } from './evidence.ts';
+import type { InUse } from './health/health.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
 import { identifyCall } from './identify-call.ts';
@@ -47,7 +48,8 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly recorder: CallRecorder;
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
-  readonly breakers: Breakers;
+  readonly breakers: Pick<Breakers, 'admit' | 'report'>;
+  readonly health?: Pick<InUse, 'note'>;
   readonly bulkheads: Bulkheads;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
@@ -248,6 +250,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function pass(call: Received, { caller, access, binding, session, owner, fail }: Passing): void {
     const { organization } = access;
+    deps.health?.note(organization, binding);
     const admitted = deps.breakers.admit(organization.id, lineOf(binding.server));
     call.asked = { pass: admitted, org: organization.id, server: lineOf(binding.server) };
     enter(call, caller, access);

@@ -12,6 +12,7 @@ import {
   type Script,
   startRecordingUpstream,
 } from '#kit/recording-upstream.ts';
+import { noHoldings } from '#records/holdings.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import { plainListing } from '#records/snapshot.ts';
 import { type ListLimits, listLimits } from './items.ts';
@@ -84,6 +85,7 @@ function askingOf({ user = 'alice', organization = 1, bindings = 1, trusted = fa
     organization: route.organization,
     principal,
     view: viewOf(endpoint),
+    reach: { holdings: noHoldings, groups: [], key: '', isAdmin: false },
   };
   return asking as unknown as Asking;
 }

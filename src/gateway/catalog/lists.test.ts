@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
 import { type Log, silentLog } from '#core/log.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
+import { reachOf } from '#gateway/rights/reach.ts';
 import { openTestPeers, type TestPeers } from '#kit/peers.ts';
 import {
   json,
@@ -84,8 +85,10 @@ function askingOf({ user = 'alice', organization = 1, bindings = 1, trusted = fa
     call: { id: 'r', headers: {} },
     organization: route.organization,
     principal,
+    reach: reachOf(route.organization, {
+      ...{ caller: { principal, provider: undefined }, roles: [], endpoints: undefined, holdings: noHoldings },
+    }),
     view: viewOf(endpoint),
-    reach: { holdings: noHoldings, groups: [], key: '', isAdmin: false },
   };
   return asking as unknown as Asking;
 }

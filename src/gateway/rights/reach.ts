@@ -1,4 +1,5 @@
 /** Who somebody is towards one organization: all that decides about what they may use, apart from what there is. */
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { GroupId } from '#core/ids.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Caller } from '#gateway/identify.ts';
@@ -22,11 +23,15 @@ export interface Reach {
   readonly key: string;
 }
 
+type Known = Pick<Caller, 'principal' | 'userId'> & {
+  readonly provider: Pick<IdentityProvider, 'kind' | 'name' | 'namesOrganizationsBy'> | undefined;
+};
+
 /**
  * undefined: a program, which is in no group. `isVouched`: their identity provider says itself that they belong to the
  * organization that is asked about; else its directory knows them by a proved address only.
  */
-export function holderOf({ principal, provider, userId }: Caller, isVouched: boolean): Holder | undefined {
+export function holderOf({ principal, provider, userId }: Known, isVouched: boolean): Holder | undefined {
   if (principal.kind === 'api-key')
     return principal.userId === undefined
       ? { kind: 'key', id: principal.keyId }

@@ -330,7 +330,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           return admit(call, doubted, fail);
         }
         call.org = admitted.organization.id;
-        call.userId = admitted.reach.holdings.userId;
+        const { userId, directoryUserId } = admitted.reach.holdings;
+        call.userId = directoryUserId ?? userId;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
         const enterHouse = (held: (() => void) | undefined) => {

@@ -52,7 +52,9 @@ export type UserRow = Pick<
 
 /** Until the transaction ends nobody else makes or renews this user. */
 export async function lockIdentity({ tx }: PlatformScope, { provider, subject }: Identity): Promise<void> {
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`gateway.identity ${provider} ${subject}`}, 0))`.execute(tx);
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`gateway.identity ${provider} ${subject}`}, 0))`.execute(
+    tx,
+  );
 }
 
 /**

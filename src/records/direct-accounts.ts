@@ -31,6 +31,7 @@ export function openDirectAccounts({ db, clock }: { readonly db: Db; readonly cl
           if (!known) return true;
           const { email, emailVerified = false, name, username } = seen;
           const isSame =
+            (seen.organization === undefined) === (known.emailOrg === undefined) &&
             (email === undefined || (email === known.email && emailVerified === known.emailVerified)) &&
             (name === undefined || name === known.name) &&
             (username === undefined || username === known.username);

@@ -338,7 +338,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
-        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db, providers: deps.providers }),
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,

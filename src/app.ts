@@ -317,7 +317,7 @@ interface ControlDeps extends PlaneDeps {
 
 /** Everything that isn't MCP. */
 async function openControl(config: Config, deps: ControlDeps): Promise<ControlPlane> {
-  const { baseUrl, entrances, state, log, clock, closers, version, metrics, audit, plane, found, receive } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, metrics, plane, found, receive } = deps;
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);

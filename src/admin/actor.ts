@@ -3,8 +3,8 @@ import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import { administratorRole } from '#records/members.ts';
-import type { AdminRoute } from './contract.ts';
 import { auditContentPermission } from './contract/audit.ts';
+import type { AdminRoute } from './contract.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 
 /** Where a request came from: for the trail. */

@@ -121,12 +121,7 @@ export async function exportPerson(
       .where('account_id', 'in', subjects)
       .where('model', 'in', ['Session', 'Grant', 'RefreshToken'])
       .execute(),
-    audit: await tx
-      .selectFrom('audit')
-      .selectAll()
-      .where(isTheirs(theirs, 'email'))
-      .orderBy('at')
-      .execute(),
+    audit: await tx.selectFrom('audit').selectAll().where(isTheirs(theirs, 'email')).orderBy('at').execute(),
     usage: await tx
       .selectFrom('usage')
       .selectAll()

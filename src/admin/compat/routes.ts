@@ -194,7 +194,7 @@ export const s3Routes: readonly S3Route[] = [
   {
     ...{ method: 'POST', path: '/endpoints', action: 's3.endpoints.set' },
     async run({ org, input }, { db, checkUrl }) {
-      const { endpoint_url: entered, ...wanted } = parse(place.extend({ endpoint_url: z.url().max(2048) }), input);
+      const { endpoint_url: entered, ...wanted } = parse(place.extend({ endpoint_url: z.string().max(2048) }), input);
       const endpoint_url = await checkUrl(entered);
       await withOrganization(db, org, (scope) => putS3Endpoint(scope, placeOf(wanted), endpoint_url));
       return { status: 'success', ...wanted, endpoint_url };

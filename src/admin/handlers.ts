@@ -4,9 +4,18 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { JsonObject } from '#core/json.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
-import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
+import {
+  type Actor,
+  actorName,
+  checkPermission,
+  type KnownCaller,
+  type Origin,
+  type SignedInPerson,
+  settleActor,
+} from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
@@ -34,14 +43,24 @@ import { serviceAccountHandlers } from './routes/service-accounts.ts';
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
   readonly at: number;
-  readonly by?: Actor | SignedInPerson;
+  /** undefined: nobody that this gateway knows, such as the directory of an identity provider. */
+  readonly by?: Actor | SignedInPerson | KnownCaller;
+  /** Where it came from, if nobody is known whose `from` says so. */
+  readonly from?: Origin;
   readonly action: string;
   readonly actor: string;
   readonly organization: string | undefined;
   /** Names what was acted on. */
   readonly target: string | undefined;
   readonly outcome: 'done' | ErrorCode;
+  /** It changed something, though it was never begun: it is kept even when it was done. */
+  readonly isChange?: true;
+  /** Names nobody. */
+  readonly detail?: JsonObject;
 }
+
+/** Of a change: what came of it, and what was learned meanwhile. */
+export type EndAudit = (outcome: AdminEvent['outcome'], learned?: JsonObject) => Promise<void>;
 
 export interface AdminDeps {
   readonly records: AdminRecords;
@@ -53,9 +72,7 @@ export interface AdminDeps {
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
   /** Before a change: it is not made before this is kept. Called with what came of it. */
-  readonly beginAudit?: (
-    event: Omit<AdminEvent, 'outcome'>,
-  ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
+  readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
   /** What is wrong with a content filter; undefined: nothing. */
   readonly explainFilter?: (kind: string, config: unknown) => string | undefined;

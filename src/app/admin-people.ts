@@ -32,6 +32,7 @@ export function openAdminPeople(
     return {
       kind: 'signed-in',
       userId,
+      who: { issuer: principal.issuer, subject: principal.subject, email: user.email },
       isPlatform: user.emailVerified && administrators.has(user.email?.toLowerCase() ?? ''),
       rolesIn: ({ id }) => rolesIn(caller, id, deps),
     };

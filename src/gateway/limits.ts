@@ -60,21 +60,21 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   const slots = openConcurrency();
   const active = { calls: 0, streams: 0 };
 
-  function refuse(resetMs: number): never {
+  function refuse(resetMs: number, limit: string): never {
     const { retryAfterSeconds = Math.max(1, Math.ceil(resetMs / 1000)) } = limits;
-    throw new GatehouseError('rate_limited', { retryAfterSeconds });
+    throw new GatehouseError('rate_limited', { retryAfterSeconds, limit: `${limit}: rate` });
   }
 
-  function takeOne(key: string, points: number): void | Promise<void> {
+  function takeOne(key: string, points: number, name: string): void | Promise<void> {
     if (!limits.enabled) return;
     const refuseOver = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
-      if (!allowed) refuse(resetMs);
+      if (!allowed) refuse(resetMs, name);
     };
     const answer = limiter.take(key, { points, windowSeconds: 60 });
     return answer instanceof Promise ? answer.then(refuseOver) : refuseOver(answer);
   }
 
-  function hold(wanted: readonly { readonly key: string; readonly limit: number }[]): Held {
+  function hold(wanted: readonly { readonly key: string; readonly limit: number }[], name: string): Held {
     if (wanted.length === 0) return undefined;
     const held: (() => void)[] = [];
     const release = () => {
@@ -84,7 +84,7 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
       const leave = slots.acquire(key, limit);
       if (!leave) {
         release();
-        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1, limit: `${name}: at once` });
       }
       held.push(leave);
     }
@@ -98,7 +98,8 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
     { isCall, points }: { readonly isCall: boolean; readonly points: number | undefined },
   ): Held | Promise<Held> {
     const { charges, places } = findRules(asker, target);
-    const held = isCall ? hold(places) : undefined;
+    const name = target ? 'server' : 'organization';
+    const held = isCall ? hold(places, name) : undefined;
     const all =
       points === undefined
         ? charges
@@ -107,7 +108,7 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
     const settle = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
       if (allowed) return held;
       held?.();
-      return refuse(resetMs);
+      return refuse(resetMs, name);
     };
     const answer = limiter.takeAll(all);
     return answer instanceof Promise ? answer.then(settle) : settle(answer);
@@ -115,29 +116,32 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute),
+    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute, 'caller'),
     takeOrganization: (asker, isCall) =>
       takeRules(asker, undefined, { isCall, points: limits.perOrganizationPerMinute }),
     takeServer: (asker, target) =>
       asker.organization.limits.length === 0
         ? undefined
         : takeRules(asker, target, { isCall: true, points: undefined }),
-    takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
-    takeSignIn: (address) => takeOne(`oauth:${address}`, limits.signInPerAddressPerMinute),
+    takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute, 'address'),
+    takeSignIn: (address) => takeOne(`oauth:${address}`, limits.signInPerAddressPerMinute, 'address'),
     enter(kind, principal, org) {
       const isCall = kind === 'call';
       const gauge = isCall ? 'calls' : 'streams';
-      const leave = hold([
-        {
-          key: `${kind}:p:${principal}`,
-          limit: isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal,
-        },
-        {
-          key: `${kind}:o:${org}`,
-          limit: isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization,
-        },
-        ...(isCall ? [] : [{ key: 'streams', limit: limits.streamsPerReplica }]),
-      ]);
+      const leave = hold(
+        [
+          {
+            key: `${kind}:p:${principal}`,
+            limit: isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal,
+          },
+          {
+            key: `${kind}:o:${org}`,
+            limit: isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization,
+          },
+          ...(isCall ? [] : [{ key: 'streams', limit: limits.streamsPerReplica }]),
+        ],
+        `${kind}s`,
+      );
       active[gauge]++;
       return () => {
         active[gauge]--;

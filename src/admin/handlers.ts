@@ -16,7 +16,7 @@ import {
   type SignedInPerson,
   settleActor,
 } from './actor.ts';
-import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
+import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
@@ -127,16 +127,16 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   return async (name, input, presented) => {
     const route = contract[name];
     const { clock } = deps;
-    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input) };
+    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input, route) };
     const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
-    let end = audit;
+    let end: (outcome: AdminEvent['outcome'], learned?: JsonObject) => unknown = audit;
     try {
       const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
       const parsed = parseInput(name, input);
       if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
       const result = await handlers[name](parsed, actor);
-      await end('done');
+      await end('done', learnedFrom(result));
       return result;
     } catch (thrown) {
       await end(asGatehouseError(thrown).code);
@@ -144,6 +144,10 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     }
   };
 }
+
+/** Under which name what an erased person did is found. */
+const learnedFrom = (result: object): JsonObject | undefined =>
+  'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
 function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
   const parsed = contract[name].input.safeParse(input);
@@ -156,7 +160,7 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
+function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organization' | 'target'> {
   const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
     Record<string, unknown>
   >;
@@ -164,6 +168,7 @@ function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
   return {
     organization: text(organization),
-    target: text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+    // Whoever is erased is named nowhere afterwards.
+    target: route.audit === 'person.erase' ? undefined : text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
   };
 }

@@ -82,6 +82,7 @@ export const people: readonly string[] = [
      update gateway.usage a set user_email = null, subject = pseudonym
        where (a.subject = any (subjects) and (a.user_email is null or lower(a.user_email) = address))
          or lower(a.user_email) = address;
+     update gateway.audit a set target = null where a.target = any (subjects);
      delete from gateway.group_members m where m.email = address;
      delete from gateway.grants g where g.email = address;
      delete from gateway.invitations i where i.email = address;

@@ -37,6 +37,8 @@ export interface Route {
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
+  /** Told which account of the caller's goes along. */
+  readonly used?: (credential: string) => void;
 }
 
 export interface Outgoing {
@@ -111,6 +113,7 @@ export function openLink(deps: LinkDeps): Link {
     const holder = holderOf(sending.route);
     const token = await accounts.open(holder);
     const sendBy = async ({ ref, secret }: AccountToken) => {
+      sending.route.used?.(ref.id);
       const answered = await sendWith(secret, withCredential(sending, ref));
       const scopes = missingScopes(answered);
       const wanted = scopes && (await accounts.stepUp(holder, scopes));

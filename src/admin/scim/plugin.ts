@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { actorName, checkPermission, originOf } from '#admin/actor.ts';
 import type { AdminDeps, AdminEvent } from '#admin/handlers.ts';
 import type { Clock } from '#core/clock.ts';
-import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
@@ -106,6 +106,16 @@ function eventOf({ clock, readAddress }: ScimDeps, { key, org }: Directory, { ra
   return { at: clock.now(), by, actor: actorName(by), organization: org, target: undefined };
 }
 
+const codes: Readonly<Record<number, ErrorCode>> = {
+  403: 'forbidden',
+  404: 'not_found',
+  409: 'conflict',
+  500: 'internal',
+  503: 'storage_unavailable',
+};
+
+const codeOf = (status: number): ErrorCode => codes[status] ?? 'bad_request';
+
 /** Not begun before it is in the trail, not answered before what came of it is. */
 async function changing<T>(
   { beginAudit }: ScimDeps,
@@ -118,7 +128,7 @@ async function changing<T>(
     await end('done', learned);
     return result;
   } catch (thrown) {
-    await end(thrown instanceof GatehouseError ? thrown.code : 'bad_request');
+    await end(codeOf(asScimError(thrown).status));
     throw thrown;
   }
 }

@@ -127,7 +127,13 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   return async (name, input, presented) => {
     const route = contract[name];
     const { clock } = deps;
-    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input, route) };
+    const event = {
+      at: clock.now(),
+      by: presented,
+      action: route.audit,
+      actor: actorName(presented),
+      ...named(input, route),
+    };
     const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
     let end: (outcome: AdminEvent['outcome'], learned?: JsonObject) => unknown = audit;
     try {
@@ -169,6 +175,9 @@ function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organizatio
   return {
     organization: text(organization),
     // Whoever is erased is named nowhere afterwards.
-    target: route.audit === 'person.erase' ? undefined : text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+    target:
+      route.audit === 'person.erase'
+        ? undefined
+        : text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
   };
 }

@@ -54,13 +54,17 @@ test('whoever administers is named: the person, the key, the command line; and f
   await expect
     .poll(events('group.create'), settled)
     .toContainEqual(expect.objectContaining({ principal_kind: 'api-key', subject: made.id, target: 'ByKey' }));
-  expect(await events('key.create')()).toContainEqual(expect.objectContaining({ subject: 'admin token', target: 'robot' }));
+  expect(await events('key.create')()).toContainEqual(
+    expect.objectContaining({ subject: 'admin token', target: 'robot' }),
+  );
 });
 
 test('a credential that is set is an event of its own kind, without its value [S3.33] [I3]', async () => {
   const chief = await t.person('chief@example.com', { acme: ['admin'] }, adminScope);
   const credential = 'sk-canary-of-this-credential';
-  expect(await ask('POST /organizations/acme/credentials', chief.accessToken, { server: 'plain', credential })).toBe(200);
+  expect(await ask('POST /organizations/acme/credentials', chief.accessToken, { server: 'plain', credential })).toBe(
+    200,
+  );
   await expect
     .poll(events('credential.set'), settled)
     .toMatchObject([{ kind: 'credential', email: 'chief@example.com', target: 'plain' }]);
@@ -75,7 +79,9 @@ test('an erased person is in no row, figure or export made afterwards, and the c
   await ask('POST /organizations/acme/groups', gone.accessToken, { name: 'OfGone' });
   await t.good('GET /organizations/acme/audit?limit=5');
   const about = async () =>
-    Number((await sql(`select count(*) as n from gateway.audit where lower(email) = lower($1) and not open`, address))[0]?.n);
+    Number(
+      (await sql(`select count(*) as n from gateway.audit where lower(email) = lower($1) and not open`, address))[0]?.n,
+    );
   await expect.poll(about, settled).toBeGreaterThan(1);
   const before = await t.good('GET /audit/verify');
   expect(before.problems).toEqual([]);

@@ -230,15 +230,13 @@ test('who disconnects is asked anew, and the tokens are given back', async () =>
 
 test('sign-ins, tokens and what becomes of accounts are rows of the trail that name the person [S3.33] [S4.15]', async () => {
   const rows = async () =>
-    z
-      .array(z.looseObject({ action: z.string().nullable(), detail: z.unknown() }))
-      .parse(
-        await world.database.sql(
-          `select a.kind, a.action, a.server, a.decision, a.reason, a.client_address, a.detail, u.username, o.slug, a.email
+    z.array(z.looseObject({ action: z.string().nullable(), detail: z.unknown() })).parse(
+      await world.database.sql(
+        `select a.kind, a.action, a.server, a.decision, a.reason, a.client_address, a.detail, u.username, o.slug, a.email
            from gateway.audit a left join gateway.users u on u.subject = a.subject
            left join gateway.organizations o on o.id = a.org_id where a.kind <> 'call'`,
-        ),
-      );
+      ),
+    );
   const at = { kind: 'credential', server: 'notes', slug: 'acme', username: 'ada' };
   const from = { client_address: '127.0.0.1' };
   const detail = expect.objectContaining({ issuer: as.url });

@@ -1,5 +1,6 @@
 /** By whichever way a tool is called, its row says who, by which policies, with what and with which credential. */
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -22,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => world?.close());
 
 const rowSchema = z.object({
-  id: z.string(),
+  at: z.string(),
   email: z.string().nullable(),
   subject: z.string().nullable(),
   name: z.string().nullable(),
@@ -33,15 +34,26 @@ const rowSchema = z.object({
   decision: z.string(),
 });
 
-async function lastRow(before: ReadonlySet<string>) {
-  const list = async () => {
-    const { out } = await cli(['audit', 'list', '--org', 'acme', '--kind', 'call', '--json'], { env: world.env });
-    const rows = z.array(rowSchema).parse(JSON.parse(out));
-    // Everybody's first call, which makes their row, is of no tool.
-    return rows.find(({ id, name, argumentDigest }) => !before.has(id) && name !== 'x' && argumentDigest !== null);
+async function listRows() {
+  const { out } = await cli(['audit', 'list', '--org', 'acme', '--kind', 'call', '--json'], { env: world.env });
+  return z.array(rowSchema).parse(JSON.parse(out));
+}
+
+async function rowSince(sinceMs: number) {
+  const find = async () =>
+    (await listRows()).find(({ at, argumentDigest }) => Date.parse(at) >= sinceMs && argumentDigest !== null);
+  await expect.poll(find, { timeout: 5000 }).toBeDefined();
+  return rowSchema.parse(await find());
+}
+
+/** Both gateways hear of the policy within a second. */
+async function inForce(name: SurfaceName, wish: Wish): Promise<void> {
+  const sinceMs = Date.now();
+  const judged = async () => {
+    await callSurfaces[name](wish);
+    return (await listRows()).some(({ at, policyVersion }) => Date.parse(at) >= sinceMs && policyVersion === 'p@1');
   };
-  await expect.poll(list, { timeout: 5000 }).toBeDefined();
-  return rowSchema.parse(await list());
+  await expect.poll(judged, { timeout: 5000 }).toBe(true);
 }
 
 test('every surface leaves a row with the human, the version of the policies and the digest of the arguments [S3.33] [D12]', {
@@ -49,12 +61,13 @@ test('every surface leaves a row with the human, the version of the policies and
 }, async () => {
   const token = await world.token('ann');
   const wish: Wish = { url: world.app.url, shortUrl: world.short.url, server: 'files', tool: 'retrieve', token };
-  const seen = new Set<string>();
+  await inForce('HTTP, modern', wish);
+  await inForce('meta tool', wish);
   const digests = new Map<SurfaceName, string | null>();
   for (const name of Object.keys(callSurfaces) as SurfaceName[]) {
+    const sinceMs = Date.now();
     expect(await callSurfaces[name](wish), name).toBe('ran');
-    const row = await lastRow(seen);
-    seen.add(row.id);
+    const row = await rowSince(sinceMs);
     expect(row, name).toMatchObject({ subject: 'ann', email: 'ann@Example.com', policyVersion: 'p@1' });
     expect(row.requestId, name).not.toBe('');
     expect(row.clientAddress, name).toBe('127.0.0.1');
@@ -64,4 +77,19 @@ test('every surface leaves a row with the human, the version of the policies and
   const { 'meta tool': meta, '/meta/call_tool': post, ...same } = Object.fromEntries(digests);
   expect(new Set(Object.values(same)).size).toBe(1);
   expect(new Set([...Object.values(same), meta, post]).size).toBeGreaterThan(1);
+});
+
+test('what is changed on the database itself is of the command line, whoever that is [S3.33]', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'gatehouse-offline-'));
+  try {
+    const env = { ...world.env, DATA_DIR: folder };
+    const made = await cli(['key', 'create', '--org', 'acme', '--name', 'offline', '--json'], { env });
+    expect(made.code).toBe(0);
+    const rows = await world.database.sql(
+      `select kind, subject, principal_kind, decision from gateway.audit where action = 'key.create' and target = 'offline'`,
+    );
+    expect(rows).toEqual([{ kind: 'admin', subject: 'command line', principal_kind: null, decision: 'allow' }]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });

@@ -397,7 +397,13 @@ test('what a directory changes is in the trail: by which key, from where, what c
       `select action, decision, reason, target, detail, principal_kind, client_address from gateway.audit a
        where action like 'scim.%' and org_id = (select id from gateway.organizations where slug = 'acme') and not open`,
     );
-  const row = { principal_kind: 'api-key', client_address: '127.0.0.1', decision: 'allow', reason: null, detail: { by: 'key' } };
+  const row = {
+    principal_kind: 'api-key',
+    client_address: '127.0.0.1',
+    decision: 'allow',
+    reason: null,
+    detail: { by: 'key' },
+  };
   for (const one of [
     { ...row, action: 'scim.user.create', detail: { by: 'key', made: id } },
     { ...row, action: 'scim.user.change', target: id },

@@ -42,7 +42,17 @@ export function routeTo(
   const used = (credential: string) => {
     call.credential = credential;
   };
-  return { organization, binding, principal, reach, userId, presented, requestId, used, traceparent: headers.traceparent };
+  return {
+    organization,
+    binding,
+    principal,
+    reach,
+    userId,
+    presented,
+    requestId,
+    used,
+    traceparent: headers.traceparent,
+  };
 }
 
 /** Where the person's own identity provider is asked for a token on their behalf, and nowhere else. */

@@ -56,7 +56,9 @@ const portOf = (server: Server | TcpServer): number => {
   const address = server.address();
   return typeof address === 'object' && address ? address.port : 0;
 };
-const idsIn = (body: string) => [...body.matchAll(/\\"type\\":\\"row\\",\\"id\\":\\"([0-9a-f-]{36})|"type":"row","id":"([0-9a-f-]{36})/g)];
+const idsIn = (body: string) => [
+  ...body.matchAll(/\\"type\\":\\"row\\",\\"id\\":\\"([0-9a-f-]{36})|"type":"row","id":"([0-9a-f-]{36})/g),
+];
 const counted = (bodies: readonly string[]) => {
   const counts = new Map<string, number>();
   for (const [, escaped, plain] of bodies.flatMap(idsIn)) {

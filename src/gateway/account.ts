@@ -48,7 +48,7 @@ export function callRecord(
 /** Names nobody. */
 function detailOf({ credential, policy, findings }: Call, error: Outcome['error']): CallRecord['detail'] {
   const limit = error === undefined || error === 'client_gone' ? undefined : error.limit;
-  if (credential === undefined && !policy && !findings && limit === undefined) return null;
+  if (!policy && !findings && limit === undefined) return credential === undefined ? null : { credential };
   return {
     ...(credential !== undefined && { credential }),
     ...(policy && { policy: { ...policy } }),

@@ -2,7 +2,7 @@
  * How much one caller, one organization and one stranger's address may ask: rates through the limiter port, and how much
  * at once, counted here. What an organization decided for itself (`limit-rules.ts`) comes on top.
  */
-import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { Limit, LimitAnswer, Limiter } from '#adapters/limiter/limiter.ts';
 import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type Asker, findRules, type RuleTarget } from './limit-rules.ts';
@@ -56,22 +56,29 @@ export interface Limits {
   stats(): Promise<LimitStats>;
 }
 
+const perMinute = (points: number): Limit => ({ points, windowSeconds: 60 });
+
 export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   const slots = openConcurrency();
+  const perPrincipal = perMinute(limits.perPrincipalPerMinute);
+  const perOrganization = perMinute(limits.perOrganizationPerMinute);
+  const perStranger = perMinute(limits.perStrangerPerMinute);
+  const signInPerAddress = perMinute(limits.signInPerAddressPerMinute);
   const active = { calls: 0, streams: 0 };
 
-  function refuse(resetMs: number, limit: string): never {
+  function refuse(resetMs: number, name: string): never {
     const { retryAfterSeconds = Math.max(1, Math.ceil(resetMs / 1000)) } = limits;
-    throw new GatehouseError('rate_limited', { retryAfterSeconds, limit: `${limit}: rate` });
+    throw new GatehouseError('rate_limited', { retryAfterSeconds, limit: `${name}: rate` });
   }
 
-  function takeOne(key: string, points: number, name: string): void | Promise<void> {
+  function refuseOver({ allowed, resetMs }: LimitAnswer, name: string): undefined {
+    if (!allowed) refuse(resetMs, name);
+  }
+
+  function takeOne(key: string, limit: Limit, name: string): undefined | Promise<undefined> {
     if (!limits.enabled) return;
-    const refuseOver = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
-      if (!allowed) refuse(resetMs, name);
-    };
-    const answer = limiter.take(key, { points, windowSeconds: 60 });
-    return answer instanceof Promise ? answer.then(refuseOver) : refuseOver(answer);
+    const answer = limiter.take(key, limit);
+    return answer instanceof Promise ? answer.then((given) => refuseOver(given, name)) : refuseOver(answer, name);
   }
 
   function hold(wanted: readonly { readonly key: string; readonly limit: number }[], name: string): Held {
@@ -95,17 +102,14 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   function takeRules(
     asker: Asker,
     target: RuleTarget | undefined,
-    { isCall, points }: { readonly isCall: boolean; readonly points: number | undefined },
+    { isCall, limit }: { readonly isCall: boolean; readonly limit: Limit | undefined },
   ): Held | Promise<Held> {
     const { charges, places } = findRules(asker, target);
     const name = target ? 'server' : 'organization';
     const held = isCall ? hold(places, name) : undefined;
-    const all =
-      points === undefined
-        ? charges
-        : [{ key: `o:${asker.organization.id}`, limit: { points, windowSeconds: 60 } }, ...charges];
+    const all = limit ? [{ key: `o:${asker.organization.id}`, limit }, ...charges] : charges;
     if (!limits.enabled || all.length === 0) return held;
-    const settle = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
+    const settle = ({ allowed, resetMs }: LimitAnswer) => {
       if (allowed) return held;
       held?.();
       return refuse(resetMs, name);
@@ -116,36 +120,36 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute, 'caller'),
+    takePrincipal: (principal) => takeOne(`p:${principal}`, perPrincipal, 'caller'),
     takeOrganization: (asker, isCall) =>
-      takeRules(asker, undefined, { isCall, points: limits.perOrganizationPerMinute }),
-    takeServer: (asker, target) =>
       asker.organization.limits.length === 0
-        ? undefined
-        : takeRules(asker, target, { isCall: true, points: undefined }),
-    takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute, 'address'),
-    takeSignIn: (address) => takeOne(`oauth:${address}`, limits.signInPerAddressPerMinute, 'address'),
+        ? takeOne(`o:${asker.organization.id}`, perOrganization, 'organization')
+        : takeRules(asker, undefined, { isCall, limit: perOrganization }),
+    takeServer: (asker, target) =>
+      asker.organization.limits.length === 0 ? undefined : takeRules(asker, target, { isCall: true, limit: undefined }),
+    takeStranger: (address) => takeOne(`ip:${address}`, perStranger, 'address'),
+    takeSignIn: (address) => takeOne(`oauth:${address}`, signInPerAddress, 'address'),
     enter(kind, principal, org) {
       const isCall = kind === 'call';
       const gauge = isCall ? 'calls' : 'streams';
-      const leave = hold(
-        [
-          {
-            key: `${kind}:p:${principal}`,
-            limit: isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal,
-          },
-          {
-            key: `${kind}:o:${org}`,
-            limit: isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization,
-          },
-          ...(isCall ? [] : [{ key: 'streams', limit: limits.streamsPerReplica }]),
-        ],
-        `${kind}s`,
-      );
+      const ofPrincipal = isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal;
+      const ofOrganization = isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization;
+      const leavePrincipal = slots.acquire(`${kind}:p:${principal}`, ofPrincipal);
+      const leaveOrganization = leavePrincipal && slots.acquire(`${kind}:o:${org}`, ofOrganization);
+      const leaveReplica =
+        isCall || !leaveOrganization ? leaveOrganization : slots.acquire('streams', limits.streamsPerReplica);
+      if (!leavePrincipal || !leaveOrganization || !leaveReplica) {
+        leavePrincipal?.();
+        leaveOrganization?.();
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1, limit: `${kind}s: at once` });
+      }
       active[gauge]++;
       return () => {
         active[gauge]--;
-        leave?.();
+        leavePrincipal();
+        leaveOrganization();
+        // Of a call it is the organization's again, and a place is given back once.
+        leaveReplica();
       };
     },
     async stats() {

@@ -14,7 +14,7 @@ import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { openAccountRooms } from '#app/accounts.ts';
-import { adminAudit } from '#app/admin-audit.ts';
+import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
@@ -246,14 +246,17 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
   return feed;
 }
 
-function openAdminRunner(config: Config, deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps): AdminRunner {
+function openAdminRunner(
+  config: Config,
+  deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps & { readonly adminTrail: AdminAudit },
+): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
-    ...adminAudit(deps, audit.trail),
+    ...deps.adminTrail,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),
@@ -283,8 +286,9 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
   const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
-  const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
+  const { readAddress } = receive;
+  const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server, readAddress, trail: audit.trail });
   const plane = await openDataPlane(config, {
     ...deps,
     ...{ feed, identities, openUpstream, metrics, audit, receive, nameHosts, policies, accounts: rooms.accounts },
@@ -322,7 +326,9 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const run = openAdminRunner(config, deps);
+  const adminTrail = adminAudit(deps, deps.audit.trail);
+  const run = openAdminRunner(config, { ...deps, adminTrail });
+  const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
@@ -348,8 +354,8 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         maxBodyBytes,
         version,
       }),
-      ...compatPlugins(config, { ...deps, plane, takeStranger }),
-      ...directoryPlugins({ ...deps, db: deps.storage.db, keys: plane.keys, takeStranger }),
+      ...compatPlugins(config, { ...deps, ...common, plane }),
+      ...directoryPlugins({ ...deps, ...common, db: deps.storage.db, keys: plane.keys }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...deps.plugins,
     ],

@@ -1,7 +1,9 @@
 /** Who acts on the admin API, and whether they may. One function decides, for HTTP and the command line alike. */
+import type { IncomingMessage } from 'node:http';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { administratorRole } from '#records/members.ts';
 import { auditContentPermission } from './contract/audit.ts';
 import type { AdminRoute } from './contract.ts';
@@ -11,6 +13,32 @@ import type { AdminRecords, OrganizationRow } from './records.ts';
 export interface Origin {
   readonly address: string;
   readonly userAgent: string | undefined;
+  readonly requestId?: string;
+}
+
+/** Who somebody is, as calls have it: for the trail. */
+export interface Who {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly email?: string | undefined;
+}
+
+/** Somebody who was let in by the rooms that calls go through. */
+export interface KnownCaller {
+  readonly kind: 'caller';
+  readonly who: Who;
+  readonly from?: Origin;
+}
+
+/** What a client called its request, where that is a plain name: for the trail. */
+export function originOf({ socket, headers }: IncomingMessage, readAddress?: AddressReader): Origin {
+  const address = socket.remoteAddress ?? '';
+  const said = headers['x-request-id']?.toString();
+  return {
+    address: readAddress?.(address, headers['x-forwarded-for']?.toString()) ?? address,
+    userAgent: headers['user-agent'],
+    ...(said !== undefined && /^[A-Za-z0-9._-]{8,64}$/.test(said) && { requestId: said }),
+  };
 }
 
 /** Somebody in one organization, with their roles there. */
@@ -27,7 +55,7 @@ export interface PersonActor {
  * gateway (`userId`).
  */
 export type Actor =
-  | { readonly kind: 'platform'; readonly userId?: string; readonly from?: Origin }
+  | { readonly kind: 'platform'; readonly userId?: string; readonly isCommandLine?: true; readonly from?: Origin }
   | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal; readonly from?: Origin }
   | PersonActor;
 
@@ -35,6 +63,7 @@ export type Actor =
 export interface SignedInPerson {
   readonly kind: 'signed-in';
   readonly userId: string;
+  readonly who: Who;
   /** An administrator of the gateway, by its settings. */
   readonly isPlatform: boolean;
   readonly from?: Origin;
@@ -105,8 +134,9 @@ export function checkHandedOn(actor: Actor, roles: readonly string[]): void {
 }
 
 /** As the audit trail has it. */
-export function actorName(actor: Actor | SignedInPerson): string {
+export function actorName(actor: Actor | SignedInPerson | KnownCaller): string {
   if (actor.kind === 'key') return `key ${actor.principal.keyId}`;
+  if (actor.kind === 'caller') return `user ${actor.who.subject}`;
   return actor.userId === undefined ? 'platform' : `user ${actor.userId}`;
 }
 

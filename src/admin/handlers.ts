@@ -4,11 +4,20 @@ import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { JsonObject } from '#core/json.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
 import type { IssuersOf } from '#records/people.ts';
-import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
-import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
+import {
+  type Actor,
+  actorName,
+  checkPermission,
+  type KnownCaller,
+  type Origin,
+  type SignedInPerson,
+  settleActor,
+} from './actor.ts';
+import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
@@ -35,14 +44,24 @@ import { serviceAccountHandlers } from './routes/service-accounts.ts';
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
   readonly at: number;
-  readonly by?: Actor | SignedInPerson;
+  /** undefined: nobody that this gateway knows, such as the directory of an identity provider. */
+  readonly by?: Actor | SignedInPerson | KnownCaller;
+  /** Where it came from, if nobody is known whose `from` says so. */
+  readonly from?: Origin;
   readonly action: string;
   readonly actor: string;
   readonly organization: string | undefined;
   /** Names what was acted on. */
   readonly target: string | undefined;
   readonly outcome: 'done' | ErrorCode;
+  /** It changed something, though it was never begun: it is kept even when it was done. */
+  readonly isChange?: true;
+  /** Names nobody. */
+  readonly detail?: JsonObject;
 }
+
+/** Of a change: what came of it, and what was learned meanwhile. */
+export type EndAudit = (outcome: AdminEvent['outcome'], learned?: JsonObject) => Promise<void>;
 
 export interface AdminDeps {
   readonly records: AdminRecords;
@@ -54,9 +73,7 @@ export interface AdminDeps {
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
   /** Before a change: it is not made before this is kept. Called with what came of it. */
-  readonly beginAudit?: (
-    event: Omit<AdminEvent, 'outcome'>,
-  ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
+  readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
   /** By which people are told apart in the trail; undefined: nobody can say. */
   readonly issuersOf?: IssuersOf;
@@ -113,16 +130,22 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   return async (name, input, presented) => {
     const route = contract[name];
     const { clock } = deps;
-    const event = { at: clock.now(), by: presented, action: route.audit, actor: actorName(presented), ...named(input) };
+    const event = {
+      at: clock.now(),
+      by: presented,
+      action: route.audit,
+      actor: actorName(presented),
+      ...named(input, route),
+    };
     const audit = (outcome: AdminEvent['outcome']): unknown => deps.audit({ ...event, outcome });
-    let end = audit;
+    let end: (outcome: AdminEvent['outcome'], learned?: JsonObject) => unknown = audit;
     try {
       const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
       const parsed = parseInput(name, input);
       if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
       const result = await handlers[name](parsed, actor);
-      await end('done');
+      await end('done', learnedFrom(result));
       return result;
     } catch (thrown) {
       await end(asGatehouseError(thrown).code);
@@ -130,6 +153,10 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     }
   };
 }
+
+/** Under which name what an erased person did is found. */
+const learnedFrom = (result: object): JsonObject | undefined =>
+  'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
 function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
   const parsed = contract[name].input.safeParse(input);
@@ -142,7 +169,7 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
+function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organization' | 'target'> {
   const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
     Record<string, unknown>
   >;
@@ -150,6 +177,10 @@ function named(input: unknown): Pick<AdminEvent, 'organization' | 'target'> {
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
   return {
     organization: text(organization),
-    target: text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+    // Whoever is erased is named nowhere afterwards.
+    target:
+      route.audit === 'person.erase'
+        ? undefined
+        : text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
   };
 }

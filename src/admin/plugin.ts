@@ -8,7 +8,7 @@ import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
-import type { Actor, Origin, SignedInPerson } from './actor.ts';
+import { type Actor, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
@@ -64,19 +64,11 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
 function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
   const route: AdminRoute = contract[name];
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-    const actor = { ...(await identify(request, deps)), from: originOf(request, deps) };
+    const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
     const result = await deps.run(name, inputOf(request, route), actor);
     return reply.code(route.status).send(result);
   };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false });
-}
-
-function originOf({ raw: { socket, headers } }: FastifyRequest, { readAddress }: AdminPluginDeps): Origin {
-  const address = socket.remoteAddress ?? '';
-  return {
-    address: readAddress?.(address, headers['x-forwarded-for']?.toString()) ?? address,
-    userAgent: headers['user-agent'],
-  };
 }
 
 /** Path parameters win over a field of the same name. */

@@ -10,15 +10,18 @@ import type { ChangeFeed } from '#db/change-feed.ts';
 import { systemEvery } from '#db/notified-change-feed.ts';
 import { type AuthorizeDeps, authorize } from '#gateway/authorize.ts';
 import type { Metrics } from '#gateway/metrics.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import type { AuthorizationServer } from '#oauth/authorization-server.ts';
+import { openAccountTrail } from '#oauth/connect/account-trail.ts';
 import { type Accounts, openAccounts } from '#oauth/connect/accounts.ts';
 import type { Linkable } from '#oauth/connect/connections.ts';
 import { openForeignClients } from '#oauth/connect/foreign-clients.ts';
 import { openForeignServers } from '#oauth/connect/foreign-servers.ts';
 import { openAccountHealth } from '#oauth/connect/health.ts';
 import { connectPlugin } from '#oauth/connect/plugin.ts';
+import type { AuditTrail } from '#records/audit/event.ts';
 import { isOfCaller } from '#records/snapshot.ts';
 import type { User } from '#records/users.ts';
 import type { Closers } from './closers.ts';
@@ -33,6 +36,8 @@ export interface AccountRoomsDeps {
   readonly closers: Closers;
   readonly baseUrl: string;
   readonly metrics: Metrics;
+  readonly trail: AuditTrail;
+  readonly readAddress: AddressReader;
   /** undefined: nobody signs in here with a browser, so nobody links anything. */
   readonly server: AuthorizationServer | undefined;
 }
@@ -51,9 +56,11 @@ export function openAccountRooms(deps: AccountRoomsDeps): AccountRooms {
   const servers = openForeignServers({ fetch, clock });
   const common = { db, vault, sealer, fetch, clock, baseUrl };
   const clients = openForeignClients(common);
+  const record = openAccountTrail({ db, trail: deps.trail, issuer: baseUrl });
   const outcomes = { renewed: 0, delayed: 0, failed: 0 };
   const accounts = openAccounts({
     ...{ db, vault, sealer, clients, servers, feed, clock, log },
+    record,
     pagesAt: server && baseUrl,
     ...{ issuer: baseUrl, mint: server && ((jag) => server.assert(jag)) },
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -75,9 +82,10 @@ export function openAccountRooms(deps: AccountRoomsDeps): AccountRooms {
       const formKey = deriveKey(rootSecret.reveal(), 'connect-forms');
       const linkables = (person: User, organization: string) =>
         listLinkables(person, { organization, judging, provider: server.tokens, baseUrl });
+      const rooms = { record, readAddress: deps.readAddress };
       // Links that lead on from our pages are served, hence sealed, by the sign-in.
       const onward = openSealer(deriveKey(rootSecret.reveal(), 'oauth-seal'));
-      return [connectPlugin({ ...common, onward, log, servers, clients, server, formKey, linkables })];
+      return [connectPlugin({ ...common, ...rooms, onward, log, servers, clients, server, formKey, linkables })];
     },
   };
 }

@@ -37,6 +37,7 @@ export function openAdminPeople(
     return {
       kind: 'signed-in',
       userId,
+      who: { issuer: principal.issuer, subject: principal.subject, email: user.email },
       isPlatform:
         user.emailVerified &&
         (user.emailOrg === undefined || isOneHouse) &&

@@ -1,9 +1,9 @@
 /** Who may use the older gateway's admin API: judged as for a call, by the data plane's own rooms. */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
+import { originOf } from '#admin/actor.ts';
 import { compatHealthPlugin } from '#admin/compat/health.ts';
 import { type S3Administrator, type S3PluginDeps, s3AdminPlugin } from '#admin/compat/plugin.ts';
-import type { AdminEvent } from '#admin/handlers.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -14,7 +14,9 @@ import type { Identifier } from '#gateway/identify.ts';
 import { RestRequest } from '#gateway/rest/rest-request.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import { checkWritten } from '#http/check-target.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { readHeaders } from '#http/headers.ts';
+import type { AdminAudit } from './admin-audit.ts';
 import type { DataPlane } from './data-plane.ts';
 import { isConnected } from './is-connected.ts';
 import { OPEN_WEBUI_COOKIE } from './rest.ts';
@@ -24,6 +26,8 @@ export interface CompatDeps {
   readonly storage: Pick<Storage, 'db' | 'vault'>;
   readonly plane: Pick<DataPlane, 'identifier' | 'judging' | 'limitStats'>;
   readonly takeStranger: S3AdminDeps['takeStranger'];
+  readonly audit: AdminAudit;
+  readonly readAddress: AddressReader;
   readonly baseUrl: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -31,7 +35,7 @@ export interface CompatDeps {
 
 /** Of the gateways that this one replaces: their health answers and their admin API. */
 export function compatPlugins(config: Config, deps: CompatDeps): readonly FastifyPluginAsync[] {
-  const { storage, plane, clock, log } = deps;
+  const { storage, plane, clock } = deps;
   return [
     compatHealthPlugin({
       clock,
@@ -42,7 +46,6 @@ export function compatPlugins(config: Config, deps: CompatDeps): readonly Fastif
       s3AdminDeps(config, {
         ...deps,
         ...{ identifier: plane.identifier, judging: plane.judging },
-        audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
       }),
     ),
   ];
@@ -53,7 +56,8 @@ interface S3AdminDeps {
   readonly identifier: Identifier;
   readonly judging: AuthorizeDeps;
   readonly takeStranger: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
-  readonly audit: (event: AdminEvent) => void;
+  readonly audit: AdminAudit;
+  readonly readAddress: AddressReader;
   readonly baseUrl: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -70,7 +74,7 @@ function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
     vault: deps.storage.vault,
     now: () => deps.clock.now(),
     checkUrl: (url) => checkWritten(guard, url),
-    audit: deps.audit,
+    ...deps.audit,
     log: deps.log,
     maxBodyBytes: config.limits.request.adminBytes,
     async identify(request, unsafe) {
@@ -93,7 +97,7 @@ interface Finding extends S3AdminDeps {
 
 async function findAdministrator(
   request: IncomingMessage,
-  { identifier, judging, baseUrl, unsafe, hasCookie }: Finding,
+  { identifier, judging, baseUrl, readAddress, unsafe, hasCookie }: Finding,
 ): Promise<S3Administrator> {
   const { rawHeaders, httpVersion } = request;
   // What only reads does no harm when a page from elsewhere asks: it learns nothing of the answer.
@@ -115,8 +119,10 @@ async function findAdministrator(
       ? principal.roles.includes('admin:*') && principal.endpoints === undefined
       : reach.roles.some((role) => administrators.has(role));
   if (!isAdministrator) throw new GatehouseError('forbidden');
-  const actor = principal.kind === 'api-key' ? `key ${principal.keyId}` : `user ${principal.key}`;
-  return { org: asOrgId(organization.id), actor };
+  const from = originOf(request, readAddress);
+  const by: S3Administrator['by'] =
+    principal.kind === 'api-key' ? { kind: 'key', principal, from } : { kind: 'caller', who: principal, from };
+  return { org: asOrgId(organization.id), by };
 }
 
 const bare = (request: IncomingMessage) => ({

@@ -7,9 +7,11 @@ import { webhookPlugin } from '#admin/webhooks/plugin.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import type { Db } from '#db/schema.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
+import type { AdminAudit } from './admin-audit.ts';
 
 export interface DirectoryDeps {
   readonly db: Db;
@@ -19,19 +21,21 @@ export interface DirectoryDeps {
   readonly baseUrl: string;
   readonly providers: readonly IdentityProvider[];
   readonly keys: KeyVerifier;
+  readonly audit: AdminAudit;
+  readonly readAddress: AddressReader;
   readonly takeStranger: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
 }
 
 export function directoryPlugins(deps: DirectoryDeps): readonly FastifyPluginAsync[] {
-  const { log, keys } = deps;
+  const { keys } = deps;
   return [
     scimPlugin({
       ...deps,
       verifyKey: (key) => keys.verify(key),
       looksLikeApiKey,
-      audit: (event) => log.info({ audit: event }, `admin ${event.action}`),
+      ...deps.audit,
     }),
-    webhookPlugin(deps),
+    webhookPlugin({ ...deps, ...deps.audit }),
   ];
 }
 

@@ -21,6 +21,7 @@ import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
 import { readOperatorKeys, withOperatorKeys } from './operator-keys.ts';
 import type { Storage } from './storage.ts';
+import type { OpenTrail } from './trail.ts';
 
 export interface LiveRecords {
   readonly snapshots: SnapshotStore;
@@ -37,6 +38,7 @@ export async function openLiveRecords(deps: {
   readonly log: RootLog;
   readonly closers: Closers;
   readonly listing: Listing;
+  readonly audit: Pick<OpenTrail, 'trail'>;
   readonly config: Pick<Config, 'servers'>;
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
@@ -70,7 +72,14 @@ export async function openLiveRecords(deps: {
   });
   closers.add('session revocations', () => revocations.close());
   const credentials = withOperatorKeys(
-    openCredentialOpener({ vault, findSealed: (ref) => findSealedCredential(db, ref), clock }),
+    openCredentialOpener({
+      ...{ vault, clock, findSealed: (ref) => findSealedCredential(db, ref) },
+      onUnreadable: ({ org, id }) =>
+        void deps.audit.trail.record({
+          ...{ kind: 'credential', action: 'credential.unreadable', org, refused: 'credential_unavailable' },
+          detail: { credential: id },
+        }),
+    }),
     operatorKeys,
   );
   return { snapshots, keys, holdings, credentials, revocations };

@@ -20,5 +20,5 @@ export async function openLocal(config: Config): Promise<Connection> {
     ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
     ...{ guard, explainFilter, secrets },
   });
-  return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform' }), close };
+  return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform', isCommandLine: true }), close };
 }

@@ -132,6 +132,8 @@ export interface ErrorDetails {
   /** JSON-RPC `error.data`. */
   readonly data?: unknown;
   readonly retryAfterSeconds?: number;
+  /** Which limit was reached, for the trail: names nobody, and is never sent. */
+  readonly limit?: string;
   readonly cause?: unknown;
 }
 
@@ -139,6 +141,7 @@ export class GatehouseError extends Error {
   readonly code: ErrorCode;
   readonly data: unknown;
   readonly retryAfterSeconds: number | undefined;
+  readonly limit: string | undefined;
 
   constructor(code: ErrorCode, details: ErrorDetails = {}) {
     super(details.message ?? errorTable[code].message, { cause: details.cause });
@@ -146,6 +149,7 @@ export class GatehouseError extends Error {
     this.code = code;
     this.data = details.data;
     this.retryAfterSeconds = details.retryAfterSeconds;
+    this.limit = details.limit;
   }
 
   get row(): ErrorRow {

@@ -39,15 +39,22 @@ export function callRecord(
     policyVersion: call.policy?.sets.join(' ').slice(0, 512) ?? evidence?.policyVersion ?? null,
     argumentDigest: evidence?.argumentDigest ?? null,
     content: null,
-    detail: detailOf(call),
+    detail: detailOf(call, error),
     tokensSaved: call.tokensSaved,
     policy: call.policy ?? null,
   };
 }
 
-function detailOf({ credential, policy }: Call): CallRecord['detail'] {
-  if (!policy) return credential === undefined ? null : { credential };
-  return { ...(credential !== undefined && { credential }), policy: { ...policy } };
+/** Names nobody. */
+function detailOf({ credential, policy, findings }: Call, error: Outcome['error']): CallRecord['detail'] {
+  const limit = error === undefined || error === 'client_gone' ? undefined : error.limit;
+  if (!policy && !findings && limit === undefined) return credential === undefined ? null : { credential };
+  return {
+    ...(credential !== undefined && { credential }),
+    ...(policy && { policy: { ...policy } }),
+    ...(findings && { findings: [...findings] }),
+    ...(limit !== undefined && { limit }),
+  };
 }
 
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

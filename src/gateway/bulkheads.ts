@@ -27,7 +27,7 @@ interface Waiter {
   readonly go: (leave: () => void) => void;
 }
 
-const busy = () => new GatehouseError('upstream_busy', { retryAfterSeconds: 1 });
+const busy = () => new GatehouseError('upstream_busy', { retryAfterSeconds: 1, limit: 'server: places' });
 
 export function openBulkheads({ places, queue, waitMs }: BulkheadSettings): Bulkheads {
   const bulkheads = new Map<string, Bulkhead>();

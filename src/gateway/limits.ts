@@ -66,22 +66,22 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   const signInPerAddress = perMinute(limits.signInPerAddressPerMinute);
   const active = { calls: 0, streams: 0 };
 
-  function refuse(resetMs: number): never {
+  function refuse(resetMs: number, name: string): never {
     const { retryAfterSeconds = Math.max(1, Math.ceil(resetMs / 1000)) } = limits;
-    throw new GatehouseError('rate_limited', { retryAfterSeconds });
+    throw new GatehouseError('rate_limited', { retryAfterSeconds, limit: `${name}: rate` });
   }
 
-  function refuseOver({ allowed, resetMs }: LimitAnswer): undefined {
-    if (!allowed) refuse(resetMs);
+  function refuseOver({ allowed, resetMs }: LimitAnswer, name: string): undefined {
+    if (!allowed) refuse(resetMs, name);
   }
 
-  function takeOne(key: string, limit: Limit): undefined | Promise<undefined> {
+  function takeOne(key: string, limit: Limit, name: string): undefined | Promise<undefined> {
     if (!limits.enabled) return;
     const answer = limiter.take(key, limit);
-    return answer instanceof Promise ? answer.then(refuseOver) : refuseOver(answer);
+    return answer instanceof Promise ? answer.then((given) => refuseOver(given, name)) : refuseOver(answer, name);
   }
 
-  function hold(wanted: readonly { readonly key: string; readonly limit: number }[]): Held {
+  function hold(wanted: readonly { readonly key: string; readonly limit: number }[], name: string): Held {
     if (wanted.length === 0) return undefined;
     const held: (() => void)[] = [];
     const release = () => {
@@ -91,7 +91,7 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
       const leave = slots.acquire(key, limit);
       if (!leave) {
         release();
-        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1, limit: `${name}: at once` });
       }
       held.push(leave);
     }
@@ -105,13 +105,14 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
     { isCall, limit }: { readonly isCall: boolean; readonly limit: Limit | undefined },
   ): Held | Promise<Held> {
     const { charges, places } = findRules(asker, target);
-    const held = isCall ? hold(places) : undefined;
+    const name = target ? 'server' : 'organization';
+    const held = isCall ? hold(places, name) : undefined;
     const all = limit ? [{ key: `o:${asker.organization.id}`, limit }, ...charges] : charges;
     if (!limits.enabled || all.length === 0) return held;
     const settle = ({ allowed, resetMs }: LimitAnswer) => {
       if (allowed) return held;
       held?.();
-      return refuse(resetMs);
+      return refuse(resetMs, name);
     };
     const answer = limiter.takeAll(all);
     return answer instanceof Promise ? answer.then(settle) : settle(answer);
@@ -119,15 +120,15 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    takePrincipal: (principal) => takeOne(`p:${principal}`, perPrincipal),
+    takePrincipal: (principal) => takeOne(`p:${principal}`, perPrincipal, 'caller'),
     takeOrganization: (asker, isCall) =>
       asker.organization.limits.length === 0
-        ? takeOne(`o:${asker.organization.id}`, perOrganization)
+        ? takeOne(`o:${asker.organization.id}`, perOrganization, 'organization')
         : takeRules(asker, undefined, { isCall, limit: perOrganization }),
     takeServer: (asker, target) =>
       asker.organization.limits.length === 0 ? undefined : takeRules(asker, target, { isCall: true, limit: undefined }),
-    takeStranger: (address) => takeOne(`ip:${address}`, perStranger),
-    takeSignIn: (address) => takeOne(`oauth:${address}`, signInPerAddress),
+    takeStranger: (address) => takeOne(`ip:${address}`, perStranger, 'address'),
+    takeSignIn: (address) => takeOne(`oauth:${address}`, signInPerAddress, 'address'),
     enter(kind, principal, org) {
       const isCall = kind === 'call';
       const gauge = isCall ? 'calls' : 'streams';
@@ -140,7 +141,7 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
       if (!leavePrincipal || !leaveOrganization || !leaveReplica) {
         leavePrincipal?.();
         leaveOrganization?.();
-        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1, limit: `${kind}s: at once` });
       }
       active[gauge]++;
       return () => {

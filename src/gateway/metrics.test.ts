@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { errorTable } from '#core/error.ts';
+import { asOrgId } from '#core/ids.ts';
 import { callRecord } from '#kit/call-records.ts';
 import { type CallShape, openMetrics } from './metrics.ts';
 
@@ -95,6 +96,24 @@ describe('the metrics', () => {
     const [one, two] = [openMetrics(), openMetrics()];
     one.observe(callRecord());
     expect(await two.text()).not.toContain('gatehouse_rpc_calls_total{');
+  });
+
+  test('a hundred thousand tools, servers and organizations that answer well make no more series than a few [I7]', async () => {
+    const metrics = openMetrics();
+    for (let i = 0; i < 100_000; i++) {
+      const org = asOrgId(`0197a000-0000-7000-8000-${i.toString(16).padStart(12, '0')}`);
+      const record = callRecord({
+        org,
+        name: `canary-${i}`,
+        server: `server-${i}`,
+        rpcMethod: 'tools/call',
+        status: 200,
+      });
+      metrics.observe({ ...record, reason: null, decision: 'allow' }, { endpointKind: 'server', era: 'modern' });
+    }
+    const text = await metrics.text();
+    expect(series(text).length).toBeLessThan(2000);
+    expect(text).not.toContain('canary');
   });
 
   test('neither random names nor every possible call make more than 2,000 series, and no name gets in [I7]', async () => {

@@ -13,10 +13,11 @@ const ref = (id: string, version = 1): CredentialRef => ({
 
 function setUp(rowVersion = 1, maxEntries = 100) {
   let nowMs = 1000;
-  const state = { opened: 0, fails: false };
+  const state = { opened: 0, fails: false, unreadable: [] as string[] };
   const opener = openCredentialOpener({
     clock: { now: () => nowMs, monotonic: () => nowMs },
     maxEntries,
+    onUnreadable: ({ id }) => state.unreadable.push(id),
     vault: {
       async open(_org, _place, sealed) {
         state.opened += 1;
@@ -33,6 +34,17 @@ function setUp(rowVersion = 1, maxEntries = 100) {
 }
 
 describe('the credential opener', () => {
+  test('one that cannot be opened is told of once a minute, however many calls want it [I2] [S3.33]', async () => {
+    const { opener, state, pass } = setUp();
+    state.fails = true;
+    for (let turn = 0; turn < 5; turn++) await expect(opener.open(ref('a'))).rejects.toThrow();
+    await expect(opener.open(ref('gone'))).rejects.toThrow();
+    expect(state.unreadable).toEqual(['a', 'gone']);
+    pass(61_000);
+    await expect(opener.open(ref('a'))).rejects.toThrow();
+    expect(state.unreadable).toEqual(['a', 'gone', 'a']);
+  });
+
   test('find answers at once what was opened within the last minute [X0.4]', async () => {
     const { opener, pass } = setUp();
     expect(opener.find(ref('a'))).toBeUndefined();

@@ -14,14 +14,17 @@ export interface CredentialOpenerOptions {
   /** undefined: no such credential (any more). */
   readonly findSealed: (credential: CredentialRef) => Promise<SealedCredential | undefined>;
   readonly clock: Clock;
+  /** Told at most once a minute of each. */
+  readonly onUnreadable?: (credential: CredentialRef) => void;
   /** How many opened credentials are kept. */
   readonly maxEntries?: number;
 }
 
 export function openCredentialOpener(options: CredentialOpenerOptions): CredentialOpener {
-  const { vault, findSealed, clock, maxEntries = 10_000 } = options;
+  const { vault, findSealed, clock, onUnreadable, maxEntries = 10_000 } = options;
   const perf = { now: () => clock.monotonic() };
   const opened = new LRUCache<string, Secret>({ max: maxEntries, ttl: lifeMs, ttlResolution: 0, perf });
+  const told = new LRUCache<string, true>({ max: maxEntries, ttl: lifeMs, ttlResolution: 0, perf });
   const flights = new Map<string, Promise<Secret>>();
 
   const load = async (credential: CredentialRef, key: string): Promise<Secret> => {
@@ -44,6 +47,11 @@ export function openCredentialOpener(options: CredentialOpenerOptions): Credenti
       try {
         return await running;
       } catch (cause) {
+        const isAway = cause instanceof GatehouseError && cause.code === 'storage_unavailable';
+        if (!isAway && !told.has(key)) {
+          told.set(key, true);
+          onUnreadable?.(credential);
+        }
         const known = cause instanceof GatehouseError && cause.code === 'credential_unavailable';
         throw known ? cause : new GatehouseError('credential_unavailable', { cause });
       }

@@ -311,3 +311,12 @@ describe('one organization in the way of another', () => {
     expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(8);
   });
 });
+
+test('what a limit refused is on record, with which limit it was [S3.33]', async () => {
+  const rows = () =>
+    database.sql(
+      `select distinct reason, detail ->> 'limit' as limit from gateway.audit where kind = 'call' and reason in ('rate_limited', 'too_many_calls')`,
+    );
+  await expect.poll(rows, { timeout: 5000 }).toContainEqual({ reason: 'rate_limited', limit: 'organization: rate' });
+  expect((await rows()).filter(({ limit }) => limit === null)).toEqual([]);
+});

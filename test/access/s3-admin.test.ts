@@ -219,3 +219,24 @@ describe('what it says and does', () => {
     expect(Object.keys((await rows())[0] ?? {})).toEqual([...fields, 'timestamp']);
   });
 });
+
+test('what is changed there is in the trail with who did it, and what is refused, never the key itself [S3.33] [S3.27]', async () => {
+  const api_key = 'sk-canary-of-a-tenant';
+  const place = { tenant_id: 'OnRecord', server_id: 'github' };
+  expect((await ask('POST', '/admin/groups', { name: 'OnRecord' })).status).toBe(200);
+  expect((await ask('POST', '/mcp-admin/api/tenant-keys', { ...place, api_key })).status).toBe(200);
+  expect((await ask('DELETE', '/admin/groups/NotThere')).status).toBe(404);
+  const rows = () =>
+    world.database.sql(
+      `select kind, action, target, decision, reason, subject, email, client_address, org_id from gateway.audit
+       where action like 's3.%' and not open`,
+    );
+  const row = { subject: 'ann', email: 'ann@Example.com', client_address: '127.0.0.1', org_id: world.org };
+  for (const one of [
+    { ...row, kind: 'admin', action: 's3.groups.create', target: 'OnRecord', decision: 'allow' },
+    { ...row, kind: 'credential', action: 's3.keys.set', target: 'OnRecord', decision: 'allow' },
+    { ...row, kind: 'admin', action: 's3.groups.delete', target: 'NotThere', decision: 'deny', reason: 'not_found' },
+  ])
+    await expect.poll(rows, { timeout: 3000 }).toContainEqual(expect.objectContaining(one));
+  expect(JSON.stringify(await world.database.sql('select * from gateway.audit'))).not.toContain(api_key);
+});

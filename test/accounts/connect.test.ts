@@ -228,6 +228,34 @@ test('who disconnects is asked anew, and the tokens are given back', async () =>
   await expect.poll(async () => (await wire(ada).request('tools/call', call)).resultType).toBe('input_required');
 });
 
+test('sign-ins, tokens and what becomes of accounts are rows of the trail that name the person [S3.33] [S4.15]', async () => {
+  const rows = async () =>
+    z.array(z.looseObject({ action: z.string().nullable(), detail: z.unknown() })).parse(
+      await world.database.sql(
+        `select a.kind, a.action, a.server, a.decision, a.reason, a.client_address, a.detail, u.username, o.slug, a.email
+           from gateway.audit a left join gateway.users u on u.subject = a.subject
+           left join gateway.organizations o on o.id = a.org_id where a.kind <> 'call'`,
+      ),
+    );
+  const at = { kind: 'credential', server: 'notes', slug: 'acme', username: 'ada' };
+  const from = { client_address: '127.0.0.1' };
+  const detail = expect.objectContaining({ issuer: as.url });
+  for (const row of [
+    { ...at, ...from, action: 'account.linked', decision: 'allow', detail },
+    { ...at, ...from, action: 'account.unlinked', decision: 'allow', detail },
+    { ...at, action: 'account.renewed', decision: 'allow', detail },
+    { ...at, action: 'account.failed', decision: 'deny', reason: 'credential_unavailable', detail },
+    { kind: 'sign_in', action: 'sign_in.done', username: 'bob', ...from, decision: 'allow' },
+    { kind: 'sign_in', action: 'token.issued', username: 'bob', ...from, decision: 'allow' },
+    { kind: 'sign_in', action: 'consent.given', username: 'bob', decision: 'allow' },
+  ])
+    await expect.poll(rows, { timeout: 3000 }).toContainEqual(expect.objectContaining(row));
+  const used = await world.database.sql(
+    `select 1 from gateway.audit a, gateway.connected_accounts c where a.detail ->> 'credential' = c.id::text and a.kind = 'call'`,
+  );
+  expect(used.length).toBeGreaterThan(0);
+});
+
 test('the database holds no token, secret, code or state in the clear', async () => {
   const rows = await world.database.sql(
     `select to_jsonb(a)::text as t from gateway.connected_accounts a union all select to_jsonb(c)::text from gateway.upstream_clients c

@@ -79,3 +79,16 @@ test('a key is nobody, and who is refused is told so without a loop', async () =
   for (let turn = 0; turn < 3; turn++) expect(await call(world.ada, 'jag')).toMatchObject({ isError: true });
   expect(asked().length - before).toBeLessThan(2);
 });
+
+test('what was exchanged for whom is in the trail [S3.33]', async () => {
+  const rows = () =>
+    world.database.sql(
+      `select a.server, a.decision, a.detail ->> 'reason' as reason, a.detail ->> 'issuer' as issuer
+       from gateway.audit a where a.kind = 'credential' and a.action = 'account.exchanged' and a.subject = $1`,
+      [String(decodeJwt(world.ada.token).sub)],
+    );
+  const row = { server: 'jag', issuer: as.url };
+  const poll = () => expect.poll(rows, { timeout: 3000 });
+  await poll().toContainEqual({ ...row, decision: 'allow', reason: null });
+  await poll().toContainEqual({ ...row, server: 'obo', decision: 'allow', reason: null });
+});

@@ -27,6 +27,8 @@ export interface KillOutcome {
   readonly lost: readonly string[];
 }
 
+export const killRootSecret = 'a-root-secret-for-the-kill-test-only';
+
 const configYaml = (upstream: string) => `
 organizations: [{ slug: demo, name: Demo }]
 servers: [{ key: plain, transport: { kind: http, url: '${upstream}/mcp' } }]
@@ -41,7 +43,7 @@ limits:
 export async function killUnderLoad(options: KillOptions): Promise<KillOutcome> {
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-kill-'));
   const upstream: RecordingUpstream = await startRecordingUpstream();
-  const env = { DATABASE_URL: options.databaseUrl, ENCRYPTION_KEY: 'a-root-secret-for-the-kill-test-only' };
+  const env = { DATABASE_URL: options.databaseUrl, ENCRYPTION_KEY: killRootSecret };
   const start = () => startGateway({ configYaml: configYaml(upstream.url), dataDir, env, quiet: true });
   const answered = new Set<string>();
   let gateway: RunningGateway = await start();

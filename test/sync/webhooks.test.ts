@@ -292,3 +292,32 @@ describe('once, and never backwards', () => {
     expect(await sql(`select from gateway.identities where subject = 'user_again'`)).toHaveLength(1);
   });
 });
+
+test('what a directory changes by a webhook is in the trail, once it is signed [S3.33] [S4.21]', async () => {
+  const id = `event_${randomUUID()}`;
+  await deliver(clerkEvent('user.created', clerkUser('user_on_record'), { id }));
+  await deliver(
+    clerkEvent('organizationMembership.created', clerkMembership('user_on_record', 'org_acme', 'org:member')),
+  );
+  await deliver(
+    clerkEvent('user.created', clerkUser('user_of_nobody'), { secret: `whsec_${Buffer.from('x').toString('base64')}` }),
+  );
+  const rows = (target: string) => () =>
+    sql(
+      `select a.kind, a.action, o.slug, a.client_address, a.decision, a.detail - 'event' as detail from gateway.audit a
+       left join gateway.organizations o on o.id = a.org_id where a.target = $1 and not a.open order by a.at`,
+      target,
+    );
+  const row = { kind: 'admin', client_address: '127.0.0.1', decision: 'allow' };
+  const detail = { by: 'webhook', provider: 'clerk', removed: false, outcome: 'done' };
+  await expect.poll(rows('user_on_record'), { timeout: 3000 }).toEqual([
+    { ...row, action: 'webhook.user', slug: null, detail: { ...detail, type: 'user.created' } },
+    {
+      ...row,
+      action: 'webhook.membership',
+      slug: 'acme',
+      detail: { ...detail, type: 'organizationMembership.created' },
+    },
+  ]);
+  expect(await rows('user_of_nobody')()).toEqual([]);
+});

@@ -3,7 +3,8 @@
  * gateway's bodies: `{detail}` for whatever is refused. For administrators of one organization: their own.
  */
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import type { AdminEvent } from '#admin/handlers.ts';
+import { actorName } from '#admin/actor.ts';
+import type { AdminDeps, AdminEvent, EndAudit } from '#admin/handlers.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
@@ -13,13 +14,14 @@ import { type S3Deps, type S3Route, s3Routes } from './routes.ts';
 export interface S3Administrator {
   readonly org: OrgId;
   /** For the audit trail. */
-  readonly actor: string;
+  readonly by: NonNullable<AdminEvent['by']>;
 }
 
 export interface S3PluginDeps extends S3Deps {
   /** `unsafe`: a cookie counts for a page of this very origin only. Throws `no_token`, `invalid_token`, `forbidden`, `not_member`. */
   readonly identify: (request: FastifyRequest['raw'], unsafe: boolean) => Promise<S3Administrator>;
-  readonly audit: (event: AdminEvent) => void;
+  readonly audit: AdminDeps['audit'];
+  readonly beginAudit: NonNullable<AdminDeps['beginAudit']>;
   readonly log: Log;
   readonly maxBodyBytes: number;
 }
@@ -61,18 +63,21 @@ interface Answering {
 
 async function answer(request: FastifyRequest, reply: FastifyReply, { base, route, deps }: Answering) {
   if (base === '/admin' && asksForPage(request.headers.accept)) return reply.callNotFound();
-  const { org, actor } = await deps.identify(request.raw, route.method !== 'GET');
+  const { org, by } = await deps.identify(request.raw, route.method !== 'GET');
   const input = { ...objectOf(request.query), ...objectOf(request.body), ...objectOf(request.params) };
-  const emit = (outcome: AdminEvent['outcome']) =>
-    deps.audit({ at: deps.now(), action: route.action, actor, organization: org, target: targetOf(input), outcome });
+  const event = { at: deps.now(), by, action: route.action, actor: actorName(by), organization: org };
+  const named = { ...event, target: targetOf(input) };
+  const end: EndAudit =
+    route.method === 'GET' ? async (outcome) => void deps.audit({ ...named, outcome }) : await deps.beginAudit(named);
+  let body: object;
   try {
-    const body = await route.run({ org, input }, deps);
-    emit('done');
-    return await headed(reply).send(body);
+    body = await route.run({ org, input }, deps);
   } catch (thrown) {
-    emit(asGatehouseError(thrown).code);
+    await end(asGatehouseError(thrown).code);
     throw thrown;
   }
+  await end('done');
+  return headed(reply).send(body);
 }
 
 const objectOf = (value: unknown): object =>

@@ -3,14 +3,16 @@
  * one, the API key says that it comes with; a key with the role `admin:scim:write` may do nothing else.
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { checkPermission } from '#admin/actor.ts';
-import type { AdminEvent } from '#admin/handlers.ts';
+import { actorName, checkPermission, originOf } from '#admin/actor.ts';
+import type { AdminDeps, AdminEvent } from '#admin/handlers.ts';
 import type { Clock } from '#core/clock.ts';
-import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
+import type { JsonObject } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { runBulk } from './bulk.ts';
 import { configuration, limits, listOf, resourceTypes, schemas } from './documents.ts';
 import { isResource } from './filter.ts';
@@ -41,7 +43,9 @@ export interface ScimDeps {
   readonly looksLikeApiKey: (presented: string) => boolean;
   /** Counts a failed sign-in of an address. Throws or rejects `rate_limited` once there were too many. */
   readonly takeStranger?: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
-  readonly audit: (event: AdminEvent) => void;
+  readonly readAddress: AddressReader;
+  readonly audit: AdminDeps['audit'];
+  readonly beginAudit: NonNullable<AdminDeps['beginAudit']>;
 }
 
 /** What a request needs, and what it is called in the audit trail. */
@@ -80,16 +84,16 @@ export function scimPlugin(deps: ScimDeps): FastifyPluginAsync {
     app.all(`${scimBase}/*`, nowhere);
 
     async function bulk(directory: Directory, request: FastifyRequest) {
-      const { body, outcomes } = await withPlatform(deps.db, (scope) => runBulk(scope, directory, request.body));
-      for (const { kind, method, id, failed } of outcomes) {
-        const event = {
-          action: actionOf(kind, method as Method),
-          target: id,
-          outcome: failed ? 'bad_request' : 'done',
-        } as const;
-        emit(deps, directory, event);
-      }
-      return body;
+      const named = eventOf(deps, directory, request);
+      return changing(deps, { ...named, action: 'scim.bulk' }, async () => {
+        const { body, outcomes } = await withPlatform(deps.db, (scope) => runBulk(scope, directory, request.body));
+        const kept = outcomes.map(({ kind, method, id: target, failed }) => {
+          const action = actionOf(kind, method as Method);
+          return deps.audit({ ...named, action, target, outcome: failed ? 'bad_request' : 'done', isChange: true });
+        });
+        await Promise.all(kept);
+        return { result: body, learned: { operations: outcomes.length } };
+      });
     }
   };
 }
@@ -97,12 +101,36 @@ export function scimPlugin(deps: ScimDeps): FastifyPluginAsync {
 const actionOf = (kind: Kind, method: Method) =>
   `scim.${kind === 'Users' ? 'user' : 'group'}.${scimRoutes[method].action}`;
 
-function emit(
-  { audit, clock }: ScimDeps,
-  { key, org }: Directory,
-  event: Pick<AdminEvent, 'action' | 'target' | 'outcome'>,
-): void {
-  audit({ at: clock.now(), actor: `key ${key.keyId}`, organization: org, ...event });
+function eventOf({ clock, readAddress }: ScimDeps, { key, org }: Directory, { raw }: FastifyRequest) {
+  const by = { kind: 'key', principal: key, from: originOf(raw, readAddress) } as const;
+  return { at: clock.now(), by, actor: actorName(by), organization: org, target: undefined };
+}
+
+const codes: Readonly<Record<number, ErrorCode>> = {
+  403: 'forbidden',
+  404: 'not_found',
+  409: 'conflict',
+  500: 'internal',
+  503: 'storage_unavailable',
+};
+
+const codeOf = (status: number): ErrorCode => codes[status] ?? 'bad_request';
+
+/** Not begun before it is in the trail, not answered before what came of it is. */
+async function changing<T>(
+  { beginAudit }: ScimDeps,
+  event: Omit<AdminEvent, 'outcome'>,
+  work: () => Promise<{ readonly result: T; readonly learned?: JsonObject }>,
+): Promise<T> {
+  const end = await beginAudit(event);
+  try {
+    const { result, learned } = await work();
+    await end('done', learned);
+    return result;
+  } catch (thrown) {
+    await end(codeOf(asScimError(thrown).status));
+    throw thrown;
+  }
 }
 
 /** Public at other servers; here whoever has no key learns nothing. */
@@ -129,17 +157,13 @@ function addKind(app: FastifyInstance, kind: Kind, deps: ScimDeps): void {
   const audited = (method: Method, work: Work) => ({
     method,
     work: async (directory: Directory, request: FastifyRequest, reply: FastifyReply) => {
-      const target = idOf(request);
-      const named = (outcome: AdminEvent['outcome'], made = target) =>
-        emit(deps, directory, { action: actionOf(kind, method), target: made === '' ? undefined : made, outcome });
-      try {
+      const action = actionOf(kind, method);
+      const event = { ...eventOf(deps, directory, request), action, target: idOf(request) || undefined };
+      return changing(deps, event, async () => {
         const result = await work(directory, request, reply);
-        named('done', isResource(result) && typeof result.id === 'string' ? result.id : target);
-        return result;
-      } catch (thrown) {
-        named(thrown instanceof GatehouseError ? thrown.code : 'bad_request');
-        throw thrown;
-      }
+        const isMade = method === 'POST' && isResource(result) && typeof result.id === 'string';
+        return { result, ...(isMade && { learned: { made: String(result.id) } }) };
+      });
     },
   });
   const found = (directory: Directory, id: string, query: unknown) => get(directory, { kind, id }, asQuery(query));

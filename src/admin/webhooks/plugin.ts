@@ -2,13 +2,17 @@
  * Webhooks of identity providers at /api/webhooks/{kind}: the signature is checked on the very bytes (400), the work is done
  * before the answer (REQUIREMENTS X4.3), and what could not be done is 500, so that it is sent again.
  */
+import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { DirectoryEvent, IdentityProvider } from '#adapters/identity/identity.ts';
+import { originOf } from '#admin/actor.ts';
+import type { AdminDeps } from '#admin/handlers.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { applyDirectoryEvent, removeOldEvents } from '#records/directory-events.ts';
 
 export const webhookBase = '/api/webhooks';
@@ -18,6 +22,8 @@ export interface WebhookDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly providers: readonly IdentityProvider[];
+  readonly readAddress: AddressReader;
+  readonly beginAudit: NonNullable<AdminDeps['beginAudit']>;
 }
 
 const maxBytes = 512 * 1024;
@@ -37,14 +43,43 @@ export function webhookPlugin(deps: WebhookDeps): FastifyPluginAsync {
     return outcome;
   }
 
-  async function receive(kind: string, { headers, body }: FastifyRequest, reply: FastifyReply) {
+  /** Whose word it is, is the identity provider's: of the person there is only what it calls them. */
+  async function applyOnRecord(provider: IdentityProvider, event: DirectoryEvent, request: IncomingMessage) {
+    const { id, type, change } = event;
+    // About nothing that is kept here: nothing is changed.
+    if (!change) return apply(provider, event);
+    const end = await deps.beginAudit({
+      ...{ at: clock.now(), action: `webhook.${change.kind}`, actor: `identity provider ${provider.name}` },
+      organization:
+        change.kind === 'organization' ? change.id : 'organization' in change ? change.organization : undefined,
+      target: 'user' in change ? change.user : 'person' in change ? change.person : change.id,
+      from: originOf(request, deps.readAddress),
+      detail: {
+        by: 'webhook',
+        provider: provider.name,
+        event: id.slice(0, 128),
+        type: type.slice(0, 128),
+        removed: change.removed,
+      },
+    });
+    try {
+      const outcome = await apply(provider, event);
+      await end('done', { outcome });
+      return outcome;
+    } catch (thrown) {
+      await end(asGatehouseError(thrown).code);
+      throw thrown;
+    }
+  }
+
+  async function receive(kind: string, { headers, body, raw }: FastifyRequest, reply: FastifyReply) {
     const fields = Object.fromEntries(
       Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value[0] : value]),
     );
     const bytes = Buffer.isBuffer(body) ? body : Buffer.alloc(0);
     try {
       const { provider, event } = readSigned(deps.providers, { kind, fields, bytes });
-      const outcome = await apply(provider, event);
+      const outcome = await applyOnRecord(provider, event, raw);
       log.info({ provider: provider.name, event: event.id, type: event.type, outcome }, 'webhook');
       return { received: true, outcome };
     } catch (thrown) {

@@ -131,9 +131,7 @@ export const audit: readonly string[] = [
   // Of whom was acted on, once they are gone.
   `create function gateway.erase_target() returns trigger language plpgsql security definer
      set search_path = pg_catalog as $$ begin
-     if old.email is not null then
-       update gateway.audit a set target = null where lower(a.target) = lower(old.email);
-     end if;
+     update gateway.audit a set target = null where lower(a.target) in (lower(old.email), lower(old.username), old.id::text);
      return null;
    end $$`,
   `create trigger erase_target after delete on gateway.users for each row execute function gateway.erase_target()`,

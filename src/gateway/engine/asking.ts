@@ -39,7 +39,20 @@ export function routeTo(
   const { headers } = call;
   const requestId = requestIdOf(call);
   const presented = presentedFor(binding, headers.authorization);
-  return { organization, binding, principal, reach, userId, presented, requestId, traceparent: headers.traceparent };
+  const used = (credential: string) => {
+    call.credential = credential;
+  };
+  return {
+    organization,
+    binding,
+    principal,
+    reach,
+    userId,
+    presented,
+    requestId,
+    used,
+    traceparent: headers.traceparent,
+  };
 }
 
 /** Where the person's own identity provider is asked for a token on their behalf, and nowhere else. */

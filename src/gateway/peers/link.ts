@@ -40,6 +40,8 @@ export interface Route {
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
+  /** Told which account of the caller's goes along. */
+  readonly used?: (credential: string) => void;
 }
 
 export interface Outgoing {
@@ -125,6 +127,7 @@ export function openLink(deps: LinkDeps): Link {
       const { account } = sending.route;
       // Another one was linked meanwhile: the session stays behind, and the next request makes a new one.
       if (account !== undefined && account !== ref.id) throw new GatehouseError('upstream_broken');
+      sending.route.used?.(ref.id);
       const answered = await sendWith(secret, withCredential(sending, ref));
       const scopes = missingScopes(answered);
       const wanted = scopes && (await accounts.stepUp(holder, scopes));

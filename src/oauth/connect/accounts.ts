@@ -25,6 +25,7 @@ import {
 import type { ServerAuth } from '#records/server-auth.ts';
 import type { AccountHolder, AccountNeeded, AccountToken, UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { accountRequired, type LinkDeps } from './account-errors.ts';
+import type { RecordAccount } from './account-trail.ts';
 import { type ExchangesDeps, openExchanges } from './exchanges.ts';
 import type { ForeignClients, ForeignClientsDeps } from './foreign-clients.ts';
 import { type ForeignServers, issuerOf } from './foreign-servers.ts';
@@ -52,6 +53,7 @@ export interface AccountsDeps extends Pick<ForeignClientsDeps, 'db' | 'vault' | 
   readonly pause: (ms: number) => Promise<void>;
   /** Counts what became of a renewal. */
   readonly observe?: (outcome: 'renewed' | 'delayed' | 'failed') => void;
+  readonly record?: RecordAccount;
 }
 
 export interface Accounts extends UpstreamAccounts {
@@ -68,6 +70,8 @@ interface Held {
 interface Wanted {
   readonly place: AccountPlace;
   readonly auth: ServerAuth | undefined;
+  /** Key of the server, where it is known. */
+  readonly server?: string | undefined;
   /** Throws it, or a description of it where nobody asks. */
   readonly refuse: (reason: AccountNeeded['reason']) => Error;
 }
@@ -88,7 +92,7 @@ export function dueAt({ expiresAt, issuedAt, refreshable }: ConnectedAccount): n
 }
 
 export function openAccounts(deps: AccountsDeps): Accounts {
-  const { db, clock, log, observe = () => undefined } = deps;
+  const { db, clock, log, observe = () => undefined, record = async () => undefined } = deps;
   const perf = { now: () => clock.monotonic() };
   const held = new LRUCache<string, Held>({ max: 20_000, ttl: HELD_MS, ttlResolution: 0, perf });
   const flights = new Map<string, Promise<Held>>();
@@ -120,6 +124,7 @@ export function openAccounts(deps: AccountsDeps): Accounts {
     if (clock.now() < dueAt(account)) return openKept(account);
     if (account.refreshable) return renewed(account, wanted, false);
     await failAccount(db, account, 'expired');
+    await record({ ...eventOf(account, wanted), ...failed, reason: 'expired' });
     throw wanted.refuse('failed');
   }
 
@@ -174,12 +179,14 @@ export function openAccounts(deps: AccountsDeps): Accounts {
       if (reason === 'invalid_client') await deps.clients.forget(account.org, account.issuer);
       log.warn({ event: 'account_failed', ...about, reason }, 'accounts: a token is not renewed any more');
       observe('failed');
+      await record({ ...eventOf(account, wanted), ...failed, reason });
       throw wanted.refuse('failed');
     }
     const sealed = await deps.vault.seal(account.org, accountPlace(account.id), writeKept(obtained.tokens));
     await saveSurely(leased, { ...obtained, sealed });
     observe('renewed');
     log.info({ event: 'account_renewed', ...about }, 'accounts: a token was renewed');
+    await record({ ...eventOf(account, wanted), action: 'account.renewed' });
     return {
       tokens: obtained.tokens,
       account: { ...account, ...obtained, sealed, version: account.version + 1, retryAt: undefined, failures: 0 },
@@ -222,7 +229,12 @@ export function openAccounts(deps: AccountsDeps): Accounts {
     const { organization, userId, server } = holder;
     const refuse = (reason: AccountNeeded['reason']) => accountRequired(holder, reason, links);
     if (userId === undefined) throw refuse('nobody');
-    return { place: { org: organization.id, user: userId, server: server.id }, auth: server.auth, refuse };
+    return {
+      place: { org: organization.id, user: userId, server: server.id },
+      auth: server.auth,
+      server: server.key,
+      refuse,
+    };
   }
 
   const exchanges = openExchanges({
@@ -258,6 +270,7 @@ export function openAccounts(deps: AccountsDeps): Accounts {
           'accounts: a token was refused',
         );
         observe('failed');
+        await record({ ...eventOf(account, wanted), ...failed, reason: 'refused' });
         throw wanted.refuse('failed');
       });
       return asToken(fresh);
@@ -294,6 +307,12 @@ export function openAccounts(deps: AccountsDeps): Accounts {
     close: unsubscribe,
   };
 }
+
+const failed = { action: 'account.failed', refused: 'credential_unavailable' } as const;
+
+const eventOf = ({ org, user, issuer, id }: ConnectedAccount, { server }: Wanted) => ({
+  ...{ org, whose: { id: user }, server, issuer, account: id },
+});
 
 const presetOf = (auth: ServerAuth | undefined) => (auth?.kind === 'connected' ? auth.preset : undefined);
 

@@ -61,8 +61,8 @@ export interface Connections {
   /** undefined: not begun in this browser, or too long ago. `cookie` removes the browser's part. */
   take(callback: URL, cookies: string | undefined): Promise<{ readonly attempt?: Attempt; readonly cookie?: string }>;
   finish(callback: URL, attempt: Attempt, target: Linkable): Promise<Finished>;
-  /** The tokens are given back where that is possible. */
-  remove(user: string, target: Linkable): Promise<void>;
+  /** The tokens are given back where that is possible. The one that there was. */
+  remove(user: string, target: Linkable): Promise<ConnectedAccount | undefined>;
 }
 
 export function openConnections(deps: ConnectionsDeps): Connections {
@@ -153,11 +153,12 @@ export function openConnections(deps: ConnectionsDeps): Connections {
     },
     async remove(user, target) {
       const account = await removeConnectedAccount(db, placeOf(user, target));
-      if (!account) return;
+      if (!account) return undefined;
       log.info({ event: 'account_removed', ...placeOf(user, target) }, 'accounts: somebody disconnected theirs');
       await revoke(account, target).catch((error) =>
         log.info({ err: safely(error) }, 'accounts: tokens were not revoked'),
       );
+      return account;
     },
   };
 }

@@ -9,12 +9,15 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asCredentialId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
+import type { Principal } from '#core/principal.ts';
 import { Secret } from '#core/secret.ts';
 import type { NewIdJag } from '#oauth/grants/id-jag-mint.ts';
 import { jwtBearer, tokenExchange } from '#oauth/program-clients.ts';
+import type { AuditActor } from '#records/audit/event.ts';
 import { isProgramClientId } from '#records/program-clients.ts';
 import type { ExchangeAuth } from '#records/server-auth.ts';
 import type { AccountHolder, AccountNeeded, AccountToken } from '#records/upstream-accounts.ts';
+import type { RecordAccount } from './account-trail.ts';
 import type { ForeignClients } from './foreign-clients.ts';
 import type { ForeignServers } from './foreign-servers.ts';
 import { isFinal, obtainedFrom, reasonOf, safely } from './token-requests.ts';
@@ -26,6 +29,7 @@ export interface ExchangesDeps {
   readonly mint: ((jag: NewIdJag) => Promise<string>) | undefined;
   /** Issuer of the tokens whose people the gateway may speak for. */
   readonly issuer: string;
+  readonly record?: RecordAccount | undefined;
   readonly refuse: (holder: AccountHolder, reason: AccountNeeded['reason']) => Error;
   readonly clock: Clock;
   readonly log: Log;
@@ -50,7 +54,7 @@ const NEW_MS = 30_000;
 const REFUSED_MS = 10_000;
 
 export function openExchanges(deps: ExchangesDeps): Exchanges {
-  const { clock, log } = deps;
+  const { clock, log, record = async () => undefined } = deps;
   const held = new LRUCache<string, Held>({ max: 20_000 });
   const refused = new LRUCache<string, { readonly error: Error; readonly until: number }>({ max: 20_000 });
   const flights = new Map<string, Promise<Held>>();
@@ -78,6 +82,7 @@ export function openExchanges(deps: ExchangesDeps): Exchanges {
   async function exchange(holder: AccountHolder, auth: ExchangeAuth): Promise<Held> {
     const assertion = await assertionFor(holder, auth);
     const about = { org: holder.organization.id, server: holder.server.key, issuer: auth.issuer };
+    const event = { ...about, whose: actorOf(holder.principal) };
     try {
       const metadata = await deps.servers.metadataOf(auth.issuer, undefined, 'tokens');
       const configuration = await deps.clients.choose(holder.organization.id, auth, metadata);
@@ -90,6 +95,7 @@ export function openExchanges(deps: ExchangesDeps): Exchanges {
         version: ++versions,
         header: { name: 'authorization', template: 'Bearer {}' },
       };
+      await record({ ...event, action: 'account.exchanged' });
       const issuedAt = clock.now();
       const until = expiresAt - Math.min(300_000, (expiresAt - issuedAt) / 5);
       return { token: { ref, secret: new Secret(tokens.access) }, issuedAt, until };
@@ -98,6 +104,9 @@ export function openExchanges(deps: ExchangesDeps): Exchanges {
         { event: 'account_not_exchanged', ...about, reason: reasonOf(thrown), err: safely(thrown) },
         'accounts: no token was given for somebody',
       );
+      await record({
+        ...{ ...event, action: 'account.exchanged', refused: 'credential_unavailable', reason: reasonOf(thrown) },
+      });
       if (isFinal(thrown)) throw deps.refuse(holder, 'refused');
       throw new GatehouseError('credential_unavailable', { retryAfterSeconds: 5, cause: thrown });
     }
@@ -140,6 +149,11 @@ export function openExchanges(deps: ExchangesDeps): Exchanges {
     },
   };
 }
+
+const actorOf = (principal: Principal): AuditActor =>
+  principal.kind === 'api-key'
+    ? { kind: 'api-key', subject: principal.keyId }
+    : { kind: 'user', issuer: principal.issuer, subject: principal.subject, email: principal.email };
 
 /** Injective. Everything that the token is made from, hence by whom and for whom it is good. */
 const keyOf = ({ organization, principal, server }: AccountHolder, auth: ExchangeAuth): string =>

@@ -7,12 +7,14 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { z } from 'zod';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Sealer } from '#core/sealer.ts';
+import type { AddressReader } from '#http/client-address.ts';
 import { formHeaders, pageHeaders } from '#http/page.ts';
 import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { type FormGuard, openFormGuard } from '#oauth/interaction/form-guard.ts';
 import { onwardLink } from '#oauth/interaction/onward.ts';
 import type { User } from '#records/users.ts';
 import { openTicket } from './account-errors.ts';
+import type { AccountEvent, RecordAccount } from './account-trail.ts';
 import { type ConnectionsDeps, type Linkable, openConnections } from './connections.ts';
 import { callbackPath, clientDocument, documentPath } from './foreign-clients.ts';
 import { houseClientId, signedInPath } from './house-client.ts';
@@ -23,6 +25,8 @@ export interface ConnectPluginDeps extends ConnectionsDeps {
   readonly server: Pick<AuthorizationServer, 'personOf' | 'strangers'>;
   /** Of the sign-in's own pages, which lead a browser on. */
   readonly onward: Sealer;
+  readonly record: RecordAccount;
+  readonly readAddress: AddressReader;
   /** 32 bytes of their own. */
   readonly formKey: Uint8Array;
   /** What the person may use in an organization, by any of its names; undefined: they are no member. */
@@ -96,7 +100,10 @@ function addPages(app: FastifyInstance, rooms: Rooms): void {
       return sendNotice(reply, 'refused_form');
     }
     if (form.do === 'disconnect') {
-      await connections.remove(person.id, target);
+      const gone = await connections.remove(person.id, target);
+      const { issuer, id: account } = gone ?? {};
+      if (issuer !== undefined)
+        await recordOf(request, rooms, { ...about(person, target), issuer, account, action: 'account.unlinked' });
       return redirect(reply, pageOf(target, rooms));
     }
     const { url, cookie } = await connections.begin(person.id, target);
@@ -126,7 +133,10 @@ function addReturns(app: FastifyInstance, rooms: Rooms): void {
     const target = (await rooms.linkables(person, attempt.org))?.find(({ server }) => server.id === attempt.server);
     if (!target) return sendNotice(reply, 'not_here');
     const outcome = await connections.finish(callback, attempt, target);
-    return outcome === 'connected' ? redirect(reply, pageOf(target, rooms)) : sendNotice(reply, outcome);
+    const linked = { ...about(person, target), issuer: attempt.issuer, action: 'account.linked' } as const;
+    const isLinked = outcome === 'connected';
+    await recordOf(request, rooms, isLinked ? linked : { ...linked, refused: 'account_required', reason: outcome });
+    return isLinked ? redirect(reply, pageOf(target, rooms)) : sendNotice(reply, outcome);
   });
   app.get<Page>(signedInPath, async (request, reply) => {
     const opened = sealer.open(RETURN, textOf(request.query.state) ?? '');
@@ -134,6 +144,22 @@ function addReturns(app: FastifyInstance, rooms: Rooms): void {
     // Only paths that were sealed here lead anywhere.
     if (!path.startsWith('/connect/') || Number(until) < clock.now()) return sendNotice(reply, 'expired');
     return redirect(reply, baseUrl + path);
+  });
+}
+
+const about = (whose: User, { organization: { id: org }, server: { key: server } }: Linkable) => ({
+  whose,
+  org,
+  server,
+});
+
+async function recordOf({ raw }: FastifyRequest, { record, readAddress }: Rooms, event: AccountEvent): Promise<void> {
+  const { socket, headers } = raw;
+  const address = socket.remoteAddress ?? '';
+  await record({
+    ...event,
+    clientAddress: readAddress(address, headers['x-forwarded-for']?.toString()),
+    userAgent: headers['user-agent'],
   });
 }
 

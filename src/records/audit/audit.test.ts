@@ -1,5 +1,7 @@
+import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
+import { deriveKey } from '#core/derive.ts';
 import { asOrgId, uuidv7 } from '#core/ids.ts';
 import { withPlatform } from '#db/scope.ts';
 import { callRecord } from '#kit/call-records.ts';
@@ -187,4 +189,14 @@ test('two processes write side by side, each its own chain', async () => {
   await Promise.all(batches.map((batch, n) => (n % 2 ? chain : second).insert(batch)));
   const report = await verifyDatabase(t.db, keys, undefined);
   expect(report).toMatchObject({ rows: 24, chains: 4, problems: [] });
+});
+
+test('the digest of arguments is HMAC-SHA-256, however long they are', () => {
+  const key = (org: string) => createHmac('sha256', deriveKey('a root', 'audit-digest')).update(org).digest();
+  const made = openAuditKeys('a root');
+  for (const length of [0, 1, 63, 64, 65, 16_384, 16_385, 100_000]) {
+    const bytes = Buffer.alloc(length, 'ab');
+    const expected = createHmac('sha256', key(acme)).update(bytes).digest().subarray(0, 16).toString('base64url');
+    expect(made.argumentDigest(acme, bytes), String(length)).toBe(expected);
+  }
 });

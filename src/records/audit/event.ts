@@ -9,6 +9,7 @@ import type { JsonObject } from '#core/json.ts';
 import type { AuditKind, CallRecord, CallRecorder } from '#records/call-record.ts';
 
 export interface AuditActor {
+  /** null: no person's and no key's doing, such as that of the command line, whose name is the subject. */
   readonly kind: 'user' | 'api-key' | null;
   readonly issuer?: string | null | undefined;
   readonly subject?: string | null | undefined;
@@ -39,9 +40,9 @@ export interface AuditTrail {
   record(event: AuditEvent): Promise<void>;
   /**
    * Before something is changed: the change is not begun before the event is kept. Answer with what came of it. Whatever
-   * is never answered stays in the trail as begun. Throws `audit_full`.
+   * is never answered stays in the trail as begun. `learned` is added to the detail. Throws `audit_full`.
    */
-  begin(event: AuditEvent): Promise<(outcome?: ErrorCode) => Promise<void>>;
+  begin(event: AuditEvent): Promise<(refused?: ErrorCode, learned?: JsonObject) => Promise<void>>;
 }
 
 export const silentTrail: AuditTrail = { record: async () => undefined, begin: async () => async () => undefined };
@@ -63,10 +64,11 @@ export function openAuditTrail(
       const record = recordOf(event, uuidv7(clock.now()), clock.now());
       const startedAt = clock.monotonic();
       await write({ ...record, open: true });
-      return (refused) =>
+      return (refused, learned) =>
         write({
           ...record,
           ...outcomeOf(refused),
+          ...(learned && { detail: { ...record.detail, ...learned } }),
           durationMs: Math.max(0, Math.round((clock.monotonic() - startedAt) * 1000) / 1000),
         });
     },

@@ -45,13 +45,15 @@ function fitted(header: Row, rows: readonly Row[], columns: number): readonly st
   });
 }
 
-/** The widest column gives way first; none below 8. */
+/** The widest column gives way first, to 12; where that isn't enough, the next; then all to 8. */
 function narrowed(widths: readonly number[], columns: number): readonly number[] {
   const result = [...widths];
-  while (totalOf(result) > columns) {
-    const widest = Math.max(...result);
-    if (widest <= 8) break;
-    result[result.indexOf(widest)] = widest - 1;
+  const widestFirst = widths.map((width, i) => ({ width, i })).sort((a, b) => b.width - a.width);
+  for (const least of [12, 8]) {
+    for (const { i } of widestFirst) {
+      const width = result[i] ?? 0;
+      result[i] = Math.min(width, Math.max(least, width - Math.max(0, totalOf(result) - columns)));
+    }
   }
   return result;
 }

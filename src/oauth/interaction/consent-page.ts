@@ -1,5 +1,6 @@
 /** The consent page: who asks, where the answer goes, what for; and the ways to sign in. Shown before any of them is called. */
 import { escapeHtml, htmlPage } from '#http/page.ts';
+import { houseClientId } from '#oauth/connect/house-client.ts';
 import type { ResourceRules } from '#oauth/resource.ts';
 import { type Asked, approvalOf, clientHost, plainName } from './asked.ts';
 import { type Problem, problems } from './texts.ts';
@@ -30,7 +31,7 @@ export function consentPage(page: ConsentPage): string {
     ...(page.problem
       ? [`<p class="note" role="alert"><strong>${escapeHtml(problems[page.problem])}</strong></p>`]
       : []),
-    `<h1><bdi>${escapeHtml(name)}</bdi> asks for access</h1>`,
+    isHouse(page.asked) ? '<h1>Sign in to Gatehouse</h1>' : `<h1><bdi>${escapeHtml(name)}</bdi> asks for access</h1>`,
     `<p>${page.person === undefined ? 'Sign in only if you started this yourself, just now.' : 'Allow it only if you started this yourself, just now.'}</p>`,
     facts(page),
     ...warnings(page.asked),
@@ -38,6 +39,9 @@ export function consentPage(page: ConsentPage): string {
   ];
   return htmlPage({ title: `${name}: access to Gatehouse`, main: main.join('\n'), narrow: true });
 }
+
+/** A page of this gateway itself: nothing leaves, and nobody else can have this id. */
+const isHouse = ({ client }: Asked) => client.clientId === houseClientId;
 
 export function nameOf({ client }: Pick<Asked, 'client'>): string {
   return plainName(client.clientName) ?? clientHost(client.clientId) ?? 'An application without a name';
@@ -57,14 +61,18 @@ function facts({ asked, rules }: ConsentPage): string {
   return `<dl>${rows.map(([term, value]) => `<div><dt>${term}</dt><dd>${value}</dd></div>`).join('\n')}</dl>`;
 }
 
-function destination({ redirectKind, redirectHost }: Asked): string {
+function destination(asked: Asked): string {
+  const { redirectKind, redirectHost } = asked;
+  if (isHouse(asked)) return `This gateway's own pages (${redirectHost})`;
   if (redirectKind === 'web') return redirectHost;
   if (redirectKind === 'loopback') return `${redirectHost} (a program on this computer)`;
   if (redirectKind === 'app') return `${redirectHost} (an app on this device)`;
   return redirectKind === 'device' ? 'The device that shows the code' : 'You: a code to copy';
 }
 
-function warnings({ client, redirectKind }: Asked): readonly string[] {
+function warnings(asked: Asked): readonly string[] {
+  const { client, redirectKind } = asked;
+  if (isHouse(asked)) return [];
   const note = (head: string, text: string) => `<p class="note"><strong>${head}</strong> ${text}</p>`;
   const found: string[] = [];
   if (redirectKind === 'loopback') {

@@ -57,7 +57,7 @@ const rows: Readonly<Record<string, string>> = {
   limit_rules: `insert into gateway.limit_rules (org_id, counts, points, window_seconds, tool, server_id)
     select o.id, 'organization', 1000000, 60, ${canary}, s.id ${of(server)}`,
   content_filters: `insert into gateway.content_filters (org_id, name, server_id, kind, config, action)
-    select o.id, ${canary}, s.id, 'pattern', jsonb_build_object('patterns', jsonb_build_array(${canary})), 'flag' ${of(server)}`,
+    select o.id, ${canary}, s.id, 'pattern', jsonb_build_object('patterns', jsonb_build_array(jsonb_build_object('name', 'own', 'expression', ${canary}))), 'flag' ${of(server)}`,
   connected_accounts: `insert into gateway.connected_accounts (id, org_id, user_id, server_id, issuer, client_id, sealed)
     select gateway.uuidv7(), o.id, u.id, s.id, 'https://issuer.example', ${canary}, ${canary} ${of(`${user} ${server}`)}`,
   connection_attempts: `insert into gateway.connection_attempts (digest, org_id, user_id, sealed, expires_at)

@@ -104,8 +104,9 @@ function tagsOf(holder: Holder, { userId, directoryUserId }: Holdings): readonly
   return [...new Set([userId, directoryUserId])].flatMap((id) => (id === undefined ? [] : [`user:${id}`]));
 }
 
+/** Asked for with every call: ids need no quoting. */
 function keyOf(org: OrgId, holder: Holder): string {
-  if (holder.kind === 'key') return JSON.stringify([org, holder.kind, holder.id]);
+  if (holder.kind === 'key' || (holder.kind === 'user' && !holder.words)) return `${org} ${holder.kind} ${holder.id}`;
   const { words } = holder;
   const who = holder.kind === 'user' ? [holder.kind, holder.id] : [holder.provider, holder.subject];
   return JSON.stringify(words ? [org, ...who, words.names, words.externalIds] : [org, ...who]);

@@ -49,6 +49,7 @@ export async function listPeople({ tx }: PlatformScope, search: string | undefin
     subject: row.subject,
     email: row.email ?? undefined,
     emailVerified: row.email_verified,
+    emailOrg: row.email_org ?? undefined,
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,

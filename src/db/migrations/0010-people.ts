@@ -22,6 +22,9 @@ export const people: readonly string[] = [
      check (domain = lower(domain) and domain ~ '^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(:[0-9]{1,5})?$')`,
   // service: signs in nowhere; its API keys and the workloads that are trusted for it act as it.
   `alter table gateway.users add column kind text not null default 'person' check (kind in ('person', 'service'))`,
+  // Whoever runs an organization's own identity provider can claim any address: it counts in that organization only. No
+  // reference: once that one is gone the address counts nowhere.
+  'alter table gateway.users add column email_org uuid',
   'alter table gateway.api_keys add column user_id uuid references gateway.users (id) on delete cascade',
   'create index on gateway.api_keys (user_id)',
   // Somebody who becomes a member when they first sign in with this address, verified.
@@ -52,11 +55,13 @@ export const people: readonly string[] = [
      set search_path = pg_catalog as $$ begin
      insert into gateway.members (org_id, user_id, roles)
        select i.org_id, new.id, i.roles from gateway.invitations i where i.email = lower(new.email)
+         and (new.email_org is null or new.email_org = i.org_id)
        on conflict do nothing;
-     delete from gateway.invitations i where i.email = lower(new.email);
+     delete from gateway.invitations i where i.email = lower(new.email)
+       and (new.email_org is null or new.email_org = i.org_id);
      return null;
    end $$`,
-  `create trigger accept_invitations after insert or update of email, email_verified on gateway.users
+  `create trigger accept_invitations after insert or update of email, email_verified, email_org on gateway.users
      for each row when (new.email_verified and new.email is not null) execute function gateway.accept_invitations()`,
   // A closed record is final but for one thing: that it no longer says who it was.
   `create or replace function gateway.keep_closed() returns trigger language plpgsql set search_path = pg_catalog as $$ begin

@@ -59,8 +59,33 @@ interface ReachInput {
   readonly holdings: Holdings;
 }
 
-export function reachOf(organization: OrganizationSnapshot, { caller, ...input }: ReachInput): Reach {
+interface Reached extends Omit<ReachInput, 'caller'> {
+  readonly organization: OrganizationSnapshot;
+  readonly provider: Caller['provider'];
+  readonly reach: Reach;
+}
+
+/** The last of each principal, which is the same object as long as its credential is remembered. */
+const reached = new WeakMap<Principal, Reached>();
+
+export function reachOf(organization: OrganizationSnapshot, input: ReachInput): Reach {
+  const { principal, provider } = input.caller;
   const { roles, endpoints, holdings } = input;
+  const known = reached.get(principal);
+  if (
+    known?.organization === organization &&
+    known.holdings === holdings &&
+    known.roles === roles &&
+    known.endpoints === endpoints &&
+    known.provider === provider
+  )
+    return known.reach;
+  const reach = makeReach(organization, input);
+  reached.set(principal, { organization, provider, roles, endpoints, holdings, reach });
+  return reach;
+}
+
+function makeReach(organization: OrganizationSnapshot, { caller, roles, endpoints, holdings }: ReachInput): Reach {
   const groups = groupsOf(organization, holdings, claimedGroups(organization, caller));
   const isPlain = groups.length + holdings.key.length === 0;
   const key = isPlain
@@ -68,7 +93,7 @@ export function reachOf(organization: OrganizationSnapshot, { caller, ...input }
     : JSON.stringify([[...roles].sort(), endpoints, groups.map(({ id }) => id), holdings.key]);
   const isAdmin = groups.some(({ builtin }) => builtin);
   const isLive = caller.provider?.namesOrganizationsBy === 'id';
-  return { principal: caller.principal, ...input, groups, isAdmin, isLive, key };
+  return { principal: caller.principal, roles, endpoints, holdings, groups, isAdmin, isLive, key };
 }
 
 const none: ReadonlySet<GroupId> = new Set();

@@ -90,6 +90,11 @@ const callEvil = (key: string, more: Record<string, unknown> = {}, capabilities:
 const callModern: typeof callEvil = (key, more, capabilities) =>
   callEvil(key, { name: 'modern_act', ...more }, capabilities);
 const calls = () => world.evil.requests.filter(({ rpc }) => rpc.method === 'tools/call');
+/** Another character in the middle: of the last one some bits may mean nothing. */
+const tampered = (text: string) => {
+  const at = text.length >> 1;
+  return `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
+};
 interface Asked {
   readonly result: { readonly inputRequests: Record<string, unknown>; readonly requestState: string };
 }
@@ -129,10 +134,12 @@ describe('what nobody reads', () => {
         era === 'legacy'
           ? { headers: { ...bearer(key), 'mcp-session-id': client.sessionId }, body: act() }
           : modernRequest('tools/call', { name: 'evil_act', arguments: {} }, { key });
-      const asked = Array.from({ length: 20 }, () => askUnread(both, { headers, body }));
-      for (const status of await Promise.all(asked)) expect((await status).status).toBe(200);
+      const unread: Awaited<ReturnType<typeof askUnread>>[] = [];
+      // One after the other: together they would take longer than one call may.
+      for (let i = 0; i < 20; i++) unread.push(await askUnread(both, { headers, body }));
+      expect(new Set(unread.map(({ status }) => status))).toEqual(new Set([200]));
       expect((await client.request(act())).status).toBe(429);
-      for (const one of await Promise.all(asked)) one.leave();
+      for (const one of unread) one.leave();
       await expect.poll(async () => (await client.request(act())).status).toBe(200);
     }
   });
@@ -195,7 +202,7 @@ describe('one member and another', () => {
       callEvil(other, { requestState, inputResponses }),
       callEvil(world.key, { requestState, inputResponses, arguments: { a: 2 } }),
       callEvil(world.key, { requestState, inputResponses, name: 'evil_other' }),
-      callEvil(world.key, { requestState: `${requestState.slice(0, -1)}A`, inputResponses }),
+      callEvil(world.key, { requestState: tampered(requestState), inputResponses }),
       callEvil(world.key, { requestState: 'made up', inputResponses }),
       callEvil(world.key, { requestState: 7, inputResponses }),
       askModern(

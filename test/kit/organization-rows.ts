@@ -16,6 +16,7 @@ const server = 'join gateway.servers s on s.org_id = o.id';
 const collection = 'join gateway.collections c on c.org_id = o.id';
 const group = `join gateway.groups g on g.org_id = o.id and g.name = 'Own'`;
 const user = `join gateway.users u on u.subject = o.slug`;
+const writer = 'cross join gateway.audit_writers w';
 
 /** Table → statements, in the order of their references. `{upstream}`: without path. */
 const rows: Readonly<Record<string, string>> = {
@@ -55,6 +56,24 @@ const rows: Readonly<Record<string, string>> = {
     select o.id, g.id, s.id, '{upstream}/mcp/' || ${name} || '/' || ${canary} ${of(`${group} ${server}`)}`,
   limit_rules: `insert into gateway.limit_rules (org_id, counts, points, window_seconds, tool, server_id)
     select o.id, 'organization', 1000000, 60, ${canary}, s.id ${of(server)}`,
+  content_filters: `insert into gateway.content_filters (org_id, name, server_id, kind, config, action)
+    select o.id, ${canary}, s.id, 'pattern', jsonb_build_object('patterns', jsonb_build_array(jsonb_build_object('name', 'own', 'expression', ${canary}))), 'flag' ${of(server)}`,
+  connected_accounts: `insert into gateway.connected_accounts (id, org_id, user_id, server_id, issuer, client_id, sealed)
+    select gateway.uuidv7(), o.id, u.id, s.id, 'https://issuer.example', ${canary}, ${canary} ${of(`${user} ${server}`)}`,
+  connection_attempts: `insert into gateway.connection_attempts (digest, org_id, user_id, sealed, expires_at)
+    select rpad(${canary}, 43, 'x'), o.id, u.id, ${canary}, now() + interval '1 day' ${of(user)}`,
+  upstream_clients: `insert into gateway.upstream_clients (id, org_id, issuer, client_id, sealed, auth_method, redirect_uri)
+    select gateway.uuidv7(), o.id, 'https://issuer.example', ${canary}, ${canary}, 'none', 'https://gw.example/connect' ${of()}`,
+  scim_users: `insert into gateway.scim_users (org_id, user_id, user_name, user_name_key)
+    select o.id, u.id, ${canary}, ${canary} ${of(user)}`,
+  audit_writers: `insert into gateway.audit_writers (id, key_id, public_key, started_at, seen_at)
+    values (gateway.uuidv7(), 'k', 'k', now(), now())`,
+  audit_exports: `insert into gateway.audit_exports (sink) values ('jsonl')`,
+  audit_heads: `insert into gateway.audit_heads (writer, org_id, seq, hash) select w.id, o.id, 1, ${canary} ${of(writer)}`,
+  audit_checkpoints: `insert into gateway.audit_checkpoints (id, kind, writer, org_id, seq, hash, at, key_id, signature)
+    select gateway.uuidv7(), 'checkpoint', w.id, o.id, 1, ${canary}, now(), ${canary}, ${canary} ${of(writer)}`,
+  audit_export_cursors: `insert into gateway.audit_export_cursors (sink, writer, org_id, seq)
+    select e.sink, w.id, o.id, 1 ${of(`${writer} cross join gateway.audit_exports e`)}`,
 };
 
 /** Tables of the schema with an organization in each row, as the catalogue has them. */

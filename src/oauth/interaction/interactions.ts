@@ -126,9 +126,10 @@ export function openInteractions(deps: InteractionsDeps): Interactions {
     interaction.session = undefined;
     log.info({ event: 'sign_in', user: user.id, provider: entrant.provider.name }, 'sign-in: a person signed in');
     await trail.entered(req, user, entrant.provider.name);
-    // To the second, as the library counts: never before the moment that ended all earlier sign-ins.
+    // To the second, as the library counts: never before the moment that ended all earlier sign-ins. Said here, since the
+    // library would count from the step after: a browser held back in between would outlive what ends sign-ins meanwhile.
     const ts = Math.max(Math.floor(deps.clock.now() / 1000), Math.ceil(signedOutAt / 1000));
-    const login = { accountId: user.subject, ...(signedOutAt > 0 && { ts }) };
+    const login = { accountId: user.subject, ts };
     return finishWith(interaction, { login, approved: entrant.approval });
   }
 

@@ -32,6 +32,7 @@ import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openServerHealth } from '#app/server-health.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -245,17 +246,19 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
   return feed;
 }
 
-function openAdminRunner(config: Config, deps: PlaneDeps & { readonly audit: OpenTrail }): AdminRunner {
-  const { storage, limiter, clock, version, url, policies, audit } = deps;
+function openAdminRunner(config: Config, deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps): AdminRunner {
+  const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...adminAudit(deps, audit.trail),
-    reader: openAuditReader({ db: storage.db, keys: audit.keys }),
+    reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),
+    issuersOf: (name) =>
+      name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
     readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
@@ -315,11 +318,11 @@ interface ControlDeps extends PlaneDeps {
 
 /** Everything that isn't MCP. */
 async function openControl(config: Config, deps: ControlDeps): Promise<ControlPlane> {
-  const { baseUrl, entrances, state, log, clock, closers, version, metrics, audit, plane, found, receive } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, metrics, plane, found, receive } = deps;
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const run = openAdminRunner(config, { ...deps, audit });
+  const run = openAdminRunner(config, deps);
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
     log,
@@ -331,12 +334,13 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         version,
         demo: config.demo,
         signIn: found.hasSignIn,
+        servers: openServerHealth({ ...plane, takeStranger, baseUrl }),
       }),
       adminPlugin({
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
-        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db, providers: deps.providers }),
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,

@@ -6,6 +6,7 @@ import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
+import type { IssuersOf } from '#records/people.ts';
 import { type Actor, actorName, checkPermission, type SignedInPerson, settleActor } from './actor.ts';
 import { contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
@@ -57,6 +58,8 @@ export interface AdminDeps {
     event: Omit<AdminEvent, 'outcome'>,
   ) => Promise<(outcome: AdminEvent['outcome']) => Promise<void>>;
   readonly secrets?: SecretsAdmin;
+  /** By which people are told apart in the trail; undefined: nobody can say. */
+  readonly issuersOf?: IssuersOf;
   /** What is wrong with a content filter; undefined: nothing. */
   readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
   /** Judges URLs that are entered; undefined: the public internet only. */

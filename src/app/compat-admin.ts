@@ -13,6 +13,7 @@ import { type AuthorizeDeps, authorize, checkAudience } from '#gateway/authorize
 import type { Identifier } from '#gateway/identify.ts';
 import { RestRequest } from '#gateway/rest/rest-request.ts';
 import { addressGuard } from '#http/address-guard.ts';
+import { checkWritten } from '#http/check-target.ts';
 import { readHeaders } from '#http/headers.ts';
 import type { DataPlane } from './data-plane.ts';
 import { isConnected } from './is-connected.ts';
@@ -68,7 +69,7 @@ function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
     db: deps.storage.db,
     vault: deps.storage.vault,
     now: () => deps.clock.now(),
-    checkUrl: (url) => void guard.checkUrl(url),
+    checkUrl: (url) => checkWritten(guard, url),
     audit: deps.audit,
     log: deps.log,
     maxBodyBytes: config.limits.request.adminBytes,

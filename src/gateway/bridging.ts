@@ -11,7 +11,7 @@ import type { Session } from './session.ts';
 
 export interface BridgingDeps {
   readonly eras: Eras;
-  readonly breakers: Breakers;
+  readonly breakers: Pick<Breakers, 'report'>;
 }
 
 export interface Bridging {

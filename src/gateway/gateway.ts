@@ -21,6 +21,7 @@ import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps } from './engine/engine.ts';
 import type { Asked } from './entrance.ts';
 import type { FindEvidence } from './evidence.ts';
+import type { InUse } from './health/health.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
 import { identifyCall } from './identify-call.ts';
@@ -47,7 +48,8 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly recorder: CallRecorder;
   readonly heartbeat: Heartbeat;
   readonly live: LiveCalls;
-  readonly breakers: Breakers;
+  readonly breakers: Pick<Breakers, 'admit' | 'report'>;
+  readonly health?: Pick<InUse, 'note'>;
   readonly bulkheads: Bulkheads;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
@@ -133,15 +135,19 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       deps.tracing?.end(record, call);
       deps.logRequest(record, logFields(record, outcome.error));
     }
-    deps.recorder.record(record, () => {
-      try {
-        done();
-      } catch (thrown) {
-        // Whatever could not be answered must not look as if an answer were still to come.
-        deps.log.error({ err: thrown, requestId: call.id }, 'an answer could not be written');
-        call.res.destroy();
-      }
-    });
+    const write = (final: CallRecord) =>
+      deps.recorder.record(final, () => {
+        try {
+          done();
+        } catch (thrown) {
+          // Whatever could not be answered must not look as if an answer were still to come.
+          deps.log.error({ err: thrown, requestId: call.id }, 'an answer could not be written');
+          call.res.destroy();
+        }
+      });
+    // Sealed once for a call: its records are written in the order in which they were made.
+    if (evidence?.content) void evidence.content.then((content) => write({ ...record, content }));
+    else write(record);
   }
 
   function refuse(call: Call, thrown: unknown): void {
@@ -248,6 +254,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function pass(call: Received, { caller, access, binding, session, owner, fail }: Passing): void {
     const { organization } = access;
+    deps.health?.note(organization, binding);
     const admitted = deps.breakers.admit(organization.id, lineOf(binding.server));
     call.asked = { pass: admitted, org: organization.id, server: lineOf(binding.server) };
     enter(call, caller, access);
@@ -327,7 +334,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           return admit(call, doubted, fail);
         }
         call.org = admitted.organization.id;
-        call.userId = admitted.reach.holdings.userId;
+        const { userId, directoryUserId } = admitted.reach.holdings;
+        call.userId = directoryUserId ?? userId;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
         const enterHouse = (held: (() => void) | undefined) => {

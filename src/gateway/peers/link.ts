@@ -7,6 +7,7 @@ import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
+import type { InUse } from '#gateway/health/health.ts';
 import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
@@ -34,6 +35,8 @@ export interface Route {
   readonly userId?: string | undefined;
   /** The caller's token: for on-behalf-of at the identity provider that issued it, and only set for that. */
   readonly presented?: Secret | undefined;
+  /** Of the caller's own there, by which a session was made: no other one goes on with it. */
+  readonly account?: string | undefined;
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -53,6 +56,11 @@ export interface Outgoing {
 export interface Link {
   /** Rejects with WireError, or the signal's reason, or GatehouseError where nothing could be sent. */
   send(route: Route, outgoing: Outgoing, handlers: WireHandlers): Promise<Answered>;
+  /**
+   * The caller's own account there, by its id: whoever links another one meets no session of the former. undefined: the
+   * server is not used with the caller's own. Throws as `send`.
+   */
+  accountOf(route: Route): Promise<string | undefined>;
   /** Milliseconds that a request may take. */
   totalMs(route: Route, method: string): number;
 }
@@ -62,8 +70,10 @@ export interface LinkDeps {
   readonly credentials: CredentialOpener;
   /** Undefined: nobody has an account of their own anywhere. */
   readonly accounts?: UpstreamAccounts | undefined;
-  readonly breakers: Breakers;
-  readonly bulkheads: Bulkheads;
+  readonly breakers: Pick<Breakers, 'admit' | 'report'>;
+  readonly bulkheads: Pick<Bulkheads, 'enter'>;
+  /** Hears which servers are in use. */
+  readonly health?: Pick<InUse, 'note'>;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -74,6 +84,7 @@ export function openLink(deps: LinkDeps): Link {
   async function sendWith(credential: Secret | undefined, sending: Sending): Promise<Answered> {
     const { route, outgoing, handlers } = sending;
     const { binding, organization } = route;
+    deps.health?.note(organization, binding);
     const asking = {
       pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
       org: organization.id,
@@ -111,6 +122,9 @@ export function openLink(deps: LinkDeps): Link {
     const holder = holderOf(sending.route);
     const token = await accounts.open(holder);
     const sendBy = async ({ ref, secret }: AccountToken) => {
+      const { account } = sending.route;
+      // Another one was linked meanwhile: the session stays behind, and the next request makes a new one.
+      if (account !== undefined && account !== ref.id) throw new GatehouseError('upstream_broken');
       const answered = await sendWith(secret, withCredential(sending, ref));
       const scopes = missingScopes(answered);
       const wanted = scopes && (await accounts.stepUp(holder, scopes));
@@ -132,6 +146,10 @@ export function openLink(deps: LinkDeps): Link {
   }
 
   return {
+    async accountOf(route) {
+      if (!isOfCaller(route.binding) || !deps.accounts) return undefined;
+      return (await deps.accounts.open(holderOf(route))).ref.id;
+    },
     totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
       const { organization, binding } = route;

@@ -1,4 +1,5 @@
 /** Who somebody is towards one organization: all that decides about what they may use, apart from what there is. */
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { GroupId } from '#core/ids.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Caller } from '#gateway/identify.ts';
@@ -22,14 +23,21 @@ export interface Reach {
   readonly key: string;
 }
 
-/** undefined: a program, which is in no group. */
-export function holderOf({ principal, provider, userId }: Caller): Holder | undefined {
+type Known = Pick<Caller, 'principal' | 'userId'> & {
+  readonly provider: Pick<IdentityProvider, 'kind' | 'name' | 'namesOrganizationsBy'> | undefined;
+};
+
+/**
+ * undefined: a program, which is in no group. `isVouched`: their identity provider says itself that they belong to the
+ * organization that is asked about; else its directory knows them by a proved address only.
+ */
+export function holderOf({ principal, provider, userId }: Known, isVouched: boolean): Holder | undefined {
   if (principal.kind === 'api-key')
     return principal.userId === undefined
       ? { kind: 'key', id: principal.keyId }
       : { kind: 'user', id: principal.userId };
-  if (userId !== undefined) return { kind: 'user', id: userId };
-  if (!provider || provider.namesOrganizationsBy === 'id') return undefined;
+  if (!provider || provider.namesOrganizationsBy === 'id')
+    return userId === undefined ? undefined : { kind: 'user', id: userId };
   const { subject, claims } = principal;
   const words = directoryWords({
     kind: provider.kind,
@@ -37,10 +45,11 @@ export function holderOf({ principal, provider, userId }: Caller): Holder | unde
     email: principal.email,
     emailVerified: claims.email_verified === true || claims.email_verified === 'true',
     username: typeof claims.preferred_username === 'string' ? claims.preferred_username : undefined,
-    // Their identity provider says itself that they belong to the organization that is asked about.
-    isOwn: true,
+    isOwn: isVouched,
   });
-  return { kind: 'identity', provider: provider.name, subject, words };
+  return userId === undefined
+    ? { kind: 'identity', provider: provider.name, subject, words }
+    : { kind: 'user', id: userId, words };
 }
 
 interface ReachInput {

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { type OrgId, uuidv7 } from '#core/ids.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
+import { isId, isUuid } from './scim-users.ts';
 import { scimSource } from './users.ts';
 
 export interface ScimGroup {
@@ -43,7 +44,7 @@ const selected = (tx: OrganizationScope['tx'], org: OrgId, query: ScimGroupQuery
     .selectFrom('groups')
     .where('org_id', '=', org)
     .where('managed_by', '=', scimSource)
-    .$if(query.id !== undefined, (all) => all.where(sql<string>`id::text`, '=', query.id?.toLowerCase() ?? ''))
+    .$if(query.id !== undefined, (all) => all.where(isId(query.id ?? '')))
     .$if(query.displayName !== undefined, (all) =>
       all.where(sql<string>`lower(title)`, '=', query.displayName?.toLowerCase() ?? ''),
     )
@@ -194,7 +195,7 @@ export async function findScimIds(
   org: OrgId,
   ids: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const asked = [...new Set(ids)].filter((id) => uuid.test(id));
+  const asked = [...new Set(ids)].filter((id) => isUuid(id));
   if (asked.length === 0) return new Set();
   const rows = await tx
     .selectFrom('scim_users')
@@ -224,10 +225,13 @@ export async function insertScimMembers(
 export async function addScimMembers({ tx }: PlatformScope, { org, group, members }: MemberChange): Promise<void> {
   const ids = [...new Set(members)];
   if (ids.length === 0) return;
-  if (!ids.every((id) => uuid.test(id))) throw new GatehouseError('not_found');
+  if (!ids.every((id) => isUuid(id))) throw new GatehouseError('not_found');
   const { rows } = await sql<{ found: number }>`
     with found as (
-      select user_id from gateway.scim_users where org_id = ${org} and id = any(${ids}::uuid[]) and removed_at is null
+      select s.user_id from unnest(${ids}::uuid[]) as wanted (id)
+      -- By their ids: of a directory that has just come in there are no statistics, and all of it would be gone through.
+      cross join lateral (select * from gateway.scim_users u where u.id = wanted.id offset 0) s
+      where s.org_id = ${org} and s.removed_at is null
     ), added as (
       insert into gateway.group_members (org_id, group_id, user_id, source)
         select ${org}, ${group}, user_id, ${scimSource} from found where (select count(*) from found) = ${ids.length}
@@ -237,10 +241,8 @@ export async function addScimMembers({ tx }: PlatformScope, { org, group, member
   if (rows[0]?.found !== ids.length) throw new GatehouseError('not_found');
 }
 
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-
 export async function removeScimMembers({ tx }: PlatformScope, { org, group, members }: MemberChange): Promise<void> {
-  const ids = members.filter((id) => uuid.test(id));
+  const ids = members.filter((id) => isUuid(id));
   if (ids.length === 0) return;
   await sql`delete from gateway.group_members gm using gateway.scim_users s
     where gm.org_id = ${org} and gm.group_id = ${group} and gm.source = ${scimSource}
@@ -250,7 +252,7 @@ export async function removeScimMembers({ tx }: PlatformScope, { org, group, mem
 /** These and no others; who was put in by others than the directory stays. Throws `not_found`. */
 export async function setScimMembers(scope: PlatformScope, change: MemberChange): Promise<void> {
   const { org, group, members } = change;
-  const ids = members.filter((id) => uuid.test(id));
+  const ids = members.filter((id) => isUuid(id));
   await sql`delete from gateway.group_members gm
     where gm.org_id = ${org} and gm.group_id = ${group} and gm.source = ${scimSource} and gm.user_id not in (
       select s.user_id from gateway.scim_users s where s.org_id = ${org} and s.id = any(${ids}::uuid[]))`.execute(

@@ -65,12 +65,19 @@ const asScimUser = (row: Row): ScimUser => ({
   updatedAt: row.updated_at,
 });
 
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+export const isUuid = (text: string): boolean => uuid.test(text);
+
+/** By the primary key; what is no id is nobody's. */
+export const isId = (id: string) => (isUuid(id) ? sql<boolean>`id = ${id}::uuid` : sql<boolean>`false`);
+
 const selected = (tx: OrganizationScope['tx'], org: OrgId, query: ScimUserQuery) =>
   tx
     .selectFrom('scim_users')
     .where('org_id', '=', org)
     .where('removed_at', 'is', null)
-    .$if(query.id !== undefined, (all) => all.where(sql<string>`id::text`, '=', query.id?.toLowerCase() ?? ''))
+    .$if(query.id !== undefined, (all) => all.where(isId(query.id ?? '')))
     .$if(query.userName !== undefined, (all) => all.where('user_name_key', '=', query.userName?.toLowerCase() ?? ''))
     .$if(query.externalId !== undefined, (all) => all.where('external_id', '=', query.externalId ?? ''));
 

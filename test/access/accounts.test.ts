@@ -150,7 +150,8 @@ describe('erasure', () => {
       victim.user.id,
     ]);
     await t.good(`DELETE /people/${victim.user.id}`);
-    const subjectOf = async (id: string) => (await sql('select subject from gateway.audit where id = $1', [id]))[0]?.subject;
+    const subjectOf = async (id: string) =>
+      (await sql('select subject from gateway.audit where id = $1', [id]))[0]?.subject;
     expect(await subjectOf(elsewhere)).toBe('same@example.com');
     expect(await subjectOf(claimed)).toBe('somebody');
     expect(await subjectOf(theirs)).toMatch(/^erased:/);

@@ -1,7 +1,7 @@
 /**
  * The keys of the trail, all from the root secret: one for digests of persons and arguments (per organization), one that
- * signs checkpoints (Ed25519, RFC 8032). Contents are sealed by the vault (content.ts). `keyId` names the set: after another root secret, older
- * digests cannot be checked any more, signatures still can, by the public key that is kept with each writer.
+ * signs checkpoints (Ed25519, RFC 8032). Contents are sealed by the vault (content.ts). `keyId` names the set: after another
+ * root secret, older digests cannot be checked any more, signatures still can, by the public key kept with each writer.
  */
 import {
   createHash,

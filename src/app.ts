@@ -32,6 +32,7 @@ import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openServerHealth } from '#app/server-health.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -331,6 +332,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         version,
         demo: config.demo,
         signIn: found.hasSignIn,
+        servers: openServerHealth({ ...plane, takeStranger, baseUrl }),
       }),
       adminPlugin({
         run,

@@ -1,4 +1,8 @@
-/** What strangers may see: the welcome page, health and readiness. Nothing here names an organization or a server. */
+/**
+ * What strangers may see: the welcome page, health and readiness. Nothing here names an organization or a server, but to
+ * whoever may use it.
+ */
+import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 import type { Clock } from '#core/clock.ts';
 import { asksForPage } from '#http/page.ts';
@@ -13,13 +17,16 @@ export interface PublicDeps {
   readonly demo: boolean;
   /** Identity providers are configured. */
   readonly signIn: boolean;
+  /** How the servers are that the sender of this may use, by key; none for strangers. Rejects `rate_limited`. */
+  readonly servers?: (request: IncomingMessage) => Promise<Readonly<Record<string, object>>>;
 }
 
 export function publicPlugin(deps: PublicDeps): FastifyPluginAsync {
   return async (app) => {
-    app.get('/health', async (_request, reply) =>
-      plain(reply).send({ status: 'healthy', timestamp: new Date(deps.clock.now()).toISOString(), servers: {} }),
-    );
+    app.get('/health', async ({ raw }, reply) => {
+      const servers = (await deps.servers?.(raw)) ?? {};
+      return plain(reply).send({ status: 'healthy', timestamp: new Date(deps.clock.now()).toISOString(), servers });
+    });
     app.get('/ready', async (_request, reply) => {
       const ready = await deps.ready();
       return plain(reply.code(ready ? 200 : 503)).send({ status: ready ? 'ready' : 'not ready' });

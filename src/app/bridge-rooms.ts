@@ -25,6 +25,7 @@ import { openRequestStates } from '#gateway/engine/request-states.ts';
 import { openTaskIds } from '#gateway/engine/task-ids.ts';
 import { openTaskQuestions } from '#gateway/engine/task-questions.ts';
 import { openEars } from '#gateway/engine/upstream-ears.ts';
+import type { InUse } from '#gateway/health/health.ts';
 import type { Limits } from '#gateway/limits.ts';
 import { type Eras, openEras } from '#gateway/peers/eras.ts';
 import { openLegacyPeer } from '#gateway/peers/legacy-peer.ts';
@@ -52,6 +53,7 @@ export interface BridgeRoomsDeps {
   readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;
   readonly bulkheads: Bulkheads;
+  readonly health: InUse;
   readonly limits: Limits;
   readonly sessions: Sessions;
   readonly states: SessionStates;

@@ -12,6 +12,8 @@ import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { openBulkheads } from '#gateway/bulkheads.ts';
 import { openEvidence } from '#gateway/evidence.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
+import { type Health, openHealth } from '#gateway/health/health.ts';
+import { openProbe } from '#gateway/health/probe.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
 import { type Limits, openLimits } from '#gateway/limits.ts';
@@ -71,6 +73,7 @@ export interface DataPlane {
   /** What decides who may use what. */
   readonly judging: AuthorizeDeps;
   readonly holdings: HoldingStore;
+  readonly health: Health;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -89,16 +92,20 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   closers.add('streams', () => heartbeat.close());
   const identifier = openCallers(config, live, deps);
   const calls = openCalls(identifier, live.snapshots, deps);
-  const breakers = openBreakers({ settings: config.limits.breaker, clock, log });
+  const health = openHealth({ clock, log });
+  closers.add('health checks', async () => health.close());
+  const breakers = openBreakers({ settings: config.limits.breaker, clock, log, onReport: health.heard });
   const bulkheads = openBulkheads(bulkheadSettings(config));
   watch(metrics, { limits, limiter: deps.limiter, spool, breakers });
   const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, accounts: deps.accounts },
+    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, health, accounts: deps.accounts },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     secrets: storage,
   });
+  const probe = openProbe({ eras, upstreams, credentials: live.credentials, timeouts: timeoutSettings(config) });
+  health.start({ probe, breakers });
   const policies = openPolicies({ engine: deps.policies, log });
   const handle = openGateway({
     ...live,
@@ -107,7 +114,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     openEngine,
     identifier,
     live: calls,
-    ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams },
+    ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams, health },
     recorder: spool,
     evidence: openEvidence(deps.audit.keys),
     tracing: await openConfiguredTracing(config, deps),
@@ -130,6 +137,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, holdings: live.holdings },
     judging: { ...live, policies },
+    health,
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,

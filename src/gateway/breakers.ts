@@ -40,6 +40,9 @@ export interface Breakers {
   admit(org: OrgId, server: string): Pass;
   /** `unknown`: the caller left, or it was cut. */
   report(asking: Asking, verdict: Verdict): void;
+  /** What somebody who asked the server by himself found: it is open, or closed, from now on. */
+  mark(org: OrgId, server: string, isWell: boolean): void;
+  isOpen(org: OrgId, server: string): boolean;
   /** How many are open now. */
   readonly open: number;
 }
@@ -59,8 +62,10 @@ export function openBreakers(deps: {
   readonly settings: BreakerSettings;
   readonly clock: Clock;
   readonly log: Log;
+  /** Hears what became of every call. */
+  readonly onReport?: (org: OrgId, server: string, verdict: Verdict) => void;
 }): Breakers {
-  const { settings, clock, log } = deps;
+  const { settings, clock, log, onReport } = deps;
   /** Only of upstreams that failed lately: the others cost one look-up. */
   const breakers = new Map<string, Map<OrgId, Breaker>>();
   const find = (org: OrgId, server: string) => breakers.get(server)?.get(org);
@@ -92,6 +97,11 @@ export function openBreakers(deps: {
     log.warn({ org, server, forMs: breaker.openForMs }, 'an upstream fails: its calls are refused for a while');
   }
 
+  function close(org: OrgId, server: string): void {
+    remove(org, server);
+    log.info({ org, server }, 'an upstream answers again');
+  }
+
   function countFailure(breaker: Breaker): boolean {
     breaker.inARow++;
     breaker.failures++;
@@ -112,6 +122,7 @@ export function openBreakers(deps: {
       throw new GatehouseError('upstream_unreachable', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
     },
     report({ pass, org, server }, verdict) {
+      onReport?.(org, server, verdict);
       const known = find(org, server);
       if (!known && verdict !== 'failed') return;
       const breaker = known ?? make(org, server);
@@ -120,10 +131,7 @@ export function openBreakers(deps: {
         if (pass !== 'probe') return;
         breaker.probing = false;
         if (verdict === 'failed') trip(breaker, org, server);
-        else if (verdict === 'answered') {
-          remove(org, server);
-          log.info({ org, server }, 'an upstream answers again');
-        }
+        else if (verdict === 'answered') close(org, server);
         return;
       }
       if (verdict === 'unknown') return;
@@ -140,6 +148,12 @@ export function openBreakers(deps: {
         if (breaker.failures === 0) remove(org, server);
       }
     },
+    mark(org, server, isWell) {
+      const known = find(org, server);
+      if (!isWell) trip(known ?? make(org, server), org, server);
+      else if (known && known.openUntil > 0) close(org, server);
+    },
+    isOpen: (org, server) => (find(org, server)?.openUntil ?? 0) > 0,
     get open() {
       let count = 0;
       for (const ofServer of breakers.values())

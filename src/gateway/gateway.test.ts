@@ -55,7 +55,7 @@ describe('a call through the rooms', () => {
       ...{ live, limits, heartbeat, bulkheads: openBulkheads({ places: 100, queue: 0, waitMs: 1 }) },
       eras: openEras({ clock: systemClock, ttlMs: 1000 }),
       openEngine: () => ({ handle: ({ call }) => void call.res.destroy() }),
-      breakers: { admit: () => 'usual', report: () => undefined, open: 0 },
+      breakers: { admit: () => 'usual', report: () => undefined },
       snapshots: {
         ...{ find: () => snapshot, load: async () => snapshot, onRenewed: () => undefined },
         close: async () => undefined,

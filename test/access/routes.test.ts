@@ -214,7 +214,7 @@ test("a credential that a binding has of its own stays, with the server's own ad
     ]);
 });
 
-test('identity headers go to no address that an organization entered [S3.14] [S7]', async () => {
+test('identity headers go to no address that an organization entered [S3.14]', async () => {
   await rest('a', '/api/servers/files/tools/retrieve');
   expect(JSON.stringify(away.upstream.requests.map(({ headers }) => headers))).not.toContain('x-user-id');
   await rest('b', '/api/servers/files/tools/retrieve');

@@ -57,12 +57,17 @@ export interface AccessWorldOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Of the servers, in the place of the world's own. */
   readonly url?: string;
+  /** What the upstream speaks; default: modern. */
+  readonly era?: 'legacy' | 'modern';
   /** Default: yes. */
   readonly hasShort?: boolean;
 }
 
 export async function startAccessWorld(options: AccessWorldOptions): Promise<AccessWorld> {
-  const [database, upstream] = await Promise.all([createTestDatabase(), startToolServer({ era: 'modern' })]);
+  const [database, upstream] = await Promise.all([
+    createTestDatabase(),
+    startToolServer({ era: options.era ?? 'modern' }),
+  ]);
   upstream.tools = ['retrieve', 'other'].map((name) => ({ name, inputSchema: { type: 'object' } }));
   await database.sql(`create table public."user" (
     id text primary key, name text not null, email text not null, role text not null)`);

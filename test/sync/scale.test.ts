@@ -42,7 +42,7 @@ const report = (what: string, ms: number, { users, groups, members } = company) 
   );
 };
 
-test('a company through SCIM within a minute, and few announcements of it [S4.8]', { timeout: 300_000 }, async () => {
+test('a company through SCIM within a minute, and few announcements of it', { timeout: 300_000 }, async () => {
   heard.clear();
   const ms = await syncByScim(world.acme, company);
   report('SCIM bulk and PATCH', ms);

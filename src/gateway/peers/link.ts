@@ -7,6 +7,7 @@ import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
+import type { InUse } from '#gateway/health/health.ts';
 import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
@@ -62,8 +63,10 @@ export interface LinkDeps {
   readonly credentials: CredentialOpener;
   /** Undefined: nobody has an account of their own anywhere. */
   readonly accounts?: UpstreamAccounts | undefined;
-  readonly breakers: Breakers;
-  readonly bulkheads: Bulkheads;
+  readonly breakers: Pick<Breakers, 'admit' | 'report'>;
+  readonly bulkheads: Pick<Bulkheads, 'enter'>;
+  /** Hears which servers are in use. */
+  readonly health?: Pick<InUse, 'note'>;
   readonly timeouts: TimeoutSettings;
 }
 
@@ -74,6 +77,7 @@ export function openLink(deps: LinkDeps): Link {
   async function sendWith(credential: Secret | undefined, sending: Sending): Promise<Answered> {
     const { route, outgoing, handlers } = sending;
     const { binding, organization } = route;
+    deps.health?.note(organization, binding);
     const asking = {
       pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
       org: organization.id,

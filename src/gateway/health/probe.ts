@@ -1,0 +1,101 @@
+/** A server is well when it answers what every session begins with: `initialize`, or `server/discover` (REQUIREMENTS S1.35). */
+
+import { GatehouseError } from '#core/error.ts';
+import { asKeyId } from '#core/ids.ts';
+import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
+import { type Principal, principalKey } from '#core/principal.ts';
+import { verdictOf } from '#gateway/breakers.ts';
+import type { Eras } from '#gateway/peers/eras.ts';
+import { type Link, type LinkDeps, openLink, type Route } from '#gateway/peers/link.ts';
+import { EraRefused, openModernPeer } from '#gateway/peers/modern-peer.ts';
+import { asGateway, type Peer } from '#gateway/peers/peer.ts';
+import { WireError } from '#gateway/peers/wire.ts';
+import { RpcError } from '#mcp/bridge/errors.ts';
+import type { OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Probe, Probed } from './health.ts';
+
+export interface ProbeDeps extends Pick<LinkDeps, 'upstreams' | 'credentials' | 'timeouts'> {
+  readonly eras: Eras;
+  /** Milliseconds of patience. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 5000;
+
+export function openProbe({ eras, patienceMs = PATIENCE_MS, ...deps }: ProbeDeps): Probe {
+  // It asks also where calls are refused, and takes no call's place.
+  const link = openLink({
+    ...deps,
+    breakers: { admit: () => 'usual', report: () => undefined },
+    bulkheads: { enter: () => () => undefined },
+  });
+  const modern = openModernPeer({ link });
+  return async (organization, binding) => {
+    // Nobody calls: a trusted server hears no name.
+    const asked = { ...binding, server: { ...binding.server, trusted: false } };
+    const route = { organization, binding: asked, ...nobodyOf(organization) };
+    const signal = AbortSignal.timeout(patienceMs);
+    try {
+      const isModern = eras.speaks(binding.server, 'modern') === true;
+      return {
+        verdict: 'answered',
+        capabilities: await (isModern ? discover(modern, route, signal) : greet(link, route, signal)),
+      };
+    } catch (thrown) {
+      return judge(thrown, signal);
+    }
+  };
+}
+
+const nobodyOf = ({ id }: OrganizationSnapshot): Pick<Route, 'principal' | 'requestId' | 'traceparent'> => {
+  const principal: Principal = {
+    kind: 'api-key',
+    key: principalKey('gatehouse', 'health'),
+    keyId: asKeyId('health'),
+    name: 'health',
+    org: id,
+    roles: [],
+  };
+  return { principal, requestId: 'health', traceparent: undefined };
+};
+
+async function discover(modern: Peer, route: Route, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  const request = { method: 'server/discover', params: {}, client: asGateway, lane: '' };
+  return capabilitiesIn(await modern.request(route, request, { signal, notify: () => undefined, ask: undefined }));
+}
+
+/** A session is begun and ended. */
+async function greet(link: Link, route: Route, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'gatehouse', version: '1' } };
+  let answer: JsonObject | undefined;
+  const message = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
+  const { status, headers } = await link.send(
+    route,
+    { method: 'POST', era: 'legacy', message },
+    {
+      signal,
+      onMessage(received) {
+        answer ??= received;
+      },
+    },
+  );
+  if (status >= 500) throw new GatehouseError('upstream_broken', { cause: new Error(`status ${status}`) });
+  const sessionId = headers['mcp-session-id'];
+  if (typeof sessionId === 'string') {
+    const ending = { method: 'DELETE', era: 'legacy', sessionId } as const;
+    await link.send(route, ending, { signal, onMessage: () => undefined }).catch(() => undefined);
+  }
+  return answer && capabilitiesIn(objectIn(answer, 'result') ?? {});
+}
+
+function capabilitiesIn({ capabilities }: JsonObject): readonly string[] | undefined {
+  return isJsonObject(capabilities) ? Object.keys(capabilities).slice(0, 50) : undefined;
+}
+
+function judge(thrown: unknown, signal: AbortSignal): Probed {
+  if (thrown instanceof RpcError || thrown instanceof EraRefused) return { verdict: 'answered' };
+  if (signal.aborted) return { verdict: 'failed' };
+  const error = thrown instanceof WireError ? thrown.error : thrown;
+  if (!(error instanceof GatehouseError)) throw thrown;
+  return { verdict: verdictOf({ status: 0, open: false, error }) };
+}

@@ -47,7 +47,7 @@ export async function openLiveRecords(deps: {
     operatorKeys: operatorKeys.byServer,
   });
   closers.add('snapshots', () => snapshots.close());
-  const holdings = openHoldingStore({ feed, findHoldings: (org, holder) => findHoldings(db, org, holder) });
+  const holdings = openHoldingStore({ feed, clock, findHoldings: (org, holder) => findHoldings(db, org, holder) });
   closers.add('holdings', async () => holdings.close());
   const keys = openKeyVerifier({
     keys: apiKeys,

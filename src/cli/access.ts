@@ -3,7 +3,8 @@ import type { RouteOutput } from '#admin/contract.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
+import { printTable } from './table.ts';
 
 export interface AccessOptions extends ConnectOptions {
   readonly org?: string;

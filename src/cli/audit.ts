@@ -1,7 +1,9 @@
 /** `audit`: what happened, whether it is as it was written, and a copy of it to keep elsewhere. `usage`: how much of it. */
-import { createReadStream } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { RouteInput, RouteOutput } from '#admin/contract.ts';
+import { GatehouseError } from '#core/error.ts';
 import { maxExportRows } from '#records/audit/export-lines.ts';
 import type { AuditSink, ExportItem } from '#records/audit/exporter.ts';
 import { openSyslogSink, syslogMessage } from '#records/audit/sinks.ts';
@@ -9,7 +11,9 @@ import type { TrailReport } from '#records/audit/verify.ts';
 import { verifyLines } from '#records/audit/verify-file.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
+import { openProgress, watched } from './progress.ts';
+import { printTable } from './table.ts';
 
 interface AuditOptions extends ConnectOptions {
   readonly org?: string;
@@ -23,7 +27,9 @@ interface VerifyOptions extends AuditOptions {
 
 /** Throws UsageError where something was changed: the exit code says it too. */
 export async function verifyAudit(io: Io, options: VerifyOptions): Promise<void> {
-  const report = options.file === undefined ? await verifyThere(io, options) : await verifyFile(options);
+  const report = await watched(io, 'Verifying', () =>
+    options.file === undefined ? verifyThere(io, options) : verifyFile(io, options),
+  );
   if (options.json) printJson(io, report);
   else {
     const { rows, chains, checkpoints, erased, problems } = report;
@@ -49,8 +55,13 @@ async function verifyThere(io: Io, options: VerifyOptions): Promise<TrailReport>
   }
 }
 
-async function verifyFile({ file = '', publicKey }: VerifyOptions): Promise<TrailReport> {
-  const lines = createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
+async function verifyFile({ cwd }: Io, { file = '', publicKey }: VerifyOptions): Promise<TrailReport> {
+  if (!existsSync(resolve(cwd, file)))
+    throw new UsageError(`${file} does not exist: make an export with \`gatehouse audit export\``);
+  const lines = createInterface({
+    input: createReadStream(resolve(cwd, file), 'utf8'),
+    crlfDelay: Number.POSITIVE_INFINITY,
+  });
   try {
     return await verifyLines(lines, publicKey);
   } catch (cause) {
@@ -71,6 +82,8 @@ interface ExportOptions extends AuditOptions {
 export async function exportAudit(io: Io, options: ExportOptions, version: string): Promise<void> {
   const write = await openWriter(io, options, version);
   const connection = await connect(io, options);
+  // Rows that run over a terminal would be torn by it.
+  const progress = openProgress({ err: io.err, errIsTerminal: io.errIsTerminal && !io.outIsTerminal }, 'Exporting');
   try {
     const { since, until, format } = options;
     if (format === 'jsonl') {
@@ -83,6 +96,7 @@ export async function exportAudit(io: Io, options: ExportOptions, version: strin
       const page = await readPage(connection, options, cursor);
       await write(page.items.map((row): ExportItem => ({ type: 'row', ...row, detail: plain(row.detail) })));
       rows += page.items.length;
+      progress.report({ progress: rows, message: 'rows' });
       if (page.next === null) break;
       cursor = page.next;
     }
@@ -90,6 +104,7 @@ export async function exportAudit(io: Io, options: ExportOptions, version: strin
     if (format === 'jsonl') for (const head of anchors.heads) io.out(`${JSON.stringify({ type: 'head', ...head })}\n`);
     await write(anchors.checkpoints.map((point): ExportItem => ({ type: 'checkpoint', ...point })));
   } finally {
+    progress.close();
     await connection.close();
   }
 }
@@ -120,7 +135,7 @@ async function openWriter(
   version: string,
 ): Promise<(items: readonly ExportItem[]) => Promise<void> | void> {
   const sending = (sink: AuditSink) => (items: readonly ExportItem[]) =>
-    items.length > 0 ? sink.send(items) : undefined;
+    items.length > 0 ? sink.send(items).catch((cause: unknown) => failed(to, cause)) : undefined;
   if (format === 'otlp') {
     if (to === undefined) throw new UsageError('--format otlp needs --to: the URL of the logs of a collector');
     return sending((await import('#records/audit/otlp-sink.ts')).openOtlpSink({ url: to, version }));
@@ -128,6 +143,14 @@ async function openWriter(
   if (format === 'syslog' && to !== undefined) return sending(openSyslogSink(to));
   const shown = format === 'syslog' ? syslogMessage : (item: ExportItem) => JSON.stringify(item);
   return (items) => io.out(items.map((item) => `${shown(item)}\n`).join(''));
+}
+
+function failed(to: string | undefined, cause: unknown): never {
+  const reason = cause instanceof Error ? cause.message : 'no reason given';
+  throw new GatehouseError('upstream_unreachable', {
+    message: `${to} did not take the records (${reason}): check --to, and export again`,
+    cause,
+  });
 }
 
 interface ListOptions extends AuditOptions {
@@ -149,9 +172,10 @@ export async function listAudit(io: Io, { org, json, url: _url, key: _key, ...op
         : await connection.call('listAudit', { organization: org, ...options });
     if (json) return printJson(io, items);
     const rows = items.map((row) => [
-      row.at,
+      // Seconds are enough for people; --json has it all.
+      row.at.replace(/\.\d+Z$/, 'Z'),
       row.kind,
-      row.email ?? row.subject ?? row.person?.slice(0, 8) ?? '',
+      row.email ?? row.subject ?? (isPlatform(row.detail) ? 'operator' : row.person?.slice(0, 8)) ?? '',
       row.action ?? row.rpcMethod ?? row.httpMethod,
       [row.server, row.name ?? row.target].filter(Boolean).join(' '),
       row.reason ?? row.decision,
@@ -161,3 +185,7 @@ export async function listAudit(io: Io, { org, json, url: _url, key: _key, ...op
     await connection.close();
   }
 }
+
+/** The key of the data directory: whoever may read it. */
+const isPlatform = (detail: unknown) =>
+  typeof detail === 'object' && detail !== null && 'by' in detail && detail.by === 'platform';

@@ -13,8 +13,9 @@ import { GatehouseError } from '#core/error.ts';
 import { type Connection, type ConnectOptions, connect, parseUrl } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printable, printJson, printTable } from './output.ts';
+import { printable, printJson } from './output.ts';
 import { openProgress } from './progress.ts';
+import { printTable } from './table.ts';
 
 interface CallOptions extends ConnectOptions {
   readonly json?: boolean;
@@ -219,7 +220,7 @@ function explain(thrown: unknown, url: URL): unknown {
     });
   if (status === 403)
     return new GatehouseError('forbidden', {
-      message: `The key may not use ${url.pathname}: use one with an allowed role`,
+      message: `The key may not use ${url.pathname}: grant it with \`gatehouse grant add\`, or use a key with an allowed role`,
       cause: thrown,
     });
   if (status === 404)

@@ -5,6 +5,8 @@ export interface Io {
   /** For people: standard error. */
   readonly err: (text: string) => void;
   readonly outIsTerminal: boolean;
+  /** Width of the terminal behind standard output. */
+  readonly outColumns?: number | undefined;
   readonly errIsTerminal: boolean;
   readonly inIsTerminal: boolean;
   readonly input: NodeJS.ReadableStream;

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { type ConnectOptions, connect } from './connection.ts';
 import type { Io } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
+import { printTable } from './table.ts';
 
 interface KeyOptions extends ConnectOptions {
   readonly org?: string;

@@ -1,7 +1,8 @@
 import { type ConnectOptions, connect } from './connection.ts';
 import type { Io } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
+import { printTable } from './table.ts';
 
 interface LimitOptions extends ConnectOptions {
   readonly org?: string;
@@ -35,7 +36,7 @@ export async function listLimits(io: Io, options: LimitOptions): Promise<void> {
       limit.server === null ? '*' : [limit.server, limit.tool].filter(Boolean).join(' '),
       limit.points === null
         ? ''
-        : `${limit.points} in ${limit.windowSeconds} s${limit.burst ? `, burst ${limit.burst}` : ''}`,
+        : `${limit.points} in ${spanOf(limit.windowSeconds)}${limit.burst ? `, burst ${limit.burst}` : ''}`,
       limit.concurrent === null ? '' : String(limit.concurrent),
     ]);
     printTable(io, ['ID', 'COUNTS', 'FOR', 'CALLS', 'RATE', 'AT ONCE'], rows);
@@ -90,4 +91,16 @@ export async function showLimitUsage(
   } finally {
     await connection.close();
   }
+}
+
+/** As `--window` takes it. */
+function spanOf(seconds: number | null): string {
+  if (seconds === null) return '';
+  for (const [unit, length] of [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+  ] as const)
+    if (seconds % length === 0) return `${seconds / length}${unit}`;
+  return `${seconds}s`;
 }

@@ -39,19 +39,6 @@ export function printJson(io: Io, value: unknown): void {
   io.out(`${JSON.stringify(value, null, io.outIsTerminal ? 2 : undefined)}\n`);
 }
 
-/** Columns padded to their widest cell; nothing at all for no rows. */
-export function printTable(io: Io, header: readonly string[], rows: readonly (readonly string[])[]): void {
-  if (rows.length === 0) {
-    io.err('Nothing there yet.\n');
-    return;
-  }
-  const widths = header.map((title, index) => Math.max(title.length, ...rows.map((row) => (row[index] ?? '').length)));
-  for (const row of io.outIsTerminal ? [header, ...rows] : rows) {
-    const line = row.map((cell, index) => printable(cell).padEnd(widths[index] ?? 0)).join('  ');
-    io.out(`${line.trimEnd()}\n`);
-  }
-}
-
 /** A stranger's text must not steer the terminal. */
 export function printable(text: string): string {
   return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');

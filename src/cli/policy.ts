@@ -8,7 +8,8 @@ import { GatehouseError } from '#core/error.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printable, printJson, printTable } from './output.ts';
+import { printable, printJson } from './output.ts';
+import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly org?: string;
@@ -130,6 +131,7 @@ export function showMatrix(io: Io, options: Options & { readonly server?: string
       ...cells.map((cell) => words[cell]),
     ]);
     printTable(io, ['ENDPOINT', 'TOOL', ...matrix.groups], rows);
+    if (io.outIsTerminal) io.err('yes: may use it   -: not granted   denied: granted, but a policy refuses\n');
   });
 }
 

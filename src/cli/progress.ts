@@ -40,3 +40,17 @@ export function openProgress(
     },
   };
 }
+
+/** Shows that time goes by while it is worked. */
+export async function watched<T>(
+  io: Pick<Io, 'err' | 'errIsTerminal'>,
+  title: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const progress = openProgress(io, title);
+  try {
+    return await work();
+  } finally {
+    progress.close();
+  }
+}

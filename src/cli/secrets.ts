@@ -1,7 +1,9 @@
 /** `secrets` and `org shred`: the keys that seal. */
 import { type ConnectOptions, connect } from './connection.ts';
 import type { Io } from './io.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
+import { watched } from './progress.ts';
+import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly org?: string;
@@ -27,16 +29,21 @@ export async function showSecrets(io: Io, options: Options): Promise<void> {
   }
 }
 
+const counted = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`;
+
 export type Level = 'kek' | 'dek' | 'fields' | 'all';
 
 export async function rotateSecrets(io: Io, options: Options & { readonly level: Level }): Promise<void> {
   const connection = await connect(io, options);
   try {
     const { level, org } = options;
-    const done = await connection.call('rotateSecrets', { level, ...(org && { organization: org }) });
+    const done = await watched(io, 'Rotating', () =>
+      connection.call('rotateSecrets', { level, ...(org && { organization: org }) }),
+    );
     if (options.json) return printJson(io, done);
+    const fresh = level === 'dek' || level === 'all' ? 'each has a new data key, ' : '';
     io.err(
-      `${done.organizations} organizations: ${done.rewrapped} data keys wrapped anew, ${done.resealed} fields sealed anew, ${done.removed} old keys removed.\n`,
+      `${counted(done.organizations, 'organization')}: ${fresh}${counted(done.rewrapped, 'data key')} wrapped anew, ${counted(done.resealed, 'field')} sealed anew, ${counted(done.removed, 'old key')} removed.\n`,
     );
   } finally {
     await connection.close();

@@ -2,8 +2,9 @@
 import type { RouteOutput } from '#admin/contract.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
-import { printJson, printTable } from './output.ts';
+import { printJson } from './output.ts';
 import { openPrompts } from './prompts.ts';
+import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly json?: boolean;

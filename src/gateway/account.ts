@@ -46,8 +46,8 @@ export function callRecord(
 }
 
 function detailOf({ credential, policy }: Call): CallRecord['detail'] {
-  if (credential === undefined && !policy) return null;
-  return { ...(credential !== undefined && { credential }), ...(policy && { policy: { ...policy } }) };
+  if (!policy) return credential === undefined ? null : { credential };
+  return { ...(credential !== undefined && { credential }), policy: { ...policy } };
 }
 
 const refusals: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

@@ -131,15 +131,15 @@ function authorizeMember(
   const isAlias = judgeAudience(caller.audience, path, selector !== undefined) === 'alias';
   // To others than members every name that isn't the token's own is as wrong as any.
   const refusal = new GatehouseError(isAlias ? 'invalid_token' : 'not_member');
-  const enter = (own: readonly string[]) => {
+  const enter = (own: readonly string[], isVouched: boolean) => {
     if (isAlias && !isAudience(caller, path, organization)) throw new GatehouseError('invalid_token');
     if (!organization) throw new GatehouseError('unknown_endpoint');
-    return admit(caller, { question, organization, roles: own, endpoints: undefined });
+    return admit(caller, { question, organization, roles: own, isVouched, endpoints: undefined });
   };
-  if (roles) return enter(roles);
+  if (roles) return enter(roles, true);
   return findOwnRoles(caller, question, organization).then((own) => {
     if (!own) throw refusal;
-    return enter(own);
+    return enter(own, false);
   });
 }
 
@@ -149,7 +149,7 @@ async function findOwnRoles(
   { holdings }: Pick<AuthorizeDeps, 'holdings'>,
   organization: OrganizationSnapshot | undefined,
 ): Promise<readonly string[] | undefined> {
-  const holder = holderOf(caller);
+  const holder = holderOf(caller, false);
   if (!organization || holder?.kind !== 'user' || caller.provider?.namesOrganizationsBy === 'id') return undefined;
   const { member } = holdings.find(organization.id, holder) ?? (await holdings.load(organization.id, holder));
   return member?.isOurs && member.active ? member.roles : undefined;
@@ -164,11 +164,11 @@ export async function rolesIn(
   const { principal } = caller;
   const organization = deps.snapshots.find(org) ?? (await deps.snapshots.load(org));
   if (!organization || principal.kind === 'api-key') return undefined;
-  const holder = holderOf(caller);
+  const roles = await findRoles(caller, principal, { wanted: org, organization });
+  const holder = holderOf(caller, roles !== undefined);
   const held =
     holder && (deps.holdings.find(organization.id, holder) ?? (await deps.holdings.load(organization.id, holder)));
   if (held?.barred) return undefined;
-  const roles = await findRoles(caller, principal, { wanted: org, organization });
   return roles ?? findOwnRoles(caller, deps, organization);
 }
 
@@ -189,7 +189,7 @@ function authorizeKey(
   { organization, question }: { readonly organization: OrganizationSnapshot; readonly question: Question },
 ): Access | Promise<Access> {
   if (key.org !== organization.id) throw new GatehouseError('not_member');
-  return admit(caller, { question, organization, roles: key.roles, endpoints: key.endpoints });
+  return admit(caller, { question, organization, roles: key.roles, isVouched: true, endpoints: key.endpoints });
 }
 
 /**
@@ -233,13 +233,15 @@ interface Admitting {
   readonly question: Question;
   readonly organization: OrganizationSnapshot;
   readonly roles: readonly string[];
+  /** Their identity provider says that they belong to it. */
+  readonly isVouched: boolean;
   readonly endpoints: readonly string[] | undefined;
 }
 
 /** A value when what they hold is in memory. */
 function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
   const { question, organization } = admitting;
-  const holder = holderOf(caller);
+  const holder = holderOf(caller, admitting.isVouched);
   const holdings = holder ? question.holdings.find(organization.id, holder) : noHoldings;
   if (holdings || !holder)
     return admitWith(reachOf(organization, { caller, ...admitting, holdings: holdings ?? noHoldings }), admitting);

@@ -36,7 +36,7 @@ export interface Call {
   message: Message | undefined;
   era: Era;
   org: OrgId | undefined;
-  /** The row of the person, once they are let in. */
+  /** The row of the person, once they are let in: the organization's directory's, where it keeps one of its own. */
   userId: string | undefined;
   endpoint: Endpoint | undefined;
   server: string | undefined;

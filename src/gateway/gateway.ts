@@ -2,7 +2,6 @@
  * The data plane: one request through the rooms (DESIGN 4). Each room takes what the ones before it learnt and returns its
  * own value; a room that must wait returns a promise, on a warm call none does. One try/catch, here, at the edge.
  */
-import { LRUCache } from 'lru-cache';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -10,17 +9,16 @@ import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
 import type { JsonLimits } from '#mcp/json-scan.ts';
-import type { Era } from '#mcp/versions.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import { type Binding, type CredentialOpener, lineOf, type ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, type AuthorizeDeps, authorize, checkStillOpen } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
+import { openBridging } from './bridging.ts';
 import type { Bulkheads } from './bulkheads.ts';
 import { type Call, newCall, type Received } from './call.ts';
 import { takeSeat } from './channel/door.ts';
-import type { Engine, EngineDeps, EngineRequest } from './engine/engine.ts';
-import { judgeAnswer, type Verdict } from './engine/first-answer.ts';
+import type { Engine, EngineDeps } from './engine/engine.ts';
 import type { Asked } from './entrance.ts';
 import type { FindEvidence } from './evidence.ts';
 import type { InUse } from './health/health.ts';
@@ -115,15 +113,11 @@ function checkEnabled({ server }: Binding): void {
 export function openGateway(deps: GatewayDeps): McpHandler {
   const { clock, snapshots, holdings, policies } = deps;
   const judging = { snapshots, holdings, policies };
-  /** Sessions whose server forgot them: they go on as the gateway's own. */
-  const lost = new LRUCache<string, true>({ max: 50_000 });
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
     if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome));
     call.asked = undefined;
-    if (outcome.error instanceof GatehouseError && outcome.error.code === 'not_enabled')
-      logNotEnabled(deps.log, call, call.org && deps.snapshots.find(call.org));
     if (!outcome.open) {
       call.accounted = true;
       call.release?.();
@@ -132,6 +126,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       call.relay = undefined;
     }
     const organization = call.org && deps.snapshots.find(call.org);
+    if (outcome.error instanceof GatehouseError && outcome.error.code === 'not_enabled')
+      logNotEnabled(deps.log, call, organization);
     const evidence = organization && deps.evidence?.(call, organization);
     const record = callRecord(call, outcome, { monotonicNow: clock.monotonic(), evidence });
     if (!outcome.open) {
@@ -169,6 +165,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   const { watch } = deps.heartbeat;
   const engine = deps.openEngine({ account, refuse, watch, monotonic: clock.monotonic });
+  const { isBridged, reconsider } = openBridging(deps, engine);
 
   /** From here on a change about the caller reaches the call, whatever room it is in. */
   function follow(call: Received, caller: Caller): void {
@@ -219,37 +216,6 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       (direct ? deps.sessions.find(id, owner) : undefined) ?? deps.sessions.find(id, { ...owner, server: '' });
     if (!session) throw new GatehouseError('session_unknown');
     return session;
-  }
-
-  /** The server doesn't speak the caller's era, or its session is the gateway's own. */
-  function isBridged(call: Received, { server }: Binding, session: Session | undefined): boolean {
-    if (session && (session.upstreamId === '' || lost.has(session.digest))) return true;
-    return deps.eras.speaks(server, call.era) === false;
-  }
-
-  /** The first answer of a server says whether it speaks the caller's era, and whether it still knows the session. */
-  function reconsider(request: EngineRequest): boolean {
-    const { call, access, session, first } = request;
-    const server = access.endpoint.bindings[0]?.server;
-    if (!server || !first) return false;
-    const verdict = judgeAnswer(call, first);
-    if (verdict === 'speaks') deps.eras.note(server, call.era, true);
-    if (verdict === 'session_lost' && session && call.req.method !== 'DELETE') lost.set(session.digest, true);
-    else if (!isDoubtful(verdict, server, call.era)) return false;
-    if (call.asked) deps.breakers.report(call.asked, 'answered');
-    call.asked = undefined;
-    // It asks the server again, by itself.
-    call.place?.();
-    engine.handle(request);
-    return true;
-  }
-
-  /** Servers are replaced by newer and older ones: what was known of this one may be true no longer. */
-  function isDoubtful(verdict: Verdict, server: ServerDefinition, era: Era): boolean {
-    const known = deps.eras.speaks(server, era);
-    if (verdict !== 'unclear' && (verdict !== 'refused' || known !== undefined)) return false;
-    if (known === true) deps.eras.doubt(server);
-    return known !== false;
   }
 
   function openCredential({ credential }: Binding): Secret | undefined | Promise<Secret> {
@@ -364,7 +330,8 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           return admit(call, doubted, fail);
         }
         call.org = admitted.organization.id;
-        call.userId = admitted.reach.holdings.userId;
+        const { userId, directoryUserId } = admitted.reach.holdings;
+        call.userId = directoryUserId ?? userId;
         call.endpoint = admitted.endpoint;
         checkScopes(caller.principal, call.message);
         const enterHouse = (held: (() => void) | undefined) => {

@@ -2,7 +2,7 @@
  * How much one caller, one organization and one stranger's address may ask: rates through the limiter port, and how much
  * at once, counted here. What an organization decided for itself (`limit-rules.ts`) comes on top.
  */
-import type { Limiter } from '#adapters/limiter/limiter.ts';
+import type { Limit, LimitAnswer, Limiter } from '#adapters/limiter/limiter.ts';
 import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type Asker, findRules, type RuleTarget } from './limit-rules.ts';
@@ -56,8 +56,14 @@ export interface Limits {
   stats(): Promise<LimitStats>;
 }
 
+const perMinute = (points: number): Limit => ({ points, windowSeconds: 60 });
+
 export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   const slots = openConcurrency();
+  const perPrincipal = perMinute(limits.perPrincipalPerMinute);
+  const perOrganization = perMinute(limits.perOrganizationPerMinute);
+  const perStranger = perMinute(limits.perStrangerPerMinute);
+  const signInPerAddress = perMinute(limits.signInPerAddressPerMinute);
   const active = { calls: 0, streams: 0 };
 
   function refuse(resetMs: number): never {
@@ -65,12 +71,13 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
     throw new GatehouseError('rate_limited', { retryAfterSeconds });
   }
 
-  function takeOne(key: string, points: number): void | Promise<void> {
+  function refuseOver({ allowed, resetMs }: LimitAnswer): undefined {
+    if (!allowed) refuse(resetMs);
+  }
+
+  function takeOne(key: string, limit: Limit): undefined | Promise<undefined> {
     if (!limits.enabled) return;
-    const refuseOver = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
-      if (!allowed) refuse(resetMs);
-    };
-    const answer = limiter.take(key, { points, windowSeconds: 60 });
+    const answer = limiter.take(key, limit);
     return answer instanceof Promise ? answer.then(refuseOver) : refuseOver(answer);
   }
 
@@ -95,16 +102,13 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
   function takeRules(
     asker: Asker,
     target: RuleTarget | undefined,
-    { isCall, points }: { readonly isCall: boolean; readonly points: number | undefined },
+    { isCall, limit }: { readonly isCall: boolean; readonly limit: Limit | undefined },
   ): Held | Promise<Held> {
     const { charges, places } = findRules(asker, target);
     const held = isCall ? hold(places) : undefined;
-    const all =
-      points === undefined
-        ? charges
-        : [{ key: `o:${asker.organization.id}`, limit: { points, windowSeconds: 60 } }, ...charges];
+    const all = limit ? [{ key: `o:${asker.organization.id}`, limit }, ...charges] : charges;
     if (!limits.enabled || all.length === 0) return held;
-    const settle = ({ allowed, resetMs }: { readonly allowed: boolean; readonly resetMs: number }) => {
+    const settle = ({ allowed, resetMs }: LimitAnswer) => {
       if (allowed) return held;
       held?.();
       return refuse(resetMs);
@@ -115,33 +119,36 @@ export function openLimits(limits: CallLimits, limiter: Limiter): Limits {
 
   return {
     active,
-    takePrincipal: (principal) => takeOne(`p:${principal}`, limits.perPrincipalPerMinute),
+    takePrincipal: (principal) => takeOne(`p:${principal}`, perPrincipal),
     takeOrganization: (asker, isCall) =>
-      takeRules(asker, undefined, { isCall, points: limits.perOrganizationPerMinute }),
-    takeServer: (asker, target) =>
       asker.organization.limits.length === 0
-        ? undefined
-        : takeRules(asker, target, { isCall: true, points: undefined }),
-    takeStranger: (address) => takeOne(`ip:${address}`, limits.perStrangerPerMinute),
-    takeSignIn: (address) => takeOne(`oauth:${address}`, limits.signInPerAddressPerMinute),
+        ? takeOne(`o:${asker.organization.id}`, perOrganization)
+        : takeRules(asker, undefined, { isCall, limit: perOrganization }),
+    takeServer: (asker, target) =>
+      asker.organization.limits.length === 0 ? undefined : takeRules(asker, target, { isCall: true, limit: undefined }),
+    takeStranger: (address) => takeOne(`ip:${address}`, perStranger),
+    takeSignIn: (address) => takeOne(`oauth:${address}`, signInPerAddress),
     enter(kind, principal, org) {
       const isCall = kind === 'call';
       const gauge = isCall ? 'calls' : 'streams';
-      const leave = hold([
-        {
-          key: `${kind}:p:${principal}`,
-          limit: isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal,
-        },
-        {
-          key: `${kind}:o:${org}`,
-          limit: isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization,
-        },
-        ...(isCall ? [] : [{ key: 'streams', limit: limits.streamsPerReplica }]),
-      ]);
+      const ofPrincipal = isCall ? limits.concurrentPerPrincipal : limits.streamsPerPrincipal;
+      const ofOrganization = isCall ? limits.concurrentPerOrganization : limits.streamsPerOrganization;
+      const leavePrincipal = slots.acquire(`${kind}:p:${principal}`, ofPrincipal);
+      const leaveOrganization = leavePrincipal && slots.acquire(`${kind}:o:${org}`, ofOrganization);
+      const leaveReplica =
+        isCall || !leaveOrganization ? leaveOrganization : slots.acquire('streams', limits.streamsPerReplica);
+      if (!leavePrincipal || !leaveOrganization || !leaveReplica) {
+        leavePrincipal?.();
+        leaveOrganization?.();
+        throw new GatehouseError('too_many_calls', { retryAfterSeconds: 1 });
+      }
       active[gauge]++;
       return () => {
         active[gauge]--;
-        leave?.();
+        leavePrincipal();
+        leaveOrganization();
+        // Of a call it is the organization's again, and a place is given back once.
+        leaveReplica();
       };
     },
     async stats() {

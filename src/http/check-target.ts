@@ -15,7 +15,8 @@ export async function checkTarget(guard: AddressGuard, url: string): Promise<str
     return parsed.href.replaceAll(marker, '{partition}');
   } catch (cause) {
     throw new GatehouseError('bad_request', {
-      message: 'The URL cannot be used: it must be https, name no one, and lead to an address that is not private',
+      message:
+        'The URL cannot be used: it must be https, without a user name, and its host known and on a public address; the operator opens others with `egress.allow`',
       cause,
     });
   }

@@ -7,7 +7,7 @@ import type { Log } from '#core/log.ts';
 import type { Db } from '#db/schema.ts';
 import { type PlatformScope, withPlatform } from '#db/scope.ts';
 import { findOrganization } from './organizations.ts';
-import { listMemberships, upsertIdentity } from './users.ts';
+import { listMemberships, lockIdentity, upsertIdentity } from './users.ts';
 
 export interface ForeignTable {
   readonly table: string;
@@ -104,15 +104,15 @@ async function ensure(
     );
     return undefined;
   }
-  const known = await findByIdentity(scope, person.provider, person.subject);
+  let known = await findByIdentity(scope, person.provider, person.subject);
+  if (!isAsSaid(known, person)) {
+    // Of many first requests at once one writes; whoever waited for it finds what it wrote.
+    await lockIdentity(scope, person);
+    known = await findByIdentity(scope, person.provider, person.subject);
+  }
   if (known && !known.active) return undefined;
-  const same =
-    known &&
-    known.email === (person.email ?? null) &&
-    known.name === (person.name ?? null) &&
-    known.emailVerified === (person.emailVerified ?? false);
   // Every write is announced, and ends what is kept of them in memory: nothing is written that is there already.
-  const userId = same ? known.id : (await upsertIdentity(scope, person, nowMs)).id;
+  const userId = isAsSaid(known, person) ? known.id : (await upsertIdentity(scope, person, nowMs)).id;
   if (!known) {
     await scope.tx
       .insertInto('members')
@@ -122,6 +122,14 @@ async function ensure(
   }
   return { userId, organizationId: organization.id };
 }
+
+type KnownPerson = NonNullable<Awaited<ReturnType<typeof findByIdentity>>>;
+
+const isAsSaid = (known: KnownPerson | undefined, said: Person): known is KnownPerson =>
+  known !== undefined &&
+  known.email === (said.email ?? null) &&
+  known.name === (said.name ?? null) &&
+  known.emailVerified === (said.emailVerified ?? false);
 
 async function findByIdentity({ tx }: PlatformScope, provider: string, subject: string) {
   const row = await tx

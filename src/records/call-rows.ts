@@ -139,8 +139,11 @@ const beforeBatch = sql.raw(`with batch as materialized (${batchOf}`);
 const asRecords = `::text::jsonb) as batch(${recordset})`;
 const insertAudit = sql.raw(`${asRecords}), inserted as (
   ${insertInto('audit', auditColumns)} on conflict (id) do nothing returning 1) select count(*) as n from inserted`);
-const insertUsage = sql.raw(`${asRecords}) ${insertInto('usage', usageColumns)} where coalesce(kind, 'call') = 'call'
-  ${onConflict(usageColumns)}`);
+const putUsage = `${insertInto('usage', usageColumns)} where coalesce(kind, 'call') = 'call'
+  ${onConflict(usageColumns)}`;
+const insertUsage = sql.raw(`${asRecords}) ${putUsage}`);
+const insertBoth = sql.raw(`${asRecords}), used as (${putUsage}), inserted as (
+  ${insertInto('audit', auditColumns)} on conflict (id) do nothing returning 1) select count(*) as n from inserted`);
 
 function insertInto(table: string, columns: Columns): string {
   const values = Object.values(columns).map(selected);
@@ -157,6 +160,13 @@ function onConflict(columns: Columns): string {
   const taken = Object.keys(columns).filter((name) => name !== 'id');
   const sets = taken.map((name) => `${name} = excluded.${name}`);
   return `on conflict (id) do update set ${sets.join(', ')} where kept.open and not excluded.open`;
+}
+
+/** Rows that are new, with their usage, in one statement: the batch travels once. How many were inserted. */
+export async function insertNewRows(tx: Tx, records: readonly LinkedRecord[]): Promise<number> {
+  if (records.length === 0) return 0;
+  const { rows } = await sql<{ n: string | number }>`${beforeBatch}${JSON.stringify(records)}${insertBoth}`.execute(tx);
+  return Number(rows[0]?.n ?? 0);
 }
 
 /** How many were inserted: those that are there already are not. */
@@ -195,8 +205,14 @@ export function finalOfEach(records: readonly CallRecord[]): readonly CallRecord
 
 /** PostgreSQL's text holds neither NUL nor half a surrogate pair; a stranger's header must not spoil the batch. */
 export function storable(records: readonly CallRecord[]): readonly CallRecord[] {
-  const text = JSON.stringify(records);
-  return /\\u(?:0000|d[89a-f])/i.test(text) ? JSON.parse(JSON.stringify(records, cleaned)) : records;
+  return records.every((record) => isStorable(record)) ? records : JSON.parse(JSON.stringify(records, cleaned));
+}
+
+function isStorable(value: object): boolean {
+  return Object.values(value).every((held: unknown) => {
+    if (typeof held === 'string') return held.isWellFormed() && !held.includes('\0');
+    return typeof held !== 'object' || held === null || isStorable(held);
+  });
 }
 
 function cleaned(_key: string, value: unknown): unknown {

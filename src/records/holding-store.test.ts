@@ -13,7 +13,9 @@ function open() {
   const asked: string[] = [];
   let answer: (holder: Holder) => Promise<Holdings> = async (holder) =>
     holder.kind === 'key' ? noHoldings : { ...noHoldings, userId: 'alice' };
+  const time = { now: 1000 };
   const store = openHoldingStore({
+    clock: { monotonic: () => time.now },
     feed: {
       subscribe(listener) {
         listeners.push(listener);
@@ -26,7 +28,7 @@ function open() {
     },
   });
   return {
-    ...{ store, asked },
+    ...{ store, asked, time },
     say: (change: Change) => listeners.forEach((listener) => void listener(change)),
     answers(next: typeof answer) {
       answer = next;
@@ -83,4 +85,21 @@ test('asks again for somebody who has no row yet: they may get one with their ne
   await store.load(acme, stranger);
   await store.load(acme, stranger);
   expect(asked).toHaveLength(2);
+});
+
+test('asks again after a minute for somebody whom the directory may come to know, and hears of both rows', async () => {
+  const { store, answers, time, say } = open();
+  const direct: Holder = { kind: 'user', id: 'alice', words: { names: ['alice@acme.example'], externalIds: [] } };
+  await store.load(acme, direct);
+  expect(store.find(acme, direct)).toBeDefined();
+  time.now += 60_001;
+  expect(store.find(acme, direct)).toBeUndefined();
+  answers(async () => ({ ...noHoldings, userId: 'alice', directoryUserId: 'scim-alice' }));
+  for (const id of ['alice', 'scim-alice']) {
+    await store.load(acme, direct);
+    time.now += 3_600_000;
+    expect(store.find(acme, direct)).toBeDefined();
+    say({ kind: 'user', id });
+    expect(store.find(acme, direct)).toBeUndefined();
+  }
 });

@@ -1,5 +1,6 @@
 /** Holdings in memory: found without a promise on a warm call, dropped when the change feed says so. */
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '#core/clock.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Change, ChangeFeed } from '#db/change-feed.ts';
 import type { Holder, Holdings } from './holdings.ts';
@@ -15,6 +16,7 @@ export interface HoldingStore {
 export interface HoldingStoreDeps {
   readonly feed: ChangeFeed;
   readonly findHoldings: (org: OrgId, holder: Holder) => Promise<Holdings>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** 50,000 unless told. */
   readonly maxEntries?: number;
 }
@@ -30,11 +32,16 @@ interface Flight {
   result: Promise<Holdings>;
 }
 
-export function openHoldingStore({ feed, findHoldings, maxEntries = 50_000 }: HoldingStoreDeps): HoldingStore {
+/** Of somebody whom a directory may yet come to know nothing is announced (SECURITY 3.7). */
+const unknownMs = 60_000;
+
+export function openHoldingStore({ feed, findHoldings, clock, maxEntries = 50_000 }: HoldingStoreDeps): HoldingStore {
   /** `user:{id}`, `key:{id}` and `organization:{id}` → what hangs on it. */
   const byTag = new Map<string, Set<string>>();
   const held = new LRUCache<string, Held>({
     max: maxEntries,
+    perf: { now: () => clock.monotonic() },
+    ttlResolution: 0,
     dispose: ({ tags }, key) => {
       for (const tag of tags) {
         const keys = byTag.get(tag);
@@ -47,7 +54,8 @@ export function openHoldingStore({ feed, findHoldings, maxEntries = 50_000 }: Ho
 
   function keep(key: string, org: OrgId, holder: Holder, holdings: Holdings): void {
     const tags = [`organization:${org}`, ...tagsOf(holder, holdings)];
-    held.set(key, { org, holdings, tags });
+    const isUnknown = holder.kind === 'user' && holder.words !== undefined && holdings.directoryUserId === undefined;
+    held.set(key, { org, holdings, tags }, isUnknown ? { ttl: unknownMs } : {});
     for (const tag of tags) {
       const keys = byTag.get(tag);
       if (keys) keys.add(key);
@@ -91,15 +99,15 @@ export function openHoldingStore({ feed, findHoldings, maxEntries = 50_000 }: Ho
   };
 }
 
-function tagsOf(holder: Holder, { userId }: Holdings): readonly string[] {
+function tagsOf(holder: Holder, { userId, directoryUserId }: Holdings): readonly string[] {
   if (holder.kind === 'key') return [`key:${holder.id}`];
-  return userId === undefined ? [] : [`user:${userId}`];
+  return [...new Set([userId, directoryUserId])].flatMap((id) => (id === undefined ? [] : [`user:${id}`]));
 }
 
+/** Asked for with every call: ids need no quoting. */
 function keyOf(org: OrgId, holder: Holder): string {
-  return JSON.stringify(
-    holder.kind === 'identity'
-      ? [org, holder.provider, holder.subject, holder.words?.names, holder.words?.externalIds]
-      : [org, holder.kind, holder.id],
-  );
+  if (holder.kind === 'key' || (holder.kind === 'user' && !holder.words)) return `${org} ${holder.kind} ${holder.id}`;
+  const { words } = holder;
+  const who = holder.kind === 'user' ? [holder.kind, holder.id] : [holder.provider, holder.subject];
+  return JSON.stringify(words ? [org, ...who, words.names, words.externalIds] : [org, ...who]);
 }

@@ -13,6 +13,8 @@ import { scimSource } from './users.ts';
 export interface Holdings {
   /** The row of the person; undefined: an API key, or a program. */
   readonly userId: string | undefined;
+  /** The row by which the organization's directory keeps them: another one until they sign in here. */
+  readonly directoryUserId?: string;
   readonly groups: ReadonlySet<GroupId>;
   /** By server or collection. */
   readonly grants: ReadonlyMap<string, ToolGrant>;
@@ -39,7 +41,12 @@ export const noHoldings: Holdings = { userId: undefined, groups: new Set(), gran
 /** Who asks: an API key, somebody whose row is known, or somebody by their identity provider's word. */
 export type Holder =
   | { readonly kind: 'key'; readonly id: KeyId }
-  | { readonly kind: 'user'; readonly id: string }
+  | {
+      readonly kind: 'user';
+      readonly id: string;
+      /** Of somebody who brings their identity provider's token: by which the organization's directory may know them. */
+      readonly words?: DirectoryWords;
+    }
   | {
       readonly kind: 'identity';
       readonly provider: string;
@@ -91,25 +98,52 @@ async function ofPerson(tx: Tx, org: OrgId, holder: Exclude<Holder, { readonly k
     .leftJoin('members as om', (join) => join.onRef('om.user_id', '=', 'u.id').on('om.org_id', '=', org))
     .select(['u.id', groupsIn(org).as('groups'), grantsIn(org).as('grants'), namedIn(org).as('named')])
     .select(['om.roles', 'om.active', 'om.identity_provider', barredIn(org).as('barred')]);
-  const found =
-    holder.kind === 'user'
-      ? people.where('u.id', '=', holder.id)
-      : people.where(
-          'u.id',
-          '=',
-          sql<string>`coalesce(${scimMatch(org, holder.words)}, (
-          select i.user_id from gateway.identities i
-          where i.identity_provider = ${holder.provider} and i.subject = ${holder.subject}))`,
-        );
-  const row = await found.executeTakeFirst();
-  if (!row) return noHoldings;
-  if (row.barred) return { ...noHoldings, userId: row.id, barred: row.barred };
-  const { active, roles, identity_provider: saidBy } = row;
+  if (holder.kind === 'user') {
+    const inDirectory = scimMatch(org, holder.words);
+    const found = await people
+      .select(inDirectory.as('directory'))
+      .where((is) => is.or([is('u.id', '=', holder.id), is('u.id', '=', inDirectory)]))
+      .execute();
+    return joinRows(
+      found.find(({ id }) => id === holder.id),
+      found.find(({ id, directory }) => id === directory),
+    );
+  }
+  const identified = sql<string>`coalesce(${scimMatch(org, holder.words)}, (
+    select i.user_id from gateway.identities i
+    where i.identity_provider = ${holder.provider} and i.subject = ${holder.subject}))`;
+  return joinRows(await people.where('u.id', '=', identified).executeTakeFirst(), undefined);
+}
+
+interface PersonRow extends Omit<Row, 'grants' | 'named'> {
+  readonly id: string;
+  readonly grants: unknown;
+  readonly named: unknown;
+  readonly roles: unknown;
+  readonly active: boolean | null;
+  readonly identity_provider: string | null;
+  readonly barred: Holdings['barred'] | null;
+}
+
+/** What either of them holds, and shut out as soon as one of them is. Whether they are a member says their own row. */
+function joinRows(own: PersonRow | undefined, directory: PersonRow | undefined): Holdings {
+  if (!own) return noHoldings;
+  const rows = directory && directory.id !== own.id ? [own, directory] : [own];
+  const known = { userId: own.id, ...(directory && { directoryUserId: directory.id }) };
+  const barred = rows.map((row) => row.barred ?? undefined).find(Boolean);
+  if (barred) return { ...noHoldings, ...known, barred };
+  const { active, roles, identity_provider: saidBy } = own;
   const member =
     active === null
       ? undefined
       : { roles: parseRoles(roles), active, isOurs: saidBy === null || saidBy === scimSource };
-  return { ...asHoldings({ ...row, grants: grantRows.parse(row.grants), named: names.parse(row.named) }), member };
+  const held = asHoldings({
+    id: own.id,
+    groups: rows.flatMap(({ groups }) => groups),
+    grants: rows.flatMap(({ grants }) => grantRows.parse(grants)),
+    named: [...new Set(rows.flatMap(({ named }) => names.parse(named)))],
+  });
+  return { ...held, ...known, member };
 }
 
 const grantRows = z.array(z.object({ target: z.string(), tools: z.array(z.string()).nullable() }));

@@ -50,6 +50,13 @@ export type UserRow = Pick<
   'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
 >;
 
+/** Until the transaction ends nobody else makes or renews this user. */
+export async function lockIdentity({ tx }: PlatformScope, { provider, subject }: Identity): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`gateway.identity ${provider} ${subject}`}, 0))`.execute(
+    tx,
+  );
+}
+
 /**
  * The user of this identity, made at their first sign-in; what the identity provider says of them is renewed. Their
  * subject is the identity's own where no other user has it, else prefixed with the identity provider's name.
@@ -57,9 +64,7 @@ export type UserRow = Pick<
  */
 export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, nowMs: number): Promise<User> {
   const { tx } = scope;
-  await sql`select pg_advisory_xact_lock(hashtextextended(${`gateway.identity ${seen.provider} ${seen.subject}`}, 0))`.execute(
-    tx,
-  );
+  await lockIdentity(scope, seen);
   const profile = {
     email: seen.email ?? null,
     email_verified: seen.emailVerified ?? false,

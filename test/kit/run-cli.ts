@@ -16,17 +16,19 @@ export interface CliOptions {
   /** Lines of standard input. */
   readonly input?: readonly string[];
   readonly terminal?: boolean;
+  readonly columns?: number;
 }
 
 /** `cwd` is a folder that doesn't exist unless given: no `.env` and no configuration of the machine is read. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
-  const { env = {}, cwd = '/nonexistent', input = [], terminal = false } = options;
+  const { env = {}, cwd = '/nonexistent', input = [], terminal = false, columns } = options;
   const out: string[] = [];
   const err: string[] = [];
   const io: Io = {
     out: (text) => void out.push(text),
     err: (text) => void err.push(text),
     outIsTerminal: terminal,
+    outColumns: columns,
     errIsTerminal: terminal,
     inIsTerminal: false,
     input: Readable.from(input.map((line) => `${line}\n`)),

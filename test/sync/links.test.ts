@@ -1,12 +1,15 @@
 /** Who of a directory's people somebody is who signs in: never by a word that they could have chosen themselves. */
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SignedIn } from '#adapters/identity/identity.ts';
 import { systemClock } from '#core/clock.ts';
 import { asOrgId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
+import { principalKey, type UserPrincipal } from '#core/principal.ts';
+import { holderOf } from '#gateway/rights/reach.ts';
 import { type ScimWorld, startScimWorld } from '#kit/scim-world.ts';
 import { provision } from '#oauth/interaction/provision.ts';
+import { openDirectAccounts } from '#records/direct-accounts.ts';
 import { findHoldings } from '#records/holdings.ts';
 
 let world: ScimWorld;
@@ -104,4 +107,53 @@ test('whom the directory has shut out comes in by no sign-in; groups of the iden
   expect(await world.database.sql('select roles, active from gateway.members where user_id = $1', [inside.id])).toEqual(
     [{ roles: ['staff'], active: true }],
   );
+});
+
+describe('somebody who brings the token of their identity provider', () => {
+  const direct = async (person: { subject: string; email?: string; emailVerified?: boolean }, isVouched = true) => {
+    const { subject, email, emailVerified } = person;
+    const accounts = openDirectAccounts({ db: world.database.db, clock: systemClock });
+    const userId = await accounts.ensure({ provider: 'corp', ...person });
+    const issuer = 'https://corp.example';
+    const principal: UserPrincipal = {
+      ...{ kind: 'user', key: principalKey(issuer, subject), issuer, subject, email, scopes: [] },
+      ...{ expiresAt: Date.now() + 60_000, claims: { email_verified: emailVerified } },
+    };
+    const holder = holderOf({ principal, provider: { kind: 'oidc', name: 'corp' }, userId }, isVouched);
+    if (!holder) throw new Error('nobody');
+    return { userId, holdings: await findHoldings(world.database.db, asOrgId(acme), holder) };
+  };
+  const group = async (displayName: string, member: string) =>
+    String((await world.acme.request('POST', '/Groups', { displayName, members: [{ value: member }] })).body.id);
+
+  test('holds what the directory gave them beside what their own row has', async () => {
+    const id = await add('direct@acme.example', { externalId: 'corp-direct' });
+    const fromDirectory = await group('Direct', id);
+    const { userId } = await direct({ subject: 'corp-direct' });
+    const [own] = await world.database.sql(
+      `insert into gateway.groups (org_id, name) values ($1, 'By-Hand') returning id`,
+      [acme],
+    );
+    await world.database.sql('insert into gateway.group_members (org_id, group_id, user_id) values ($1, $2, $3)', [
+      ...[acme, own?.id, userId],
+    ]);
+    const { holdings } = await direct({ subject: 'corp-direct' });
+    expect([holdings.userId, new Set(holdings.groups)]).toEqual([userId, new Set([fromDirectory, own?.id])]);
+  });
+
+  test('is shut out as soon as the directory says so', async () => {
+    const id = await add('direct-out@acme.example');
+    const person = { subject: randomUUID(), email: 'direct-out@acme.example', emailVerified: true };
+    expect((await direct(person)).holdings.barred).toBeUndefined();
+    await world.acme.request('DELETE', `/Users/${id}`);
+    expect((await direct(person)).holdings.barred).toBe('here');
+  });
+
+  test('is nobody by an id where their identity provider does not vouch, nor by an address that is not proved', async () => {
+    const id = await add('prey@acme.example', { externalId: 'prey-id' });
+    await group('Prey', id);
+    const byId = await direct({ subject: 'prey-id' }, false);
+    const byAddress = await direct({ subject: randomUUID(), email: 'prey@acme.example' });
+    expect([byId.holdings.groups.size, byAddress.holdings.groups.size]).toEqual([0, 0]);
+  });
 });

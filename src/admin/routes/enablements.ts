@@ -46,7 +46,10 @@ function platformHandlers({
   return {
     updateServer: ({ server: key, totalTimeoutMs, ...change }) =>
       records.asPlatform(async (scope) => {
-        const { id } = changeable(await findServer(scope, key));
+        // The switch of a server must be at hand, also of one that the file defines: the file says nothing of it.
+        const isSwitch = totalTimeoutMs === undefined && Object.keys(given(change)).every((name) => name === 'active');
+        const found = await findServer(scope, key);
+        const { id } = isSwitch ? existing(found) : changeable(found);
         const timeout = totalTimeoutMs === undefined ? {} : { totalTimeoutMs: totalTimeoutMs ?? undefined };
         return shownServer(await updateServer(scope, id, { ...given(change), ...timeout }));
       }),

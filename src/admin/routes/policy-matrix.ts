@@ -35,7 +35,7 @@ export async function matrixOf(deps: Deps, organization: OrganizationRow, only?:
   );
   const columns = [everybody, ...groups];
   const rows = ways.flatMap((way) =>
-    toolsOf(way, places, sets).map((tool) => ({
+    toolsOf(way, places, { sets, groups }).map((tool) => ({
       ...{ endpoint: way.endpoint, server: way.server, tool },
       cells: columns.map((group) => {
         if (!isGranted(group, way, tool)) return 'grant' as const;
@@ -78,9 +78,17 @@ async function waysOf(records: AdminRecords, org: OrgId, { servers, collections 
   return ways;
 }
 
-/** Those that were seen, those that policies name, and any other. */
-function toolsOf({ server }: Way, { servers, tools }: Places, sets: readonly Tested[]): readonly string[] {
+/** Those that were seen (else those that policies name), those that grants name, and any other. */
+function toolsOf(
+  { server, id: way }: Way,
+  { servers, tools }: Places,
+  { sets, groups }: { readonly sets: readonly Tested[]; readonly groups: readonly GroupGrants[] },
+): readonly string[] {
   const id = servers.find(({ key }) => key === server)?.id ?? '';
+  const granted = groups.flatMap(({ grants }) => {
+    const some = grants.get(way);
+    return some === undefined || some === '*' ? [] : some;
+  });
   const seen = (tools.get(id) ?? []).map(({ name }) => String(name));
   const named = sets
     .filter((set) => set.server === undefined || set.server === id)
@@ -88,7 +96,7 @@ function toolsOf({ server }: Way, { servers, tools }: Places, sets: readonly Tes
       [...JSON.stringify(config).matchAll(/Tool::\\"((?:[^"\\])+)\\"/g)].map(([, name]) => name ?? ''),
     );
   const known = seen.length > 0 ? seen : named;
-  return [...[...new Set(known)].sort(), ANY];
+  return [...[...new Set([...known, ...granted])].sort(), ANY];
 }
 
 function isGranted({ builtin, grants }: GroupGrants, way: Way, tool: string): boolean {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { JsonObject } from '#core/json.ts';
 import { type Log, silentLog } from '#core/log.ts';
 import type { Asking } from '#gateway/engine/asking.ts';
+import { reachOf } from '#gateway/rights/reach.ts';
 import { openTestPeers, type TestPeers } from '#kit/peers.ts';
 import {
   json,
@@ -12,6 +13,7 @@ import {
   type Script,
   startRecordingUpstream,
 } from '#kit/recording-upstream.ts';
+import { noHoldings } from '#records/holdings.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 import { plainListing } from '#records/snapshot.ts';
 import { type ListLimits, listLimits } from './items.ts';
@@ -83,6 +85,9 @@ function askingOf({ user = 'alice', organization = 1, bindings = 1, trusted = fa
     call: { id: 'r', headers: {} },
     organization: route.organization,
     principal,
+    reach: reachOf(route.organization, {
+      ...{ caller: { principal, provider: undefined }, roles: [], endpoints: undefined, holdings: noHoldings },
+    }),
     view: viewOf(endpoint),
   };
   return asking as unknown as Asking;

@@ -1,4 +1,5 @@
 /** Who somebody is towards one organization: all that decides about what they may use, apart from what there is. */
+import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { GroupId } from '#core/ids.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Caller } from '#gateway/identify.ts';
@@ -22,14 +23,21 @@ export interface Reach {
   readonly key: string;
 }
 
-/** undefined: a program, which is in no group. */
-export function holderOf({ principal, provider, userId }: Caller): Holder | undefined {
+type Known = Pick<Caller, 'principal' | 'userId'> & {
+  readonly provider: Pick<IdentityProvider, 'kind' | 'name' | 'namesOrganizationsBy'> | undefined;
+};
+
+/**
+ * undefined: a program, which is in no group. `isVouched`: their identity provider says itself that they belong to the
+ * organization that is asked about; else its directory knows them by a proved address only.
+ */
+export function holderOf({ principal, provider, userId }: Known, isVouched: boolean): Holder | undefined {
   if (principal.kind === 'api-key')
     return principal.userId === undefined
       ? { kind: 'key', id: principal.keyId }
       : { kind: 'user', id: principal.userId };
-  if (userId !== undefined) return { kind: 'user', id: userId };
-  if (!provider || provider.namesOrganizationsBy === 'id') return undefined;
+  if (!provider || provider.namesOrganizationsBy === 'id')
+    return userId === undefined ? undefined : { kind: 'user', id: userId };
   const { subject, claims } = principal;
   const words = directoryWords({
     kind: provider.kind,
@@ -37,10 +45,11 @@ export function holderOf({ principal, provider, userId }: Caller): Holder | unde
     email: principal.email,
     emailVerified: claims.email_verified === true || claims.email_verified === 'true',
     username: typeof claims.preferred_username === 'string' ? claims.preferred_username : undefined,
-    // Their identity provider says itself that they belong to the organization that is asked about.
-    isOwn: true,
+    isOwn: isVouched,
   });
-  return { kind: 'identity', provider: provider.name, subject, words };
+  return userId === undefined
+    ? { kind: 'identity', provider: provider.name, subject, words }
+    : { kind: 'user', id: userId, words };
 }
 
 interface ReachInput {
@@ -50,8 +59,33 @@ interface ReachInput {
   readonly holdings: Holdings;
 }
 
-export function reachOf(organization: OrganizationSnapshot, { caller, ...input }: ReachInput): Reach {
+interface Reached extends Omit<ReachInput, 'caller'> {
+  readonly organization: OrganizationSnapshot;
+  readonly provider: Caller['provider'];
+  readonly reach: Reach;
+}
+
+/** The last of each principal, which is the same object as long as its credential is remembered. */
+const reached = new WeakMap<Principal, Reached>();
+
+export function reachOf(organization: OrganizationSnapshot, input: ReachInput): Reach {
+  const { principal, provider } = input.caller;
   const { roles, endpoints, holdings } = input;
+  const known = reached.get(principal);
+  if (
+    known?.organization === organization &&
+    known.holdings === holdings &&
+    known.roles === roles &&
+    known.endpoints === endpoints &&
+    known.provider === provider
+  )
+    return known.reach;
+  const reach = makeReach(organization, input);
+  reached.set(principal, { organization, provider, roles, endpoints, holdings, reach });
+  return reach;
+}
+
+function makeReach(organization: OrganizationSnapshot, { caller, roles, endpoints, holdings }: ReachInput): Reach {
   const groups = groupsOf(organization, holdings, claimedGroups(organization, caller));
   const isPlain = groups.length + holdings.key.length === 0;
   const key = isPlain
@@ -59,7 +93,7 @@ export function reachOf(organization: OrganizationSnapshot, { caller, ...input }
     : JSON.stringify([[...roles].sort(), endpoints, groups.map(({ id }) => id), holdings.key]);
   const isAdmin = groups.some(({ builtin }) => builtin);
   const isLive = caller.provider?.namesOrganizationsBy === 'id';
-  return { principal: caller.principal, ...input, groups, isAdmin, isLive, key };
+  return { principal: caller.principal, roles, endpoints, holdings, groups, isAdmin, isLive, key };
 }
 
 const none: ReadonlySet<GroupId> = new Set();

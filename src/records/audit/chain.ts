@@ -13,6 +13,7 @@ import {
   closeAuditRows,
   finalOfEach,
   insertAuditRows,
+  insertNewRows,
   type LinkedRecord,
   putUsageRows,
   storable,
@@ -77,10 +78,12 @@ export function openChain(deps: ChainDeps): Chain {
       linked(record, kind, { keys, writer, head: headIn(heads, record.org) });
     const begun = fresh.map((record) => link(record, record.open ? 'open' : 'whole'));
     const ended = ends.map((record) => link(record, 'end'));
-    const written = [await insertAuditRows(tx, begun), await closeAuditRows(tx, ended)];
+    const isNew = begun.length === records.length;
+    const inserted = await (isNew ? insertNewRows(tx, begun) : insertAuditRows(tx, begun));
+    const closed = await closeAuditRows(tx, ended);
     // A process that was taken for dead inserts the same: whoever comes second finds the rows there at its next try.
-    if (written[0] !== begun.length || written[1] !== ended.length) throw new Error('The rows were inserted meanwhile');
-    await putUsageRows(tx, records);
+    if (inserted !== begun.length || closed !== ended.length) throw new Error('The rows were inserted meanwhile');
+    if (!isNew) await putUsageRows(tx, records);
     await putHeads(tx, writer, heads);
     for (const [org, head] of heads) {
       if (head.seq - head.checkpointSeq >= checkpointEveryRows) await putCheckpoint(tx, org, head);

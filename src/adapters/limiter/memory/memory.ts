@@ -1,7 +1,7 @@
 /** A limiter in this replica's memory. */
 import { z } from 'zod';
-import type { Charge, Limit, Limiter, LimiterDeps } from '#adapters/limiter/limiter.ts';
-import { type Counted, joinAnswers, lifeOf, nameOf, openBucket, openWindow } from '#adapters/limiter/window.ts';
+import type { Limit, Limiter, LimiterDeps } from '#adapters/limiter/limiter.ts';
+import { type Counted, joinAnswers, lifeOf, openBucket, openWindow } from '#adapters/limiter/window.ts';
 import type { Adapter } from '#core/adapter.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 
@@ -20,7 +20,13 @@ export const memoryLimiter: Adapter<'memory', typeof config, LimiterDeps, Limite
 interface Entry {
   readonly counted: Counted;
   forgetAt: number;
+  /** Since it was put where it stands. */
+  isUsed: boolean;
 }
+
+/** Windows and buckets of one life stand apart; buckets of one life may fill at different rates. */
+const shelfOf = (limit: Limit): number => (limit.burst ? -lifeOf(limit) : limit.windowSeconds * 1000);
+const labelOf = (key: string, { windowSeconds, burst }: Limit): string => (burst ? `${windowSeconds}:${key}` : key);
 
 /** Answers are values, never promises. */
 export interface MemoryLimiter extends Limiter {
@@ -31,40 +37,51 @@ export interface MemoryLimiter extends Limiter {
 }
 
 export function openMemoryLimiter(maxKeys: number, clock: Clock = systemClock): MemoryLimiter {
-  /** By length, in the order of use: what stands first is over first. */
-  const lengths = new Map<number, Map<string, Entry>>();
+  /** Each about in the order of use, so that a take moves nothing: what was used meanwhile goes to the end when it comes first. */
+  const shelves = new Map<number, Map<string, Entry>>();
   let size = 0;
 
   function forgetOld(entries: Map<string, Entry>, nowMs: number): void {
-    for (const [name, { forgetAt }] of entries) {
-      if (forgetAt > nowMs && size <= maxKeys) return;
-      entries.delete(name);
-      size--;
+    for (const [label, entry] of entries) {
+      const isOver = entry.forgetAt <= nowMs;
+      if (!isOver && !entry.isUsed && size <= maxKeys) return;
+      entries.delete(label);
+      if (!isOver && entry.isUsed) {
+        entry.isUsed = false;
+        entries.set(label, entry);
+      } else size--;
     }
   }
 
-  function entryOf({ key, limit }: Charge, nowMs: number): Entry {
+  function entryOf(key: string, limit: Limit, nowMs: number): Entry {
+    const shelf = shelfOf(limit);
+    const entries = shelves.get(shelf);
+    const label = labelOf(key, limit);
+    const known = entries?.get(label);
+    if (!known) return addEntry(entries ?? new Map<string, Entry>(), { label, limit, nowMs });
+    known.forgetAt = nowMs + Math.abs(shelf);
+    known.isUsed = true;
+    return known;
+  }
+
+  function addEntry(
+    entries: Map<string, Entry>,
+    { label, limit, nowMs }: { readonly label: string; readonly limit: Limit; readonly nowMs: number },
+  ): Entry {
     const { windowSeconds, burst } = limit;
-    const lifeMs = lifeOf(limit);
-    const entries = lengths.get(lifeMs) ?? new Map<string, Entry>();
-    lengths.set(lifeMs, entries);
-    const name = nameOf(key, limit);
-    const known = entries.get(name);
-    if (known) entries.delete(name);
-    else size++;
-    const entry = known ?? {
-      counted: burst ? openBucket(windowSeconds * 1000) : openWindow(windowSeconds * 1000),
-      forgetAt: 0,
-    };
-    entry.forgetAt = nowMs + lifeMs;
-    entries.set(name, entry);
-    if (!known) forgetOld(entries, nowMs);
+    const shelf = shelfOf(limit);
+    const counted = burst ? openBucket(windowSeconds * 1000) : openWindow(windowSeconds * 1000);
+    const entry = { counted, forgetAt: nowMs + Math.abs(shelf), isUsed: false };
+    shelves.set(shelf, entries);
+    entries.set(label, entry);
+    size++;
+    forgetOld(entries, nowMs);
     return entry;
   }
 
   function take(key: string, limit: Limit) {
     const nowMs = clock.monotonic();
-    const { counted } = entryOf({ key, limit }, nowMs);
+    const { counted } = entryOf(key, limit, nowMs);
     const answer = counted.look(nowMs, limit);
     if (answer.allowed) counted.take(nowMs);
     return answer;
@@ -72,7 +89,7 @@ export function openMemoryLimiter(maxKeys: number, clock: Clock = systemClock): 
 
   function forgetAll(): void {
     const nowMs = clock.monotonic();
-    for (const entries of lengths.values()) forgetOld(entries, nowMs);
+    for (const entries of shelves.values()) forgetOld(entries, nowMs);
   }
 
   return {
@@ -81,13 +98,13 @@ export function openMemoryLimiter(maxKeys: number, clock: Clock = systemClock): 
       const [first] = charges;
       if (first && charges.length === 1) return take(first.key, first.limit);
       const nowMs = clock.monotonic();
-      const entries = charges.map((charge) => entryOf(charge, nowMs).counted);
+      const entries = charges.map(({ key, limit }) => entryOf(key, limit, nowMs).counted);
       const answer = joinAnswers(entries.map((counted, i) => counted.look(nowMs, charges[i]?.limit ?? nothing)));
       if (answer.allowed) for (const counted of entries) counted.take(nowMs);
       return answer;
     },
     read(key, limit) {
-      const entry = lengths.get(lifeOf(limit))?.get(nameOf(key, limit));
+      const entry = shelves.get(shelfOf(limit))?.get(labelOf(key, limit));
       return entry?.counted.usage(clock.monotonic(), limit) ?? { used: 0, resetMs: 0 };
     },
     fallbacks: 0,
@@ -99,7 +116,7 @@ export function openMemoryLimiter(maxKeys: number, clock: Clock = systemClock): 
       return size;
     },
     async close() {
-      lengths.clear();
+      shelves.clear();
       size = 0;
     },
   };

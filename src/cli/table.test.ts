@@ -7,9 +7,12 @@ const rows = [
 const header = ['ID', 'COUNTS', 'FOR', 'CALLS', 'RATE'];
 
 function printed(outIsTerminal: boolean, outColumns: number, cells: readonly (readonly string[])[] = rows) {
-  const out: string[] = [];
-  printTable({ out: (text) => void out.push(text), err: () => undefined, outIsTerminal, outColumns }, header, cells);
-  return out.join('').split('\n').slice(0, -1);
+  let out = '';
+  const add = (text: string) => {
+    out += text;
+  };
+  printTable({ out: add, err: () => undefined, outIsTerminal, outColumns }, header, cells);
+  return out.split('\n').slice(0, -1);
 }
 
 test('a pipe gets one line for each row, without a header', () => {

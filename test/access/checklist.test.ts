@@ -145,15 +145,17 @@ test('SQL in every place that takes text stays text [S4.16]', async () => {
 test('a token that was never seen adds less than 50 ms to a call [S4.14]', async () => {
   const known = await signWebui('bob');
   await ask('/mcp/files', known);
-  const added: number[] = [];
+  const unseen: number[] = [];
+  const seen: number[] = [];
   for (let n = 0; n < 31; n++) {
     const fresh = await signWebui('bob');
-    const first = await timed(() => ask('/mcp/files', fresh));
-    added.push(first - (await timed(() => ask('/mcp/files', known))));
+    unseen.push(await timed(() => ask('/mcp/files', fresh)));
+    seen.push(await timed(() => ask('/mcp/files', known)));
   }
-  // What one of ten meets is the machine's own business while other tests run on it.
-  expect(quantile(added, 0.5)).toBeLessThan(50);
-  tick('authentication < 50 ms', `adds ${ms(quantile(added, 0.5))}, nine in ten at most ${ms(quantile(added, 0.9))}`);
+  // The median: what one of ten meets is the machine's own business while other tests run on it.
+  const added = quantile(unseen, 0.5) - quantile(seen, 0.5);
+  expect(added).toBeLessThan(50);
+  tick('authentication < 50 ms', `adds ${ms(added)} to the median call`);
 });
 
 const liveSockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;

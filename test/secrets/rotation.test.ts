@@ -244,7 +244,7 @@ describe('rotation', () => {
       .toBe(true);
   });
 
-  test('a shredded organization opens nothing, and the others go on [I1] [I2]', async () => {
+  test('a shredded organization opens nothing, and the others go on', async () => {
     const wrong = await cli(['org', 'shred', 'acme', '--confirm', 'beta'], { env });
     expect(wrong.code).not.toBe(0);
     await run('org', 'shred', 'beta', '--confirm', 'beta');

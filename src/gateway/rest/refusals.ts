@@ -14,14 +14,17 @@ export interface RefusalContext {
 
 /** Strangers are told how to sign in, and that there is nothing for them: never what there is (DESIGN ruling 16). */
 const forStrangers = 'Sign in to see the servers that you may use';
+/** Routes beside MCP need no organization (REQUIREMENTS S4.19). */
+const forNewcomers = 'No organization has let you in yet: ask an administrator for access';
 
 export function refusalOf(error: GatehouseError, call: Call, { wish, baseUrl }: RefusalContext): Refusal {
-  if (error.code === 'no_token' && methodOf(wish) === call.door?.facade?.method) {
-    if (wish.kind === 'servers') return { status: 200, body: JSON.stringify(noServers(forStrangers)) };
+  const told = { no_token: forStrangers, no_organization: forNewcomers }[String(error.code)];
+  if (told !== undefined && methodOf(wish) === call.door?.facade?.method) {
+    if (wish.kind === 'servers') return { status: 200, body: JSON.stringify(noServers(told)) };
     if (wish.kind === 'document')
       return {
         status: 200,
-        body: JSON.stringify(emptyDocument({ url: baseUrl + wish.base, description: forStrangers })),
+        body: JSON.stringify(emptyDocument({ url: baseUrl + wish.base, description: told })),
       };
   }
   return {

@@ -248,18 +248,20 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: PlaneDeps & { readonly audit: OpenTrail; readonly adminTrail: AdminAudit },
+  deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps & { readonly adminTrail: AdminAudit },
 ): AdminRunner {
-  const { storage, limiter, clock, version, url, policies, audit } = deps;
+  const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...deps.adminTrail,
-    reader: openAuditReader({ db: storage.db, keys: audit.keys }),
+    reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),
+    issuersOf: (name) =>
+      name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
     readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
@@ -320,12 +322,12 @@ interface ControlDeps extends PlaneDeps {
 
 /** Everything that isn't MCP. */
 async function openControl(config: Config, deps: ControlDeps): Promise<ControlPlane> {
-  const { baseUrl, entrances, state, log, clock, closers, version, metrics, audit, plane, found, receive } = deps;
+  const { baseUrl, entrances, state, log, clock, closers, version, metrics, plane, found, receive } = deps;
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
-  const adminTrail = adminAudit(deps, audit.trail);
-  const run = openAdminRunner(config, { ...deps, audit, adminTrail });
+  const adminTrail = adminAudit(deps, deps.audit.trail);
+  const run = openAdminRunner(config, { ...deps, adminTrail });
   const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
@@ -344,7 +346,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         run,
         token,
         verifyKey: (key) => plane.keys.verify(key),
-        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db }),
+        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db, providers: deps.providers }),
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,

@@ -5,6 +5,7 @@ import type { OrgId } from '#core/ids.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { administratorRole } from '#records/members.ts';
+import { auditContentPermission } from './contract/audit.ts';
 import type { AdminRoute } from './contract.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 
@@ -73,10 +74,14 @@ export interface SignedInPerson {
 /** An auditor reads what is on record, and nothing else. */
 const auditorRole = 'auditor';
 
-const implied: Readonly<Record<string, string>> = {
-  [administratorRole]: 'admin:*',
-  [auditorRole]: 'admin:audit:read',
+/** No wildcard reaches these: who administers does not read along. */
+const exactOnly: ReadonlySet<string> = new Set([auditContentPermission]);
+
+const implied: Readonly<Record<string, readonly string[]>> = {
+  [administratorRole]: ['admin:*'],
+  [auditorRole]: ['admin:audit:read', auditContentPermission],
 };
+const impliedBy = (role: string): readonly string[] => (Object.hasOwn(implied, role) ? (implied[role] ?? []) : [role]);
 
 /** Throws `not_member`, whatever the other organization is or isn't; `forbidden` where nothing names one. */
 export async function settleActor(
@@ -119,10 +124,9 @@ export async function getOrganization(records: AdminRecords, actor: Actor, ref: 
 export function checkHandedOn(actor: Actor, roles: readonly string[]): void {
   if (actor.kind === 'platform') return;
   const own = permissionsOf(actor);
-  const tooMuch = roles.some((role) => {
-    const permission = implied[role] ?? role;
-    return permission.startsWith('admin:') && !own.some((mine) => grants(mine, permission));
-  });
+  const tooMuch = roles
+    .flatMap(impliedBy)
+    .some((permission) => permission.startsWith('admin:') && !own.some((mine) => grants(mine, permission)));
   if (!tooMuch) return;
   throw new GatehouseError('forbidden', {
     message: 'Nobody can grant, or take away, more administration than they have',
@@ -142,11 +146,12 @@ const orgOf = (actor: Exclude<Actor, { readonly kind: 'platform' }>): OrgId =>
 /** The short names are for people: a key says what it may. */
 function permissionsOf(actor: Exclude<Actor, { readonly kind: 'platform' }>): readonly string[] {
   if (actor.kind === 'key') return actor.principal.roles;
-  return actor.roles.map((role) => implied[role] ?? role);
+  return actor.roles.flatMap(impliedBy);
 }
 
 /** `admin:*` and `admin:keys:*` are prefixes, everything else is exact. */
 function grants(role: string, permission: string): boolean {
   if (!role.startsWith('admin:')) return false;
-  return role.endsWith(':*') ? permission.startsWith(role.slice(0, -1)) : role === permission;
+  if (!role.endsWith(':*') || exactOnly.has(permission)) return role === permission;
+  return permission.startsWith(role.slice(0, -1));
 }

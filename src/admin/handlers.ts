@@ -7,6 +7,7 @@ import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts
 import type { JsonObject } from '#core/json.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
+import type { IssuersOf } from '#records/people.ts';
 import {
   type Actor,
   actorName,
@@ -74,6 +75,8 @@ export interface AdminDeps {
   /** Before a change: it is not made before this is kept. Called with what came of it. */
   readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
+  /** By which people are told apart in the trail; undefined: nobody can say. */
+  readonly issuersOf?: IssuersOf;
   /** What is wrong with a content filter; undefined: nothing. */
   readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
   /** Judges URLs that are entered; undefined: the public internet only. */

@@ -51,7 +51,7 @@ export interface AccountRooms {
 export function openAccountRooms(deps: AccountRoomsDeps): AccountRooms {
   const { storage, egress, feed, clock, log, closers, baseUrl, server, metrics } = deps;
   const { db, vault, rootSecret } = storage;
-  const sealer = serverSecretSealer(rootSecret);
+  const sealer = serverSecretSealer(storage);
   const { fetch } = egress;
   const servers = openForeignServers({ fetch, clock });
   const common = { db, vault, sealer, fetch, clock, baseUrl };

@@ -13,6 +13,7 @@ import { type AuthorizeDeps, authorize, checkAudience } from '#gateway/authorize
 import type { Identifier } from '#gateway/identify.ts';
 import { RestRequest } from '#gateway/rest/rest-request.ts';
 import { addressGuard } from '#http/address-guard.ts';
+import { checkWritten } from '#http/check-target.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import { readHeaders } from '#http/headers.ts';
 import type { AdminAudit } from './admin-audit.ts';
@@ -72,7 +73,7 @@ function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
     db: deps.storage.db,
     vault: deps.storage.vault,
     now: () => deps.clock.now(),
-    checkUrl: (url) => void guard.checkUrl(url),
+    checkUrl: (url) => checkWritten(guard, url),
     ...deps.audit,
     log: deps.log,
     maxBodyBytes: config.limits.request.adminBytes,

@@ -116,7 +116,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     live: calls,
     ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams, health },
     recorder: spool,
-    evidence: openEvidence(deps.audit.keys),
+    evidence: openEvidence({ keys: deps.audit.keys, vault: storage.vault, log }),
     tracing: await openConfiguredTracing(config, deps),
     observe(record) {
       metrics.observe(record);

@@ -20,5 +20,8 @@ export function openRootSealer(secrets: RootSecrets, purpose: string): Sealer {
   return openSealer(key, older);
 }
 
+/** Purpose of the key of secrets in definitions of servers. */
+export const serverSecrets = 'upstream-accounts';
+
 /** Of what the built-in authorization server keeps. */
 export const openOauthSealer = (secrets: RootSecrets): Sealer => openRootSealer(secrets, 'oauth-seal');

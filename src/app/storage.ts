@@ -9,10 +9,8 @@ import { openAdminRecords } from '#admin/storage.ts';
 import { openEncryptionKey } from '#config/demo-keys.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
-import { deriveKey } from '#core/derive.ts';
 import type { Log } from '#core/log.ts';
-import { openSealer, type Sealer } from '#core/sealer.ts';
-import type { Secret } from '#core/secret.ts';
+import type { Sealer } from '#core/sealer.ts';
 import { migrations } from '#db/migrate.ts';
 import { openDb } from '#db/open.ts';
 import type { Db } from '#db/schema.ts';
@@ -22,7 +20,7 @@ import { type DataKeyStore, openDataKeyStore } from '#records/data-keys.ts';
 import { s0Opener } from '#records/s0-ciphertext.ts';
 import { openVault, type Vault } from '#records/vault.ts';
 import type { Closers } from './closers.ts';
-import type { RootSecrets } from './root-keys.ts';
+import { openRootSealer, type RootSecrets, serverSecrets } from './root-keys.ts';
 import { seedFolder } from './version.ts';
 
 export interface Storage extends RootSecrets {
@@ -67,7 +65,7 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
     apiKeys,
     records: openAdminRecords({
       ...{ db, vault, keys: apiKeys, clock, keyMode },
-      sealer: serverSecretSealer(rootSecret),
+      sealer: serverSecretSealer({ rootSecret, olderSecrets }),
     }),
   };
 }
@@ -109,5 +107,4 @@ export function databaseSettings({ database, dataDir }: Pick<Config, 'database' 
 export const spoolFolder = (dataDir: string): string => join(dataDir, 'spool');
 
 /** Of secrets in definitions of servers, and of what goes to and fro when somebody links an account. */
-export const serverSecretSealer = (rootSecret: Secret): Sealer =>
-  openSealer(deriveKey(rootSecret.reveal(), 'upstream-accounts'));
+export const serverSecretSealer = (secrets: RootSecrets): Sealer => openRootSealer(secrets, serverSecrets);

@@ -131,7 +131,7 @@ function openSinks({ audit }: Config, { version }: Pick<TrailDeps, 'version'>): 
 }
 
 /** For a command that changes the database itself: no spool, each event is inserted before the command goes on. */
-export function openDirectTrail({ db, rootSecret }: Pick<Storage, 'db' | 'rootSecret'>, log: Log) {
+export function openDirectTrail({ db, rootSecret, vault }: Pick<Storage, 'db' | 'rootSecret' | 'vault'>, log: Log) {
   const keys = openAuditKeys(rootSecret.reveal());
   const chain = openChain({ db, keys, clock: systemClock });
   const trail = openAuditTrail(
@@ -146,5 +146,5 @@ export function openDirectTrail({ db, rootSecret }: Pick<Storage, 'db' | 'rootSe
     },
     systemClock,
   );
-  return { trail, reader: openAuditReader({ db, keys }), close: () => chain.close() };
+  return { trail, reader: openAuditReader({ db, keys, vault }), close: () => chain.close() };
 }

@@ -156,6 +156,8 @@ export interface UsersTable {
   subject: string;
   email: string | null;
   email_verified: Generated<boolean>;
+  /** The only organization where the address counts: its own identity provider says it; null: everywhere. */
+  email_org: Generated<string | null>;
   name: string | null;
   username: string | null;
   deactivated_at: NullableTime;

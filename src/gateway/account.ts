@@ -38,7 +38,7 @@ export function callRecord(
     bytesOut: call.bytesOut,
     policyVersion: call.policy?.sets.join(' ').slice(0, 512) ?? evidence?.policyVersion ?? null,
     argumentDigest: evidence?.argumentDigest ?? null,
-    content: evidence?.content ?? null,
+    content: null,
     detail: detailOf(call, error),
     tokensSaved: call.tokensSaved,
     policy: call.policy ?? null,

@@ -1,30 +1,53 @@
 /** What the trail keeps of a call beside who, what and when: by which policies it was decided, and a trace of its arguments. */
+import type { OrgId } from '#core/ids.ts';
+import type { Log } from '#core/log.ts';
 import { findMember, type Message } from '#mcp/message.ts';
+import { sealContent } from '#records/audit/content.ts';
 import type { AuditKeys } from '#records/audit/keys.ts';
 import { redacted } from '#records/audit/redact.ts';
 import type { CallRecord } from '#records/call-record.ts';
 import type { OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Vault } from '#records/vault.ts';
 import type { Call } from './call.ts';
 
-export type Evidence = Pick<CallRecord, 'policyVersion' | 'argumentDigest' | 'content'>;
+export type Evidence = Pick<CallRecord, 'policyVersion' | 'argumentDigest'> & {
+  /** What is kept of the arguments, sealed: one and the same for all records of a call. Never rejects; null: nothing. */
+  readonly content?: Promise<string | null>;
+};
 
 /** Never throws. */
 export type FindEvidence = (call: Call, organization: OrganizationSnapshot) => Evidence;
 
-const none: Evidence = { policyVersion: null, argumentDigest: null, content: null };
+const none: Evidence = { policyVersion: null, argumentDigest: null };
 
 /** Larger arguments leave their digest only. */
 const maxContentBytes = 64 * 1024;
 
-export function openEvidence(keys: Pick<AuditKeys, 'argumentDigest' | 'sealContent'>): FindEvidence {
-  return ({ id, message }, organization) => {
+export interface EvidenceDeps {
+  readonly keys: Pick<AuditKeys, 'argumentDigest'>;
+  readonly vault: Pick<Vault, 'seal'>;
+  readonly log: Log;
+}
+
+export function openEvidence({ keys, vault, log }: EvidenceDeps): FindEvidence {
+  const sealed = new WeakMap<Call, Promise<string | null>>();
+  /** The digest is on record in any case: what cannot be sealed is not kept. */
+  const seal = (org: OrgId, id: string, given: Buffer) =>
+    sealContent(vault, { org, id }, readable(given)).catch((err: unknown) => {
+      log.error({ err, org }, 'the arguments of a call could not be sealed for the trail');
+      return null;
+    });
+  return (call, organization) => {
+    const { id, message } = call;
     const { policies, auditContent = 'digest' } = organization;
     const policyVersion = policies.length > 0 ? policyVersionOf(organization) : null;
     const given = auditContent === 'none' ? undefined : argumentsOf(message);
     if (!given) return policyVersion === null ? none : { ...none, policyVersion };
     const argumentDigest = keys.argumentDigest(organization.id, given);
     const keepsContent = auditContent === 'redacted' && given.length <= maxContentBytes;
-    const content = keepsContent ? keys.sealContent(organization.id, id, readable(given)) : null;
+    if (!keepsContent) return { policyVersion, argumentDigest };
+    const content = sealed.get(call) ?? seal(organization.id, id, given);
+    sealed.set(call, content);
     return { policyVersion, argumentDigest, content };
   };
 }

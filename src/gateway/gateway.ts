@@ -135,15 +135,19 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       deps.tracing?.end(record, call);
       deps.logRequest(record, logFields(record, outcome.error));
     }
-    deps.recorder.record(record, () => {
-      try {
-        done();
-      } catch (thrown) {
-        // Whatever could not be answered must not look as if an answer were still to come.
-        deps.log.error({ err: thrown, requestId: call.id }, 'an answer could not be written');
-        call.res.destroy();
-      }
-    });
+    const write = (final: CallRecord) =>
+      deps.recorder.record(final, () => {
+        try {
+          done();
+        } catch (thrown) {
+          // Whatever could not be answered must not look as if an answer were still to come.
+          deps.log.error({ err: thrown, requestId: call.id }, 'an answer could not be written');
+          call.res.destroy();
+        }
+      });
+    // Sealed once for a call: its records are written in the order in which they were made.
+    if (evidence?.content) void evidence.content.then((content) => write({ ...record, content }));
+    else write(record);
   }
 
   function refuse(call: Call, thrown: unknown): void {

@@ -125,7 +125,9 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
   async function accountOf(provider: IdentityProvider, token: VerifiedToken): Promise<string | undefined> {
     if (!deps.accounts || provider.namesOrganizationsBy === 'id') return undefined;
     const { subject, email, emailVerified, name } = token;
-    const userId = await deps.accounts.ensure({ provider: provider.name, subject, email, emailVerified, name });
+    const { name: named, organization } = provider;
+    const seen = { provider: named, subject, email, emailVerified, organization, name };
+    const userId = await deps.accounts.ensure(seen);
     if (userId === undefined) throw new GatehouseError('invalid_token');
     return userId;
   }

@@ -1,6 +1,7 @@
 /** Which of an organization's own limits a call comes under, and whom each of them counts. */
 import type { Charge } from '#adapters/limiter/limiter.ts';
 import type { ServerId } from '#core/ids.ts';
+import { looseName, looseNames } from '#mcp/enforce.ts';
 import { ruleKey } from '#records/limit-rules.ts';
 import type { LimitRule, OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Reach } from './rights/reach.ts';
@@ -43,7 +44,9 @@ export function findRules(asker: Asker, target: RuleTarget | undefined): FoundRu
 
 function isAbout({ server, tool }: LimitRule, target: RuleTarget | undefined): boolean {
   if (!target) return server === undefined;
-  return server === target.server && (tool === undefined || tool === target.tool);
+  if (server !== target.server || tool === undefined || tool === target.tool) return server === target.server;
+  // A careless server may take the name for this tool's.
+  return target.tool !== undefined && looseNames(target.tool).includes(looseName(tool));
 }
 
 function holdsFor({ group, user, key }: LimitRule, { principal, groups, holdings }: Asker['reach']): boolean {

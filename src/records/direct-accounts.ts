@@ -46,6 +46,7 @@ async function isOutdated({ tx }: PlatformScope, { known, seen, nowMs }: Compari
   if (!known) return true;
   const { email, emailVerified = false, name, username } = seen;
   const isSame =
+    (seen.organization === undefined) === (known.emailOrg === undefined) &&
     (email === undefined || (email === known.email && emailVerified === known.emailVerified)) &&
     (name === undefined || name === known.name) &&
     (username === undefined || username === known.username);

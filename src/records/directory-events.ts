@@ -24,6 +24,8 @@ export interface DirectorySource {
   /** The identity provider's name and kind. */
   readonly name: string;
   readonly kind: string;
+  /** The one that it is bound to. */
+  readonly organization?: string;
 }
 
 export type EventOutcome = 'done' | 'duplicate' | 'outdated' | 'ignored';
@@ -134,7 +136,8 @@ async function applyUser(
     if (user) await shutOut(scope, source, { user, subject, nowMs, removed });
     return 'done';
   }
-  const seen = { ...identity, email, emailVerified, name, username, heardOf: true } as const;
+  const { organization } = source;
+  const seen = { ...identity, email, emailVerified, organization, name, username, heardOf: true } as const;
   const user = await upsertIdentity(scope, seen, nowMs);
   const words = directoryWords({ kind: source.kind, subject, email, emailVerified, username, isOwn: false });
   await linkScimUsers(scope, { userId: user.id, words, orgs: await organizationsSaid(scope, source, user) });

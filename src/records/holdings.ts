@@ -70,12 +70,13 @@ async function ofKey(tx: Tx, org: OrgId, id: KeyId): Promise<Holdings> {
   return asHoldings({ id: undefined, groups: rows.map((row) => row.group_id), grants: [] });
 }
 
-/** An address counts only where it is theirs for certain. */
-const email = sql<string>`case when u.email_verified then lower(u.email) end`;
+/** An address counts only where it is theirs for certain: not by the word of another organization's identity provider. */
+const emailIn = (org: OrgId) =>
+  sql<string>`case when u.email_verified and (u.email_org is null or u.email_org = ${org}) then lower(u.email) end`;
 
 /** Those that they are in by name, by address, or by the word of an identity provider. */
 const groupsIn = (org: OrgId) => sql<string[]>`array(
-  select gm.group_id from gateway.group_members gm where gm.org_id = ${org} and (gm.user_id = u.id or gm.email = ${email})
+  select gm.group_id from gateway.group_members gm where gm.org_id = ${org} and (gm.user_id = u.id or gm.email = ${emailIn(org)})
   union
   select g.id from gateway.members m join gateway.groups g on g.org_id = m.org_id and jsonb_exists(m.groups, g.external_id)
   where m.org_id = ${org} and m.user_id = u.id and m.active)`;
@@ -85,7 +86,7 @@ const namedIn = (org: OrgId) => sql<unknown>`(
 
 const grantsIn = (org: OrgId) => sql<unknown>`coalesce((
   select jsonb_agg(jsonb_build_object('target', coalesce(g.server_id, g.collection_id), 'tools', g.tools))
-  from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${email})), '[]')`;
+  from gateway.grants g where g.org_id = ${org} and (g.user_id = u.id or g.email = ${emailIn(org)})), '[]')`;
 
 const barredIn = (org: OrgId) => sql<Holdings['barred'] | null>`case
   when u.deactivated_at is not null then 'everywhere'

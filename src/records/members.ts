@@ -63,6 +63,7 @@ export async function insertMemberByEmail(
     .select('id')
     .where(sql`lower(email)`, '=', address)
     .where('email_verified', '=', true)
+    .where((is) => is.or([is('email_org', 'is', null), is('email_org', '=', org)]))
     .where('kind', '=', 'person')
     .orderBy('created_at')
     .execute();

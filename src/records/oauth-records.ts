@@ -92,7 +92,7 @@ export function findOauthRecordAndOthers(
         'g.id as grant_id',
         'g.payload as grant',
       ])
-      .select(['u.id', 'u.subject', 'u.email', 'u.email_verified', 'u.name', 'u.username'])
+      .select(['u.id', 'u.subject', 'u.email', 'u.email_verified', 'u.email_org', 'u.name', 'u.username'])
       .select(['u.deactivated_at', 'u.signed_out_at'])
       .where('r.model', '=', model)
       .where('r.id', '=', id)

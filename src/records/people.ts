@@ -49,6 +49,7 @@ export async function listPeople({ tx }: PlatformScope, search: string | undefin
     subject: row.subject,
     email: row.email ?? undefined,
     emailVerified: row.email_verified,
+    emailOrg: row.email_org ?? undefined,
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,
@@ -76,16 +77,18 @@ export const noSuchPerson = () =>
   new GatehouseError('not_found', { message: 'There is no such person: list them with `gatehouse person list`' });
 
 /** Rows as they stand, apart from what is sealed or a digest. Throws `not_found`. */
-export async function exportPerson(scope: PlatformScope, id: string): Promise<Readonly<Record<string, unknown>>> {
+export async function exportPerson(
+  scope: PlatformScope,
+  id: string,
+  issuersOf?: IssuersOf,
+): Promise<Readonly<Record<string, unknown>>> {
   const { tx } = scope;
   const user = await getPerson(scope, id);
   const email = user.email?.toLowerCase() ?? '';
-  const identities = await tx
-    .selectFrom('identities')
-    .select(['identity_provider', 'subject', 'created_at', 'last_sign_in_at'])
-    .where('user_id', '=', user.id)
-    .execute();
+  const identities = await listIdentities(scope, user.id);
   const subjects = [user.subject, ...identities.map(({ subject }) => subject)];
+  const known = issuersOf && knownOf(user, identities, issuersOf);
+  const theirs = { subjects, email, proved: user.emailVerified, known };
   return {
     person: await tx.selectFrom('users').selectAll().where('id', '=', user.id).executeTakeFirst(),
     identities,
@@ -119,34 +122,70 @@ export async function exportPerson(scope: PlatformScope, id: string): Promise<Re
       .where('account_id', 'in', subjects)
       .where('model', 'in', ['Session', 'Grant', 'RefreshToken'])
       .execute(),
-    audit: await tx
-      .selectFrom('audit')
-      .selectAll()
-      .where(isTheirs(subjects, email, 'email'))
-      .orderBy('at')
-      .execute(),
+    audit: await tx.selectFrom('audit').selectAll().where(isTheirs(theirs, 'email')).orderBy('at').execute(),
     usage: await tx
       .selectFrom('usage')
       .selectAll()
-      .where(isTheirs(subjects, email, 'user_email'))
+      .where(isTheirs(theirs, 'user_email'))
       .orderBy('timestamp')
       .execute(),
   };
 }
 
-/** As `gateway.erase_person` has it: a subject is unique at its issuer only. */
-const isTheirs = (subjects: readonly string[], email: string, column: 'email' | 'user_email') =>
-  sql<boolean>`((subject = any (${[...subjects]}) and (${sql.ref(column)} is null or lower(${sql.ref(column)}) = ${email}))
-    or (${email} <> '' and lower(${sql.ref(column)}) = ${email}))`;
+export interface KnownAt {
+  readonly issuer: string;
+  readonly subject: string;
+}
+
+/** Every `iss` under which an identity provider's subjects are on record; the gateway's own for undefined. */
+export type IssuersOf = (provider: string | undefined) => readonly string[];
+
+const knownOf = ({ subject }: User, identities: readonly Row[], issuersOf: IssuersOf): readonly KnownAt[] => [
+  ...issuersOf(undefined).map((issuer) => ({ issuer, subject })),
+  ...identities.flatMap((row) => issuersOf(row.identity_provider).map((issuer) => ({ issuer, subject: row.subject }))),
+];
+
+interface Row {
+  readonly identity_provider: string;
+  readonly subject: string;
+}
+
+const listIdentities = ({ tx }: PlatformScope, user: string) =>
+  tx
+    .selectFrom('identities')
+    .select(['identity_provider', 'subject', 'created_at', 'last_sign_in_at'])
+    .where('user_id', '=', user)
+    .execute();
+
+interface Theirs {
+  readonly subjects: readonly string[];
+  /** Lower case. */
+  readonly email: string;
+  readonly proved: boolean;
+  /** undefined: nobody can say. */
+  readonly known: readonly KnownAt[] | undefined;
+}
+
+/** As `gateway.erase_person` has it: a subject is unique at its issuer only, and an address counts where it is proved. */
+const isTheirs = ({ subjects, email, proved, known }: Theirs, column: 'email' | 'user_email') => {
+  const address = sql`lower(${sql.ref(column)})`;
+  const said = known === undefined ? null : JSON.stringify(known);
+  return sql<boolean>`((subject = any (${[...subjects]}) and (
+      (${said}::jsonb is null or issuer is null) and (${sql.ref(column)} is null or ${address} = ${email})
+      or ${address} = ${email}
+      or ${said}::jsonb @> jsonb_build_array(jsonb_build_object('issuer', issuer, 'subject', subject))))
+    or (${proved && email !== ''}::boolean and ${address} = ${email}))`;
+};
 
 /**
  * Their row and all that hangs on it is removed; what they did stays, under the pseudonym that is answered. Throws `not_found`.
  */
-export async function erasePerson(scope: PlatformScope, id: string): Promise<string> {
+export async function erasePerson(scope: PlatformScope, id: string, issuersOf?: IssuersOf): Promise<string> {
   const user = await getPerson(scope, id);
+  const known = issuersOf && JSON.stringify(knownOf(user, await listIdentities(scope, user.id), issuersOf));
   const { rows } = await sql<{
     pseudonym: string | null;
-  }>`select gateway.erase_person(${user.id}) as pseudonym`.execute(scope.tx);
+  }>`select gateway.erase_person(${user.id}, ${known ?? null}::jsonb) as pseudonym`.execute(scope.tx);
   const pseudonym = rows[0]?.pseudonym;
   if (!pseudonym) throw noSuchPerson();
   return pseudonym;

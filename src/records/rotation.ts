@@ -10,7 +10,8 @@ import type { Sealer } from '#core/sealer.ts';
 import type { Db, Tx } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import type { DataKey, DataKeyStore } from './data-keys.ts';
-import { rootColumns, type VaultColumn, vaultColumns } from './sealed-columns.ts';
+import { finalColumns, rootColumns, type VaultColumn, vaultColumns } from './sealed-columns.ts';
+import { clientSecretPlace } from './server-secrets.ts';
 import type { Vault } from './vault.ts';
 
 export type RotationLevel = 'kek' | 'dek' | 'fields' | 'all';
@@ -24,6 +25,8 @@ export interface RotationDeps {
   readonly root: Sealer;
   /** Of the one in use alone. */
   readonly current: Sealer;
+  /** The same two for secrets in definitions of servers. */
+  readonly servers: { readonly root: Sealer; readonly current: Sealer };
   readonly clock: Clock;
 }
 
@@ -58,7 +61,7 @@ export async function rotateSecrets(
   if (level !== 'fields') await deps.kms.refresh?.();
   const organizations = org === undefined ? await listSealing(deps.db) : [org];
   const report = { organizations: organizations.length, rewrapped: 0, removed: 0, resealed: 0 };
-  if (org === undefined && level !== 'dek') report.resealed += await resealRoot(deps);
+  if (org === undefined && level !== 'dek') report.resealed += (await resealRoot(deps)) + (await resealServers(deps));
   for (const one of organizations) {
     if (level === 'dek' || level === 'all') await deps.vault.rotate(one);
     if (level === 'kek' || level === 'all') report.rewrapped += await deps.vault.rewrap(one);
@@ -181,6 +184,29 @@ async function resealRoot({ db, root, current }: RotationDeps): Promise<number> 
   return resealed;
 }
 
+/** They stand in the middle of what else is said of a server's sign-in. */
+async function resealServers({ db, servers: { root, current } }: RotationDeps): Promise<number> {
+  const { rows } = await withPlatform(db, ({ tx }) =>
+    sql<Field & { readonly client: string }>`
+      select id::text as id, auth->>'clientId' as client, auth->>'sealedSecret' as sealed from gateway.servers
+      where auth->>'sealedSecret' is not null and auth->>'clientId' is not null`.execute(tx),
+  );
+  let resealed = 0;
+  for (const { id, client, sealed } of rows) {
+    const place = clientSecretPlace(client);
+    const plain = current.open(place, sealed) === undefined ? root.open(place, sealed) : undefined;
+    if (plain === undefined) continue;
+    const anew = JSON.stringify(root.seal(place, plain));
+    await withPlatform(db, ({ tx }) =>
+      sql`
+        update gateway.servers set auth = jsonb_set(auth, '{sealedSecret}', ${anew}::jsonb)
+        where id::text = ${id} and auth->>'clientId' = ${client} and auth->>'sealedSecret' = ${sealed}`.execute(tx),
+    );
+    resealed++;
+  }
+  return resealed;
+}
+
 async function countFields(tx: Tx, active: string) {
   let fields = 0;
   let staleFields = 0;
@@ -214,7 +240,7 @@ async function removeUnneeded({ db, dataKeys, clock }: RotationDeps, org: OrgId)
 }
 
 async function isNeeded(tx: Tx, dekId: string): Promise<boolean> {
-  for (const column of vaultColumns) {
+  for (const column of [...vaultColumns, ...finalColumns]) {
     const { rows } = await sql<{ found: boolean }>`
       select exists (
         select from ${tableOf(column)} where starts_with(${sql.id(column.column)}, ${`gw1.${dekId}.`})

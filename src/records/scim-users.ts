@@ -172,7 +172,7 @@ async function findKnown({ tx }: PlatformScope, org: OrgId, keys: readonly strin
   const { rows: members } = await sql<{ key: string; user_id: string }>`
     select lower(u.email) as key, u.id as user_id from gateway.users u
     join gateway.members m on m.user_id = u.id and m.org_id = ${org}
-    where u.email_verified and lower(u.email) = any(${[...keys]}::text[]) and not exists (
+    where u.email_verified and (u.email_org is null or u.email_org = ${org}) and lower(u.email) = any(${[...keys]}::text[]) and not exists (
       select from gateway.scim_users s where s.org_id = ${org} and s.user_id = u.id and s.removed_at is null)`.execute(
     tx,
   );

@@ -40,5 +40,11 @@ export const sealedColumns: readonly SealedColumn[] = [
   { by: 'brief', table: 'sign_in_attempts', column: 'sealed' },
 ];
 
+/**
+ * As `vault`, but never sealed anew: the trail's chain is made over the sealed text. Their data keys stay as long as they
+ * do, wrapped anew like all others, and go with the organization's.
+ */
+export const finalColumns: readonly Pick<VaultColumn, 'table' | 'column'>[] = [{ table: 'audit', column: 'content' }];
+
 export const vaultColumns = sealedColumns.filter((column): column is VaultColumn => column.by === 'vault');
 export const rootColumns = sealedColumns.filter((column): column is RootColumn => column.by === 'root');

@@ -4,14 +4,14 @@ import type { Sealer } from '#core/sealer.ts';
 import { Secret } from '#core/secret.ts';
 import type { GivenAuth, ServerAuth } from './server-auth.ts';
 
-const placeOf = (clientId: string) => `server-auth:${clientId}`;
+export const clientSecretPlace = (clientId: string) => `server-auth:${clientId}`;
 
 export const sealClientSecret = (sealer: Sealer, clientId: string, secret: Secret): string =>
-  sealer.seal(placeOf(clientId), secret.reveal());
+  sealer.seal(clientSecretPlace(clientId), secret.reveal());
 
 /** Throws where it was sealed by another root key. */
 export function openClientSecret(sealer: Sealer, clientId: string, sealed: string): Secret {
-  const plain = sealer.open(placeOf(clientId), sealed);
+  const plain = sealer.open(clientSecretPlace(clientId), sealed);
   if (plain === undefined) throw new Error('a client secret does not open');
   return new Secret(plain);
 }
@@ -30,6 +30,6 @@ export function openedAuth(sealed: ServerAuth | undefined, sealer: Sealer | unde
   if (!sealed) return undefined;
   const { sealedSecret, ...auth } = sealed;
   const { clientId } = auth;
-  const plain = sealedSecret && clientId ? sealer?.open(placeOf(clientId), sealedSecret) : undefined;
+  const plain = sealedSecret && clientId ? sealer?.open(clientSecretPlace(clientId), sealedSecret) : undefined;
   return { auth, secret: plain === undefined ? undefined : new Secret(plain) };
 }

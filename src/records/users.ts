@@ -5,6 +5,7 @@ import { asOrgId, type OrgId } from '#core/ids.ts';
 import type { UsersTable } from '#db/schema.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
+import { idOfNamed } from './organizations.ts';
 import { isProgramClientId } from './program-clients.ts';
 import { isServiceAccountSubject } from './service-accounts.ts';
 
@@ -17,6 +18,8 @@ export interface User {
   readonly subject: string;
   readonly email: string | undefined;
   readonly emailVerified: boolean;
+  /** The only organization where the address counts; undefined: everywhere. */
+  readonly emailOrg: string | undefined;
   readonly name: string | undefined;
   readonly username: string | undefined;
   readonly active: boolean;
@@ -33,6 +36,8 @@ export interface Identity {
 export interface SeenIdentity extends Identity {
   readonly email?: string | undefined;
   readonly emailVerified?: boolean | undefined;
+  /** The one that the identity provider is bound to (slug, external id or UUID): elsewhere its addresses prove nothing. */
+  readonly organization?: string | undefined;
   readonly name?: string | undefined;
   readonly username?: string | undefined;
   /** Heard of, not signed in. */
@@ -47,7 +52,7 @@ export interface MemberRow {
 
 export type UserRow = Pick<
   Selectable<UsersTable>,
-  'id' | 'subject' | 'email' | 'email_verified' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
+  'id' | 'subject' | 'email' | 'email_verified' | 'email_org' | 'name' | 'username' | 'deactivated_at' | 'signed_out_at'
 >;
 
 /** Until the transaction ends nobody else makes or renews this user. */
@@ -68,6 +73,7 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
   const profile = {
     email: seen.email ?? null,
     email_verified: seen.emailVerified ?? false,
+    email_org: await boundTo(scope, seen.organization),
     name: seen.name ?? null,
     username: seen.username ?? null,
     ...(seen.heardOf ? {} : { last_sign_in_at: new Date(nowMs) }),
@@ -104,6 +110,14 @@ export async function upsertIdentity(scope: PlatformScope, seen: SeenIdentity, n
     })
     .execute();
   return asUser(row);
+}
+
+/** No organization has it. */
+const nowhere = '00000000-0000-0000-0000-000000000000';
+
+async function boundTo({ tx }: PlatformScope, organization: string | undefined): Promise<string | null> {
+  if (organization === undefined) return null;
+  return (await idOfNamed(tx, organization).executeTakeFirst())?.id ?? nowhere;
 }
 
 /** Whatever others call their people: an identity provider may use our prefixes itself (Auth0's `github|123`). */
@@ -300,6 +314,7 @@ export function asUser(row: UserRow): User {
     subject: row.subject,
     email: row.email ?? undefined,
     emailVerified: row.email_verified,
+    emailOrg: row.email_org ?? undefined,
     name: row.name ?? undefined,
     username: row.username ?? undefined,
     active: row.deactivated_at === null,

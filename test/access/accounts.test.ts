@@ -130,6 +130,35 @@ describe('one person’s data', () => {
   });
 });
 
+describe('erasure', () => {
+  test('leaves another person alone who has the same subject elsewhere, or whose address was only claimed', async () => {
+    const sql = t.world.database.sql;
+    const victim = await t.person('same@example.com');
+    const row = async (issuer: string | null, subject: string, email: string | null) => {
+      const [made] = await sql(
+        `insert into gateway.audit (id, at, request_id, issuer, subject, email, http_method, path, decision, status, open, duration_ms, bytes_in, bytes_out)
+         values (gen_random_uuid(), now(), 'x', $1, $2, $3, 'POST', '/', 'allow', 200, false, 0, 0, 0) returning id`,
+        [issuer, subject, email],
+      );
+      return String(made?.id);
+    };
+    const elsewhere = await row('https://other-issuer.example', 'same@example.com', null);
+    const theirs = await row(t.world.issuer, 'same@example.com', null);
+    const unsaid = await row(null, 'same@example.com', null);
+    const claimed = await row('https://other-issuer.example', 'somebody', 'victim@example.com');
+    await sql(`update gateway.users set email = 'victim@example.com', email_verified = false where id = $1`, [
+      victim.user.id,
+    ]);
+    await t.good(`DELETE /people/${victim.user.id}`);
+    const subjectOf = async (id: string) =>
+      (await sql('select subject from gateway.audit where id = $1', [id]))[0]?.subject;
+    expect(await subjectOf(elsewhere)).toBe('same@example.com');
+    expect(await subjectOf(claimed)).toBe('somebody');
+    expect(await subjectOf(theirs)).toMatch(/^erased:/);
+    expect(await subjectOf(unsaid)).toMatch(/^erased:/);
+  });
+});
+
 describe('a domain of an organization', () => {
   test('serves its endpoints, names itself in challenge and metadata, and nothing else is there', async () => {
     const host = 'mcp.acme.example';

@@ -119,6 +119,23 @@ describe('roles on the admin API', () => {
     await soon(() => status('GET /organizations/acme/members', chief.accessToken)).toBe(403);
   });
 
+  test('who is barred administers nothing more, whatever their token says [C18] [B11]', async () => {
+    const barred = await t.person('barred@example.com', { acme: ['admin'] }, adminScope);
+    const members = () => status('GET /organizations/acme/members', barred.accessToken);
+    expect(await members()).toBe(200);
+    await t.world.database.sql(`update gateway.members set active = false where user_id = $1`, [barred.user.id]);
+    await soon(members).toBe(403);
+    await t.world.database.sql(`update gateway.members set active = true where user_id = $1`, [barred.user.id]);
+    await soon(members).toBe(200);
+    await t.good(`PATCH /people/${barred.user.id}`, { active: false });
+    await soon(members).toBe(401);
+    const boss = await t.person('boss@example.com', {}, adminScope);
+    expect(await status('GET /organizations', boss.accessToken)).toBe(200);
+    await t.good(`PATCH /people/${boss.user.id}`, { active: false });
+    await soon(() => status('GET /organizations', boss.accessToken)).toBe(401);
+    await t.good(`PATCH /people/${boss.user.id}`, { active: true });
+  });
+
   test('an auditor reads what is on record and nothing else, a platform administrator is one by setting', async () => {
     const auditor = await t.person('auditor@example.com', { acme: ['auditor'] }, adminScope);
     for (const line of ['GET /organizations/acme/members', 'GET /organizations/acme/keys', 'GET /organizations/acme'])

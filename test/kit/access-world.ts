@@ -57,6 +57,8 @@ export interface AccessWorldOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What the upstream speaks; default: modern. */
   readonly era?: 'legacy' | 'modern';
+  /** Of the servers, in the place of the world's own. */
+  readonly url?: string;
   /** Default: yes. */
   readonly hasShort?: boolean;
 }
@@ -77,7 +79,7 @@ export async function startAccessWorld(options: AccessWorldOptions): Promise<Acc
     folders.push(dataDir);
     const env = { ...baseEnv(database.url, dataDir), ...options.env, ...more };
     const file = join(dataDir, 'gatehouse.yaml');
-    const yaml = yamlOf(options, upstream.url);
+    const yaml = yamlOf(options, options.url ?? upstream.url);
     const readFile = (path: string) => (path === file ? yaml : undefined);
     return { env, app: await openApp(loadConfig({ env, cwd: dataDir, readFile }), { version: '0.0.0' }) };
   };

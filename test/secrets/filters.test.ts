@@ -72,6 +72,11 @@ async function inForce(check: () => Promise<boolean>): Promise<void> {
 }
 
 const base64 = Buffer.from(`key ${canary} end`).toString('base64');
+const wrapped = base64.replace(/(.{10})/g, '$1\r\n');
+const halves = [`it is ${canary.slice(0, 9)}`, `${canary.slice(9)} and more`];
+const wide = canary.replace(/./g, (letter) => String.fromCodePoint((letter.codePointAt(0) ?? 0) + 0xfee0));
+/** Other ways to write it, none of which may be left. */
+const disguises = [base64, wrapped, wide, [...canary].join('\u200b'), canary.slice(1), halves[1] ?? ''];
 const places: Readonly<Record<string, object>> = {
   text: { content: [{ type: 'text', text: `it is ${canary}.` }] },
   'a second block': {
@@ -88,6 +93,17 @@ const places: Readonly<Record<string, object>> = {
   'an embedded resource': { content: [{ type: 'resource', resource: { uri: 'x://y', text: canary } }] },
   'an embedded blob': { content: [{ type: 'resource', resource: { uri: 'x://y', blob: base64 } }] },
   'base64 in a text': { content: [{ type: 'text', text: base64 }] },
+  'base64 in the middle of a text': { content: [{ type: 'text', text: `see ${base64}, please` }] },
+  'base64 behind a word': { content: [{ type: 'text', text: `data\n${base64}` }] },
+  'base64 in lines': { content: [{ type: 'text', text: wrapped }] },
+  'a data URI': { content: [{ type: 'resource_link', uri: `data:text/plain;base64,${base64}`, name: 'x' }] },
+  'base64 of base64': { content: [{ type: 'text', text: Buffer.from(base64).toString('base64') }] },
+  'two blocks, half in each': { content: halves.map((text) => ({ type: 'text', text })) },
+  'a list, half in each': { content: [], structuredContent: { halves } },
+  'full-width letters': { content: [{ type: 'text', text: wide }] },
+  'letters with nothing between them': { content: [{ type: 'text', text: [...canary].join('\u200b') }] },
+  'escapes of JSON': { content: [{ type: 'text', text: `{"k":"\\u0041${canary.slice(1)}"}` }] },
+  'escapes of URLs': { content: [{ type: 'resource_link', uri: `x://y?k=%41${canary.slice(1)}`, name: 'x' }] },
   'an error of the tool': { isError: true, content: [{ type: 'text', text: `failed with ${canary}` }] },
   'message and data of an error': { code: -32000, message: `no: ${canary}`, data: { why: canary } },
 };
@@ -107,7 +123,8 @@ test('what is redacted is nowhere in an answer, wherever the server puts it [D13
     const modern = await call().then(JSON.stringify, (error: unknown) => JSON.stringify([String(error), error]));
     for (const text of [answer, modern]) {
       expect([place, text]).toEqual([place, expect.not.stringContaining(canary)]);
-      expect([place, text]).toEqual([place, expect.not.stringContaining(base64)]);
+      for (const disguise of disguises)
+        expect([place, text]).toEqual([place, expect.not.stringContaining(JSON.stringify(disguise).slice(1, -1))]);
     }
     expect([place, modern]).toEqual([place, expect.stringContaining('[redacted]')]);
   }

@@ -1,5 +1,5 @@
 /** Keys of every level are rotated while calls run, and an organization's secrets are destroyed. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'kysely';
@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type App, openApp } from '#app.ts';
 import { loadConfig } from '#config/load.ts';
+import { deriveKey } from '#core/derive.ts';
+import { openSealer } from '#core/sealer.ts';
 import { withPlatform } from '#db/scope.ts';
 import { awsKeyId, startAwsEmulator } from '#kit/kms/aws.ts';
 import type { KmsEmulator } from '#kit/kms/emulator.ts';
@@ -73,6 +75,28 @@ const acme = async () => (await read()).items.find(({ organization }) => organiz
 
 const call = (): Promise<unknown> =>
   openModernWire(`${app.url}/acme/mcp/shelf`, key, {}).request('tools/call', { name: 'retrieve', arguments: {} });
+
+let keptId = '';
+
+async function api(method: string, path: string, body?: object): Promise<string> {
+  const headers = { authorization: `Bearer ${readFileSync(join(dataDir, 'admin.token'), 'utf8').trim()}` };
+  const response = await fetch(`${app.url}/admin/api/v1${path}`, {
+    method,
+    body: body ? JSON.stringify(body) : null,
+    headers: { ...headers, ...(body && { 'content-type': 'application/json' }) },
+  });
+  const text = await response.text();
+  expect([path, response.ok, text]).toEqual([path, true, text]);
+  return text;
+}
+
+const keptWords = () => api('GET', `/organizations/acme/audit/${keptId}/content`);
+
+/** As this root secret alone opens it. */
+async function serverSecret(root: string): Promise<string | undefined> {
+  const [row] = await database.sql(`select auth->>'sealedSecret' as sealed from gateway.servers where key = 'linked'`);
+  return openSealer(deriveKey(root, 'upstream-accounts')).open('server-auth:ours', String(row?.sealed));
+}
 
 /** Calls all the time while the work is done: none fails, each with the credential. */
 async function underLoad(work: () => Promise<unknown>): Promise<number> {
@@ -153,14 +177,42 @@ describe('rotation', () => {
     expect((await acme())?.keys.map(({ state }) => state)).toEqual(['active']);
   });
 
+  test('what is kept of arguments opens after rotations of data keys, which stay as long as it does [I1]', async () => {
+    await api('POST', '/servers', {
+      ...{ key: 'linked', transport: { kind: 'http', url: 'https://linked.example/mcp' } },
+      auth: { kind: 'connected', issuer: 'https://as.example', clientId: 'ours', clientSecret: 'the-client-secret' },
+    });
+    await api('POST', '/organizations/acme/audit/settings', { content: 'redacted' });
+    await expect
+      .poll(async () => {
+        await openModernWire(`${app.url}/acme/mcp/shelf`, key, {}).request('tools/call', {
+          ...{ name: 'retrieve', arguments: { query: 'kept-words' } },
+        });
+        const [row] = await database.sql('select id from gateway.audit where content is not null limit 1');
+        keptId = String(row?.id ?? '');
+        return keptId;
+      })
+      .not.toBe('');
+    await run('secrets', 'rotate', '--level', 'dek');
+    aheadMs = 660_000;
+    await run('secrets', 'rotate', '--level', 'fields');
+    aheadMs = 0;
+    expect(await keptWords()).toContain('kept-words');
+    await api('POST', '/organizations/acme/audit/settings', { content: 'digest' });
+  });
+
   test('another ENCRYPTION_KEY takes over while the former one is still known, and then alone [I1]', async () => {
     await start({ ENCRYPTION_KEY: second, ENCRYPTION_KEY_PREVIOUS: first });
     await call();
     expect((await acme())?.staleKeys).toBeGreaterThan(0);
+    expect(await serverSecret(first)).toBe('the-client-secret');
     await underLoad(() => run('secrets', 'rotate', '--level', 'kek'));
+    expect(await serverSecret(second)).toBe('the-client-secret');
+    expect(await serverSecret(first)).toBeUndefined();
     expect((await read()).items.map(({ staleKeys }) => staleKeys)).toEqual([0, 0]);
     await start({ ENCRYPTION_KEY: second });
     await underLoad(async () => undefined);
+    expect(await keptWords()).toContain('kept-words');
   });
 
   test('key management moves to a service while calls run, and the environment is needed no more [I1]', async () => {

@@ -30,8 +30,8 @@ export interface S3Deps {
   readonly db: Db;
   readonly vault: Pick<Vault, 'seal'>;
   readonly now: () => number;
-  /** Throws for an address that nothing of an organization may lead to. */
-  readonly checkUrl: (url: string) => void;
+  /** The URL as it is kept. Throws `bad_request` for an address that nothing of an organization may lead to. */
+  readonly checkUrl: (url: string) => Promise<string>;
 }
 
 export interface S3Request {
@@ -194,15 +194,8 @@ export const s3Routes: readonly S3Route[] = [
   {
     ...{ method: 'POST', path: '/endpoints', action: 's3.endpoints.set' },
     async run({ org, input }, { db, checkUrl }) {
-      const { endpoint_url, ...wanted } = parse(place.extend({ endpoint_url: z.url().max(2048) }), input);
-      try {
-        checkUrl(endpoint_url);
-      } catch (cause) {
-        throw new GatehouseError('bad_request', {
-          message: 'endpoint_url leads to an address that is not allowed',
-          cause,
-        });
-      }
+      const { endpoint_url: entered, ...wanted } = parse(place.extend({ endpoint_url: z.string().max(2048) }), input);
+      const endpoint_url = await checkUrl(entered);
       await withOrganization(db, org, (scope) => putS3Endpoint(scope, placeOf(wanted), endpoint_url));
       return { status: 'success', ...wanted, endpoint_url };
     },

@@ -92,6 +92,9 @@ const usage = z.object({
   ),
 });
 
+/** Auditors only: no `admin:*` includes it, the exact word or the role of an auditor does. */
+export const auditContentPermission = 'admin:audit-content:read';
+
 const auditPath = '/organizations/:organization/audit';
 
 export const auditRoutes = {
@@ -121,7 +124,7 @@ export const auditRoutes = {
     method: 'GET',
     path: `${auditPath}/:id/content`,
     summary: 'The redacted arguments of a call, where the organization keeps them',
-    permission: 'admin:audit:read',
+    permission: auditContentPermission,
     scope: 'organization',
     audit: 'audit.content',
     status: 200,

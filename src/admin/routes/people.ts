@@ -5,7 +5,7 @@ import { setUserActive } from '#records/users.ts';
 
 type Names = 'listPeople' | 'updatePerson' | 'exportPerson' | 'erasePerson';
 
-export function personHandlers({ records, clock }: AdminDeps): Pick<Handlers, Names> {
+export function personHandlers({ records, clock, issuersOf }: AdminDeps): Pick<Handlers, Names> {
   return {
     async listPeople({ search }) {
       return { items: (await records.asPlatform((scope) => listPeople(scope, search))).map(shown) };
@@ -19,10 +19,10 @@ export function personHandlers({ records, clock }: AdminDeps): Pick<Handlers, Na
         return shown(row);
       }),
     async exportPerson({ id }) {
-      return { ...(await records.asPlatform((scope) => exportPerson(scope, id))) };
+      return { ...(await records.asPlatform((scope) => exportPerson(scope, id, issuersOf))) };
     },
     async erasePerson({ id }) {
-      return { pseudonym: await records.asPlatform((scope) => erasePerson(scope, id)) };
+      return { pseudonym: await records.asPlatform((scope) => erasePerson(scope, id, issuersOf)) };
     },
   };
 }

@@ -24,7 +24,7 @@ export const configuration = (base: string) => ({
   filter: { supported: true, maxResults: limits.results },
   changePassword: { supported: false },
   sort: { supported: false },
-  etag: { supported: true },
+  etag: { supported: false },
   authenticationSchemes: [
     {
       type: 'oauthbearertoken',

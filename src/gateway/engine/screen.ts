@@ -3,7 +3,7 @@
  * answers to questions on their way to a server; results, errors, notifications and questions on their way back; every text
  * in them, keys and numbers too, and what is base64 of a text. What was found goes by name into the call's record.
  */
-import type { ContentFilter, Match } from '#adapters/filter/filter.ts';
+import type { ContentFilter } from '#adapters/filter/filter.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Json, JsonObject } from '#core/json.ts';
 import { isJsonObject } from '#core/json.ts';
@@ -11,6 +11,7 @@ import type { Call } from '#gateway/call.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
 import type { Binding, ContentFilterSource } from '#records/snapshot.ts';
 import type { Asking } from './asking.ts';
+import { redact } from './screen-texts.ts';
 
 export interface Filters {
   /** Throws for one that cannot be opened. */
@@ -114,50 +115,4 @@ const MOST_FINDINGS = 50;
 function note(call: Call, finding: string): void {
   const known = call.findings ?? [];
   if (known.length < MOST_FINDINGS && !known.includes(finding)) call.findings = [...known, finding];
-}
-
-type Inspect = (text: string) => readonly Match[];
-
-/** The same value where nothing was found. */
-function redact(value: Json, inspect: Inspect, found: Set<string>): Json {
-  if (typeof value === 'string') return redactString(value, inspect, found);
-  if (typeof value === 'number')
-    return redactString(String(value), inspect, found) === String(value) ? value : REDACTED;
-  if (Array.isArray(value)) return value.map((each) => redact(each, inspect, found));
-  if (!isJsonObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [redactString(key, inspect, found), redact(each, inspect, found)]),
-  );
-}
-
-const REDACTED = '[redacted]';
-
-function redactString(text: string, inspect: Inspect, found: Set<string>): string {
-  const matches = inspect(text);
-  for (const { name } of matches) found.add(name);
-  const plain = matches.length === 0 ? cut(text, inspect, found) : mask(text, matches);
-  return plain;
-}
-
-function mask(text: string, matches: readonly Match[]): string {
-  let out = '';
-  let at = 0;
-  for (const { start, end } of [...matches].sort((a, b) => a.start - b.start || b.end - a.end)) {
-    if (end <= at) continue;
-    out += text.slice(at, Math.max(at, start)) + (start >= at ? REDACTED : '');
-    at = end;
-  }
-  return out + text.slice(at);
-}
-
-const base64Text = /^[A-Za-z0-9+/_-]{12,}={0,2}$/;
-
-/** A text in base64 is still that text: where something is found in it, all of it goes. */
-function cut(text: string, inspect: Inspect, found: Set<string>): string {
-  if (!base64Text.test(text)) return text;
-  const matches = inspect(
-    Buffer.from(text, text.includes('-') || text.includes('_') ? 'base64url' : 'base64').toString('utf8'),
-  );
-  for (const { name } of matches) found.add(name);
-  return matches.length === 0 ? text : REDACTED;
 }

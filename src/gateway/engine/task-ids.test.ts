@@ -31,7 +31,12 @@ test('an id opens for whom it was made, and for nobody else [C6]', () => {
 });
 
 test('an id of a call that is over holds its result', () => {
-  const done = { result: { content: [{ type: 'text', text: 'x' }] }, at: '2026-01-01T00:00:00.000Z' };
+  const done = {
+    binding: 'b',
+    tool: 't',
+    result: { content: [{ type: 'text', text: 'x' }] },
+    at: '2026-01-01T00:00:00.000Z',
+  };
   expect(ids.open(whose(), ids.seal(whose(), done))).toEqual(done);
 });
 

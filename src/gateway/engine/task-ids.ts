@@ -21,6 +21,8 @@ export interface TaskTicket {
 
 /** A call that was over at once, although the client asked for a task: the id holds its result. */
 export interface DoneTicket {
+  readonly binding: string;
+  readonly tool: string;
   readonly result: JsonObject;
   /** ISO 8601. */
   readonly at: string;
@@ -47,14 +49,14 @@ const PREFIX = 'task.';
 export function openTaskIds(sealer: Sealer): TaskIds {
   return {
     seal(asking, ticket) {
-      return PREFIX + sealer.seal(placeOf(asking), JSON.stringify('result' in ticket ? ticket : short(ticket)));
+      return PREFIX + sealer.seal(placeOf(asking), JSON.stringify(short(ticket)));
     },
     open(asking, id) {
       if (!id.startsWith(PREFIX)) return undefined;
       const text = sealer.open(placeOf(asking), id.slice(PREFIX.length));
       if (text === undefined) return undefined;
       const { b, t, m, n, c, l, r, result, at } = parseJsonObject(text);
-      if (isJsonObject(result)) return { result, at: String(at) };
+      if (isJsonObject(result)) return { binding: String(b), tool: String(m), result, at: String(at) };
       return {
         binding: String(b),
         taskId: String(t),
@@ -68,7 +70,10 @@ export function openTaskIds(sealer: Sealer): TaskIds {
   };
 }
 
-function short({ binding, taskId, tool, lane, capabilities, logLevel, replica }: TaskTicket) {
+function short(ticket: TaskTicket | DoneTicket) {
+  const { binding, tool } = ticket;
+  if ('result' in ticket) return { b: binding, m: tool, result: ticket.result, at: ticket.at };
+  const { taskId, lane, capabilities, logLevel, replica } = ticket;
   return { b: binding, t: taskId, m: tool, n: lane, c: capabilities, l: logLevel, r: replica };
 }
 

@@ -12,6 +12,7 @@ import type { ClientFacts, Peer } from '#gateway/peers/peer.ts';
 import type { Peers } from '#gateway/peers/peers.ts';
 import { waitForTask } from '#gateway/peers/task-wait.ts';
 import { noServerFor } from '#gateway/render.ts';
+import { checkRight } from '#gateway/rights/check.ts';
 import { RpcError, rpcCodes } from '#mcp/bridge/errors.ts';
 import { isSince } from '#mcp/bridge/objects.ts';
 import {
@@ -164,10 +165,13 @@ async function findTask(asking: Asking, params: JsonObject, deps: TaskDeps): Pro
   const id = stringIn(params, 'taskId') ?? '';
   const ticket = deps.taskIds.open(asking, id);
   if (!ticket) throw unknownTask();
-  if ('result' in ticket) return ticket;
   const part = asking.view.parts.find(({ binding }) => wayOf(binding) === ticket.binding);
   if (!part?.binding.server.enabled) throw unknownTask();
   asking.call.server = part.binding.server.key;
+  // Begun with rights that may be gone.
+  const wish = { action: 'call_tool', binding: part.binding, name: ticket.tool, definition: undefined } as const;
+  checkRight(asking.view.endpoint, { ...wish, args: undefined });
+  if ('result' in ticket) return ticket;
   const route = routeTo(asking, part.binding);
   const peer = await deps.peers.find(route);
   const { taskId, tool, lane, capabilities, logLevel, replica } = ticket;
@@ -224,7 +228,7 @@ export function publishTask(asking: Asking, { part, tool, result, asksTask }: Ca
   if (!asksTask || result.resultType !== 'complete') return result;
   const { resultType: _type, ...rest } = result;
   if (JSON.stringify(rest).length > MAX_SEALED_RESULT) return result;
-  const ticket: DoneTicket = { result: rest, at: new Date(now()).toISOString() };
+  const ticket: DoneTicket = { binding: wayOf(part.binding), tool, result: rest, at: new Date(now()).toISOString() };
   const { result: _result, ...task } = doneDetails(taskIds.seal(asking, ticket), ticket);
   return { ...task, resultType: 'task' };
 }

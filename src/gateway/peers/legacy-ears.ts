@@ -102,7 +102,11 @@ export function openLegacyEars({ link, sessions, log }: LegacyEarsDeps): LegacyE
         const session = await sessions.open(route, legacyClient(client), lane);
         const release = sessions.hold(session);
         try {
-          const { status } = await once(session, { route, filter, events }, started);
+          const { status } = await once(
+            session,
+            { route: { ...route, account: session.route.account }, filter, events },
+            started,
+          );
           const isLost = session.id !== undefined && (status === 404 || status === 400);
           if (isLost) await sessions.forget(session);
           if (!isLost || attempt > 0) return status === 405 || status === 404 || status === 501 ? 'refused' : 'ended';

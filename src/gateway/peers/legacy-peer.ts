@@ -84,8 +84,9 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
     return requestTask(request.method, request.params, raw);
   }
 
-  async function ask(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
-    const session = await openSession(route, request);
+  async function ask(asked: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const session = await openSession(asked, request);
+    const route = { ...asked, account: session.route.account };
     const exchange = { session, request, events, id: ++count };
     const release = sessions.hold(session);
     const cancel = () => tellCancelled(route, session, exchange.id);

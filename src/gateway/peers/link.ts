@@ -35,6 +35,8 @@ export interface Route {
   readonly userId?: string | undefined;
   /** The caller's token: for on-behalf-of at the identity provider that issued it, and only set for that. */
   readonly presented?: Secret | undefined;
+  /** Of the caller's own there, by which a session was made: no other one goes on with it. */
+  readonly account?: string | undefined;
   /** Of the request on whose behalf this goes out. */
   readonly requestId: string;
   readonly traceparent: string | undefined;
@@ -56,6 +58,11 @@ export interface Outgoing {
 export interface Link {
   /** Rejects with WireError, or the signal's reason, or GatehouseError where nothing could be sent. */
   send(route: Route, outgoing: Outgoing, handlers: WireHandlers): Promise<Answered>;
+  /**
+   * The caller's own account there, by its id: whoever links another one meets no session of the former. undefined: the
+   * server is not used with the caller's own. Throws as `send`.
+   */
+  accountOf(route: Route): Promise<string | undefined>;
   /** Milliseconds that a request may take. */
   totalMs(route: Route, method: string): number;
 }
@@ -117,7 +124,10 @@ export function openLink(deps: LinkDeps): Link {
     const holder = holderOf(sending.route);
     const token = await accounts.open(holder);
     const sendBy = async ({ ref, secret }: AccountToken) => {
-      sending.route.used?.(ref.id);
+      const { account, used } = sending.route;
+      // Another one was linked meanwhile: the session stays behind, and the next request makes a new one.
+      if (account !== undefined && account !== ref.id) throw new GatehouseError('upstream_broken');
+      used?.(ref.id);
       const answered = await sendWith(secret, withCredential(sending, ref));
       const scopes = missingScopes(answered);
       const wanted = scopes && (await accounts.stepUp(holder, scopes));
@@ -139,6 +149,10 @@ export function openLink(deps: LinkDeps): Link {
   }
 
   return {
+    async accountOf(route) {
+      if (!isOfCaller(route.binding) || !deps.accounts) return undefined;
+      return (await deps.accounts.open(holderOf(route))).ref.id;
+    },
     totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
     async send(route, outgoing, handlers) {
       const { organization, binding } = route;

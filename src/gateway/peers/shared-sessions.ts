@@ -88,13 +88,13 @@ function isStateful({ binding }: Route): boolean {
   return transport.kind === 'http' && transport.state === 'stateful';
 }
 
-function placeOf({ route: { organization, binding, principal }, variant }: Place): UpstreamSessionPlace {
+function placeOf({ route: { organization, binding, principal, account = '' }, variant }: Place): UpstreamSessionPlace {
   const { credential, server } = binding;
   return {
     org: organization.id,
     binding: binding.id,
     principal: principal.key,
-    credential: credential ? `${credential.id}:${credential.version}` : '',
+    credential: credential ? `${credential.id}:${credential.version}` : account,
     variant: JSON.stringify([server.transport, server.route ?? '', variant]),
   };
 }

@@ -179,7 +179,9 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     return session;
   }
 
-  async function open(route: Route, client: ClientFacts, lane: string): Promise<UpstreamSession> {
+  async function open(asked: Route, client: ClientFacts, lane: string): Promise<UpstreamSession> {
+    const account = await link.accountOf(asked);
+    const route = account === undefined ? asked : { ...asked, account };
     const variant = variantOf(client, lane);
     const key = keyOf(route, variant);
     const known = sessions.get(key);
@@ -213,8 +215,10 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
       if (shared?.covers(session)) await shared.remove(session).catch(ignore);
     },
     end(route, client, lane) {
-      const session = sessions.peek(keyOf(route, variantOf(client, lane)));
-      if (session) end(session);
+      const variant = variantOf(client, lane);
+      for (const session of [...sessions.values()])
+        if (session.variant === variant && session.key === keyOf({ ...route, account: session.route.account }, variant))
+          end(session);
     },
     endLane(lane) {
       const suffix = laneSuffix(lane);
@@ -258,10 +262,10 @@ function variantOf(client: ClientFacts, lane: string): string {
   return JSON.stringify([client.capabilities, lane === '' ? (client.logLevel ?? '') : '', lane]);
 }
 
-function keyOf({ organization, binding, principal }: Route, variant: string): string {
+function keyOf({ organization, binding, principal, account = '' }: Route, variant: string): string {
   const { credential, server } = binding;
   const of = [organization.id, binding.id, lineOf(server), server.transport, binding.partition ?? null, principal.key];
-  return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : ''])}${variant}`;
+  return `${JSON.stringify([...of, credential ? `${credential.id}:${credential.version}` : account])}${variant}`;
 }
 
 export const versionHeader = (version: string): Record<string, string> =>

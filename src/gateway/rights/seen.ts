@@ -4,6 +4,7 @@
  * grant to a group or person, or all members) AND every policy that is attached; nothing is allowed by being empty.
  */
 import { LRUCache } from 'lru-cache';
+import { looseName, looseNames } from '#mcp/enforce.ts';
 import { joinGrants } from '#records/holdings.ts';
 import type { Rights, RightsAnswer, RightsWish, ToolGrant } from '#records/rights.ts';
 import type { Endpoint, OrganizationSnapshot } from '#records/snapshot.ts';
@@ -81,10 +82,20 @@ function rightsOf(given: ToolGrant, { judge, key }: Judged): Rights {
 }
 
 /** Whoever is granted single tools has nothing else of the server. */
-function decideGrant(given: ToolGrant, { action, binding, name }: RightsWish): RightsAnswer {
-  if (action === 'call_tool' && binding.server.blockedTools.has(name)) return 'blocked';
+function decideGrant(given: ToolGrant, wish: RightsWish): RightsAnswer {
+  const { action, name } = wish;
+  if (action === 'call_tool' && isBlocked(wish)) return 'blocked';
   if (given === '*') return 'allow';
   return action === 'call_tool' && given.has(name) ? 'allow' : 'grant';
+}
+
+/** Also a name that a careless server may take for a blocked tool's, unless the server itself lists it as another. */
+function isBlocked({ binding, name, definition }: RightsWish): boolean {
+  const { blockedTools } = binding.server;
+  if (blockedTools.size === 0 || blockedTools.has(name)) return blockedTools.has(name);
+  if (definition) return false;
+  const names = looseNames(name);
+  return [...blockedTools].some((blocked) => names.includes(looseName(blocked)));
 }
 
 /** Of several endpoints together, each binding's by its own; undefined: nothing of any is kept from the caller. */

@@ -141,7 +141,9 @@ async function signInBy(
   }
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
   const email = text(claims.email);
-  const seen = { ...identity, email, emailVerified: claims.email_verified === true, name: text(claims.name) };
+  const { organization } = issuer;
+  const emailVerified = claims.email_verified === true;
+  const seen = { ...identity, email, emailVerified, organization, name: text(claims.name) };
   return withPlatform(db, async (scope) => {
     const user = await upsertIdentity(scope, seen, clock.now());
     await ensureMember(scope, { userId: user.id, provider: identity.provider, org, roles: [], groups: [] });

@@ -22,7 +22,8 @@ export async function provision(
 ): Promise<User> {
   const { subject, email, emailVerified, name, username } = person;
   return withPlatform(db, async (scope) => {
-    const seen = { provider: provider.name, subject, email, emailVerified, name, username };
+    const { organization } = provider;
+    const seen = { provider: provider.name, subject, email, emailVerified, organization, name, username };
     const user = await upsertIdentity(scope, seen, clock.now());
     const memberships: MemberRow[] = [];
     for (const { id, roles } of named(provider, person)) {

@@ -2,8 +2,8 @@
 import { parseResource, type ResourceRules } from '#oauth/resource.ts';
 
 const scopeWords: Readonly<Record<string, string>> = {
-  'mcp:read': 'See the tools, resources and prompts you can use, and read them',
   'admin:*': 'Administer for you what you administer: members, groups, servers, keys',
+  'mcp:read': 'See the tools, resources and prompts you can use, and read them',
   'mcp:write': 'Run tools for you',
   openid: 'Know that it is you',
   profile: 'See your name and username',

@@ -1,6 +1,6 @@
 /**
  * The keys of the trail, all from the root secret: one for digests of persons and arguments (per organization), one that
- * signs checkpoints (Ed25519, RFC 8032), one that seals contents. `keyId` names the set: after another root secret, older
+ * signs checkpoints (Ed25519, RFC 8032). Contents are sealed by the vault (content.ts). `keyId` names the set: after another root secret, older
  * digests cannot be checked any more, signatures still can, by the public key that is kept with each writer.
  */
 import {
@@ -16,7 +16,6 @@ import {
 import { LRUCache } from 'lru-cache';
 import { deriveKey } from '#core/derive.ts';
 import type { OrgId } from '#core/ids.ts';
-import { openSealer } from '#core/sealer.ts';
 
 export interface AuditKeys {
   readonly keyId: string;
@@ -27,9 +26,6 @@ export interface AuditKeys {
   /** Of the arguments of a call as they were sent, byte by byte. */
   argumentDigest(org: OrgId, bytes: Uint8Array): string;
   sign(text: string): string;
-  sealContent(org: OrgId, id: string, text: string): string;
-  /** undefined: not sealed by this key for this row. */
-  openContent(org: OrgId, id: string, sealed: string): string | undefined;
 }
 
 const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -43,7 +39,6 @@ export function openAuditKeys(rootSecret: string): AuditKeys {
     .export({ format: 'der', type: 'spki' })
     .subarray(spkiPrefix.length)
     .toString('base64url');
-  const sealer = openSealer(deriveKey(rootSecret, 'audit-content'));
   const keys = new LRUCache<string, Hmac>({ max: 10_000 });
   const known = new LRUCache<string, string>({ max: 20_000 });
   const keyOf = (org: OrgId | null) => {
@@ -65,8 +60,6 @@ export function openAuditKeys(rootSecret: string): AuditKeys {
     },
     argumentDigest: (org, bytes) => keyed(org, bytes),
     sign: (text) => sign(null, Buffer.from(text), privateKey).toString('base64url'),
-    sealContent: (org, id, text) => sealer.seal(`audit|${org}|${id}`, text),
-    openContent: (org, id, sealed) => sealer.open(`audit|${org}|${id}`, sealed),
   };
 }
 

@@ -4,7 +4,9 @@ import type { OrgId } from '#core/ids.ts';
 import type { Db, Tx } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import { countUsage, type UsageLine, type UsageQuery } from '#records/usage.ts';
+import type { Vault } from '#records/vault.ts';
 import type { Checkpoint, TrailRow } from './canonical.ts';
+import { openContent } from './content.ts';
 import type { AuditKeys } from './keys.ts';
 import { type AuditFilter, type ChainHead, listAudit, listCheckpoints, listHeads } from './rows.ts';
 import type { TrailReport } from './verify.ts';
@@ -23,13 +25,19 @@ export interface AuditReader {
   list(filter: AuditFilter): Promise<readonly TrailRow[]>;
   verify(org: OrgId | undefined): Promise<TrailReport>;
   anchors(org: OrgId | undefined): Promise<Anchored>;
-  /** null: nothing was kept. Throws `not_found`. */
+  /** null: nothing was kept. Throws `not_found`, and `credential_unavailable` where it does not open. */
   content(org: OrgId, id: string): Promise<string | null>;
   setContent(org: OrgId, content: AuditContent): Promise<void>;
   usage(org: OrgId, query: UsageQuery): Promise<readonly UsageLine[]>;
 }
 
-export function openAuditReader({ db, keys }: { readonly db: Db; readonly keys: AuditKeys }): AuditReader {
+export interface AuditReaderDeps {
+  readonly db: Db;
+  readonly keys: AuditKeys;
+  readonly vault: Pick<Vault, 'open'>;
+}
+
+export function openAuditReader({ db, keys, vault }: AuditReaderDeps): AuditReader {
   /** Row-level security decides a second time. */
   const reading = <T>(org: OrgId | undefined, work: (tx: Tx) => Promise<T>): Promise<T> =>
     org === undefined ? withPlatform(db, ({ tx }) => work(tx)) : withOrganization(db, org, ({ tx }) => work(tx));
@@ -44,7 +52,7 @@ export function openAuditReader({ db, keys }: { readonly db: Db; readonly keys: 
         tx.selectFrom('audit').select('content').where('id', '=', id).executeTakeFirst(),
       );
       if (!row) throw new GatehouseError('not_found', { message: 'There is no such record' });
-      return row.content === null ? null : (keys.openContent(org, id, row.content) ?? null);
+      return row.content === null ? null : openContent(vault, { org, id }, row.content);
     },
     async setContent(org, content) {
       await reading(org, (tx) =>

@@ -95,7 +95,9 @@ export const people: readonly string[] = [
        where ${isTheirs('email')} or (proved and lower(a.email) = address);
      update gateway.usage a set user_email = null, subject = pseudonym
        where ${isTheirs('user_email')} or (proved and lower(a.user_email) = address);
-     update gateway.audit a set target = null where a.target = any (subjects);
+     update gateway.audit a set target = null where a.action like 'webhook.%' and exists (
+       select 1 from gateway.identities i where i.user_id = erase_person.person and i.subject = a.target
+         and i.identity_provider = a.detail ->> 'provider');
      if proved then
        delete from gateway.group_members m where m.email = address;
        delete from gateway.grants g where g.email = address;

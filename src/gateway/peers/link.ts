@@ -124,10 +124,10 @@ export function openLink(deps: LinkDeps): Link {
     const holder = holderOf(sending.route);
     const token = await accounts.open(holder);
     const sendBy = async ({ ref, secret }: AccountToken) => {
-      const { account } = sending.route;
+      const { account, used } = sending.route;
       // Another one was linked meanwhile: the session stays behind, and the next request makes a new one.
       if (account !== undefined && account !== ref.id) throw new GatehouseError('upstream_broken');
-      sending.route.used?.(ref.id);
+      used?.(ref.id);
       const answered = await sendWith(secret, withCredential(sending, ref));
       const scopes = missingScopes(answered);
       const wanted = scopes && (await accounts.stepUp(holder, scopes));

@@ -34,7 +34,7 @@ function setUp(rowVersion = 1, maxEntries = 100) {
 }
 
 describe('the credential opener', () => {
-  test('one that cannot be opened is told of once a minute, however many calls want it [I2] [S3.33]', async () => {
+  test('one that cannot be opened is told of once a minute, however many calls want it [I2]', async () => {
     const { opener, state, pass } = setUp();
     state.fails = true;
     for (let turn = 0; turn < 5; turn++) await expect(opener.open(ref('a'))).rejects.toThrow();

@@ -312,7 +312,7 @@ describe('one organization in the way of another', () => {
   });
 });
 
-test('what a limit refused is on record, with which limit it was [S3.33]', async () => {
+test('what a limit refused is on record, with which limit it was', async () => {
   const rows = () =>
     database.sql(
       `select distinct reason, detail ->> 'limit' as limit from gateway.audit where kind = 'call' and reason in ('rate_limited', 'too_many_calls')`,

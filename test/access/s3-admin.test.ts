@@ -220,7 +220,7 @@ describe('what it says and does', () => {
   });
 });
 
-test('what is changed there is in the trail with who did it, and what is refused, never the key itself [S3.33] [S3.27]', async () => {
+test('what is changed there is in the trail with who did it, and what is refused, never the key itself [S3.33]', async () => {
   const api_key = 'sk-canary-of-a-tenant';
   const place = { tenant_id: 'OnRecord', server_id: 'github' };
   expect((await ask('POST', '/admin/groups', { name: 'OnRecord' })).status).toBe(200);

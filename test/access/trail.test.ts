@@ -32,7 +32,7 @@ const events = (action: string) => () =>
     action,
   );
 
-test('whoever administers is named: the person, the key, the command line; and from where, by which request [S3.33] [C18]', async () => {
+test('whoever administers is named: the person, the key, the admin token; and from where, by which request [S3.33]', async () => {
   const chief = await t.person('chief@example.com', { acme: ['admin'] }, adminScope);
   const from = { 'user-agent': 'curl/8', 'x-request-id': 'req-of-chief-1' };
   expect(await ask('POST /organizations/acme/groups', chief.accessToken, { name: 'Named' }, from)).toBe(201);
@@ -59,7 +59,7 @@ test('whoever administers is named: the person, the key, the command line; and f
   );
 });
 
-test('a credential that is set is an event of its own kind, without its value [S3.33] [I3]', async () => {
+test('a credential that is set is an event of its own kind, without its value [S3.33]', async () => {
   const chief = await t.person('chief@example.com', { acme: ['admin'] }, adminScope);
   const credential = 'sk-canary-of-this-credential';
   expect(await ask('POST /organizations/acme/credentials', chief.accessToken, { server: 'plain', credential })).toBe(

@@ -80,7 +80,7 @@ test('a key is nobody, and who is refused is told so without a loop', async () =
   expect(asked().length - before).toBeLessThan(2);
 });
 
-test('what was exchanged for whom is in the trail [S3.33]', async () => {
+test('what was exchanged for whom is in the trail', async () => {
   const rows = () =>
     world.database.sql(
       `select a.server, a.decision, a.detail ->> 'reason' as reason, a.detail ->> 'issuer' as issuer

@@ -222,7 +222,7 @@ test('personal data, size and expressions of its own are kinds of filters; a wro
   expect((await run('filter', 'remove', 'dlp')).code).toBe(0);
 });
 
-test('what filters found is in the row of the call, by name and never by content [S3.33] [D13]', async () => {
+test('what filters found is in the row of the call, by name and never by content [S3.33]', async () => {
   const rows = () =>
     database.sql(`select distinct jsonb_array_elements_text(detail -> 'findings') as finding from gateway.audit`);
   await expect.poll(rows, { timeout: 5000 }).toContainEqual({ finding: expect.stringMatching(/^dlp:[^:]+:redact/) });

@@ -293,7 +293,7 @@ describe('once, and never backwards', () => {
   });
 });
 
-test('what a directory changes by a webhook is in the trail, once it is signed [S3.33] [S4.21]', async () => {
+test('what a directory changes by a webhook is in the trail, once it is signed [S3.33]', async () => {
   const id = `event_${randomUUID()}`;
   await deliver(clerkEvent('user.created', clerkUser('user_on_record'), { id }));
   await deliver(

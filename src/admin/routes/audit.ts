@@ -43,10 +43,12 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
     listAudit: async ({ organization, ...filter }, actor) => listed(await idOf(actor, organization), filter),
     listPlatformAudit: (filter) => listed(undefined, filter),
     async readAuditContent({ organization, id }, actor) {
-      return { id, content: await read().content(await idOf(actor, organization), id) };
+      const org = await idOf(actor, organization);
+      return { id, content: await read().content(org, id) };
     },
     async setAuditContent({ organization, content }, actor) {
-      await read().setContent(await idOf(actor, organization), content);
+      const org = await idOf(actor, organization);
+      await read().setContent(org, content);
       return { content };
     },
     verifyAudit: async ({ organization }, actor) => verified(await idOf(actor, organization)),
@@ -54,9 +56,10 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
     listAuditAnchors: async ({ organization }, actor) => anchored(await idOf(actor, organization)),
     listPlatformAuditAnchors: () => anchored(undefined),
     async getUsage({ organization, since, until, by, every, limit }, actor) {
+      const org = await idOf(actor, organization);
       const now = clock.now();
       const span = { since: since ?? now - monthMs, until: until ?? now + 60_000 };
-      const lines = await read().usage(await idOf(actor, organization), { ...span, by, every, limit });
+      const lines = await read().usage(org, { ...span, by, every, limit });
       return { items: lines.map((line) => ({ ...line, group: { ...line.group } })) };
     },
   };

@@ -4,12 +4,14 @@
  */
 import type { IdentityProvider, Membership } from '#adapters/identity/identity.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import { type McpPath, otherSpelling } from '#core/mcp-path.ts';
 import type { ApiKeyPrincipal, UserPrincipal } from '#core/principal.ts';
 import type { HoldingStore } from '#records/holding-store.ts';
 import { noHoldings } from '#records/holdings.ts';
 import { type Endpoint, lineOf, type OrganizationSnapshot, type SnapshotStore } from '#records/snapshot.ts';
 import { coversEndpoint, judgeAudience } from './audience.ts';
+import type { Call } from './call.ts';
 import { everythingOf } from './catalog/view.ts';
 import type { Caller } from './identify.ts';
 import { notEnabled } from './not-enabled.ts';
@@ -59,7 +61,18 @@ export function authorize(caller: Caller, question: Question): Access | Promise<
   return authorizeSlowly(caller, wanted, question);
 }
 
-function ownOrganization({ principal }: Caller): string | undefined {
+/** Members' refusals are on their organization's record: these two are told to members only. */
+export function refusedIn(
+  { code }: GatehouseError,
+  { principal, path, headers }: Call,
+  snapshots: Pick<SnapshotStore, 'find'>,
+): OrgId | undefined {
+  if (!principal || (code !== 'role_denied' && code !== 'unknown_endpoint')) return undefined;
+  const named = path.organization ?? headers?.organization ?? ownOrganization({ principal });
+  return named === undefined ? undefined : snapshots.find(named)?.id;
+}
+
+function ownOrganization({ principal }: Pick<Caller, 'principal'>): string | undefined {
   return principal.kind === 'api-key' ? principal.org : principal.organization;
 }
 

@@ -12,7 +12,7 @@ import type { JsonLimits } from '#mcp/json-scan.ts';
 import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import { type Binding, type CredentialOpener, lineOf, type ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
-import { type Access, type AuthorizeDeps, authorize, checkStillOpen } from './authorize.ts';
+import { type Access, type AuthorizeDeps, authorize, checkStillOpen, refusedIn } from './authorize.ts';
 import { type Breakers, verdictOf } from './breakers.ts';
 import { openBridging } from './bridging.ts';
 import type { Bulkheads } from './bulkheads.ts';
@@ -153,6 +153,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
   function refuse(call: Call, thrown: unknown): void {
     const error = asGatehouseError(thrown);
     if (call.accounted) return;
+    call.org ??= refusedIn(error, call, snapshots);
     account(call, { status: error.row.http, open: false, error }, () => {
       // The listener may have answered a broken request itself.
       if (!call.res.headersSent && call.res.socket?.writableEnded === false)

@@ -79,3 +79,13 @@ test('a grant to a group admits its keys within a second, and only to the tools 
   await withPlatform(database.db, ({ tx }) => tx.deleteFrom('group_members').execute());
   await expect.poll(() => callTool('retrieve')).toBe(403);
 });
+
+test("a member's refused call is on their organization's record [S4.15]", async () => {
+  expect(await callTool('retrieve')).toBe(403);
+  const refused = () =>
+    withPlatform(database.db, ({ tx }) =>
+      tx.selectFrom('audit').select(['org_id', 'decision']).where('reason', '=', 'role_denied').execute(),
+    );
+  await expect.poll(refused, { timeout: 5000 }).toContainEqual({ org_id: org, decision: 'deny' });
+  expect(new Set((await refused()).map((row) => row.org_id))).toEqual(new Set([org]));
+});

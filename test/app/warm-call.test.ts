@@ -84,6 +84,9 @@ const retrieve = () =>
 /** What runs by the clock, however many calls there are: batches of the spool, marks of use, the change counter. */
 const byTheClock = [
   /insert into gateway\.(audit|usage) as kept/,
+  // The chain of the trail, once for each batch.
+  /^\s*select id, open from gateway\.audit where id in /,
+  /"gateway"\."audit_(heads|writers|checkpoints)"|insert into gateway\.audit_heads as kept/,
   /^update "gateway"\."api_keys" set "last_used_at"/,
   /^select "value" from "gateway"\."change_counter"$/,
 ];

@@ -6,8 +6,7 @@ import { type RestWorld, startRestWorld } from '#kit/rest-world.ts';
 let world: RestWorld;
 beforeAll(async () => {
   world = await startRestWorld({
-    extraYaml: 'limits: { principal: { requestsPerMinute: 60 } }\n',
-    env: { META_TOOLS_MODE: 'true' },
+    env: { META_TOOLS_MODE: 'true', RATE_LIMIT_PER_MINUTE: '60' },
   });
 }, 60_000);
 afterAll(() => world?.close());

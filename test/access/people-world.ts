@@ -31,7 +31,7 @@ export async function openPeopleWorld() {
     extraYaml: '',
     env: {},
     identityYaml: `  - { kind: oidc, name: direct, mode: direct, issuer: '${direct.issuer}', clientId: x, audiences: ['${direct.audience}'], organizationClaim: org }\n`,
-    oauthYaml: `, administrators: [boss@example.com], workloadIssuers: [{ issuer: '${workloads.server.issuer}', jwksUrl: '${workloads.server.jwksUrl}' }]`,
+    oauthYaml: `, administrators: [boss@example.com, owner@example.com], workloadIssuers: [{ issuer: '${workloads.server.issuer}', jwksUrl: '${workloads.server.jwksUrl}' }]`,
     settings: { workloadIssuers: [{ issuer: workloads.server.issuer, jwksUrl: workloads.server.jwksUrl }] },
   });
   const [gateway] = world.gateways;

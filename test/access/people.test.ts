@@ -140,9 +140,9 @@ describe('roles on the admin API', () => {
     const auditor = await t.person('auditor@example.com', { acme: ['auditor'] }, adminScope);
     for (const line of ['GET /organizations/acme/members', 'GET /organizations/acme/keys', 'GET /organizations/acme'])
       expect(await status(line, auditor.accessToken), line).toBe(403);
-    const boss = await t.person('boss@example.com', {}, adminScope);
+    const boss = await t.person('owner@example.com', {}, adminScope);
     expect(await status('GET /organizations', boss.accessToken)).toBe(200);
-    await t.world.database.sql(`update gateway.users set email_verified = false where subject = 'boss@example.com'`);
+    await t.world.database.sql(`update gateway.users set email_verified = false where subject = 'owner@example.com'`);
     await soon(() => status('GET /organizations', boss.accessToken)).toBe(403);
   });
 

@@ -1,19 +1,5 @@
 /** Who may do what: groups, who is in them, what they and single people are granted, policies, limits, and routes of groups. */
-const ownOrganization = `(select nullif(current_setting('app.org', true), '')::uuid)`;
-const platformScope = `(select current_setting('app.scope', true) = 'platform')`;
-
-const isolated = (table: string): readonly string[] => [
-  `alter table gateway.${table} enable row level security`,
-  `alter table gateway.${table} force row level security`,
-  `create policy ${table}_own on gateway.${table} to gatehouse_app
-     using (org_id = ${ownOrganization}) with check (org_id = ${ownOrganization})`,
-  `create policy ${table}_platform on gateway.${table} to gatehouse_platform
-     using (${platformScope}) with check (${platformScope})`,
-  `create policy ${table}_operator on gateway.${table} for select to gatehouse_operator using (true)`,
-  `create policy ${table}_owner on gateway.${table} to current_user using (true) with check (true)`,
-  `grant select, insert, update, delete on gateway.${table} to gatehouse_app, gatehouse_platform`,
-  `grant select on gateway.${table} to gatehouse_operator`,
-];
+import { isolated } from './isolated.ts';
 
 const announcing = (table: string, change: string): readonly string[] => [
   `create function gateway.announce_${table}() returns trigger language plpgsql security definer

@@ -37,10 +37,10 @@ import {
   slug,
   status,
   text,
-  transport,
   username,
 } from './nouns.ts';
 import { domainName } from './people-nouns.ts';
+import { transport } from './transport-nouns.ts';
 
 /** What has a body. */
 export const hasBody = (method: AdminRoute['method']): boolean =>

@@ -4,6 +4,7 @@ import { maxPasswordLength, minPasswordLength } from '#core/password.ts';
 import { isReservedHeader } from '#core/reserved.ts';
 import { plainListing } from '#records/snapshot.ts';
 import { type BindingLike, checkBindings, tools } from './tool-nouns.ts';
+import { transportKinds } from './transport-nouns.ts';
 
 export const slug = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be a-z, 0-9 and "-", at most 63 characters');
 export const collectionName = z
@@ -16,39 +17,6 @@ const time = z.iso.datetime();
 const roles = z.array(text).max(100);
 export const rolesOrAll = z.union([z.literal('*'), roles], { error: 'must be "*" or a list of roles' });
 export const enforced = z.record(text, z.record(text, z.record(z.string(), z.unknown())));
-
-/** Names of variables that hold secrets: a definition is stored in the clear and must not have them. */
-export const secretName = /(secret|password|passwd|token|credential|(api|private|secret)[-_]?key|(^|_)key)$/i;
-
-const environment = z
-  .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be the name of a variable'), z.string())
-  .refine((values) => !Object.keys(values).some((name) => secretName.test(name)), {
-    error: 'would store a secret in the clear: use credentialEnv and give the binding a credential',
-  });
-
-const serverUrl = z
-  .string()
-  .refine((url) => /^https?:\/\//.test(url) && URL.canParse(url.replaceAll('{partition}', 'p')), {
-    error: 'must be a URL that starts with http:// or https://',
-  });
-
-/** Whether a server remembers something of its callers in their sessions. */
-const serverState = z.enum(['stateful', 'stateless']);
-
-export const transport = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('http'), url: serverUrl, state: serverState.exactOptional() }),
-  z.strictObject({ kind: z.literal('sse'), url: serverUrl }),
-  z.strictObject({
-    kind: z.literal('stdio'),
-    command: text,
-    args: z.array(z.string()).default([]),
-    env: environment.default({}),
-    credentialEnv: text.optional(),
-    cwd: text.optional(),
-    state: serverState.default('stateful'),
-  }),
-  z.strictObject({ kind: z.literal('builtin'), name: text }),
-]);
 
 export const organization = z.object({
   id: z.string(),
@@ -64,7 +32,7 @@ export const server = z.object({
   id: z.string(),
   key: z.string(),
   title: z.string(),
-  kind: z.enum(['http', 'sse', 'stdio', 'builtin']),
+  kind: z.enum(transportKinds),
   organization: z.string().nullable(),
   trusted: z.boolean(),
   /** Whose word a call is; null: a binding's credential, or nobody's. */

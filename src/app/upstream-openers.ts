@@ -60,6 +60,7 @@ export async function openUpstreamOpener(
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });
     }
+    if (transport.kind !== 'stdio') throw new GatehouseError('upstream_unreachable');
     if (config.runner.sandbox === 'auto' && !config.demo) {
       throw new GatehouseError('upstream_unreachable', {
         cause: new Error(

@@ -14,12 +14,11 @@ import {
   listingInput,
   organizationRef,
   rolesOrAll,
-  secretName,
   slug,
   text,
-  transport,
 } from '#admin/nouns.ts';
 import { domainName } from '#admin/people-nouns.ts';
+import { secretName, transport } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
 import { groupsConfig } from './groups.ts';
 import {

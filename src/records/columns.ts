@@ -15,19 +15,63 @@ const tls = z.object({
   keyFile: z.string().exactOptional(),
 });
 
+const strings = z.array(z.string());
+const run = {
+  env: z.record(z.string(), z.string()).default({}),
+  credentialEnv: z.string().exactOptional(),
+  state: state.default('stateful'),
+  volumes: z.array(z.object({ source: z.string(), target: z.string(), readOnly: z.boolean() })).exactOptional(),
+  permission: z
+    .object({
+      network: z.union([z.enum(['none', 'full']), z.object({ allow: strings })]),
+      read: strings.exactOptional(),
+      write: strings.exactOptional(),
+    })
+    .exactOptional(),
+  resources: z
+    .object({
+      memoryMb: z.number().exactOptional(),
+      cpus: z.number().exactOptional(),
+      processes: z.number().exactOptional(),
+      openFiles: z.number().exactOptional(),
+      fileMb: z.number().exactOptional(),
+    })
+    .exactOptional(),
+};
+const program = { command: z.string(), args: strings.default([]), cwd: z.string().exactOptional(), ...run };
+const pinned = { protocolVersion: z.string().exactOptional() };
+
 const transport = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('http'), url: z.string(), state: state.exactOptional(), tls: tls.exactOptional() }),
-  z.object({ kind: z.literal('sse'), url: z.string(), tls: tls.exactOptional() }),
   z.object({
-    kind: z.literal('stdio'),
-    command: z.string(),
-    args: z.array(z.string()).default([]),
-    env: z.record(z.string(), z.string()).default({}),
-    credentialEnv: z.string().exactOptional(),
-    cwd: z.string().exactOptional(),
-    state: state.default('stateful'),
+    kind: z.literal('http'),
+    url: z.string(),
+    urls: strings.exactOptional(),
+    state: state.exactOptional(),
+    tls: tls.exactOptional(),
+    ...pinned,
   }),
-  z.object({ kind: z.literal('builtin'), name: z.string() }),
+  z.object({ kind: z.literal('sse'), url: z.string(), tls: tls.exactOptional(), ...pinned }),
+  z.object({ kind: z.literal('stdio'), ...program, ...pinned }),
+  z.object({
+    kind: z.literal('process'),
+    ...program,
+    speaks: z.enum(['http', 'sse']),
+    port: z.number().exactOptional(),
+    path: z.string().default('/mcp'),
+    ...pinned,
+  }),
+  z.object({
+    kind: z.literal('container'),
+    image: z.string(),
+    args: strings.default([]),
+    ...run,
+    speaks: z.enum(['stdio', 'http', 'sse']).default('stdio'),
+    port: z.number().exactOptional(),
+    path: z.string().exactOptional(),
+    ...pinned,
+  }),
+  z.object({ kind: z.literal('openapi'), document: z.string(), url: z.string().exactOptional(), ...pinned }),
+  z.object({ kind: z.literal('builtin'), name: z.string(), ...pinned }),
 ]);
 
 const enforced = z.record(z.string(), z.record(z.string(), z.record(z.string(), z.unknown())));

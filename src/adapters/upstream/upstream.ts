@@ -73,6 +73,9 @@ export interface UpstreamTarget {
   readonly org: OrgId | undefined;
 }
 
+/** Variables that a server's programs get beside those in its definition: sealed where they are kept. */
+export type FindVariables = (server: ServerId) => Promise<Readonly<Record<string, Secret>>>;
+
 export interface UpstreamDeps {
   readonly clock: Clock;
   readonly log: Log;

@@ -11,9 +11,9 @@ import {
   rolesOrAll,
   server,
   text,
-  transport,
 } from '#admin/nouns.ts';
 import { domainName, enablement, roleList, serverKey, toolNames } from '#admin/people-nouns.ts';
+import { ownTransport, transport } from '#admin/transport-nouns.ts';
 
 const org = { organization: organizationRef };
 const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
@@ -28,8 +28,6 @@ const change = {
   keyName: z.string().max(128).optional(),
   totalTimeoutMs: z.int().min(1000).max(86_400_000).nullable().optional(),
 };
-/** A command of this machine, or the identity headers, are never an organization's to decide on. */
-const ownTransport = z.discriminatedUnion('kind', [transport.options[0], transport.options[1]]);
 const tools = { tools: toolNames.min(1), blocked: z.boolean() };
 
 export const organizationRoutes = {

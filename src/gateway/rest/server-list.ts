@@ -5,7 +5,15 @@ import type { View } from '#gateway/catalog/view.ts';
 import type { Endpoint } from '#records/snapshot.ts';
 
 /** REQUIREMENTS S3.23. */
-const tiers = { http: 'mcp_http', sse: 'sse', stdio: 'stdio', builtin: 'local' } as const;
+const tiers = {
+  http: 'mcp_http',
+  sse: 'sse',
+  stdio: 'stdio',
+  process: 'mcp_http',
+  container: 'stdio',
+  openapi: 'http',
+  builtin: 'local',
+} as const;
 
 const usage = {
   list_servers: 'GET /api/servers',

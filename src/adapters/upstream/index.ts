@@ -1,6 +1,10 @@
 /** Ways to upstream servers. A server definition's transport picks one; the composition root opens it. */
 export { openBuiltins } from './builtin/builtin.ts';
 export { openHttpUpstream } from './http/http-upstream.ts';
+export { compileApi } from './openapi/compile.ts';
+export { parseDocument } from './openapi/document.ts';
+export { openOpenApiUpstream } from './openapi/openapi-upstream.ts';
+export { readDocument } from './openapi/reader.ts';
 export { openSseUpstream } from './sse/sse.ts';
 export { openSseFallback } from './sse-fallback/sse-fallback.ts';
 export { openStdioUpstream } from './stdio/stdio.ts';

@@ -29,6 +29,7 @@ import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openLimiter } from '#app/limiter.ts';
+import { openApiImport, withOpenApi } from '#app/openapi-opener.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
@@ -113,7 +114,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   onStep('Applying the configuration');
   await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
   await applyConfig(storage.records, mappingWanted(config.mapping));
-  const { locked } = await applyConfig(storage.records, config, listingOf(config));
+  const { locked } = await applyConfig(storage.records, await withOpenApi(config, storage.db), listingOf(config));
   if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
   const policies = await openPolicyEngine();
   const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
@@ -263,6 +264,7 @@ function openAdminRunner(
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
+    openApi: openApiImport(config),
     readLimit: limiter.read,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
@@ -285,7 +287,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
-  const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
+  const openUpstream = await openUpstreamOpener(config, {
+    clock,
+    log,
+    egress,
+    closers,
+    env: deps.env ?? {},
+    db: deps.storage.db,
+  });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const { readAddress } = receive;
   const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server, readAddress, trail: audit.trail });

@@ -10,6 +10,7 @@ import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
 import { groupRoutes } from './contract/groups.ts';
 import { limitRoutes } from './contract/limits.ts';
+import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
@@ -59,6 +60,8 @@ export interface AdminRoute {
   readonly scope: 'platform' | 'organization';
   readonly audit: string;
   readonly status: 200 | 201;
+  /** Of a body; left out: what any may have. Whoever sends a larger one is identified before it is read. */
+  readonly maxBodyBytes?: number;
   readonly input: z.ZodObject;
   readonly output: z.ZodType;
 }
@@ -76,6 +79,7 @@ const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) }
 
 export const contract = {
   ...limitRoutes,
+  ...openApiRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',

@@ -19,6 +19,7 @@ import {
 } from './actor.ts';
 import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
+import type { OpenApiImport } from './openapi-import.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { auditHandlers } from './routes/audit.ts';
@@ -33,6 +34,7 @@ import { groupHandlers } from './routes/groups.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { limitHandlers } from './routes/limits.ts';
 import { memberHandlers } from './routes/members.ts';
+import { openApiHandlers } from './routes/openapi.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
@@ -81,6 +83,8 @@ export interface AdminDeps {
   readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
   /** Judges URLs that are entered; undefined: the public internet only. */
   readonly guard?: AddressGuard;
+  /** Reads and fetches OpenAPI documents; undefined: nobody does. */
+  readonly openApi?: OpenApiImport;
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -104,6 +108,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     getStatus: async () => deps.status(),
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
+    ...openApiHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...connectionHandlers(deps),
@@ -173,7 +178,7 @@ function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organizatio
   const { organization, name, slug, key, id, username, tool, ...more } = (input ?? {}) as Readonly<
     Record<string, unknown>
   >;
-  const { group, server, account, user, collection } = more;
+  const { group, server, account, user, collection, digest } = more;
   const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, 128) : undefined);
   return {
     organization: text(organization),
@@ -181,6 +186,8 @@ function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organizatio
     target:
       route.audit === 'person.erase'
         ? undefined
-        : text(id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection),
+        : text(
+            id ?? username ?? slug ?? group ?? account ?? user ?? key ?? name ?? tool ?? server ?? collection ?? digest,
+          ),
   };
 }

@@ -63,12 +63,17 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
 
 function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
   const route: AdminRoute = contract[name];
+  const onlyKnown = async (request: FastifyRequest) => {
+    await identify(request, deps);
+  };
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
     const result = await deps.run(name, inputOf(request, route), actor);
     return reply.code(route.status).send(result);
   };
-  app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false });
+  const { maxBodyBytes } = route;
+  const large = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes, onRequest: onlyKnown };
+  app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false, ...large });
 }
 
 /** Path parameters win over a field of the same name. */

@@ -12,11 +12,13 @@ import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { ServerTlsFiles } from '#core/transport.ts';
+import type { Db } from '#db/schema.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
 import type { Closers } from './closers.ts';
+import { openApiOpener } from './openapi-opener.ts';
 
 export interface UpstreamOpenerDeps {
   readonly clock: Clock;
@@ -24,6 +26,7 @@ export interface UpstreamOpenerDeps {
   readonly egress: Egress;
   readonly closers: Closers;
   readonly env: NodeJS.ProcessEnv;
+  readonly db: Db;
 }
 
 export async function openUpstreamOpener(
@@ -43,6 +46,7 @@ export async function openUpstreamOpener(
   };
   const waiting = { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs };
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
+  const openApi = openApiOpener(deps.db);
   return (target) => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
@@ -56,6 +60,7 @@ export async function openUpstreamOpener(
       const given = openHttpUpstream({ ...http, transport, ...guarded });
       return openSseFallback({ http: given, openSse: () => openSse(transport.url), label: target.key, clock, log });
     }
+    if (transport.kind === 'openapi') return openApi(target, transport, { ...http, ...guarded });
     if (transport.kind === 'builtin') {
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });

@@ -2,6 +2,7 @@
 import { openAdmin } from '#admin/handlers.ts';
 import { explainFilter } from '#app/filters.ts';
 import { openRecords } from '#app/open-records.ts';
+import { openApiImport } from '#app/openapi-opener.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import type { Config } from '#config/load.ts';
 import { systemClock } from '#core/clock.ts';
@@ -19,6 +20,7 @@ export async function openLocal(config: Config): Promise<Connection> {
     policies: await openPolicyEngine(),
     ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
     ...{ guard, explainFilter, secrets },
+    openApi: openApiImport(config),
   });
   return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform', isCommandLine: true }), close };
 }

@@ -5,6 +5,7 @@ import { addAudit } from './audit-program.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
+import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
@@ -38,6 +39,7 @@ function buildProgram(io: Io, version: string): Command {
   addUsers(program, io);
   addLimits(program, io, { group, remote });
   addServers(program, io);
+  addOpenApiCommands(program, io, remote);
   addCredentialCommands(program, io, remote);
   addSecretsCommands(program, io, remote);
   addFilterCommands(program, io, remote);

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import { kmsAdapters } from '#adapters/kms/index.ts';
 import { serverAuth } from '#admin/account-nouns.ts';
+import { openApiSelection } from '#admin/contract/openapi.ts';
 import {
   bindingInput,
   bindingsOf,
@@ -98,6 +99,15 @@ const binding = bindingInput.extend({ credential: secret.optional().describe('Se
 
 /** Some of its settings are secret: behind a function, where no printer looks. */
 const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settings.kind, read: () => settings }));
+
+const openApiSource = openApiSelection
+  .extend({
+    file: text.exactOptional().describe('The document: JSON or YAML, read at every start,'),
+    from: httpUrl.exactOptional().describe('or where it is fetched at every start.'),
+    url: httpUrl.exactOptional().describe('Where requests go; default: what the document says.'),
+  })
+  .refine(({ file, from }) => (file === undefined) !== (from === undefined), { error: 'needs file or from' })
+  .describe('An OpenAPI document whose operations are the tools, instead of a transport (docs/guide/openapi.md).');
 
 export const configSchema = z.strictObject({
   http: section({
@@ -220,31 +230,38 @@ export const configSchema = z.strictObject({
     .default([]),
   servers: z
     .array(
-      z.strictObject({
-        key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
-        title: text.optional().describe('For people.'),
-        transport: transport.describe(
-          '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
-        ),
-        auth: serverAuth.optional(),
-        trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
-        credential: secret
-          .optional()
-          .describe('The key of whoever has no other: a reference to a variable or file, read at every start.'),
-        header: bindingInput.shape.header.describe('How the key goes out; default `authorization`, `Bearer {}`.'),
-        tls: z
-          .strictObject({
-            caFile: text.optional().describe('PEM file of the authorities that its certificate may come from.'),
-            certFile: text.optional().describe('PEM file of the certificate that the gateway shows it (mutual TLS),'),
-            keyFile: text.optional().describe('and of its private key.'),
-          })
-          .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
-            error: 'needs certFile and keyFile together',
-          })
-          .optional()
-          .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
-        keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
-      }),
+      z
+        .strictObject({
+          key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
+          title: text.optional().describe('For people.'),
+          openapi: openApiSource.optional(),
+          transport: transport
+            .optional()
+            .describe(
+              '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
+            ),
+          auth: serverAuth.optional(),
+          trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
+          credential: secret
+            .optional()
+            .describe('The key of whoever has no other: a reference to a variable or file, read at every start.'),
+          header: bindingInput.shape.header.describe('How the key goes out; default `authorization`, `Bearer {}`.'),
+          tls: z
+            .strictObject({
+              caFile: text.optional().describe('PEM file of the authorities that its certificate may come from.'),
+              certFile: text.optional().describe('PEM file of the certificate that the gateway shows it (mutual TLS),'),
+              keyFile: text.optional().describe('and of its private key.'),
+            })
+            .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
+              error: 'needs certFile and keyFile together',
+            })
+            .optional()
+            .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
+          keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
+        })
+        .refine(({ openapi, transport: given }) => (openapi === undefined) !== (given === undefined), {
+          error: 'needs a transport, or an OpenAPI document',
+        }),
     )
     .default([]),
   collections: z

@@ -9,6 +9,7 @@ import type { AccessSchema } from './schema-access.ts';
 import type { AccountsSchema } from './schema-accounts.ts';
 import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
+import type { OpenApiSchema } from './schema-openapi.ts';
 import type { PeopleSchema } from './schema-people.ts';
 import type { SyncSchema } from './schema-sync.ts';
 
@@ -313,6 +314,7 @@ export interface GatewaySchema
     AccountsSchema,
     AuditSchema,
     FiltersSchema,
+    OpenApiSchema,
     PeopleSchema,
     SyncSchema {
   organizations: OrganizationsTable;

@@ -103,7 +103,7 @@ describe('calls', () => {
     const missing = await subject.call('issues_get', { ...roadmap, issue_number: 99 }, credential);
     expect(missing).toMatchObject({ isError: true, _meta: { 'io.gatehouse/httpStatus': 404 } });
     const invalid = await subject.call('issues_create', { ...roadmap, title: '' }, credential);
-    expect(invalid.content[0]?.text).toMatch(/HTTP 422[^]*missing_field/);
+    expect(invalid.content[0]?.text).toMatch(/HTTP 422[\s\S]*missing_field/);
     const limited = await subject.call('rate-limit_get', {}, credential);
     expect(limited).toMatchObject({ isError: true, _meta: { 'io.gatehouse/retryAfter': '30' } });
     expect(limited.content[0]?.text).toContain('Try again after 30 seconds');

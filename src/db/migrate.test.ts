@@ -51,7 +51,11 @@ test('a migration whose connection breaks, wherever it does, leaves nothing half
     const run = await runMigrations(url, (client) => killAt(client, deadly)).catch(() => undefined);
     if (run) break;
     broken += 1;
-    expect(await sqlOf(url, `select to_regclass('gateway.organizations') as made`)).toEqual([{ made: null }]);
+    const [found] = await sqlOf(url, `select to_regclass('gateway.organizations') as made`);
+    if (JSON.stringify(found) === '{"made":null}') continue;
+    // It broke behind the commit: then nothing is left to do.
+    expect(await runMigrations(url)).toEqual({ applied: [] });
+    break;
   }
   expect(broken).toBeGreaterThan(20);
   const database = await openTestDatabase(url);

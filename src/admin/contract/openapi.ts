@@ -121,7 +121,7 @@ export const openApiRoutes = {
     ...write,
     scope: 'organization',
     audit: 'ownopenapi.preview',
-    summary: 'The tools that an OpenAPI document would make; nothing is stored',
+    summary: 'The tools that an OpenAPI document would make for an organization; nothing is stored',
     input: z.strictObject({ organization: organizationRef, ...inputs.preview }),
     output: openApiPreview,
   },

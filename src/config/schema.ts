@@ -260,6 +260,7 @@ export const configSchema = z.strictObject({
           keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
         })
         .refine(({ openapi, transport: given }) => (openapi === undefined) !== (given === undefined), {
+          path: ['transport'],
           error: 'needs a transport, or an OpenAPI document',
         }),
     )

@@ -6,7 +6,7 @@ import { openNames, validName } from './names.ts';
 import { isMediaType, readArguments, reasonOf } from './parameters.ts';
 import type { Api, LeftOut, Operation, PathPiece } from './plan.ts';
 import { resolve } from './references.ts';
-import { convertSchema, cutText, loosened } from './schema.ts';
+import { convertSchema, cutText, loosened, openWork, type SchemaOptions } from './schema.ts';
 import { chooseAuth, schemesOf } from './security.ts';
 
 const MAX_DESCRIPTION = 4000;
@@ -17,6 +17,7 @@ export function compileApi(document: JsonObject, at?: string): Api {
   const leftOut: LeftOut[] = [];
   const operations = new Map<string, Operation>();
   const free = openNames();
+  const work = openWork();
   const url = serverUrl(document, listIn(document, 'servers')?.[0], at);
   for (const [path, given] of pathsOf(document)) {
     const item = resolve(document, given)?.value ?? {};
@@ -24,7 +25,7 @@ export function compileApi(document: JsonObject, at?: string): Api {
       const operation = item[method];
       if (!isJsonObject(operation)) continue;
       try {
-        const made = compileOperation({ document, item, operation, method, path, free, url });
+        const made = compileOperation({ document, item, operation, method, path, free, url, work });
         operations.set(made.tool, made);
       } catch (thrown) {
         leftOut.push({ operation: `${method.toUpperCase()} ${cutText(path, 200)}`, reason: reasonOf(thrown) });
@@ -48,18 +49,27 @@ interface Compiling {
   readonly method: Method;
   readonly path: string;
   readonly free: (name: string) => string;
+  readonly work: SchemaOptions['work'];
   readonly url: string | undefined;
 }
 
 function compileOperation(compiling: Compiling): Operation {
-  const { document, item, operation, method, path, free, url } = compiling;
+  const { document, item, operation, method, path, free, url, work } = compiling;
   if (extension(operation, 'hidden') === true) throw new Error('the document hides it from tools');
   const own = listIn(operation, 'servers') ?? listIn(item, 'servers');
   if (own && own.length > 0 && serverUrl(document, own[0], url) !== url) throw new Error('it is at another server');
   const pieces = parsePath(path);
   const inPath = pieces.flatMap((piece) => ('parameter' in piece ? [piece.parameter] : []));
   const credentials = [...schemesOf(document).values()];
-  const { parameters, body, inputSchema } = readArguments({ document, item, operation, method, inPath, credentials });
+  const { parameters, body, inputSchema } = readArguments({
+    document,
+    work,
+    item,
+    operation,
+    method,
+    inPath,
+    credentials,
+  });
   const named = extension(operation, 'name') ?? operation.operationId;
   const tool = free(validName(typeof named === 'string' ? named : '', validName(`${method}_${path}`, method)));
   const responses = okResponses(document, operation);
@@ -86,7 +96,7 @@ interface Defining {
 }
 
 function definitionOf(
-  { document, operation, method, path }: Compiling,
+  { document, operation, method, path, work }: Compiling,
   { tool, inputSchema, responses }: Defining,
 ): JsonObject {
   const text = (key: string) => {
@@ -100,7 +110,7 @@ function definitionOf(
     title: title === '' ? undefined : cutText(title, 128),
     description: cutText(described.join('\n\n') || `${method.toUpperCase()} ${path}`, MAX_DESCRIPTION),
     inputSchema,
-    outputSchema: outputSchemaOf(document, responses),
+    outputSchema: outputSchemaOf({ document, work }, responses),
     annotations: annotationsOf(method),
   });
 }
@@ -125,11 +135,14 @@ function okResponses(document: JsonObject, operation: JsonObject): readonly Json
 
 const isJsonType = (type: string): boolean => /^application\/([\w.+-]+\+)?json\b/i.test(type);
 
-function outputSchemaOf(document: JsonObject, responses: readonly JsonObject[]): JsonObject | undefined {
+function outputSchemaOf(
+  reading: Omit<SchemaOptions, 'side'>,
+  responses: readonly JsonObject[],
+): JsonObject | undefined {
   for (const response of responses) {
     const found = Object.entries(objectIn(response, 'content') ?? {}).find(([type]) => isJsonType(type))?.[1];
     if (!isJsonObject(found)) continue;
-    const schema = loosened(convertSchema(found.schema, { document, side: 'output' }));
+    const schema = loosened(convertSchema(found.schema, { ...reading, side: 'output' }));
     const types = Array.isArray(schema.type) ? schema.type : [];
     return types.includes('object') ? { ...schema, type: 'object' } : undefined;
   }

@@ -11,7 +11,7 @@ import { convertSwagger } from './swagger.ts';
 export const documentLimits = {
   bytes: 10 * 1024 * 1024,
   /** YAML is read ten times more slowly than JSON. */
-  yamlBytes: 3 * 1024 * 1024,
+  yamlBytes: 1024 * 1024,
   depth: 96,
   keys: 1_000_000,
   tokens: 3_000_000,

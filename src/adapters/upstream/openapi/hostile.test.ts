@@ -187,9 +187,11 @@ test('no argument changes host or path prefix, nor adds a header field [S8] [E4]
 });
 
 test('names fit every client, globs take linear time', () => {
-  fc.assert(fc.property(fc.string(), (name) => {
+  fc.assert(
+    fc.property(fc.string(), (name) => {
       expect(validName(name, 'x')).toMatch(/^[A-Za-z0-9_.-]{1,64}$/);
-    }));
+    }),
+  );
   const before = performance.now();
   expect(matchesGlob('a'.repeat(50_000), `${'a*'.repeat(40)}b`)).toBe(false);
   expect(performance.now() - before).toBeLessThan(200);

@@ -5,7 +5,7 @@ import { type Method, short } from './document.ts';
 import { openNames, validName } from './names.ts';
 import type { Auth, Body, Field, Parameter, Place } from './plan.ts';
 import { resolve } from './references.ts';
-import { convertSchema, cutText } from './schema.ts';
+import { convertSchema, cutText, type SchemaOptions } from './schema.ts';
 import { headerName, isCredentialHeader, isReservedHeader } from './security.ts';
 
 export interface Arguments {
@@ -16,6 +16,7 @@ export interface Arguments {
 
 interface Reading {
   readonly document: JsonObject;
+  readonly work: SchemaOptions['work'];
   readonly operation: JsonObject;
   readonly item: JsonObject;
   readonly method: Method;
@@ -40,6 +41,7 @@ export function readArguments(reading: Reading): Arguments {
     const schema = convertSchema(content ? content.schema : (given.schema ?? {}), {
       document: reading.document,
       side: 'input',
+      work: reading.work,
     });
     const isRequired = given.required === true || place === 'path';
     add(argument, described(schema, given.description), isRequired);
@@ -127,7 +129,7 @@ const kinds: readonly (readonly [test: RegExp, kind: Body['kind']])[] = [
 export const isMediaType = (text: string): boolean =>
   /^[\w.+*-]{1,64}\/[\w.+*-]{1,100}(; ?[\w-]+=[\w.-]+)*$/.test(text);
 
-function readBody({ document, operation }: Reading, { free, add }: Adding): Body | undefined {
+function readBody({ document, operation, work }: Reading, { free, add }: Adding): Body | undefined {
   const given = resolve(document, operation.requestBody)?.value;
   if (!given) return undefined;
   const types = Object.entries(objectIn(given, 'content') ?? {}).filter(([type]) => isMediaType(type));
@@ -142,7 +144,7 @@ function readBody({ document, operation }: Reading, { free, add }: Adding): Body
   const required = given.required === true;
   const mediaType = best.type.includes('*') ? (kind === 'text' ? 'text/plain' : 'application/octet-stream') : best.type;
   const shared = { mediaType, kind, required };
-  const schema = bodySchema(kind, convertSchema(media.schema, { document, side: 'input' }));
+  const schema = bodySchema(kind, convertSchema(media.schema, { document, side: 'input', work }));
   const fields = flatProperties(kind, schema);
   if (!fields) {
     const argument = free('body');

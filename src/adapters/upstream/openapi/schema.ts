@@ -10,7 +10,12 @@ export interface SchemaOptions {
   readonly document: JsonObject;
   /** input: what only the API writes is left out; output: what is only written to it. */
   readonly side: 'input' | 'output';
+  /** Of all schemas of a document together: once it is spent, they are written one level deep. */
+  readonly work: { left: number };
 }
+
+/** Schemas that a whole document may write out: some hundred milliseconds. */
+export const openWork = (): { left: number } => ({ left: 60_000 });
 
 interface Walk extends SchemaOptions {
   readonly depth: number;
@@ -19,31 +24,45 @@ interface Walk extends SchemaOptions {
   readonly path: readonly string[];
 }
 
+/** It would be too large: a smaller depth is tried. */
+class TooLarge extends Error {}
+
 /** Characters of one schema as JSON; far below what the catalogue takes (SECURITY F6). */
 const MAX_CHARACTERS = 32 * 1024;
-const MAX_NODES = 3000;
-const depths = [10, 6, 4, 2, 1] as const;
+const nodes = { input: 1200, output: 250 } as const;
+const depths = { input: [10, 5, 3, 2, 1], output: [4, 2, 1] } as const;
 
 /** As deep as fits. */
 export function convertSchema(schema: Json | undefined, options: SchemaOptions): JsonObject {
-  for (const depth of depths) {
-    const budget = { left: MAX_NODES };
-    const converted = convert(schema, { ...options, depth, budget, path: [] });
-    if (budget.left >= 0 && JSON.stringify(converted).length <= MAX_CHARACTERS) return converted;
+  const { side, work } = options;
+  for (const depth of work.left > 0 ? depths[side] : [1]) {
+    const converted = tryDepth(schema, { ...options, depth, budget: { left: nodes[side] }, path: [] });
+    if (converted && JSON.stringify(converted).length <= MAX_CHARACTERS) return converted;
   }
   return {};
 }
 
-const plainKeys = [
+function tryDepth(schema: Json | undefined, walk: Walk): JsonObject | undefined {
+  try {
+    return convert(schema, walk);
+  } catch (thrown) {
+    if (thrown instanceof TooLarge) return undefined;
+    throw thrown;
+  } finally {
+    walk.work.left -= nodes[walk.side] - walk.budget.left;
+  }
+}
+
+const plainKeys: ReadonlySet<string> = new Set([
   ...['title', 'format', 'default', 'multipleOf', 'maximum', 'minimum', 'maxLength', 'minLength', 'pattern'],
   ...['maxItems', 'minItems', 'uniqueItems', 'maxProperties', 'minProperties', 'contentEncoding', 'contentMediaType'],
   ...['discriminator', 'deprecated', 'dependentRequired', 'const'],
-];
+]);
 const types: ReadonlySet<Json> = new Set(['string', 'number', 'integer', 'boolean', 'object', 'array', 'null']);
 const MAX_DESCRIPTION = 1000;
 
 function convert(value: Json | undefined, walk: Walk): JsonObject {
-  if (--walk.budget.left < 0) return {};
+  if (--walk.budget.left < 0) throw new TooLarge();
   if (typeof value === 'boolean') return value ? {} : { not: {} };
   const found = resolve(walk.document, value);
   if (!found) return {};
@@ -60,7 +79,7 @@ function cut(schema: JsonObject): JsonObject {
 }
 
 function members(schema: JsonObject, walk: Walk): JsonObject {
-  const kept = plainKeys.map((key): [string, Json | undefined] => [key, schema[key]]);
+  const kept = Object.entries(schema).filter(([key]) => plainKeys.has(key));
   const list = (key: string) => {
     const value = schema[key];
     return Array.isArray(value) && value.length > 0 ? value.map((item: Json) => convert(item, walk)) : undefined;
@@ -68,7 +87,7 @@ function members(schema: JsonObject, walk: Walk): JsonObject {
   return compact({
     type: typeOf(schema),
     description: descriptionOf(schema),
-    ...Object.fromEntries(kept.filter((entry): entry is [string, Json] => entry[1] !== undefined)),
+    ...Object.fromEntries(kept),
     ...limitsOf(schema),
     enum: Array.isArray(schema.enum) ? schema.enum : undefined,
     ...objectMembers(schema, walk),

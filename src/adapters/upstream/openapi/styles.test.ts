@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Secret } from '#core/secret.ts';
 import { openApiUpstream } from '#kit/openapi-upstream.ts';
-import { type RestApi, startRestApi } from '#kit/rest-api.ts';
+import { type RestApi, type RestCall, startRestApi } from '#kit/rest-api.ts';
 
 let api: RestApi;
 beforeAll(async () => {
@@ -27,7 +27,8 @@ async function asked(operation: object, args: object, { path = '/op', method = '
   const result = await subject.call('op', args, { credential: new Secret('user:secret-of-it') });
   await subject.upstream.close();
   const text = result.content[0]?.text;
-  return api.calls.length === before ? { refused: text } : { ...api.last(), refused: undefined };
+  const sent: Partial<RestCall> = api.calls.length === before ? {} : api.last();
+  return { ...sent, refused: api.calls.length === before ? text : undefined };
 }
 
 const color = { blue: ['blue', 'black'], rgb: { R: 100, G: 200 } };

@@ -38,6 +38,7 @@ import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
 import { secretsHandlers } from './routes/secrets.ts';
+import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
@@ -81,6 +82,8 @@ export interface AdminDeps {
   readonly explainFilter?: (kind: string, config: unknown) => string | undefined;
   /** Judges URLs that are entered; undefined: the public internet only. */
   readonly guard?: AddressGuard;
+  /** What the data plane knows of servers; undefined: there is none here. */
+  readonly serverFigures?: () => readonly KnownServer[];
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -104,6 +107,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     getStatus: async () => deps.status(),
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
+    ...serverHealthHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...connectionHandlers(deps),

@@ -2,6 +2,7 @@
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
+import type { OrgId } from '#core/ids.ts';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -48,7 +49,7 @@ import { timeoutSettings } from './gateway-settings.ts';
 import { openRootSealer, type RootSecrets } from './root-keys.ts';
 
 export interface BridgeRoomsDeps {
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly credentials: CredentialOpener;
   readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;

@@ -5,6 +5,7 @@
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
@@ -13,7 +14,7 @@ import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import { type Binding, type CredentialOpener, lineOf, type ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, type AuthorizeDeps, authorize, checkStillOpen, refusedIn } from './authorize.ts';
-import { type Breakers, verdictOf } from './breakers.ts';
+import { type Breakers, reasonOf, verdictOf } from './breakers.ts';
 import { openBridging } from './bridging.ts';
 import type { Bulkheads } from './bulkheads.ts';
 import { type Call, newCall, type Received } from './call.ts';
@@ -53,7 +54,7 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly bulkheads: Bulkheads;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly evidence?: FindEvidence;
   /** undefined: off. */
@@ -116,7 +117,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
-    if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome));
+    if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome), reasonOf(outcome));
     call.asked = undefined;
     if (!outcome.open) {
       call.accounted = true;
@@ -276,7 +277,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           timeouts: deps.timeouts,
         });
         let isRepeated = false;
-        const start = () => relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
+        const start = () => relay.attach(deps.upstreams.get(binding.server, organization.id).start(outgoing, relay));
         const redact = (body: Buffer) => (credential ? redactSecret(body, credential) : body);
         const relay = new Relay(call, {
           account,

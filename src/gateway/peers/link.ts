@@ -1,11 +1,12 @@
 /** One message to an upstream server, as the client that the gateway is there: credential, identity, breaker, timeouts. */
 import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
-import { verdictOf } from '#gateway/breakers.ts';
+import { reasonOf, verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
 import type { InUse } from '#gateway/health/health.ts';
 import type { Reach } from '#gateway/rights/reach.ts';
@@ -68,7 +69,7 @@ export interface Link {
 }
 
 export interface LinkDeps {
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly credentials: CredentialOpener;
   /** Undefined: nobody has an account of their own anywhere. */
   readonly accounts?: UpstreamAccounts | undefined;
@@ -95,7 +96,7 @@ export function openLink(deps: LinkDeps): Link {
     let status = 0;
     try {
       const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
-      const answered = await exchange(deps.upstreams.get(binding.server), call, {
+      const answered = await exchange(deps.upstreams.get(binding.server, organization.id), call, {
         ...handlers,
         secret: credential,
         onHead(code, headers) {
@@ -106,13 +107,17 @@ export function openLink(deps: LinkDeps): Link {
           handlers.onHead?.(code, headers);
         },
       });
-      deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
+      deps.breakers.report(
+        asking,
+        verdictOf({ status: answered.status, open: false, error: undefined }),
+        answered.status,
+      );
       return answered;
     } catch (reason) {
       const thrown = asTimeout(reason);
       const error =
         thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
-      deps.breakers.report(asking, verdictOf({ status, open: false, error }));
+      deps.breakers.report(asking, verdictOf({ status, open: false, error }), reasonOf({ status, open: false, error }));
       throw thrown;
     }
   }

@@ -112,12 +112,12 @@ export class BalancedEndpoint implements Endpoint {
     this.lastFailure = { code, at: clock.now() };
     this.#inARow++;
     if (this.isEjected) {
-      if (isTrial && (this.#isTried || clock.monotonic() >= this.#ejectedUntil)) this.eject();
+      if (isTrial && (this.#isTried || clock.monotonic() >= this.#ejectedUntil)) this.#trip();
       return;
     }
     this.#count(true);
     const often = this.#calls >= settings.minimumCalls && this.#failures * 100 >= this.#calls * settings.failurePercent;
-    if (this.#inARow >= settings.consecutiveFailures || often) this.eject();
+    if (this.#inARow >= settings.consecutiveFailures || often) this.#trip();
   }
 
   /** Nothing is known of it: whoever called has left. */
@@ -126,6 +126,10 @@ export class BalancedEndpoint implements Endpoint {
   }
 
   eject(): void {
+    if (!this.isEjected) this.#trip();
+  }
+
+  #trip(): void {
     const { settings, clock, log, label } = this.#deps;
     if (!this.isEjected) this.ejections++;
     this.#ejectedForMs =

@@ -143,7 +143,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       throw new SessionLost();
     }
     // The call's time is that of all its streams together.
-    const until = performance.now() + link.totalMs(route, request.method);
+    const until = performance.now() + link.totalMs(route, request.method, stringIn(request.params, 'name'));
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
       await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), signal);
       const totalMs = Math.ceil(until - performance.now());

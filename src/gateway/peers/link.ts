@@ -2,7 +2,7 @@
 import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
-import type { JsonObject } from '#core/json.ts';
+import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
@@ -65,7 +65,7 @@ export interface Link {
    */
   accountOf(route: Route): Promise<string | undefined>;
   /** Milliseconds that a request may take. */
-  totalMs(route: Route, method: string): number;
+  totalMs(route: Route, method: string, tool?: string): number;
 }
 
 export interface LinkDeps {
@@ -158,7 +158,7 @@ export function openLink(deps: LinkDeps): Link {
       if (!isOfCaller(route.binding) || !deps.accounts) return undefined;
       return (await deps.accounts.open(holderOf(route))).ref.id;
     },
-    totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
+    totalMs: ({ binding }, method, tool) => timeoutsFor(method, binding, deps.timeouts, tool).totalMs,
     async send(route, outgoing, handlers) {
       const { organization, binding } = route;
       const sending = { route, outgoing, handlers };
@@ -223,7 +223,8 @@ function callOf(
     ...outgoing.headers,
   };
   addAuthority(headers, { principal, organization, binding, credential, ...(route.reach && { reach: route.reach }) });
-  const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts);
+  const tool = stringIn(objectIn(message, 'params'), 'name');
+  const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts, tool);
   const { totalMs = usual.totalMs } = outgoing;
   return {
     method,

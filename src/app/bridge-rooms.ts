@@ -35,6 +35,7 @@ import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers } from '#gateway/peers/peers.ts';
 import { openSharedSessions } from '#gateway/peers/shared-sessions.ts';
 import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
+import type { Repeats } from '#gateway/repeat.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
@@ -54,6 +55,7 @@ export interface BridgeRoomsDeps {
   readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;
   readonly bulkheads: Bulkheads;
+  readonly repeats: Repeats;
   readonly health: InUse;
   readonly limits: Limits;
   readonly sessions: Sessions;

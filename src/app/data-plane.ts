@@ -21,6 +21,7 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
+import { openRepeats } from '#gateway/repeat.ts';
 import { openPolicies } from '#gateway/rights/open-policies.ts';
 import { openSessions, type Sessions } from '#gateway/session.ts';
 import { openUpstreams, type Upstreams } from '#gateway/upstreams.ts';
@@ -95,17 +96,17 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   closers.add('streams', () => heartbeat.close());
   const identifier = openCallers(config, live, deps);
   const calls = openCalls(identifier, live.snapshots, deps);
-  const { health, bulkheads, figures, breakers } = openCare(config, upstreams, deps);
-  watch(metrics, { limits, limiter: deps.limiter, spool, breakers, figures });
+  const { health, figures, ...rooms } = openCare(config, upstreams, deps);
+  watch(metrics, { limits, limiter: deps.limiter, spool, breakers: rooms.breakers, figures });
   const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, health, accounts: deps.accounts },
+    ...{ upstreams, ...rooms, limits, sessions, clock, log, closers, health, accounts: deps.accounts },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     secrets: storage,
   });
   const probe = openProbe({ eras, upstreams, credentials: live.credentials, timeouts: timeoutSettings(config) });
-  health.start({ probe, breakers });
+  health.start({ probe, breakers: rooms.breakers });
   const policies = openPolicies({ engine: deps.policies, log });
   const handle = openGateway({
     ...live,
@@ -114,7 +115,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     openEngine,
     identifier,
     live: calls,
-    ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams, health },
+    ...{ ...rooms, sessions, limits, heartbeat, upstreams, health },
     recorder: spool,
     evidence: openEvidence({ keys: deps.audit.keys, vault: storage.vault, log }),
     tracing: await openConfiguredTracing(config, deps),
@@ -216,7 +217,7 @@ function openCare(config: Config, upstreams: Upstreams, { clock, log, closers }:
       figures.heard(org, line, verdict, reason);
     },
   });
-  return { health, bulkheads, figures, breakers };
+  return { health, bulkheads, figures, breakers, repeats: openRepeats({ clock }) };
 }
 
 /** A server that was removed or switched off ends its programs and connections. */

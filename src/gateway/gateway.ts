@@ -34,7 +34,7 @@ import { readMessage } from './read-message.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
-import { mayRepeat } from './repeat.ts';
+import { openRepeats, type Repeats, repeatOnce } from './repeat.ts';
 import { checkScopes } from './scopes.ts';
 import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
 import { releaseAll, takePlace } from './take-place.ts';
@@ -52,6 +52,8 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly breakers: Pick<Breakers, 'admit' | 'report'>;
   readonly health?: Pick<InUse, 'note'>;
   readonly bulkheads: Bulkheads;
+  /** Undefined: one of its own. */
+  readonly repeats?: Repeats;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
   readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
@@ -112,7 +114,7 @@ function checkEnabled({ server }: Binding): void {
 }
 
 export function openGateway(deps: GatewayDeps): McpHandler {
-  const { clock, snapshots, holdings, policies } = deps;
+  const { clock, snapshots, holdings, policies, repeats = openRepeats(deps) } = deps;
   const judging = { snapshots, holdings, policies };
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
@@ -259,6 +261,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     deps.health?.note(organization, binding);
     const admitted = deps.breakers.admit(organization.id, lineOf(binding.server));
     call.asked = { pass: admitted, org: organization.id, server: lineOf(binding.server) };
+    repeats.note(lineOf(binding.server));
     enter(call, caller, access);
     then(
       openCredential(binding),
@@ -276,7 +279,6 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
-        let isRepeated = false;
         const start = () => relay.attach(deps.upstreams.get(binding.server, organization.id).start(outgoing, relay));
         const redact = (body: Buffer) => (credential ? redactSecret(body, credential) : body);
         const relay = new Relay(call, {
@@ -292,12 +294,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
               endsAt: endOf(call, caller),
               first: { status, body: body && redact(body) },
             }),
-          again: (error, sent) => {
-            if (isRepeated || !mayRepeat(call, error, sent)) return false;
-            isRepeated = true;
-            start();
-            return true;
-          },
+          again: repeatOnce(call, {
+            ...{ repeats, clock, start, fail },
+            line: lineOf(binding.server),
+            totalMs: outgoing.timeouts.totalMs,
+          }),
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           endsAt: endOf(call, caller),

@@ -3,12 +3,14 @@ import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { pause } from '#core/pause.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
 import { reasonOf, verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
 import type { InUse } from '#gateway/health/health.ts';
+import type { Repeats } from '#gateway/repeat.ts';
 import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
@@ -64,6 +66,15 @@ export interface Link {
    * server is not used with the caller's own. Throws as `send`.
    */
   accountOf(route: Route): Promise<string | undefined>;
+  /**
+   * Before a request that failed is sent anew: waits its turn, and says whether it may (`repeat.ts`). Rejects with the
+   * signal's reason. `spentMs`: since it was sent first.
+   */
+  awaitRepeat(
+    route: Route,
+    method: string,
+    waiting: { readonly spentMs: number; readonly signal: AbortSignal },
+  ): Promise<boolean>;
   /** Milliseconds that a request may take. */
   totalMs(route: Route, method: string, tool?: string): number;
 }
@@ -75,10 +86,14 @@ export interface LinkDeps {
   readonly accounts?: UpstreamAccounts | undefined;
   readonly breakers: Pick<Breakers, 'admit' | 'report'>;
   readonly bulkheads: Pick<Bulkheads, 'enter'>;
+  /** Undefined: nothing is sent twice. */
+  readonly repeats?: Repeats;
   /** Hears which servers are in use. */
   readonly health?: Pick<InUse, 'note'>;
   readonly timeouts: TimeoutSettings;
 }
+
+const MAX_RETRY_AFTER_SECONDS = 300;
 
 export function openLink(deps: LinkDeps): Link {
   const openCredential = ({ credential }: Binding): Secret | undefined | Promise<Secret> =>
@@ -88,6 +103,7 @@ export function openLink(deps: LinkDeps): Link {
     const { route, outgoing, handlers } = sending;
     const { binding, organization } = route;
     deps.health?.note(organization, binding);
+    deps.repeats?.note(lineOf(binding.server));
     const asking = {
       pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
       org: organization.id,
@@ -150,13 +166,25 @@ export function openLink(deps: LinkDeps): Link {
 
   async function deliver(sending: Sending): Promise<Answered> {
     const { binding } = sending.route;
-    return isOfCaller(binding) ? sendAsCaller(sending) : sendWith(await openCredential(binding), sending);
+    const answered = await (isOfCaller(binding)
+      ? sendAsCaller(sending)
+      : sendWith(await openCredential(binding), sending));
+    const busy = busyIn(answered);
+    if (busy) throw new WireError(busy, true);
+    return answered;
   }
 
   return {
     async accountOf(route) {
       if (!isOfCaller(route.binding) || !deps.accounts) return undefined;
       return (await deps.accounts.open(holderOf(route))).ref.id;
+    },
+    async awaitRepeat({ binding }, method, { spentMs, signal }) {
+      const { totalMs } = timeoutsFor(method, binding, deps.timeouts);
+      const pauseMs = deps.repeats?.take(lineOf(binding.server), { spentMs, totalMs });
+      if (pauseMs === undefined) return false;
+      await pause(pauseMs, signal);
+      return true;
     },
     totalMs: ({ binding }, method, tool) => timeoutsFor(method, binding, deps.timeouts, tool).totalMs,
     async send(route, outgoing, handlers) {
@@ -187,6 +215,14 @@ export function holderOf({ organization, principal, userId, presented, binding }
 
 function withCredential({ route, ...sending }: Sending, credential: CredentialRef): Sending {
   return { ...sending, route: { ...route, binding: { ...route.binding, credential } } };
+}
+
+/** It wants to be left alone for a while: that goes to the caller as it is, and nothing is sent again (SECURITY R12). */
+function busyIn({ status, headers }: Answered): GatehouseError | undefined {
+  const seconds = Number(headers['retry-after']);
+  if ((status !== 429 && status !== 503) || !(seconds > 0)) return undefined;
+  const retryAfterSeconds = Math.ceil(Math.min(seconds, MAX_RETRY_AFTER_SECONDS));
+  return new GatehouseError('upstream_busy', { retryAfterSeconds, limit: `server: status ${status}` });
 }
 
 /** undefined: that is not what it says. */

@@ -46,7 +46,7 @@ describe('repeating', () => {
     expect(openRepeats({ clock }).take('s', { spentMs: 501, totalMs: 0 })).toBeDefined();
   });
 
-  test('is for one request in ten of a server within ten seconds: a herd of retries would keep it down [R25]', () => {
+  test('is for one request in ten of a server within ten seconds: a herd of retries would keep it down', () => {
     const clock = manualClock(0);
     const repeats = openRepeats({ clock });
     const taken = (count: number) =>

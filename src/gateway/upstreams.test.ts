@@ -30,7 +30,7 @@ function open() {
   return { upstreams, opened };
 }
 
-test('a server that is switched off is closed when its last organization is through with it [S4.25]', async () => {
+test('a server that is switched off is closed when its last organization is through with it', async () => {
   const { upstreams, opened } = open();
   const first = upstreams.get(server, acme);
   expect(upstreams.get(server, other)).toBe(first);

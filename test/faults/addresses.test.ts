@@ -89,7 +89,7 @@ test('sessions are spread over all addresses and stay where they began, streams 
   expect(await gauge('endpoints')).toBe(3);
 });
 
-test('an address that dies loses its sessions only, and every way to look says so [S4.9] [S4.25] [R10]', async () => {
+test('an address that dies loses its sessions only, and every way to look says so [S4.9] [S4.25]', async () => {
   const begun = [];
   for (let i = 0; i < 6; i++) begun.push(await begin());
   await servers[2]?.close();

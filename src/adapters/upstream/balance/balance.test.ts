@@ -105,7 +105,7 @@ describe('a server at several addresses', () => {
     expect(names.size).toBe(3);
   });
 
-  test('nothing listens at one address: no call is lost, and after five failures nobody is sent there [R10]', async () => {
+  test('nothing listens at one address: no call is lost, and after five failures nobody is sent there', async () => {
     const upstream = open(0, 1);
     await kill(0);
     for (let i = 0; i < 40; i++) expect((await ask(upstream, toolCall(i, 'echo'))).status).toBe(200);

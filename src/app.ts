@@ -249,7 +249,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps & { readonly adminTrail: AdminAudit },
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane'> & PlaneDeps & { readonly adminTrail: AdminAudit },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -258,6 +258,7 @@ function openAdminRunner(
     clock,
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...deps.adminTrail,
+    serverFigures: deps.plane.figures.list,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),

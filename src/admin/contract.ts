@@ -15,6 +15,7 @@ import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
 import { secretsRoutes } from './contract/secrets.ts';
+import { serverHealthRoutes } from './contract/server-health.ts';
 import {
   account,
   apiKey,
@@ -287,6 +288,7 @@ export const contract = {
   ...credentialRoutes,
   ...filterRoutes,
   ...secretsRoutes,
+  ...serverHealthRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',

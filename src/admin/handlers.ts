@@ -40,6 +40,7 @@ import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
 import { secretsHandlers } from './routes/secrets.ts';
+import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 
@@ -85,6 +86,8 @@ export interface AdminDeps {
   readonly guard?: AddressGuard;
   /** Reads and fetches OpenAPI documents; undefined: nobody does. */
   readonly openApi?: OpenApiImport;
+  /** What the data plane knows of servers; undefined: there is none here. */
+  readonly serverFigures?: () => readonly KnownServer[];
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -109,6 +112,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
+    ...serverHealthHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...connectionHandlers(deps),

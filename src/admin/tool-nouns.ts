@@ -61,6 +61,10 @@ export const tools = z
       .enum(['approve', 'hold'])
       .optional()
       .describe('With `pins`: whether a tool is approved at first sight. Default: `approve`.'),
+    timeoutMs: z
+      .record(toolName, z.int().min(100).max(86_400_000))
+      .optional()
+      .describe('Tool → how long a call of it may take, in milliseconds; at most `limits.timeouts.toolCallMaxMs`.'),
   })
   .superRefine((value, context) => {
     for (const { path, message } of problemsOf(value)) context.addIssue({ code: 'custom', path: [...path], message });

@@ -2,6 +2,7 @@
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
+import type { OrgId } from '#core/ids.ts';
 import { isJsonObject, type JsonObject, objectIn } from '#core/json.ts';
 import type { Log } from '#core/log.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
@@ -34,6 +35,7 @@ import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers } from '#gateway/peers/peers.ts';
 import { openSharedSessions } from '#gateway/peers/shared-sessions.ts';
 import { openUpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
+import type { Repeats } from '#gateway/repeat.ts';
 import type { Cancellations } from '#gateway/replicas/cancellations.ts';
 import type { Replicas } from '#gateway/replicas/replicas.ts';
 import type { Sessions } from '#gateway/session.ts';
@@ -48,11 +50,12 @@ import { timeoutSettings } from './gateway-settings.ts';
 import { openRootSealer, type RootSecrets } from './root-keys.ts';
 
 export interface BridgeRoomsDeps {
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly credentials: CredentialOpener;
   readonly accounts: UpstreamAccounts;
   readonly breakers: Breakers;
   readonly bulkheads: Bulkheads;
+  readonly repeats: Repeats;
   readonly health: InUse;
   readonly limits: Limits;
   readonly sessions: Sessions;

@@ -12,6 +12,7 @@ import { type Breakers, openBreakers } from '#gateway/breakers.ts';
 import { openBulkheads } from '#gateway/bulkheads.ts';
 import { openEvidence } from '#gateway/evidence.ts';
 import { type McpHandler, openGateway } from '#gateway/gateway.ts';
+import { type Figures, openFigures } from '#gateway/health/figures.ts';
 import { type Health, openHealth } from '#gateway/health/health.ts';
 import { openProbe } from '#gateway/health/probe.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
@@ -20,9 +21,10 @@ import { type Limits, openLimits } from '#gateway/limits.ts';
 import { openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
+import { openRepeats } from '#gateway/repeat.ts';
 import { openPolicies } from '#gateway/rights/open-policies.ts';
 import { openSessions, type Sessions } from '#gateway/session.ts';
-import { openUpstreams } from '#gateway/upstreams.ts';
+import { openUpstreams, type Upstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { openDirectAccounts } from '#records/direct-accounts.ts';
@@ -74,6 +76,7 @@ export interface DataPlane {
   readonly judging: AuthorizeDeps;
   readonly holdings: HoldingStore;
   readonly health: Health;
+  readonly figures: Figures;
   /** Counts a failed sign-in at another door. Throws or rejects `rate_limited`. */
   readonly takeStranger: (address: string) => void | Promise<void>;
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
@@ -88,24 +91,22 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   const { spool, detector } = deps.audit;
   const upstreams = openUpstreams(deps.openUpstream);
   closers.add('upstreams', () => upstreams.close());
+  closeUnused(upstreams, live.snapshots);
   const heartbeat = openHeartbeat(clock, config.limits.timeouts.streamHeartbeatMs);
   closers.add('streams', () => heartbeat.close());
   const identifier = openCallers(config, live, deps);
   const calls = openCalls(identifier, live.snapshots, deps);
-  const health = openHealth({ clock, log });
-  closers.add('health checks', async () => health.close());
-  const breakers = openBreakers({ settings: config.limits.breaker, clock, log, onReport: health.heard });
-  const bulkheads = openBulkheads(bulkheadSettings(config));
-  watch(metrics, { limits, limiter: deps.limiter, spool, breakers });
+  const { health, figures, ...rooms } = openCare(config, upstreams, deps);
+  watch(metrics, { limits, limiter: deps.limiter, spool, breakers: rooms.breakers, figures });
   const sessions = openCallSessions(config, live, deps);
   const { eras, openEngine } = openBridgeRooms(config, {
     ...(await openShared(config, deps)),
-    ...{ upstreams, breakers, bulkheads, limits, sessions, clock, log, closers, health, accounts: deps.accounts },
+    ...{ upstreams, ...rooms, limits, sessions, clock, log, closers, health, accounts: deps.accounts },
     ...{ feed: deps.feed, credentials: live.credentials, snapshots: live.snapshots, db: storage.db },
     secrets: storage,
   });
   const probe = openProbe({ eras, upstreams, credentials: live.credentials, timeouts: timeoutSettings(config) });
-  health.start({ probe, breakers });
+  health.start({ probe, breakers: rooms.breakers });
   const policies = openPolicies({ engine: deps.policies, log });
   const handle = openGateway({
     ...live,
@@ -114,7 +115,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     openEngine,
     identifier,
     live: calls,
-    ...{ breakers, bulkheads, sessions, limits, heartbeat, upstreams, health },
+    ...{ ...rooms, sessions, limits, heartbeat, upstreams, health },
     recorder: spool,
     evidence: openEvidence({ keys: deps.audit.keys, vault: storage.vault, log }),
     tracing: await openConfiguredTracing(config, deps),
@@ -137,7 +138,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
   return {
     ...{ handle, keys: live.keys, heartbeat, identifier, snapshots: live.snapshots, holdings: live.holdings },
     judging: { ...live, policies },
-    health,
+    ...{ health, figures },
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
@@ -203,14 +204,47 @@ function openCalls(identifier: Identifier, snapshots: SnapshotStore, { feed, log
   return calls;
 }
 
+/** What keeps servers well, and what is known of that. */
+function openCare(config: Config, upstreams: Upstreams, { clock, log, closers }: DataPlaneDeps) {
+  const health = openHealth({ clock, log, endpointsOf: (server) => upstreams.find(server)?.endpoints?.() });
+  closers.add('health checks', async () => health.close());
+  const bulkheads = openBulkheads(bulkheadSettings(config));
+  const figures = openFigures({ clock, upstreams, breakers: () => breakers, bulkheads, health });
+  const breakers: Breakers = openBreakers({
+    ...{ settings: config.limits.breaker, clock, log },
+    onReport(org, line, verdict, reason) {
+      health.heard(org, line, verdict);
+      figures.heard(org, line, verdict, reason);
+    },
+  });
+  return { health, bulkheads, figures, breakers, repeats: openRepeats({ clock }) };
+}
+
+/** A server that was removed or switched off ends its programs and connections. */
+function closeUnused(upstreams: Upstreams, snapshots: SnapshotStore): void {
+  snapshots.onRenewed((org) => {
+    const organization = snapshots.find(org);
+    // It is only not in memory, or gone: nobody of it calls then.
+    if (!organization) return;
+    const bindings = [...organization.endpoints.values()].flatMap((endpoint) => endpoint.bindings);
+    const open = new Set<string>(bindings.flatMap(({ server }) => (server.enabled ? [server.id] : [])));
+    upstreams.renewed(org, (id) => open.has(id));
+  });
+}
+
 interface Watched {
   readonly limits: Limits;
   readonly limiter: Limiter;
   readonly spool: Spool;
   readonly breakers: Breakers;
+  readonly figures: Figures;
 }
 
-function watch(metrics: Metrics, { limits, limiter, spool, breakers }: Watched): void {
+function watch(metrics: Metrics, { limits, limiter, spool, breakers, figures }: Watched): void {
+  metrics.watch('refusing_servers', () => figures.totals.refusing);
+  metrics.watch('endpoints', () => figures.totals.endpoints);
+  metrics.watch('endpoints_ejected', () => figures.totals.ejected);
+  metrics.watchTotal('endpoint_ejections', () => figures.totals.ejections);
   metrics.watchTotal('limiter_fallbacks', () => limiter.fallbacks);
   metrics.watch('open_breakers', () => breakers.open);
   metrics.watch('active_calls', () => limits.active.calls);

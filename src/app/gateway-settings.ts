@@ -33,6 +33,7 @@ export function timeoutSettings({ limits: { timeouts } }: Config): TimeoutSettin
   return {
     callHeadersMs: timeouts.toolCallHeadersMs,
     callTotalMs: timeouts.toolCallMs,
+    callMaxMs: timeouts.toolCallMaxMs,
     listTotalMs: timeouts.listMs,
     initializeTotalMs: timeouts.initializeMs,
     resourceReadTotalMs: timeouts.resourceReadMs,

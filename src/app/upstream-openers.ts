@@ -1,12 +1,6 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
 import { readFileSync } from 'node:fs';
-import {
-  openBuiltins,
-  openHttpUpstream,
-  openSseFallback,
-  openSseUpstream,
-  openStdioUpstream,
-} from '#adapters/upstream/index.ts';
+import { openBuiltins, openHttpUpstream, openSseUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -18,6 +12,7 @@ import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
 import type { Closers } from './closers.ts';
+import { openHttpOpener } from './http-opener.ts';
 import { openApiOpener } from './openapi-opener.ts';
 
 export interface UpstreamOpenerDeps {
@@ -45,6 +40,7 @@ export async function openUpstreamOpener(
     connectTimeoutMs: timeouts.connectMs,
   };
   const waiting = { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs };
+  const openHttp = openHttpOpener(config, { clock, log });
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
   return (target) => {
@@ -56,11 +52,8 @@ export async function openUpstreamOpener(
     const openSse = (url: string) =>
       openSseUpstream({ ...http, transport: { kind: 'sse', url }, clock, log, ...guarded });
     if (transport.kind === 'sse') return openSse(transport.url);
-    if (transport.kind === 'http') {
-      const given = openHttpUpstream({ ...http, transport, ...guarded });
-      return openSseFallback({ http: given, openSse: () => openSse(transport.url), label: target.key, clock, log });
-    }
     if (transport.kind === 'openapi') return openApi(target, transport, { ...http, ...guarded });
+    if (transport.kind === 'http') return openHttp({ target, transport, http: { ...http, ...guarded }, openSse });
     if (transport.kind === 'builtin') {
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });

@@ -57,6 +57,21 @@ export function listServers(io: Io, options: Options): Promise<void> {
   });
 }
 
+export function listServerHealth(io: Io, options: Options): Promise<void> {
+  return connected(io, options, async (connection) => {
+    const { items } = await connection.call('listServerHealth', {});
+    if (options.json) return printJson(io, items);
+    printTable(
+      io,
+      ['KEY', 'STATE', 'WELL', 'CALLS', 'LAST CHECK', 'LAST FAILURE'],
+      items.map(({ key, state, healthy, instances, underWay, lastCheck, lastFailure }) => [
+        ...[key, state, `${healthy}/${instances}`, String(underWay), lastCheck ?? '-'],
+        lastFailure ? `${lastFailure.reason} at ${lastFailure.at}` : '-',
+      ]),
+    );
+  });
+}
+
 interface OrganizationOptions extends Options {
   readonly org?: string;
 }

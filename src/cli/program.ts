@@ -192,9 +192,13 @@ function addUsers(program: Command, io: Io): void {
 }
 
 function addServers(program: Command, io: Io): void {
-  remote(group(program, 'server', 'MCP servers behind the gateway').command('list').alias('ls'))
+  const server = group(program, 'server', 'MCP servers behind the gateway');
+  remote(server.command('list').alias('ls'))
     .description('list servers')
     .action(async (options) => (await import('./nouns.ts')).listServers(io, options));
+  remote(server.command('health'))
+    .description('how the servers are, as the gateway knows it')
+    .action(async (options) => (await import('./nouns.ts')).listServerHealth(io, options));
 }
 
 function addCollections(program: Command, io: Io): void {

@@ -76,6 +76,7 @@ export const limits = section({
     toolCallHeadersMs: milliseconds(60_000),
     idleMs: milliseconds(60_000),
     toolCallMs: milliseconds(120_000, 3_600_000),
+    toolCallMaxMs: milliseconds(3_600_000).describe('The most that a server or a tool may be given.'),
     listMs: milliseconds(15_000),
     resourceReadMs: milliseconds(60_000),
     initializeMs: milliseconds(10_000),

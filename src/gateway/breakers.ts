@@ -38,14 +38,27 @@ export interface Breakers {
    * call is to be reported with the pass that it got.
    */
   admit(org: OrgId, server: string): Pass;
-  /** `unknown`: the caller left, or it was cut. */
-  report(asking: Asking, verdict: Verdict): void;
+  /** `unknown`: the caller left, or it was cut. `reason`: an error's code, or a status. */
+  report(asking: Asking, verdict: Verdict, reason?: Reason): void;
   /** What somebody who asked the server by himself found: it is open, or closed, from now on. */
   mark(org: OrgId, server: string, isWell: boolean): void;
   isOpen(org: OrgId, server: string): boolean;
-  /** How many are open now. */
+  /** How many are open now, */
   readonly open: number;
+  /** and which. */
+  list(): readonly OpenBreaker[];
 }
+
+export interface OpenBreaker {
+  readonly org: OrgId;
+  readonly server: string;
+  /** A call is through to see whether it is well again. */
+  readonly isTried: boolean;
+  /** Milliseconds until one may. */
+  readonly leftMs: number;
+}
+
+export type Reason = ErrorCode | number;
 
 interface Breaker {
   inARow: number;
@@ -63,7 +76,7 @@ export function openBreakers(deps: {
   readonly clock: Clock;
   readonly log: Log;
   /** Hears what became of every call. */
-  readonly onReport?: (org: OrgId, server: string, verdict: Verdict) => void;
+  readonly onReport?: (org: OrgId, server: string, verdict: Verdict, reason: Reason | undefined) => void;
 }): Breakers {
   const { settings, clock, log, onReport } = deps;
   /** Only of upstreams that failed lately: the others cost one look-up. */
@@ -121,8 +134,8 @@ export function openBreakers(deps: {
       }
       throw new GatehouseError('upstream_unreachable', { retryAfterSeconds: Math.max(1, Math.ceil(leftMs / 1000)) });
     },
-    report({ pass, org, server }, verdict) {
-      onReport?.(org, server, verdict);
+    report({ pass, org, server }, verdict, reason) {
+      onReport?.(org, server, verdict, reason);
       const known = find(org, server);
       if (!known && verdict !== 'failed') return;
       const breaker = known ?? make(org, server);
@@ -160,6 +173,13 @@ export function openBreakers(deps: {
         for (const { openUntil } of ofServer.values()) if (openUntil > 0) count++;
       return count;
     },
+    list: () =>
+      [...breakers].flatMap(([server, ofServer]) =>
+        [...ofServer].flatMap(([org, { openUntil, probing }]) => {
+          if (openUntil === 0) return [];
+          return { org, server, isTried: probing, leftMs: Math.max(0, openUntil - clock.monotonic()) };
+        }),
+      ),
   };
 }
 
@@ -176,3 +196,7 @@ export function verdictOf({ status, error }: Outcome): Verdict {
   if (error.code === 'upstream_refused') return 'answered';
   return failures.has(error.code) ? 'failed' : 'unknown';
 }
+
+/** Why it failed, where it did. */
+export const reasonOf = ({ status, error }: Outcome): Reason | undefined =>
+  error === undefined ? status : error === 'client_gone' ? undefined : error.code;

@@ -16,6 +16,8 @@ export interface Bulkheads {
   enter(org: OrgId, server: ServerId): (() => void) | Promise<() => void>;
   /** Calls that wait for a place. */
   readonly waiting: number;
+  /** Of all organizations. */
+  at(server: ServerId): { readonly underWay: number; readonly waiting: number };
 }
 
 interface Bulkhead {
@@ -77,6 +79,15 @@ export function openBulkheads({ places, queue, waitMs }: BulkheadSettings): Bulk
     },
     get waiting() {
       return waiting;
+    },
+    at(server) {
+      const sum = { underWay: 0, waiting: 0 };
+      for (const [name, { taken, queue }] of bulkheads) {
+        if (!name.endsWith(server)) continue;
+        sum.underWay += taken;
+        sum.waiting += queue.length;
+      }
+      return sum;
     },
   };
 }

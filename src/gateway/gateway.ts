@@ -5,6 +5,7 @@
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import { redactSecret, type Secret } from '#core/secret.ts';
 import type { ClientRequest, ClientResponse } from '#http/exchange.ts';
@@ -13,7 +14,7 @@ import type { CallRecord, CallRecorder } from '#records/call-record.ts';
 import { type Binding, type CredentialOpener, lineOf, type ServerDefinition } from '#records/snapshot.ts';
 import { callRecord, logFields } from './account.ts';
 import { type Access, type AuthorizeDeps, authorize, checkStillOpen, refusedIn } from './authorize.ts';
-import { type Breakers, verdictOf } from './breakers.ts';
+import { type Breakers, reasonOf, verdictOf } from './breakers.ts';
 import { openBridging } from './bridging.ts';
 import type { Bulkheads } from './bulkheads.ts';
 import { type Call, newCall, type Received } from './call.ts';
@@ -33,7 +34,7 @@ import { readMessage } from './read-message.ts';
 import { type ReceiveOptions, receive } from './receive.ts';
 import { type Outcome, Relay } from './relay.ts';
 import { type RenderOptions, renderError } from './render.ts';
-import { mayRepeat } from './repeat.ts';
+import { openRepeats, type Repeats, repeatOnce } from './repeat.ts';
 import { checkScopes } from './scopes.ts';
 import { clientOf, type Session, type SessionOwner, type Sessions } from './session.ts';
 import { releaseAll, takePlace } from './take-place.ts';
@@ -51,9 +52,11 @@ export interface GatewayDeps extends AuthorizeDeps {
   readonly breakers: Pick<Breakers, 'admit' | 'report'>;
   readonly health?: Pick<InUse, 'note'>;
   readonly bulkheads: Bulkheads;
+  /** Undefined: one of its own. */
+  readonly repeats?: Repeats;
   readonly eras: Eras;
   readonly openEngine: (reply: EngineDeps['reply']) => Engine;
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly observe: (record: CallRecord) => void;
   readonly evidence?: FindEvidence;
   /** undefined: off. */
@@ -111,12 +114,12 @@ function checkEnabled({ server }: Binding): void {
 }
 
 export function openGateway(deps: GatewayDeps): McpHandler {
-  const { clock, snapshots, holdings, policies } = deps;
+  const { clock, snapshots, holdings, policies, repeats = openRepeats(deps) } = deps;
   const judging = { snapshots, holdings, policies };
 
   function account(call: Call, outcome: Outcome, done: () => void): void {
     if (call.accounted) return;
-    if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome));
+    if (call.asked) deps.breakers.report(call.asked, verdictOf(outcome), reasonOf(outcome));
     call.asked = undefined;
     if (!outcome.open) {
       call.accounted = true;
@@ -258,6 +261,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
     deps.health?.note(organization, binding);
     const admitted = deps.breakers.admit(organization.id, lineOf(binding.server));
     call.asked = { pass: admitted, org: organization.id, server: lineOf(binding.server) };
+    repeats.note(lineOf(binding.server));
     enter(call, caller, access);
     then(
       openCredential(binding),
@@ -275,8 +279,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
           upstreamSessionId: session?.upstreamId,
           timeouts: deps.timeouts,
         });
-        let isRepeated = false;
-        const start = () => relay.attach(deps.upstreams.get(binding.server).start(outgoing, relay));
+        const start = () => relay.attach(deps.upstreams.get(binding.server, organization.id).start(outgoing, relay));
         const redact = (body: Buffer) => (credential ? redactSecret(body, credential) : body);
         const relay = new Relay(call, {
           account,
@@ -291,12 +294,11 @@ export function openGateway(deps: GatewayDeps): McpHandler {
               endsAt: endOf(call, caller),
               first: { status, body: body && redact(body) },
             }),
-          again: (error, sent) => {
-            if (isRepeated || !mayRepeat(call, error, sent)) return false;
-            isRepeated = true;
-            start();
-            return true;
-          },
+          again: repeatOnce(call, {
+            ...{ repeats, clock, start, fail },
+            line: lineOf(binding.server),
+            totalMs: outgoing.timeouts.totalMs,
+          }),
           endSession: session && call.req.method === 'DELETE' ? () => endSession(session) : undefined,
           watch: deps.heartbeat.watch,
           endsAt: endOf(call, caller),

@@ -58,6 +58,9 @@ const gauges = {
   sessions: 'Sessions of legacy callers',
   children: 'Processes of stdio servers',
   open_breakers: 'Upstreams, per organization, whose calls are refused for a while because they failed',
+  refusing_servers: 'Servers whose calls are refused for at least one organization because they failed',
+  endpoints: 'Addresses of servers that have several',
+  endpoints_ejected: 'Such addresses that fail: calls go to the others',
   connected_accounts_ok: 'Accounts of people at upstream servers that work, as of the last look',
   connected_accounts_expiring: 'Such accounts whose tokens could not be renewed yet',
   connected_accounts_failed: 'Such accounts that their people have to connect again',
@@ -68,6 +71,7 @@ export type GaugeName = keyof typeof gauges;
 const totals = {
   spool_dropped: 'Call records dropped because the spool was full',
   spool_refused: 'Call records that the database refused',
+  endpoint_ejections: 'How often an address of a server failed and was left out for a while',
   accounts_renewed: 'Tokens of accounts of people that were renewed',
   accounts_delayed: 'Tokens of such accounts that could not be renewed at the time',
   accounts_failed: 'Such accounts that were given up',

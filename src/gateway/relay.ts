@@ -144,6 +144,11 @@ export class Relay implements UpstreamSink, LiveStream {
   onEnd(): void {
     this.#ended = true;
     if (this.#opening || this.#over) return;
+    // A server that breaks off by closing looks like one that is through: half an event is no answer.
+    if (this.#stream && this.#call.message?.kind === 'request' && !/[\r\n]{2}$/.test(this.#tail)) {
+      this.#fail(new GatehouseError('upstream_broken'));
+      return;
+    }
     const isOpen = this.#status >= 400 || (this.#isInitialize && !this.#stream);
     if (isOpen && this.#deps.reconsider(this.#status, this.#held)) {
       this.#over = true;

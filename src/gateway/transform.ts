@@ -24,6 +24,8 @@ export interface TransformInput {
 export interface TimeoutSettings {
   readonly callHeadersMs: number;
   readonly callTotalMs: number;
+  /** The most that a server's or a tool's own time may be; undefined: an hour. */
+  readonly callMaxMs?: number;
   readonly listTotalMs: number;
   readonly initializeTotalMs: number;
   readonly resourceReadTotalMs: number;
@@ -137,16 +139,32 @@ function addIdentity(
   } else headers['x-user-id'] = `key:${principal.keyId}`;
 }
 
-/** Streams that wait for events have no end; everything else has. `rpc`: the method, or `GET`. */
-export function timeoutsFor(rpc: string | undefined, { server }: Binding, timeouts: TimeoutSettings): UpstreamTimeouts {
+/** SECURITY 3.2. */
+const CALL_MAX_MS = 3_600_000;
+
+/** Streams that wait for events have no end; everything else has. `rpc`: the method, or `GET`; `tool`: the server's name. */
+export function timeoutsFor(
+  rpc: string | undefined,
+  { server, shaping }: Binding,
+  timeouts: TimeoutSettings,
+  tool?: string,
+): UpstreamTimeouts {
   if (rpc === 'GET' || rpc === 'subscriptions/listen') {
     return { headersMs: timeouts.callHeadersMs, idleMs: 0, totalMs: 0 };
   }
+  const { callMaxMs = CALL_MAX_MS } = timeouts;
+  const ofTool = rpc === 'tools/call' && tool !== undefined ? shaping?.timeoutMs?.get(tool) : undefined;
+  if (ofTool !== undefined) {
+    // Whoever knows how long a tool takes knows that it may be silent for as long.
+    const totalMs = Math.min(ofTool, callMaxMs);
+    return { headersMs: totalMs, idleMs: totalMs, totalMs };
+  }
+  const ofServer = server.totalTimeoutMs === undefined ? undefined : Math.min(server.totalTimeoutMs, callMaxMs);
   const total =
     rpc === 'tools/call' || rpc === 'prompts/get' || rpc === 'tasks/result'
-      ? (server.totalTimeoutMs ?? timeouts.callTotalMs)
+      ? (ofServer ?? timeouts.callTotalMs)
       : rpc === 'resources/read'
-        ? (server.totalTimeoutMs ?? timeouts.resourceReadTotalMs)
+        ? (ofServer ?? timeouts.resourceReadTotalMs)
         : rpc === 'initialize' || rpc === 'server/discover'
           ? timeouts.initializeTotalMs
           : timeouts.listTotalMs;

@@ -18,6 +18,8 @@ export interface ToolShaping {
   readonly pins: 'off' | 'hold' | 'block';
   /** With pins: a tool that was never seen is approved at first sight (undefined too), or waits for a person. */
   readonly newTools?: 'approve' | 'hold';
+  /** How long calls of a tool may take, in milliseconds; the others have the server's time. */
+  readonly timeoutMs?: ReadonlyMap<string, number>;
 }
 
 /** What of a binding shapes its tools: a Binding is one. */

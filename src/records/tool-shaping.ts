@@ -13,6 +13,7 @@ export interface ToolsInput {
   readonly confirm?: 'never' | 'destructive' | readonly string[] | undefined;
   readonly pins?: 'off' | 'hold' | 'block' | undefined;
   readonly newTools?: 'approve' | 'hold' | undefined;
+  readonly timeoutMs?: Readonly<Record<string, number>> | undefined;
 }
 
 export interface PublishedInput {
@@ -50,6 +51,7 @@ const schema = z.strictObject({
   confirm: z.union([z.enum(['never', 'destructive']), names], 'write never, destructive or a list of tools').optional(),
   pins: z.enum(['off', 'hold', 'block']).optional(),
   newTools: z.enum(['approve', 'hold']).optional(),
+  timeoutMs: z.record(z.string(), z.number()).optional(),
 });
 
 export const parseToolsInput = (value: unknown): ToolsInput => schema.parse(value);
@@ -67,6 +69,7 @@ export function parseToolShaping(value: unknown): ToolShaping | undefined {
     confirm: typeof input.confirm === 'object' ? new Set(input.confirm) : (input.confirm ?? 'never'),
     pins: input.pins ?? 'off',
     ...(input.newTools && { newTools: input.newTools }),
+    ...(input.timeoutMs && { timeoutMs: new Map(Object.entries(input.timeoutMs)) }),
   };
 }
 

@@ -1,6 +1,7 @@
 /** The gateway's own clients of upstream servers, over real sockets, with a clock that stands still. */
 
 import { openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
+import { systemClock } from '#core/clock.ts';
 import { asBindingId, asOrgId, asServerId } from '#core/ids.ts';
 import type { JsonObject } from '#core/json.ts';
 import { silentLog } from '#core/log.ts';
@@ -13,6 +14,7 @@ import { openLink, type Route } from '#gateway/peers/link.ts';
 import { openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { openPeers, type Peers } from '#gateway/peers/peers.ts';
 import { openUpstreamSessions, type UpstreamSessions } from '#gateway/peers/upstream-sessions.ts';
+import { openRepeats } from '#gateway/repeat.ts';
 import type { Binding, OrganizationSnapshot, ServerDefinition } from '#records/snapshot.ts';
 import { type ManualTime, openManualTime } from './manual-time.ts';
 
@@ -67,6 +69,7 @@ export function openTestPeers(url: string): TestPeers {
     credentials: { find: () => undefined, open: () => Promise.reject(new Error('no credential')) },
     breakers,
     bulkheads: openBulkheads({ places: 1000, queue: 0, waitMs: 1 }),
+    repeats: openRepeats({ clock: systemClock, random: () => 0 }),
     timeouts: {
       callHeadersMs: 2000,
       callTotalMs: 3000,

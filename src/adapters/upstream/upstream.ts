@@ -4,7 +4,7 @@
  * warm path has none.
  */
 import type { Clock } from '#core/clock.ts';
-import type { GatehouseError } from '#core/error.ts';
+import type { ErrorCode, GatehouseError } from '#core/error.ts';
 import type { OrgId, PrincipalKey, ServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
@@ -62,6 +62,28 @@ export interface Upstream {
   start(call: UpstreamCall, sink: UpstreamSink): UpstreamExchange;
   /** Finishes nothing: ends children and sockets. */
   close(): Promise<void>;
+  /** Of a server at several addresses. */
+  readonly endpoints?: () => readonly Endpoint[];
+}
+
+/** One of several addresses of a server, as it is now. */
+export interface Endpoint {
+  /** Without query and user. */
+  readonly address: string;
+  /** Calls under way there. */
+  readonly inFlight: number;
+  /** It fails: calls go to the others. */
+  readonly isEjected: boolean;
+  /** How often it was, since it is known. */
+  readonly ejections: number;
+  /** It is in no current definition: only sessions that began there go on. */
+  readonly isLeaving: boolean;
+  /** Unix milliseconds. */
+  readonly lastFailure: { readonly code: ErrorCode; readonly at: number } | undefined;
+  /** Whoever asked it by himself found that it doesn't answer: it is ejected at once. */
+  eject(): void;
+  /** What is asked here is asked there, ejected or not; session ids are its own. What comes of it counts. */
+  readonly upstream: Upstream;
 }
 
 /** What identifies one upstream: adapters open one `Upstream` per server definition and pool inside it. */
@@ -71,6 +93,8 @@ export interface UpstreamTarget {
   readonly transport: ServerTransport;
   /** Undefined: a server of the platform, offered to every organization that enables it. */
   readonly org: OrgId | undefined;
+  /** Which way to it, where there are several. */
+  readonly route?: string | undefined;
 }
 
 /** Variables that a server's programs get beside those in its definition: sealed where they are kept. */

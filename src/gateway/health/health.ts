@@ -3,20 +3,32 @@
  * the breakers (REQUIREMENTS S4.25; every 30 s with 5 s of patience, S4.11). Per organization and server, as the breakers.
  */
 import { LRUCache } from 'lru-cache';
+import type { Endpoint } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Breakers, Verdict } from '#gateway/breakers.ts';
-import { type Binding, isOfCaller, lineOf, type OrganizationSnapshot } from '#records/snapshot.ts';
+import {
+  type Binding,
+  isOfCaller,
+  lineOf,
+  type OrganizationSnapshot,
+  type ServerDefinition,
+} from '#records/snapshot.ts';
 
 export interface Probed {
   readonly verdict: Verdict;
   /** Names of what the server says that it can; undefined: it said nothing of it. */
   readonly capabilities?: readonly string[] | undefined;
+  /** Of several addresses those that did not answer. */
+  readonly silent?: readonly Endpoint[];
 }
 
 /** One real request to the server. Never rejects. */
 export type Probe = (organization: OrganizationSnapshot, binding: Binding) => Promise<Probed>;
+
+/** As they are known now, without asking. */
+export type FindEndpoints = (server: ServerDefinition) => readonly Endpoint[] | undefined;
 
 /** REQUIREMENTS S4.9. */
 export interface ServerHealth {
@@ -35,6 +47,8 @@ export interface InUse {
 
 export interface Health extends InUse {
   find(org: OrgId, binding: Binding): ServerHealth;
+  /** Unix milliseconds of the newest answer or silence, whoever asked. */
+  checkedAt(line: string): number | undefined;
   /** Asks those whose time has come. Resolves when they have answered or their time is over. Never rejects. */
   check(): Promise<void>;
   /** From now on servers are asked; the breakers are known by now. */
@@ -46,6 +60,8 @@ export interface HealthDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly intervalMs?: number;
+  /** Undefined: every server has one address. */
+  readonly endpointsOf?: FindEndpoints;
 }
 
 interface Entry {
@@ -67,7 +83,7 @@ const USED_MS = 600_000;
 const AT_ONCE = 16;
 const TICK_MS = 1000;
 
-export function openHealth({ clock, log, intervalMs = INTERVAL_MS }: HealthDeps): Health {
+export function openHealth({ clock, log, intervalMs = INTERVAL_MS, endpointsOf }: HealthDeps): Health {
   const entries = new LRUCache<string, Entry>({ max: 5000 });
   const keyOf = (org: OrgId, line: string) => `${org} ${line}`;
   let started: Parameters<Health['start']>[0] | undefined;
@@ -84,6 +100,7 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS }: HealthDeps)
       // One answer may get lost.
       if (probed.verdict === 'failed') probed = await probe(organization, binding);
       if (probed.verdict === 'unknown') return;
+      for (const endpoint of probed.silent ?? []) endpoint.eject();
       entry.checkedAt = clock.now();
       if (probed.capabilities) entry.capabilities = probed.capabilities;
       breakers.mark(organization.id, line, probed.verdict === 'answered');
@@ -100,7 +117,7 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS }: HealthDeps)
   function isDue(entry: Entry, now: number): boolean {
     if (entry.isAsked || now < entry.dueAt) return false;
     const isOpen = started?.breakers.isOpen(entry.organization.id, lineOf(entry.binding.server)) === true;
-    if (isOpen || now - entry.answeredAt >= intervalMs) return true;
+    if (isOpen || hasSeveral(entry.binding) || now - entry.answeredAt >= intervalMs) return true;
     entry.dueAt = entry.answeredAt + intervalMs;
     return false;
   }
@@ -142,11 +159,18 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS }: HealthDeps)
     find(org, { server }) {
       const line = lineOf(server);
       const { checkedAt = 0, capabilities = [] } = entries.peek(keyOf(org, line)) ?? {};
-      const healthy = started?.breakers.isOpen(org, line) ? 0 : 1;
+      const isOpen = started?.breakers.isOpen(org, line) === true;
+      const { instances, well } = countEndpoints(server, endpointsOf?.(server));
       return {
-        ...{ instances: 1, healthy, capabilities },
+        ...{ instances, healthy: isOpen ? 0 : well, capabilities },
         lastCheck: checkedAt === 0 ? null : new Date(checkedAt).toISOString(),
       };
+    },
+    checkedAt(line) {
+      let newest = 0;
+      for (const [key, entry] of entries.entries())
+        if (key.endsWith(` ${line}`)) newest = Math.max(newest, entry.checkedAt);
+      return newest === 0 ? undefined : newest;
     },
     check,
     start(deps) {
@@ -162,3 +186,11 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS }: HealthDeps)
 
 /** Processes of ours are watched where they run, and what somebody's own account opens cannot be asked without it. */
 const isAskable = (binding: Binding) => binding.server.transport.kind === 'http' && !isOfCaller(binding);
+
+/** What answers calls as a whole says nothing of each of its addresses. */
+const hasSeveral = ({ server: { transport } }: Binding) => transport.kind === 'http' && transport.urls !== undefined;
+
+export function countEndpoints({ transport }: ServerDefinition, known: readonly Endpoint[] | undefined) {
+  const instances = transport.kind === 'http' ? new Set([transport.url, ...(transport.urls ?? [])]).size : 1;
+  return { instances, well: instances - (known ?? []).filter(({ isEjected }) => isEjected).length };
+}

@@ -11,7 +11,7 @@ import { EraRefused, openModernPeer } from '#gateway/peers/modern-peer.ts';
 import { asGateway, type Peer } from '#gateway/peers/peer.ts';
 import { WireError } from '#gateway/peers/wire.ts';
 import { RpcError } from '#mcp/bridge/errors.ts';
-import type { OrganizationSnapshot } from '#records/snapshot.ts';
+import type { Binding, OrganizationSnapshot } from '#records/snapshot.ts';
 import type { Probe, Probed } from './health.ts';
 
 export interface ProbeDeps extends Pick<LinkDeps, 'upstreams' | 'credentials' | 'timeouts'> {
@@ -23,27 +23,46 @@ export interface ProbeDeps extends Pick<LinkDeps, 'upstreams' | 'credentials' | 
 const PATIENCE_MS = 5000;
 
 export function openProbe({ eras, patienceMs = PATIENCE_MS, ...deps }: ProbeDeps): Probe {
-  // It asks also where calls are refused, and takes no call's place.
-  const link = openLink({
-    ...deps,
-    breakers: { admit: () => 'usual', report: () => undefined },
-    bulkheads: { enter: () => () => undefined },
-  });
-  const modern = openModernPeer({ link });
-  return async (organization, binding) => {
+  const ask = async (organization: OrganizationSnapshot, binding: Binding, upstreams: ProbeDeps['upstreams']) => {
+    // It asks also where calls are refused, and takes no call's place.
+    const link = openLink({
+      ...{ ...deps, upstreams },
+      breakers: { admit: () => 'usual', report: () => undefined },
+      bulkheads: { enter: () => () => undefined },
+    });
     // Nobody calls: a trusted server hears no name.
     const asked = { ...binding, server: { ...binding.server, trusted: false } };
     const route = { organization, binding: asked, ...nobodyOf(organization) };
     const signal = AbortSignal.timeout(patienceMs);
+    const isModern = eras.speaks(binding.server, 'modern') === true;
     try {
-      const isModern = eras.speaks(binding.server, 'modern') === true;
-      return {
-        verdict: 'answered',
-        capabilities: await (isModern ? discover(modern, route, signal) : greet(link, route, signal)),
-      };
+      const capabilities = await (isModern
+        ? discover(openModernPeer({ link }), route, signal)
+        : greet(link, route, signal));
+      return { verdict: 'answered', capabilities } as const;
     } catch (thrown) {
       return judge(thrown, signal);
     }
+  };
+  const endpointsOf = ({ server }: Binding) => {
+    const { transport } = server;
+    return transport.kind === 'http' && transport.urls ? deps.upstreams.get(server).endpoints?.() : undefined;
+  };
+  return async (organization, binding) => {
+    const endpoints = endpointsOf(binding);
+    if (!endpoints) return ask(organization, binding, deps.upstreams);
+    const answers = await Promise.all(
+      endpoints.map(async (endpoint) => {
+        const at = { get: () => endpoint.upstream };
+        const first = await ask(organization, binding, at);
+        // One answer may get lost.
+        return { endpoint, probed: first.verdict === 'failed' ? await ask(organization, binding, at) : first };
+      }),
+    );
+    const silent = answers.flatMap(({ endpoint, probed }) => (probed.verdict === 'failed' ? [endpoint] : []));
+    // The server is well as long as one of them is.
+    const best = answers.find(({ probed }) => probed.verdict === 'answered') ?? answers[0];
+    return { ...(best?.probed ?? { verdict: 'unknown' }), silent };
   };
 }
 

@@ -143,7 +143,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
       throw new SessionLost();
     }
     // The call's time is that of all its streams together.
-    const until = performance.now() + link.totalMs(route, request.method);
+    const until = performance.now() + link.totalMs(route, request.method, stringIn(request.params, 'name'));
     for (let i = 0; !answer && answered.status < 300 && answered.lastEventId !== undefined && i < MAX_RESUMES; i++) {
       await pause(Math.min(answered.retryMs ?? 1000, MAX_PAUSE_MS), signal);
       const totalMs = Math.ceil(until - performance.now());
@@ -159,6 +159,7 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
   async function healing(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
     let isLost = false;
     let isRepeated = false;
+    const startedAt = performance.now();
     for (;;) {
       try {
         return await once(route, request, events);
@@ -166,8 +167,11 @@ export function openLegacyPeer({ link, sessions, log }: LegacyPeerDeps): Peer {
         if (thrown instanceof SessionLost) {
           if (isLost) throw new GatehouseError('upstream_broken', { cause: thrown });
           isLost = true;
-        } else if (thrown instanceof WireError && !isRepeated && mayRepeat(request, thrown)) isRepeated = true;
-        else throw thrown;
+        } else if (thrown instanceof WireError && !isRepeated && mayRepeat(request, thrown)) {
+          isRepeated = true;
+          const waiting = { spentMs: performance.now() - startedAt, signal: events.signal };
+          if (!(await link.awaitRepeat(route, request.method, waiting))) throw thrown;
+        } else throw thrown;
       }
     }
   }

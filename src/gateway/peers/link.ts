@@ -1,13 +1,16 @@
 /** One message to an upstream server, as the client that the gateway is there: credential, identity, breaker, timeouts. */
 import type { Upstream, UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { JsonObject } from '#core/json.ts';
+import type { OrgId } from '#core/ids.ts';
+import { type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { pause } from '#core/pause.ts';
 import type { Principal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Breakers } from '#gateway/breakers.ts';
-import { verdictOf } from '#gateway/breakers.ts';
+import { reasonOf, verdictOf } from '#gateway/breakers.ts';
 import type { Bulkheads } from '#gateway/bulkheads.ts';
 import type { InUse } from '#gateway/health/health.ts';
+import type { Repeats } from '#gateway/repeat.ts';
 import type { Reach } from '#gateway/rights/reach.ts';
 import { addAuthority, type TimeoutSettings, timeoutsFor } from '#gateway/transform.ts';
 import { challengeField } from '#http/challenge.ts';
@@ -63,21 +66,34 @@ export interface Link {
    * server is not used with the caller's own. Throws as `send`.
    */
   accountOf(route: Route): Promise<string | undefined>;
+  /**
+   * Before a request that failed is sent anew: waits its turn, and says whether it may (`repeat.ts`). Rejects with the
+   * signal's reason. `spentMs`: since it was sent first.
+   */
+  awaitRepeat(
+    route: Route,
+    method: string,
+    waiting: { readonly spentMs: number; readonly signal: AbortSignal },
+  ): Promise<boolean>;
   /** Milliseconds that a request may take. */
-  totalMs(route: Route, method: string): number;
+  totalMs(route: Route, method: string, tool?: string): number;
 }
 
 export interface LinkDeps {
-  readonly upstreams: { get(server: ServerDefinition): Upstream };
+  readonly upstreams: { get(server: ServerDefinition, org?: OrgId): Upstream };
   readonly credentials: CredentialOpener;
   /** Undefined: nobody has an account of their own anywhere. */
   readonly accounts?: UpstreamAccounts | undefined;
   readonly breakers: Pick<Breakers, 'admit' | 'report'>;
   readonly bulkheads: Pick<Bulkheads, 'enter'>;
+  /** Undefined: nothing is sent twice. */
+  readonly repeats?: Repeats;
   /** Hears which servers are in use. */
   readonly health?: Pick<InUse, 'note'>;
   readonly timeouts: TimeoutSettings;
 }
+
+const MAX_RETRY_AFTER_SECONDS = 300;
 
 export function openLink(deps: LinkDeps): Link {
   const openCredential = ({ credential }: Binding): Secret | undefined | Promise<Secret> =>
@@ -87,6 +103,7 @@ export function openLink(deps: LinkDeps): Link {
     const { route, outgoing, handlers } = sending;
     const { binding, organization } = route;
     deps.health?.note(organization, binding);
+    deps.repeats?.note(lineOf(binding.server));
     const asking = {
       pass: deps.breakers.admit(organization.id, lineOf(binding.server)),
       org: organization.id,
@@ -95,7 +112,7 @@ export function openLink(deps: LinkDeps): Link {
     let status = 0;
     try {
       const call = callOf(route, outgoing, { credential, timeouts: deps.timeouts });
-      const answered = await exchange(deps.upstreams.get(binding.server), call, {
+      const answered = await exchange(deps.upstreams.get(binding.server, organization.id), call, {
         ...handlers,
         secret: credential,
         onHead(code, headers) {
@@ -106,13 +123,17 @@ export function openLink(deps: LinkDeps): Link {
           handlers.onHead?.(code, headers);
         },
       });
-      deps.breakers.report(asking, verdictOf({ status: answered.status, open: false, error: undefined }));
+      deps.breakers.report(
+        asking,
+        verdictOf({ status: answered.status, open: false, error: undefined }),
+        answered.status,
+      );
       return answered;
     } catch (reason) {
       const thrown = asTimeout(reason);
       const error =
         thrown instanceof WireError ? thrown.error : thrown instanceof GatehouseError ? thrown : 'client_gone';
-      deps.breakers.report(asking, verdictOf({ status, open: false, error }));
+      deps.breakers.report(asking, verdictOf({ status, open: false, error }), reasonOf({ status, open: false, error }));
       throw thrown;
     }
   }
@@ -145,7 +166,12 @@ export function openLink(deps: LinkDeps): Link {
 
   async function deliver(sending: Sending): Promise<Answered> {
     const { binding } = sending.route;
-    return isOfCaller(binding) ? sendAsCaller(sending) : sendWith(await openCredential(binding), sending);
+    const answered = await (isOfCaller(binding)
+      ? sendAsCaller(sending)
+      : sendWith(await openCredential(binding), sending));
+    const busy = busyIn(answered);
+    if (busy) throw new WireError(busy, true);
+    return answered;
   }
 
   return {
@@ -153,7 +179,14 @@ export function openLink(deps: LinkDeps): Link {
       if (!isOfCaller(route.binding) || !deps.accounts) return undefined;
       return (await deps.accounts.open(holderOf(route))).ref.id;
     },
-    totalMs: ({ binding }, method) => timeoutsFor(method, binding, deps.timeouts).totalMs,
+    async awaitRepeat({ binding }, method, { spentMs, signal }) {
+      const { totalMs } = timeoutsFor(method, binding, deps.timeouts);
+      const pauseMs = deps.repeats?.take(lineOf(binding.server), { spentMs, totalMs });
+      if (pauseMs === undefined) return false;
+      await pause(pauseMs, signal);
+      return true;
+    },
+    totalMs: ({ binding }, method, tool) => timeoutsFor(method, binding, deps.timeouts, tool).totalMs,
     async send(route, outgoing, handlers) {
       const { organization, binding } = route;
       const sending = { route, outgoing, handlers };
@@ -182,6 +215,14 @@ export function holderOf({ organization, principal, userId, presented, binding }
 
 function withCredential({ route, ...sending }: Sending, credential: CredentialRef): Sending {
   return { ...sending, route: { ...route, binding: { ...route.binding, credential } } };
+}
+
+/** It wants to be left alone for a while: that goes to the caller as it is, and nothing is sent again (SECURITY R12). */
+function busyIn({ status, headers }: Answered): GatehouseError | undefined {
+  const seconds = Number(headers['retry-after']);
+  if ((status !== 429 && status !== 503) || !(seconds > 0)) return undefined;
+  const retryAfterSeconds = Math.ceil(Math.min(seconds, MAX_RETRY_AFTER_SECONDS));
+  return new GatehouseError('upstream_busy', { retryAfterSeconds, limit: `server: status ${status}` });
 }
 
 /** undefined: that is not what it says. */
@@ -218,7 +259,8 @@ function callOf(
     ...outgoing.headers,
   };
   addAuthority(headers, { principal, organization, binding, credential, ...(route.reach && { reach: route.reach }) });
-  const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts);
+  const tool = stringIn(objectIn(message, 'params'), 'name');
+  const usual = timeoutsFor(method === 'GET' ? 'GET' : rpc, binding, timeouts, tool);
   const { totalMs = usual.totalMs } = outgoing;
   return {
     method,

@@ -60,10 +60,13 @@ export function openModernPeer({ link }: { readonly link: Link }): Peer {
   }
 
   async function patiently(route: Route, request: PeerRequest, events: PeerEvents): Promise<JsonObject> {
+    const startedAt = performance.now();
     try {
       return await once(route, request, events);
     } catch (thrown) {
       if (!(thrown instanceof WireError) || !mayRepeat(request, thrown)) throw thrown;
+      const waiting = { spentMs: performance.now() - startedAt, signal: events.signal };
+      if (!(await link.awaitRepeat(route, request.method, waiting))) throw thrown;
       return once(route, request, events);
     }
   }

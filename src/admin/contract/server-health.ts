@@ -1,0 +1,51 @@
+/** How servers are: as the replica that answers knows it. */
+import { z } from 'zod';
+
+const time = z.iso.datetime();
+const failure = z.object({ reason: z.string(), at: time });
+
+export const serverHealth = z.object({
+  key: z.string(),
+  organization: z.string().nullable().describe('Whose own server it is; null: the platform’s.'),
+  kind: z.string(),
+  state: z
+    .enum(['unused', 'well', 'degraded', 'failing'])
+    .describe(
+      '`unused`: not called since this replica runs. `degraded`: refused for some organizations, or some addresses fail. `failing`: no address is well.',
+    ),
+  instances: z.int(),
+  healthy: z.int(),
+  underWay: z.int().describe('Calls of all organizations,'),
+  waiting: z.int().describe('and those that wait for a place.'),
+  refused: z.array(z.object({ organization: z.string(), retryAt: time })).describe('Breakers that are open.'),
+  lastCheck: time.nullable(),
+  lastFailure: failure.nullable().describe('`reason`: an error of the gateway, or the status that the server sent.'),
+  endpoints: z
+    .array(
+      z.object({
+        address: z.string(),
+        underWay: z.int(),
+        ejected: z.boolean(),
+        ejections: z.int(),
+        leaving: z.boolean(),
+        lastFailure: failure.nullable(),
+      }),
+    )
+    .describe('Of a server with several addresses.'),
+});
+
+export type ServerHealthItem = z.output<typeof serverHealth>;
+
+export const serverHealthRoutes = {
+  listServerHealth: {
+    method: 'GET',
+    path: '/servers/health',
+    summary: 'How every server is, as the replica that answers knows it',
+    permission: 'admin:servers:read',
+    scope: 'platform',
+    audit: 'server.health',
+    status: 200,
+    input: z.strictObject({}),
+    output: z.object({ items: z.array(serverHealth) }),
+  },
+} as const;

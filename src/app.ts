@@ -31,6 +31,7 @@ import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identi
 import { openLimiter } from '#app/limiter.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
+import { openRunOpeners } from '#app/run-openers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -285,7 +286,8 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
-  const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, env: deps.env ?? {} });
+  const programs = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env: deps.env ?? {} });
+  const openUpstream = await openUpstreamOpener(config, { clock, log, egress, closers, openRun: programs.openRun });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const { readAddress } = receive;
   const rooms = openAccountRooms({ ...deps, egress, feed, metrics, server, readAddress, trail: audit.trail });

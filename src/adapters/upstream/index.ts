@@ -1,6 +1,7 @@
 /** Ways to upstream servers. A server definition's transport picks one; the composition root opens it. */
 export { openBuiltins } from './builtin/builtin.ts';
 export { openHttpUpstream } from './http/http-upstream.ts';
+export { openProcessUpstream } from './process/process-upstream.ts';
 export { openSseUpstream } from './sse/sse.ts';
 export { openSseFallback } from './sse-fallback/sse-fallback.ts';
 export { openStdioUpstream } from './stdio/stdio.ts';

@@ -39,6 +39,8 @@ export interface RunOpenerDeps {
   readonly variables?: FindVariables;
 }
 
+const TEST_AFTER_MS = 1000;
+
 export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners {
   const { clock, log, guard, closers, env, variables } = deps;
   const runs = openRuns({ clock });
@@ -52,9 +54,12 @@ export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners 
     maxChildrenPerOwner: config.limits.organization.children,
   };
   const runner = openRunner({ clock, log, env, runs, limits, ...(sandbox && { sandbox }) });
+  // Once the gateway serves: it takes a moment, and a call that needs it first starts it sooner.
+  const testing = setTimeout(() => void sandbox?.check(), TEST_AFTER_MS).unref();
   closers.add('runner', async () => {
+    clearTimeout(testing);
     await runner.close();
-    sandbox?.close();
+    await sandbox?.close();
   });
   const options = { startMs, idleMs, maxLifeMs: lifeMs };
   const { sockets, queuedCalls } = config.limits.upstream;

@@ -26,7 +26,7 @@ export const openTestSandbox = ({ egress = {}, ...rest }: SandboxOptions = {}): 
 
 const tried = openTestSandbox();
 const { state, reason } = await tried.check();
-tried.close();
+await tried.close();
 
 /** For `test.skipIf`: why there are no real sandboxes here, '' where there are. */
 export const noSandbox = state === 'ready' ? '' : `no sandbox here: ${reason}`;
@@ -42,7 +42,7 @@ export function openSandboxedRunners(): (options?: SandboxOptions) => Promise<Sa
   afterEach(async () => {
     for (const { runner, sandbox } of opened.splice(0)) {
       await runner.close();
-      sandbox.close();
+      await sandbox.close();
     }
   });
   return async (options = {}) => {

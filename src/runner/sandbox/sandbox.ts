@@ -36,7 +36,7 @@ export interface Sandbox {
   check(): Promise<SandboxStatus>;
   /** Throws GatehouseError `upstream_unreachable` where the sandbox does not hold, or there is no such program. */
   launch(spec: ChildSpec, mark: Readonly<Record<string, string>>): Launch;
-  close(): void;
+  close(): Promise<void>;
 }
 
 export interface SandboxDeps {
@@ -111,8 +111,9 @@ export function openSandbox(deps: SandboxDeps): Sandbox {
         },
       };
     },
-    close() {
+    async close() {
       usage.close();
+      await testing;
       if (places) rmSync(places.folder, { recursive: true, force: true });
     },
   };

@@ -48,7 +48,7 @@ function open({ transport, options, sandboxed = false }: SubjectOptions = {}) {
   closing.push(async () => {
     await upstream.close();
     await runner.close();
-    sandbox?.close();
+    await sandbox?.close();
   });
   return { upstream, runner, runs };
 }

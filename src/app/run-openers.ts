@@ -45,8 +45,8 @@ export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners 
   const { clock, log, guard, closers, env, variables } = deps;
   const runs = openRuns({ clock });
   const isSandboxed = config.runner.sandbox === 'auto' && !config.demo;
-  const secret = [resolve(config.dataDir), homedir(), process.cwd()];
-  const sandbox = isSandboxed ? openSandbox({ clock, log, env, guard, secret }) : undefined;
+  const kept = { secret: [homedir(), process.cwd()], dataDir: resolve(config.dataDir) };
+  const sandbox = isSandboxed ? openSandbox({ clock, log, env, guard, ...kept }) : undefined;
   const { stopMs, killMs, startMs, idleMs, lifeMs } = config.runner;
   const limits = {
     closeGraceMs: stopMs,

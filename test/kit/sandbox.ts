@@ -7,7 +7,7 @@ import type { ChildExit } from '#runner/child.ts';
 import { type ChildSpec, openRunner, type Runner, type RunnerDeps } from '#runner/runner.ts';
 import { openSandbox, type Sandbox, type SandboxDeps } from '#runner/sandbox/sandbox.ts';
 
-export interface SandboxOptions extends Partial<Pick<SandboxDeps, 'log' | 'env' | 'secret'>> {
+export interface SandboxOptions extends Partial<Pick<SandboxDeps, 'log' | 'env' | 'secret' | 'dataDir'>> {
   readonly egress?: AddressGuardOptions;
   readonly runner?: Partial<RunnerDeps>;
 }
@@ -19,7 +19,7 @@ export interface Run {
 
 export const openTestSandbox = ({ egress = {}, ...rest }: SandboxOptions = {}): Sandbox =>
   openSandbox({
-    ...{ clock: systemClock, log: silentLog, env: process.env, secret: [] },
+    ...{ clock: systemClock, log: silentLog, env: process.env, secret: [], dataDir: '/var/lib/gatehouse' },
     ...rest,
     guard: addressGuard(egress),
   });

@@ -116,4 +116,20 @@ describe.skipIf(noSandbox !== '')('a real sandbox', () => {
     for (const status of [found.mount, found.unshare, found.chroot]) expect(status).not.toBe(0);
     expect(found).toMatchObject({ caps: true, privileges: true, filter: true });
   });
+
+  test('no definition shows the data of the gateway, by mistake or by a trick [G4] [G5]', async () => {
+    const { runner } = await open({ dataDir: '/srv/gatehouse/data', secret: ['/root'] });
+    const start = (spec: object) => () =>
+      runner.spawn({ command: '/bin/cat', args: [], env: {}, ...spec }, { onLine() {}, onExit() {} });
+    for (const path of ['/', '/srv', '/srv/gatehouse/data', '/srv/x/../gatehouse']) {
+      expect(start({ permission: { network: 'none', read: [path] } })).toThrow(/data/);
+      expect(start({ permission: { network: 'none', write: [path] } })).toThrow(/data/);
+      expect(start({ volumes: [{ source: path, target: '/x', readOnly: true }] })).toThrow(/data/);
+      expect(start({ cwd: path })).toThrow(/working folder/);
+    }
+    expect(start({ cwd: '/root' })).toThrow(/working folder/);
+    expect(start({ cwd: '/usr\0--share-net' })).toThrow(/NUL/);
+    expect(start({ volumes: [{ source: '/usr', target: '/x\0--share-net', readOnly: true }] })).toThrow(/NUL/);
+    expect(runner.size).toBe(0);
+  });
 });

@@ -4,7 +4,7 @@
  */
 import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, isAbsolute, join } from 'node:path';
+import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
@@ -16,7 +16,7 @@ import type { ChildSpec } from '#runner/runner.ts';
 import { GIVEN, sandboxLine, WORK } from './arguments.ts';
 import { openEgressProxy } from './egress-proxy.ts';
 import { type ForwardSettings, forwarderText, PROXY_PORT } from './forwarder.ts';
-import { findProgramFiles } from './program-files.ts';
+import { findProgramFiles, isInside } from './program-files.ts';
 import { seccompProgram } from './seccomp.ts';
 import { testSandbox } from './self-test.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
@@ -48,6 +48,8 @@ export interface SandboxDeps {
   readonly guard: AddressGuard;
   /** Folders that no program may see by way of where its own file lies. */
   readonly secret: readonly string[];
+  /** The gateway's data: in no program's sight, whatever its definition says. */
+  readonly dataDir: string;
 }
 
 /** SECURITY G8, with more memory: an idle Node takes a hundred megabytes. */
@@ -165,18 +167,23 @@ interface PrepareDeps extends SandboxDeps {
 function prepare(spec: ChildSpec, deps: PrepareDeps): Launch {
   const { places, env, secret } = deps;
   const permission = spec.permission ?? noNetwork;
-  const files = found(() => findProgramFiles(spec, { path: env.PATH ?? systemPath, secret }));
-  const ways = openWays(spec, deps);
+  const cwd = spec.cwd === undefined ? undefined : resolve(spec.cwd);
+  checkPaths({ ...spec, cwd }, deps);
+  const files = found(() =>
+    findProgramFiles(spec, { path: env.PATH ?? systemPath, secret: [...secret, deps.dataDir] }),
+  );
   const search = [...files.search, dirname(process.execPath)].filter(
     (folder) => !systemPath.split(':').includes(folder),
   );
   const inherited = { PATH: [...new Set(search), systemPath].join(':'), HOME: WORK, TMPDIR: '/tmp', LANG: env.LANG };
+  const own = buildEnvironment(inherited, spec.env);
+  const ways = openWays(spec, deps);
   const line = sandboxLine(
     {
       command: files.command,
       args: spec.args,
-      env: { ...buildEnvironment(inherited, spec.env), ...ways.env },
-      cwd: spec.cwd,
+      env: { ...own, ...ways.env },
+      cwd,
       permission,
       volumes: spec.volumes ?? [],
       files: [...new Set([...files.paths, process.execPath])],
@@ -207,6 +214,20 @@ function prepare(spec: ChildSpec, deps: PrepareDeps): Launch {
       ways.close();
     },
   };
+}
+
+/** Throws GatehouseError `bad_request`: what the operator writes must not open the fence by mistake. */
+function checkPaths({ cwd, permission, volumes = [] }: ChildSpec, { secret, dataDir }: PrepareDeps): void {
+  const given = [...(permission?.read ?? []), ...(permission?.write ?? []), ...volumes.map(({ source }) => source)];
+  const targets = volumes.map(({ target }) => target);
+  // Bubblewrap reads its words from a list that NUL separates.
+  const isBroken = [cwd ?? '/x', ...given, ...targets].some((path) => path.includes('\0') || !isAbsolute(path));
+  const isOpen = given.some((path) => isInside(dataDir, resolve(path)));
+  const isHome = cwd !== undefined && [...secret, dataDir].some((folder) => isInside(folder, cwd));
+  if (isBroken) throw new GatehouseError('bad_request', { message: 'A path is not absolute, or has a NUL byte' });
+  if (isOpen) throw new GatehouseError('bad_request', { message: "A path holds the gateway's own data" });
+  if (isHome)
+    throw new GatehouseError('bad_request', { message: 'The working folder holds more than a program may see' });
 }
 
 function found<T>(find: () => T): T {

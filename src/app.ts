@@ -32,6 +32,7 @@ import { openLimiter } from '#app/limiter.ts';
 import { openApiImport, withOpenApi } from '#app/openapi-opener.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
+import { openRunOpeners } from '#app/run-openers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -288,13 +289,10 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
+  const programs = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env: deps.env ?? {} });
   const openUpstream = await openUpstreamOpener(config, {
-    clock,
-    log,
-    egress,
-    closers,
-    env: deps.env ?? {},
-    db: deps.storage.db,
+    ...{ clock, log, egress, closers, env: deps.env ?? {}, db: deps.storage.db },
+    openRun: programs.openRun,
   });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const { readAddress } = receive;

@@ -1,6 +1,6 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
 import { readFileSync } from 'node:fs';
-import { openBuiltins, openHttpUpstream, openSseUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
+import { openBuiltins, openHttpUpstream, openSseUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -10,10 +10,10 @@ import type { Db } from '#db/schema.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
-import { openRunner } from '#runner/runner.ts';
 import type { Closers } from './closers.ts';
 import { openHttpOpener } from './http-opener.ts';
 import { openApiOpener } from './openapi-opener.ts';
+import type { OpenRun } from './run-openers.ts';
 
 export interface UpstreamOpenerDeps {
   readonly clock: Clock;
@@ -22,15 +22,14 @@ export interface UpstreamOpenerDeps {
   readonly closers: Closers;
   readonly env: NodeJS.ProcessEnv;
   readonly db: Db;
+  readonly openRun: OpenRun;
 }
 
 export async function openUpstreamOpener(
   config: Config,
   deps: UpstreamOpenerDeps,
 ): Promise<(target: UpstreamTarget) => Upstream> {
-  const { clock, log, egress, closers } = deps;
-  const runner = openRunner({ clock, log, env: deps.env });
-  closers.add('runner', () => runner.close());
+  const { clock, log, egress, closers, openRun } = deps;
   const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
   closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
@@ -58,16 +57,8 @@ export async function openUpstreamOpener(
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });
     }
-    if (transport.kind !== 'stdio') throw new GatehouseError('upstream_unreachable');
-    if (config.runner.sandbox === 'auto' && !config.demo) {
-      throw new GatehouseError('upstream_unreachable', {
-        cause: new Error(
-          'stdio servers need a sandbox outside the demo: set runner.sandbox to none to run them without one',
-        ),
-      });
-    }
-    log.warn({ server: target.key }, 'a stdio server runs without a sandbox, with the rights of the gateway');
-    return openStdioUpstream({ ...target, transport }, { clock, log, runner, options: stdioOptions(config) });
+    if (transport.kind === 'stdio' || transport.kind === 'process') return openRun({ ...target, transport });
+    throw new GatehouseError('upstream_unreachable');
   };
 }
 
@@ -82,8 +73,4 @@ function readTls({ caFile, certFile, keyFile }: ServerTlsFiles) {
   } catch (cause) {
     throw new GatehouseError('upstream_unreachable', { cause });
   }
-}
-
-function stdioOptions({ runner }: Config) {
-  return { startMs: runner.startMs, idleMs: runner.idleMs, maxLifeMs: runner.lifeMs };
 }

@@ -338,7 +338,7 @@ export const configSchema = z.strictObject({
     sandbox: z
       .enum(['auto', 'none'])
       .default('auto')
-      .describe("none: stdio servers run with the gateway's own rights."),
+      .describe("auto: programs run in bubblewrap or not at all. none: with the gateway's own rights."),
     ...runnerLimits,
   }),
   telemetry: section({

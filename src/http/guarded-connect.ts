@@ -43,10 +43,11 @@ export function guardedConnect(options: GuardedConnectOptions): buildConnector.c
   };
 }
 
-async function openChecked(
+/** The socket alone, before any TLS: for whoever carries somebody else's bytes. Rejects TargetRefused, ConnectTimeout. */
+export async function openChecked(
   guard: AddressGuard,
-  request: buildConnector.Options,
-  timeouts: ConnectTimeouts,
+  request: Pick<buildConnector.Options, 'hostname' | 'protocol' | 'port'>,
+  timeouts: ConnectTimeouts = defaultConnectTimeouts,
 ): Promise<Socket> {
   const port = request.port ? Number(request.port) : request.protocol === 'https:' ? 443 : 80;
   const target: Target = { protocol: request.protocol, hostname: request.hostname, port };

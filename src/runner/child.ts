@@ -1,6 +1,6 @@
 /** One running child: its pipes, and the steps by which it is ended. */
-import type { ChildProcessByStdio } from 'node:child_process';
-import type { Readable, Writable } from 'node:stream';
+import { connect as connectSocket, type Socket } from 'node:net';
+import type { RunningProcess } from './launch.ts';
 import { lineReader } from './lines.ts';
 import type { StderrSink } from './stderr.ts';
 
@@ -31,6 +31,8 @@ export interface Child {
   stop(): Promise<ChildExit>;
   /** SIGKILL to the whole process group at once. */
   kill(reason: string): void;
+  /** To a port of its loopback where it listens. Rejects when nothing does, or after `timeoutMs`. */
+  connect(port: number, timeoutMs: number): Promise<Socket>;
 }
 
 export interface ChildTimes {
@@ -41,13 +43,15 @@ export interface ChildTimes {
 }
 
 interface ChildParts {
-  readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly process: RunningProcess;
   readonly stderr: StderrSink;
   readonly maxLineBytes: number;
   readonly times: ChildTimes;
   readonly events: ChildEvents;
   /** The process and its group are gone. */
-  readonly onGone: () => void;
+  readonly onGone: (exit: ChildExit) => void;
+  /** Left out: its loopback is this machine's. */
+  readonly connect?: Child['connect'];
 }
 
 const END = Buffer.from('\n');
@@ -71,7 +75,7 @@ export function watchChild(parts: ChildParts): Child {
     for (const timer of timers) clearTimeout(timer);
     ended = { code, signal, reason: reason ?? 'exited', stderr: stderr.tail() };
     for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
-    parts.onGone();
+    parts.onGone(ended);
     events.onExit(ended);
     for (const resolve of waiting) resolve(ended);
   }
@@ -131,7 +135,25 @@ export function watchChild(parts: ChildParts): Child {
       });
     },
     kill,
+    connect: parts.connect ?? connectLocally,
   };
+}
+
+function connectLocally(port: number, timeoutMs: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket({ host: '127.0.0.1', port, noDelay: true });
+    const timer = setTimeout(() => socket.destroy(new Error('no answer')), timeoutMs);
+    const fail = (error: Error) => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    socket.once('error', fail);
+    socket.once('connect', () => {
+      clearTimeout(timer);
+      socket.off('error', fail);
+      resolve(socket);
+    });
+  });
 }
 
 /** To the whole group (the child leads one); to nobody when it is gone. */

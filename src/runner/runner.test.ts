@@ -216,8 +216,10 @@ test('a hundred starts and stops leave no child, no zombie and no descriptor [G9
 });
 
 test('a sandbox replaces what is started, and the limit on children holds', async () => {
-  const wrapped = { command: '/bin/echo', args: ['wrapped'] };
-  const runner = runnerWith({ wrap: () => wrapped, limits: { maxChildren: 1 } });
+  const launch = { command: '/bin/echo', args: ['wrapped'], env: {}, sandbox: 'bubblewrap' } as const;
+  const sandbox = { launch: () => launch, check: async () => ({ kind: 'bubblewrap', state: 'ready' }) as const };
+  const runner = runnerWith({ sandbox, limits: { maxChildren: 1 } });
+  await runner.ready();
   const { line, exited } = run(runner, { command: 'anything', args: [], env: {} });
   expect(() => run(runner, { command: 'anything', args: [], env: {} })).toThrow(/limit/);
   expect(await line()).toBe('wrapped');

@@ -2,14 +2,17 @@
  * Starts programs and makes sure they end: no shell, an environment built from nothing, pipes only, each in its own
  * process group, none outliving the gateway. Knows nothing of MCP.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { OrgId, ServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
-import { type Child, type ChildEvents, watchChild } from './child.ts';
+import type { PermissionProfile, RunResources, Volume } from '#core/run.ts';
+import { type Child, type ChildEvents, type ChildExit, watchChild } from './child.ts';
 import { buildEnvironment, type EnvironmentValue, secretsOf } from './environment.ts';
+import { type Launch, startLaunch } from './launch.ts';
+import type { Runs } from './runs.ts';
+import type { Sandbox } from './sandbox/sandbox.ts';
 import { openStderr } from './stderr.ts';
 import { MARK_VARIABLE, noWatchdog, openWatchdog } from './watchdog.ts';
 
@@ -18,8 +21,10 @@ export interface RunnerDeps {
   readonly log: Log;
   /** This process's environment, of which an allow-list passes. */
   readonly env: NodeJS.ProcessEnv;
-  /** The seam for a sandbox: what is started instead. */
-  readonly wrap?: (command: string, args: readonly string[]) => Program;
+  /** Every program runs inside it, or not at all; left out: with the rights of the gateway. */
+  readonly sandbox?: Pick<Sandbox, 'check' | 'launch'>;
+  /** Where what runs is on record. */
+  readonly runs?: Runs;
   readonly limits?: Partial<RunnerLimits>;
 }
 
@@ -46,6 +51,16 @@ export interface ChildSpec extends Program {
   readonly cwd?: string | undefined;
   /** For the log: which server this is. */
   readonly label?: string;
+  /** Whose program it is: without it, it is on no record. */
+  readonly server?: ServerId;
+  readonly org?: OrgId | undefined;
+  readonly permission?: PermissionProfile | undefined;
+  readonly volumes?: readonly Volume[] | undefined;
+  readonly resources?: Partial<RunResources> | undefined;
+  /** It accepts connections on its loopback: `Child.connect`. */
+  readonly listens?: boolean;
+  /** Where it listens, for people who look. */
+  readonly url?: string | undefined;
   /** Whose share of the children it counts against. */
   readonly owner?: string;
   /** How to end it for the sake of others while nobody uses it. */
@@ -60,6 +75,8 @@ export interface Idle {
 }
 
 export interface Runner {
+  /** Before `spawn`. Rejects GatehouseError `upstream_unreachable` where there is no sandbox and one is needed. */
+  ready(): Promise<void>;
   /**
    * Returns at once; a program that cannot be started shows as `onExit` with reason `unspawned`.
    * Throws GatehouseError `bad_request` (refused variable, NUL), `upstream_busy` (too many children), `shutting_down`.
@@ -97,37 +114,54 @@ export function openRunner(deps: RunnerDeps): Runner {
     return share >= limits.maxChildrenPerOwner;
   }
 
+  function launchOf(spec: ChildSpec, mark: string): Launch {
+    if (spec.command.includes('\0')) refuse();
+    const marked = { [MARK_VARIABLE]: mark };
+    if (deps.sandbox) return deps.sandbox.launch(spec, marked);
+    const env = { ...buildEnvironment(deps.env, spec.env), ...marked };
+    return { command: spec.command, args: spec.args, env, cwd: spec.cwd, sandbox: 'none' };
+  }
+
   return {
+    async ready() {
+      const status = await deps.sandbox?.check();
+      if (status === undefined || status.state === 'ready') return;
+      throw new GatehouseError('upstream_unreachable', { cause: new Error(`sandbox: ${status.reason}`) });
+    },
     spawn(spec, events) {
       if (closing) throw new GatehouseError('shutting_down');
       if (children.size >= limits.maxChildren || isGreedy(spec.owner)) throw new GatehouseError('upstream_busy');
       const mark = `${prefix}${++count}.`;
-      const program = spec.command.includes('\0') ? refuse() : (deps.wrap?.(spec.command, spec.args) ?? spec);
-      const environment = buildEnvironment(deps.env, spec.env);
-      const process_ = start(program, { ...environment, [MARK_VARIABLE]: mark }, spec.cwd);
-      const log = { server: spec.label, pid: process_.pid };
-      const stderr = openStderr({
-        clock: deps.clock,
-        secrets: secretsOf(spec.env),
-        keepBytes: limits.stderrKeepBytes,
-        linesPerSecond: limits.stderrLinesPerSecond,
-        onLine: (text) => deps.log.info({ ...log, stderr: text }, 'child wrote to stderr'),
-        onDropped: (dropped) => deps.log.warn({ ...log, dropped }, 'child writes too much to stderr'),
-      });
-      const onGone = () => {
-        children.delete(child);
-        if (process_.pid !== undefined) watchdog.remove(process_.pid, mark);
-      };
+      const launch = launchOf(spec, mark);
+      const process_ = startLaunch(launch);
+      const entry = openEntry(deps, { spec, launch, id: mark.slice(0, -1), pid: process_.pid });
       const child = watchChild({
         process: process_,
-        stderr,
+        stderr: openStderr({
+          clock: deps.clock,
+          secrets: secretsOf(spec.env),
+          keepBytes: limits.stderrKeepBytes,
+          linesPerSecond: limits.stderrLinesPerSecond,
+          onLine: entry.log,
+          onDropped: entry.dropped,
+        }),
         maxLineBytes: limits.maxLineBytes,
         times: limits,
         events,
-        onGone,
+        ...(launch.connect && { connect: launch.connect }),
+        onGone(exit) {
+          children.delete(child);
+          launch.release?.();
+          if (process_.pid !== undefined) watchdog.remove(process_.pid, mark);
+          entry.end(exit);
+        },
       });
       children.set(child, spec);
-      if (process_.pid !== undefined) watchdog.add(process_.pid, mark);
+      if (process_.pid !== undefined) {
+        watchdog.add(process_.pid, mark);
+        launch.onStarted?.(process_.pid, (reason) => child.kill(reason));
+        entry.begin(async () => void (await child.stop()));
+      }
       return child;
     },
     async makeRoom(owner) {
@@ -152,22 +186,32 @@ function refuse(): never {
   throw new GatehouseError('bad_request', { message: 'A command has a NUL byte' });
 }
 
-function start(
-  program: Program,
-  env: Record<string, string>,
-  cwd: string | undefined,
-): ChildProcessByStdio<Writable, Readable, Readable> {
-  try {
-    return spawn(program.command, program.args, {
-      env,
-      cwd,
-      shell: false,
-      stdio: ['pipe', 'pipe', 'pipe'],
-      // POSIX: setsid, so that the child leads a process group that can be ended as a whole.
-      detached: process.platform !== 'win32',
-      windowsHide: true,
-    });
-  } catch (cause) {
-    throw new GatehouseError('upstream_unreachable', { cause });
-  }
+interface Starting {
+  readonly spec: ChildSpec;
+  readonly launch: Launch;
+  readonly id: string;
+  readonly pid: number | undefined;
+}
+
+/** What is told of one child: to the log, and to the record of what runs. */
+function openEntry({ clock, log, runs }: RunnerDeps, { spec, launch, id, pid }: Starting) {
+  const { server, label = '', org, url } = spec;
+  const fields = { server: spec.label, pid };
+  return {
+    begin(end: () => Promise<void>): void {
+      if (server === undefined) return;
+      const { sandbox } = launch;
+      runs?.add({ id, server, key: label, org, kind: 'process', pid, startedAt: clock.now(), url, sandbox }, end);
+    },
+    log(text: string): void {
+      log.info({ ...fields, stderr: text }, 'child wrote to stderr');
+      if (server !== undefined) runs?.log(server, id, text);
+    },
+    dropped(count: number): void {
+      log.warn({ ...fields, dropped: count }, 'child writes too much to stderr');
+    },
+    end({ code, signal, reason }: ChildExit): void {
+      if (server !== undefined) runs?.remove(id, { at: clock.now(), code, signal, reason });
+    },
+  };
 }

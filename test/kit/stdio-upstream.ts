@@ -58,6 +58,7 @@ export function openStdioSubject({ flags = [], transport, options, limits }: Std
           spawnedAt.push(systemClock.monotonic());
           return runner.spawn(spec, events);
         },
+        ready: () => runner.ready(),
         makeRoom: (owner) => runner.makeRoom(owner),
       },
       options: { backoffMs: 20, questionMs: 100, ...options },

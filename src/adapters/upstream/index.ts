@@ -6,6 +6,7 @@ export { compileApi } from './openapi/compile.ts';
 export { parseDocument } from './openapi/document.ts';
 export { openOpenApiUpstream } from './openapi/openapi-upstream.ts';
 export { readDocument } from './openapi/reader.ts';
+export { openProcessUpstream } from './process/process-upstream.ts';
 export { openSseUpstream } from './sse/sse.ts';
 export { openSseFallback } from './sse-fallback/sse-fallback.ts';
 export { openStdioUpstream } from './stdio/stdio.ts';

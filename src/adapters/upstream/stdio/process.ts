@@ -2,6 +2,9 @@
  * What this adapter needs of the runner, handed to it by the composition root (an adapter doesn't import it).
  * `openRunner()` of #runner/runner.ts satisfies it.
  */
+import type { Socket } from 'node:net';
+import type { OrgId, ServerId } from '#core/ids.ts';
+import type { RunOptions } from '#core/run.ts';
 import type { Secret } from '#core/secret.ts';
 
 export interface ProcessExit {
@@ -17,9 +20,18 @@ export interface ProcessChild {
   write(line: Buffer): boolean;
   stop(): Promise<ProcessExit>;
   kill(reason: string): void;
+  /** To a port where it listens. Rejects when nothing does, or after `timeoutMs`. */
+  connect(port: number, timeoutMs: number): Promise<Socket>;
 }
 
-export interface ProcessSpec {
+export interface ProcessSpec extends Pick<RunOptions, 'permission' | 'volumes' | 'resources'> {
+  readonly server: ServerId;
+  /** Whose calls start it. */
+  readonly org: OrgId;
+  /** It accepts connections: `ProcessChild.connect`. */
+  readonly listens?: boolean;
+  /** Where, for people who look. */
+  readonly url?: string;
   readonly command: string;
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | Secret>>;
@@ -31,6 +43,8 @@ export interface ProcessSpec {
 }
 
 export interface ProcessRunner {
+  /** Before `spawn`. Rejects GatehouseError `upstream_unreachable` where programs cannot run. */
+  ready(): Promise<void>;
   spawn(spec: ProcessSpec, events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }): ProcessChild;
   /** Ends an idle child, of whatever server, that stands in the way of another one of `owner`; false: there is none. */
   makeRoom(owner: string): Promise<boolean>;

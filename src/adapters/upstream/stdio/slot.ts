@@ -6,12 +6,15 @@ import { Connection, type WireEvents } from '#adapters/upstream/message-stream/c
 import type { Line } from '#adapters/upstream/message-stream/line.ts';
 import { Router } from '#adapters/upstream/message-stream/router.ts';
 import type { Clock } from '#core/clock.ts';
-import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
+import { Backoff, type BackoffOptions } from './backoff.ts';
 import { childWire } from './child-wire.ts';
 import type { ProcessExit, ProcessRunner, ProcessSpec } from './process.ts';
+import { findEnvironment, spawnWithRoom } from './spawning.ts';
 
-export interface SlotOptions {
+export interface SlotOptions extends BackoffOptions {
   /** Until the child answered `initialize` or `server/discover`. */
   readonly startMs: number;
   /** Without a call. */
@@ -19,13 +22,6 @@ export interface SlotOptions {
   /** From its start; what is in flight then may still end within `drainMs`. */
   readonly maxLifeMs: number;
   readonly drainMs: number;
-  /** First wait after a crash; doubles up to the maximum. */
-  readonly backoffMs: number;
-  readonly maxBackoffMs: number;
-  /** A child that lived this long is no crash loop. */
-  readonly healthyMs: number;
-  /** How long a call waits for the end of a backoff before it is refused at once. */
-  readonly patienceMs: number;
   /** How long a child's question waits for a stream to be asked on. */
   readonly questionMs: number;
   readonly maxGarbagePerMinute: number;
@@ -37,6 +33,8 @@ export interface SlotParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly runner: ProcessRunner;
+  /** Sealed variables of the server, looked up at each start. */
+  readonly variables?: (() => Promise<Readonly<Record<string, Secret>>>) | undefined;
   readonly options: SlotOptions;
   /** Makes the fresh child ready; throws to give it up. */
   readonly prepare: (connection: Connection) => Promise<void>;
@@ -45,16 +43,16 @@ export interface SlotParts {
 export class Slot {
   readonly router: Router;
   readonly #parts: SlotParts;
+  readonly #backoff: Backoff;
   readonly #all = new Set<Connection>();
   #current: Connection | undefined;
   #starting: Promise<Connection> | undefined;
   #stopping: Promise<void> | undefined;
-  #failures = 0;
-  #nextStartAt = 0;
   #closed = false;
 
   constructor(parts: SlotParts) {
     this.#parts = parts;
+    this.#backoff = new Backoff(parts.clock, parts.options);
     this.router = new Router({ shared: parts.shared, log: parts.log, patienceMs: parts.options.questionMs });
   }
 
@@ -65,8 +63,7 @@ export class Slot {
 
   /** Nothing here is worth remembering. */
   get empty(): boolean {
-    const forgiven = this.#failures === 0 || this.#parts.clock.monotonic() > this.#nextStartAt + 60_000;
-    return this.#all.size === 0 && !this.#starting && !this.router.hasStreams && forgiven;
+    return this.#all.size === 0 && !this.#starting && !this.router.hasStreams && this.#backoff.forgiven;
   }
 
   /** The running child, if it can take a call now. */
@@ -120,15 +117,17 @@ export class Slot {
 
   async #start(): Promise<Connection> {
     await this.#stopping;
-    await this.#backOff();
+    await this.#backoff.wait();
     if (this.#closed) throw new GatehouseError('shutting_down');
-    const connection = await this.#spawn();
+    const env = await findEnvironment(this.#parts);
+    if (this.#closed) throw new GatehouseError('shutting_down');
+    const connection = await spawnWithRoom(this.#parts, () => this.#connect(env));
     this.#all.add(connection);
     this.#current = connection;
     try {
       await this.#parts.prepare(connection);
     } catch (thrown) {
-      if (connection.alive) this.#fail(false);
+      if (connection.alive) this.#backoff.fail(0);
       this.#stop(connection);
       throw thrown;
     }
@@ -136,30 +135,7 @@ export class Slot {
     return connection;
   }
 
-  async #backOff(): Promise<void> {
-    const waitMs = this.#nextStartAt - this.#parts.clock.monotonic();
-    if (waitMs <= 0) return;
-    if (waitMs > this.#parts.options.patienceMs) {
-      throw new GatehouseError('upstream_busy', {
-        message: 'Upstream server keeps failing',
-        retryAfterSeconds: Math.ceil(waitMs / 1000),
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-  }
-
-  async #spawn(): Promise<Connection> {
-    try {
-      return this.#connect();
-    } catch (thrown) {
-      const error = asGatehouseError(thrown);
-      const { runner, spec } = this.#parts;
-      if (error.code !== 'upstream_busy' || !(await runner.makeRoom(spec.owner))) throw error;
-      return this.#connect();
-    }
-  }
-
-  #connect(): Connection {
+  #connect(env: ProcessSpec['env']): Connection {
     const { runner, spec, clock, log, options } = this.#parts;
     const idle = {
       since: () => (this.evictable ? this.#current?.lastUsedAt : undefined),
@@ -171,7 +147,7 @@ export class Slot {
         ended = exit;
         onEnd();
       };
-      return childWire(runner.spawn({ ...spec, idle }, { onLine: onMessage, onExit }));
+      return childWire(runner.spawn({ ...spec, env, idle }, { onLine: onMessage, onExit }));
     };
     return new Connection(open, {
       clock,
@@ -191,18 +167,11 @@ export class Slot {
     if (this.#all.size === 0) this.router.prune(0);
     if (exit.reason === 'stopped') return;
     const livedMs = this.#parts.clock.monotonic() - connection.startedAt;
-    this.#fail(livedMs >= this.#parts.options.healthyMs);
+    this.#backoff.fail(livedMs);
     const { code, signal, reason } = exit;
     this.#parts.log.warn(
       { server: this.#parts.spec.label, code, signal, reason, livedMs, stderr: exit.stderr.slice(-2000) },
       'a child ended unexpectedly',
     );
-  }
-
-  #fail(wasHealthy: boolean): void {
-    const { backoffMs, maxBackoffMs } = this.#parts.options;
-    this.#failures = wasHealthy ? 0 : this.#failures + 1;
-    const waitMs = wasHealthy ? 0 : Math.min(maxBackoffMs, backoffMs * 2 ** (this.#failures - 1));
-    this.#nextStartAt = this.#parts.clock.monotonic() + waitMs;
   }
 }

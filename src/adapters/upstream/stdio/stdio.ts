@@ -19,6 +19,7 @@ import {
 } from '#adapters/upstream/message-stream/local-answers.ts';
 import { passCancelled, type Session } from '#adapters/upstream/message-stream/router.ts';
 import type {
+  FindVariables,
   Upstream,
   UpstreamCall,
   UpstreamDeps,
@@ -36,6 +37,8 @@ import { Slot, type SlotOptions } from './slot.ts';
 
 export interface StdioDeps extends UpstreamDeps {
   readonly runner: ProcessRunner;
+  /** Sealed variables of servers: win over those in the definition. */
+  readonly variables?: FindVariables;
   readonly options?: Partial<StdioOptions>;
 }
 
@@ -227,9 +230,15 @@ class StdioUpstream implements Upstream {
     const key = JSON.stringify([call.org, shared ? '' : call.principal, call.credentialKey, init?.fingerprint ?? '']);
     const known = this.#slots.get(key);
     if (known) return known;
-    const { clock, log, runner } = this.#deps;
+    const { clock, log, runner, variables } = this.#deps;
+    const { permission, volumes, resources } = transport;
     const slot = new Slot({
       spec: {
+        server: this.#target.id,
+        org: call.org,
+        ...(permission && { permission }),
+        ...(volumes && { volumes }),
+        ...(resources && { resources }),
         command: transport.command,
         args: transport.args,
         env: environment(transport, call.credential),
@@ -238,6 +247,7 @@ class StdioUpstream implements Upstream {
         owner: call.org,
       },
       ...{ shared, clock, log, runner, options: this.#options },
+      variables: variables && (() => variables(this.#target.id)),
       prepare: (connection) => (init ? this.#initialize(connection, init) : this.#era.check(connection)),
     });
     this.#slots.set(key, slot);
@@ -270,7 +280,11 @@ function passNotification(line: Line, slot: Slot, session: Session): void {
   passCancelled(line, session);
 }
 
-function environment(transport: StdioTransport, credential: Secret | undefined): Record<string, string | Secret> {
+/** Of a program: what its definition gives, and the binding's credential. */
+export function environment(
+  transport: Pick<StdioTransport, 'env' | 'credentialEnv'>,
+  credential: Secret | undefined,
+): Record<string, string | Secret> {
   if (transport.credentialEnv === undefined || !credential) return { ...transport.env };
   return { ...transport.env, [transport.credentialEnv]: credential };
 }

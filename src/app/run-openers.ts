@@ -1,0 +1,79 @@
+/** What the gateway runs itself: the runner with its sandbox, and the adapters for programs. */
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import { openProcessUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
+import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import type { Config } from '#config/load.ts';
+import type { Clock } from '#core/clock.ts';
+import type { ProcessTransport, StdioTransport } from '#core/transport.ts';
+import type { AddressGuard } from '#http/address-guard.ts';
+import type { RootLog } from '#http/log.ts';
+import { openRunner } from '#runner/runner.ts';
+import { openRuns, type Runs } from '#runner/runs.ts';
+import { openSandbox, type SandboxStatus } from '#runner/sandbox/sandbox.ts';
+import type { Closers } from './closers.ts';
+
+export type RunTarget = UpstreamTarget & { readonly transport: StdioTransport | ProcessTransport };
+export type OpenRun = (target: RunTarget) => Upstream;
+
+export interface RunnerStatus {
+  /** `none`: programs run with the rights of the gateway, by the operator's word or in the demo. */
+  readonly sandbox: SandboxStatus | { readonly kind: 'none'; readonly state: 'ready' };
+  /** Programs that run now. */
+  readonly running: number;
+}
+
+export interface RunOpeners {
+  readonly openRun: OpenRun;
+  readonly runs: Runs;
+  status(): RunnerStatus;
+}
+
+export interface RunOpenerDeps {
+  readonly clock: Clock;
+  readonly log: RootLog;
+  readonly guard: AddressGuard;
+  readonly closers: Closers;
+  /** Of this process: programs get an allow-list of it. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly variables?: FindVariables;
+}
+
+const TEST_AFTER_MS = 1000;
+
+export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners {
+  const { clock, log, guard, closers, env, variables } = deps;
+  const runs = openRuns({ clock });
+  const isSandboxed = config.runner.sandbox === 'auto' && !config.demo;
+  const kept = { secret: [homedir(), process.cwd()], dataDir: resolve(config.dataDir) };
+  const sandbox = isSandboxed ? openSandbox({ clock, log, env, guard, ...kept }) : undefined;
+  const { stopMs, killMs, startMs, idleMs, lifeMs } = config.runner;
+  const limits = {
+    closeGraceMs: stopMs,
+    termGraceMs: killMs,
+    maxChildrenPerOwner: config.limits.organization.children,
+  };
+  const runner = openRunner({ clock, log, env, runs, limits, ...(sandbox && { sandbox }) });
+  // Once the gateway serves: it takes a moment, and a call that needs it first starts it sooner.
+  const testing = setTimeout(() => void sandbox?.check(), TEST_AFTER_MS).unref();
+  closers.add('runner', async () => {
+    clearTimeout(testing);
+    await runner.close();
+    await sandbox?.close();
+  });
+  const options = { startMs, idleMs, maxLifeMs: lifeMs };
+  const { sockets, queuedCalls } = config.limits.upstream;
+  const http = { connections: sockets, queue: queuedCalls, connectTimeoutMs: config.limits.timeouts.connectMs };
+  const rest = { clock, log, runner, options, ...(variables && { variables }) };
+  return {
+    runs,
+    status: () => ({ sandbox: sandbox?.status ?? { kind: 'none', state: 'ready' }, running: runner.size }),
+    openRun(target) {
+      if (!sandbox)
+        log.warn({ server: target.key }, 'a program runs without a sandbox, with the rights of the gateway');
+      const { transport } = target;
+      if (transport.kind === 'stdio') return openStdioUpstream({ ...target, transport }, rest);
+      return openProcessUpstream({ ...target, transport }, { ...rest, http });
+    },
+  };
+}

@@ -16,7 +16,9 @@ import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
+import { openRuns, type Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
+import { openContainerOpener } from './container-opener.ts';
 
 export interface UpstreamOpenerDeps {
   readonly clock: Clock;
@@ -24,6 +26,8 @@ export interface UpstreamOpenerDeps {
   readonly egress: Egress;
   readonly closers: Closers;
   readonly env: NodeJS.ProcessEnv;
+  /** What runs here. Default: on record for nobody. */
+  readonly runs?: Runs;
 }
 
 export async function openUpstreamOpener(
@@ -43,6 +47,9 @@ export async function openUpstreamOpener(
   };
   const waiting = { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs };
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
+  const runs = deps.runs ?? openRuns({ clock });
+  const containers = openContainerOpener(config, { clock, log, env: deps.env, runs, http });
+  closers.add('containers', () => containers.close());
   return (target) => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
@@ -60,6 +67,7 @@ export async function openUpstreamOpener(
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });
     }
+    if (transport.kind === 'container') return containers.open({ ...target, transport });
     if (transport.kind !== 'stdio') throw new GatehouseError('upstream_unreachable');
     if (config.runner.sandbox === 'auto' && !config.demo) {
       throw new GatehouseError('upstream_unreachable', {

@@ -20,6 +20,7 @@ import {
 import { domainName } from '#admin/people-nouns.ts';
 import { secretName, transport } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { containerSettings } from './containers.ts';
 import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
@@ -321,6 +322,7 @@ export const configSchema = z.strictObject({
       .enum(['auto', 'none'])
       .default('auto')
       .describe("none: stdio servers run with the gateway's own rights."),
+    ...containerSettings,
     ...runnerLimits,
   }),
   telemetry: section({

@@ -1,5 +1,6 @@
 /** Ways to upstream servers. A server definition's transport picks one; the composition root opens it. */
 export { openBuiltins } from './builtin/builtin.ts';
+export { openContainerUpstream } from './container/container.ts';
 export { openHttpUpstream } from './http/http-upstream.ts';
 export { openSseUpstream } from './sse/sse.ts';
 export { openSseFallback } from './sse-fallback/sse-fallback.ts';

@@ -36,16 +36,16 @@ const REAP_MS = 30_000;
 
 export function openContainerOpener(config: Config, deps: ContainerOpenerDeps): ContainerOpener {
   const { clock, log } = deps;
-  const findOnce = openFinder(config, deps);
+  const finder = openFinder(config, deps);
   let running: { readonly runner: ContainerRunner; readonly close: () => Promise<void> } | undefined;
   const containers = (): ContainerRunner => {
-    running ??= openRunning(config, deps, findOnce);
+    running ??= openRunning(config, deps, finder.find);
     return running.runner;
   };
   // Containers were run here before: a gateway that was killed may have left some.
   if (config.runner.engine !== 'none' && existsSync(join(config.dataDir, 'containers'))) containers();
   return {
-    engine: findOnce,
+    engine: finder.find,
     open: (target) =>
       openContainerUpstream(target, {
         ...{ clock, log, options: optionsOf(config) },
@@ -60,14 +60,15 @@ export function openContainerOpener(config: Config, deps: ContainerOpenerDeps): 
       }),
     async close() {
       await running?.close();
+      await finder.close();
     },
   };
 }
 
 /** Kept once found; looked for again after a failure. */
-function openFinder({ runner }: Config, { env, log }: ContainerOpenerDeps): () => Promise<Engine> {
+function openFinder({ runner }: Config, { env, log }: ContainerOpenerDeps) {
   let found: Promise<Engine> | undefined;
-  return () => {
+  const find = (): Promise<Engine> => {
     if (found) return found;
     const finding = findEngine({ setting: runner.engine, env });
     found = finding;
@@ -79,6 +80,11 @@ function openFinder({ runner }: Config, { env, log }: ContainerOpenerDeps): () =
     );
     return finding;
   };
+  const close = async () => {
+    const engine = await found?.catch(() => undefined);
+    await engine?.close();
+  };
+  return { find, close };
 }
 
 function openRunning(config: Config, deps: ContainerOpenerDeps, engine: () => Promise<Engine>) {

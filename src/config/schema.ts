@@ -225,7 +225,7 @@ export const configSchema = z.strictObject({
         key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
         title: text.optional().describe('For people.'),
         transport: transport.describe(
-          '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
+          '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }`, `{ kind: container, image, args, speaks, port, path, env, credentialEnv, state, volumes, permission, resources }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
         ),
         auth: serverAuth.optional(),
         trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),

@@ -43,6 +43,8 @@ export interface ContainerChildParts {
   readonly onGone: (exit: ChildExit) => void;
 }
 
+const SIGKILLED = 137;
+const SETTLE_MS = 200;
 const END = Buffer.from('\n');
 /** It was asked to end while it was still being made. */
 class Unwanted extends Error {}
@@ -62,6 +64,7 @@ export class ContainerChild implements Child {
   #killed = false;
   #exit: ChildExit | undefined;
   #gone = false;
+  #settling = false;
 
   constructor(parts: ContainerChildParts) {
     this.#parts = parts;
@@ -172,13 +175,20 @@ export class ContainerChild implements Child {
 
   /** The container has ended, or the engine let go of it. */
   #onStreamEnd(): void {
-    if (this.#starting || this.#exit) return;
+    if (this.#starting || this.#exit || this.#settling) return;
+    this.#settling = true;
     this.#settle().catch((thrown: unknown) => this.#fail(thrown));
   }
 
-  async #settle(): Promise<void> {
+  async #settle(isSecond = false): Promise<void> {
     const id = this.#id;
     const state = id === undefined ? undefined : await this.#prepared?.engine.inspect(id);
+    if (this.#exit) return;
+    if (state?.running && !isSecond) {
+      // Engines may know of its end a little later than whoever is attached.
+      this.#later(SETTLE_MS, () => void this.#settle(true).catch((thrown: unknown) => this.#fail(thrown)));
+      return;
+    }
     if (state?.running && this.#reason === undefined) {
       this.kill('the engine let go of it');
       return;
@@ -186,6 +196,8 @@ export class ContainerChild implements Child {
     // Its time to end by itself isn't over.
     if (state?.running) return;
     if (state?.outOfMemory) this.#reason ??= 'out of memory';
+    // Podman does not always know why; nobody else kills it.
+    else if (state?.exitCode === SIGKILLED) this.#reason ??= 'killed, probably out of memory';
     this.#finish(state?.exitCode ?? null);
   }
 

@@ -183,7 +183,7 @@ async function prepare({ spec, run, limits, deps }: Preparation): Promise<Prepar
   const own = { HOME: '/tmp', ...(port !== undefined && { PORT: String(port) }) };
   const proxy: Record<string, string> = egressSocket === undefined ? {} : { GATEHOUSE_EGRESS_SOCKET: EGRESS_TARGET };
   const body = createBody({
-    ...{ transport, image, egressSocket, user: settings.user, runtime: settings.runtime },
+    ...{ transport, image, egressSocket, engine: engine.name, user: settings.user, runtime: settings.runtime },
     env: { ...own, ...buildEnvironment({}, given), ...proxy },
     labels: { [LABEL]: instance.id, [HOST_LABEL]: instance.host, [SERVER_LABEL]: server, [RUN_LABEL]: run },
     binds: bindsOf(transport, engine.socketPath === undefined ? refused : [...refused, engine.socketPath]),

@@ -11,6 +11,7 @@ import type { Bind } from './volumes.ts';
 export interface CreateParts {
   readonly transport: ContainerTransport;
   readonly image: Image;
+  readonly engine: 'docker' | 'podman';
   /** Complete. */
   readonly env: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -30,7 +31,7 @@ export const EGRESS_TARGET = '/run/gatehouse/egress.sock';
 const MB = 1024 * 1024;
 /** Counted by the kernel for a user of the host, over all containers: `PidsLimit` is the real limit. */
 const USER_PROCESSES = 4096;
-const scratch = (mb: number) => `rw,noexec,nosuid,nodev,size=${mb}m,mode=1777`;
+const scratchSpace = 'rw,noexec,nosuid,nodev,mode=1777';
 
 export type CreateBody = ReturnType<typeof createBody>;
 
@@ -59,7 +60,7 @@ export function createBody(parts: CreateParts) {
       ...limitsOf(resources),
       NetworkMode: networkOf(parts),
       PortBindings: port === undefined ? {} : { [`${port}/tcp`]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
-      Tmpfs: tmpfsOf(image, parts.binds),
+      Tmpfs: tmpfsOf(parts),
       Mounts: mountsOf(parts),
       ...(runtime !== undefined && { Runtime: runtime }),
     },
@@ -91,7 +92,11 @@ function limitsOf({ memoryMb, cpus, processes, openFiles, fileMb }: RunResources
 }
 
 /** The only places that can be written, beside volumes; what an image declares as `VOLUME` would else be on the disk. */
-function tmpfsOf(image: Image, binds: readonly Bind[]): Record<string, string> {
+function tmpfsOf({ image, binds, engine, user }: CreateParts): Record<string, string> {
+  const [uid, gid] = user.split(':');
+  // Where the image has such a folder, runtimes keep its mode, often root's alone: it must belong to whoever runs.
+  const owned = engine === 'podman' ? 'notmpcopyup,U' : `uid=${uid},gid=${gid}`;
+  const scratch = (mb: number) => `${scratchSpace},size=${mb}m,${owned}`;
   const places: [string, string][] = [['/tmp', scratch(64)]];
   for (const path of ['/run', '/var/tmp', ...image.volumes]) {
     if (!/^(?:\/[\w.@+-]+)+$/.test(path) || /\/\.{1,2}(?:\/|$)/.test(path)) {

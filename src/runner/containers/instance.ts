@@ -3,7 +3,16 @@
  * and the process that started it, of which another one can say whether it lives.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, readlinkSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 
@@ -24,19 +33,21 @@ export interface InstanceOptions {
   /** Unix milliseconds. */
   readonly now: () => number;
   /** Default: this process. */
-  readonly pid?: number;
+  readonly id?: string;
 }
 
+const SUFFIX = '.alive';
 /** Without a beat for so long, a process of another container is gone. */
 const SILENT_MS = 120_000;
 
-export function openInstance({ dataDir, now, pid = process.pid }: InstanceOptions): Instance {
+export function openInstance({ dataDir, now, ...given }: InstanceOptions): Instance {
   const folder = join(dataDir, 'containers');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const host = hostOf(join(folder, 'host'));
   const here = { boot: bootId(), space: pidSpace() };
-  const id = [here.boot, here.space, pid, startOf(pid) ?? 0, randomUUID().slice(0, 8)].join('.');
-  const file = (of: string) => join(folder, `${of}.alive`);
+  const { pid } = process;
+  const id = given.id ?? [here.boot, here.space, pid, startOf(pid) ?? 0, randomUUID().slice(0, 8)].join('.');
+  const file = (of: string) => join(folder, `${of}${SUFFIX}`);
   const isRecent = (of: string) => {
     try {
       return now() - statSync(file(of)).mtimeMs < SILENT_MS;
@@ -44,16 +55,20 @@ export function openInstance({ dataDir, now, pid = process.pid }: InstanceOption
       return false;
     }
   };
+  const isAlive = (of: string) => {
+    const parsed = parseId(of);
+    // Not of our making: nothing is known of it.
+    if (!parsed) return true;
+    if (parsed.boot !== here.boot) return false;
+    return parsed.space === here.space ? startOf(parsed.pid) === parsed.start : isRecent(of);
+  };
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith(SUFFIX) && !isAlive(name.slice(0, -SUFFIX.length))) rmSync(join(folder, name), { force: true });
+  }
   return {
     host,
     id,
-    isAlive(of) {
-      const parsed = parseId(of);
-      // Not of our making: nothing is known of it.
-      if (!parsed) return true;
-      if (parsed.boot !== here.boot) return false;
-      return parsed.space === here.space ? startOf(parsed.pid) === parsed.start : isRecent(of);
-    },
+    isAlive,
     beat() {
       const at = new Date(now());
       writeFileSync(file(id), '', { mode: 0o600 });

@@ -21,7 +21,9 @@ const found = await findPodman();
 const podman = typeof found === 'string' ? undefined : found;
 if (podman) {
   describe('what a container of Podman is held to', () => limits(podman));
-  describe('servers in containers of Podman, through the gateway', () => throughTheGateway(podman));
+  describe('servers in containers of Podman, through the gateway', { timeout: 90_000 }, () =>
+    throughTheGateway(podman),
+  );
   afterAll(() => podman.close());
 } else test.skip(`containers of a real Podman: ${found}`, () => {});
 

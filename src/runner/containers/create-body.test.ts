@@ -115,7 +115,7 @@ describe('what is created', () => {
     expect(host.Ulimits).toContainEqual({ Name: 'core', Soft: 0, Hard: 0 });
   });
 
-  test("has no network unless it is said; a list of hosts is the proxy's socket, never a network [G6] [S2.13]", () => {
+  test("has no network unless it is said; a list of hosts is the proxy's socket, never a network [G6]", () => {
     expect(bodyOf(plain).HostConfig.NetworkMode).toBe('none');
     expect(bodyOf({ ...plain, permission: { network: 'full' } }).HostConfig.NetworkMode).toBe('bridge');
     const listed: ContainerTransport = { ...plain, permission: { network: { allow: ['api.example'] } } };

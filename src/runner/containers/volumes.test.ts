@@ -21,7 +21,7 @@ const transport = (more: Partial<ContainerTransport>): ContainerTransport => ({
 const bind = (source: string, target = '/work') =>
   bindsOf(transport({ volumes: [{ source, target, readOnly: true }] }), [data]);
 
-test('a folder of the host, and paths that a permission names, are seen as they are said [S1.33]', () => {
+test('a folder of the host, and paths that a permission names, are seen as they are said', () => {
   expect(bind(work)).toEqual([{ source: work, target: '/work', readOnly: true }]);
   const permission = { network: 'none', read: [work], write: [work] } as const;
   expect(bindsOf(transport({ permission }), [data]).map(({ readOnly }) => readOnly)).toEqual([true, false]);

@@ -292,7 +292,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const programs = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env: deps.env ?? {} });
   const openUpstream = await openUpstreamOpener(config, {
     ...{ clock, log, egress, closers, env: deps.env ?? {}, db: deps.storage.db },
-    openRun: programs.openRun,
+    ...{ openRun: programs.openRun, runs: programs.runs },
   });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const { readAddress } = receive;

@@ -10,7 +10,10 @@ import type { Db } from '#db/schema.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
+import { openRunner } from '#runner/runner.ts';
+import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
+import { openContainerOpener } from './container-opener.ts';
 import { openHttpOpener } from './http-opener.ts';
 import { openApiOpener } from './openapi-opener.ts';
 import type { OpenRun } from './run-openers.ts';
@@ -23,6 +26,7 @@ export interface UpstreamOpenerDeps {
   readonly env: NodeJS.ProcessEnv;
   readonly db: Db;
   readonly openRun: OpenRun;
+  readonly runs: Runs;
 }
 
 export async function openUpstreamOpener(
@@ -42,6 +46,8 @@ export async function openUpstreamOpener(
   const openHttp = openHttpOpener(config, { clock, log });
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
+  const containers = openContainerOpener(config, { clock, log, env: deps.env, runs: deps.runs, http });
+  closers.add('containers', () => containers.close());
   return (target) => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
@@ -57,8 +63,8 @@ export async function openUpstreamOpener(
       const { url, socketPath } = builtins.addressOf(transport.name);
       return openHttpUpstream({ ...http, transport: { kind: 'http', url }, socketPath });
     }
-    if (transport.kind === 'stdio' || transport.kind === 'process') return openRun({ ...target, transport });
-    throw new GatehouseError('upstream_unreachable');
+    if (transport.kind === 'container') return containers.open({ ...target, transport });
+    return openRun({ ...target, transport });
   };
 }
 

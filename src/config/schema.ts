@@ -21,6 +21,7 @@ import {
 import { domainName } from '#admin/people-nouns.ts';
 import { secretName, transport } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { containerSettings } from './containers.ts';
 import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
@@ -238,7 +239,7 @@ export const configSchema = z.strictObject({
           transport: transport
             .optional()
             .describe(
-              '`{ kind: http, url, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
+              '`{ kind: http, url, urls, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }`, `{ kind: process, command, args, speaks, port, path, … }` (a program that listens itself), `{ kind: container, image, args, speaks, port, path, env, credentialEnv, state, volumes, permission, resources }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
             ),
           auth: serverAuth.optional(),
           trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
@@ -339,6 +340,7 @@ export const configSchema = z.strictObject({
       .enum(['auto', 'none'])
       .default('auto')
       .describe("auto: programs run in bubblewrap or not at all. none: with the gateway's own rights."),
+    ...containerSettings,
     ...runnerLimits,
   }),
   telemetry: section({

@@ -1,6 +1,7 @@
 /** Ways to upstream servers. A server definition's transport picks one; the composition root opens it. */
 export { openBalances } from './balance/balances.ts';
 export { openBuiltins } from './builtin/builtin.ts';
+export { openContainerUpstream } from './container/container.ts';
 export { openHttpUpstream } from './http/http-upstream.ts';
 export { compileApi } from './openapi/compile.ts';
 export { parseDocument } from './openapi/document.ts';

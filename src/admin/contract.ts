@@ -13,6 +13,7 @@ import { limitRoutes } from './contract/limits.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
+import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import {
   account,
@@ -76,6 +77,7 @@ const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) }
 
 export const contract = {
   ...limitRoutes,
+  ...runRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',

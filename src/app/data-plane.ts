@@ -22,7 +22,7 @@ import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openPolicies } from '#gateway/rights/open-policies.ts';
 import { openSessions, type Sessions } from '#gateway/session.ts';
-import { openUpstreams } from '#gateway/upstreams.ts';
+import { openUpstreams, type Upstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
 import { openDirectAccounts } from '#records/direct-accounts.ts';
@@ -79,6 +79,7 @@ export interface DataPlane {
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
   readonly limitStats: Limits['stats'];
+  readonly upstreams: Pick<Upstreams, 'settle'>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -141,6 +142,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
+    upstreams,
   };
 }
 

@@ -7,7 +7,7 @@ import {
   openSseUpstream,
   openStdioUpstream,
 } from '#adapters/upstream/index.ts';
-import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -16,6 +16,7 @@ import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
+import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
 
 export interface UpstreamOpenerDeps {
@@ -24,6 +25,10 @@ export interface UpstreamOpenerDeps {
   readonly egress: Egress;
   readonly closers: Closers;
   readonly env: NodeJS.ProcessEnv;
+  /** What runs here is on record there. */
+  readonly runs: Runs;
+  /** Sealed variables of servers, for their programs. */
+  readonly variables: FindVariables;
 }
 
 export async function openUpstreamOpener(

@@ -18,6 +18,7 @@ import { accounts } from './migrations/0014-accounts.ts';
 import { audit } from './migrations/0015-audit.ts';
 import { sync } from './migrations/0016-sync.ts';
 import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
+import { runs } from './migrations/0018-runs.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -36,6 +37,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0015-audit': audit,
   '0016-sync': sync,
   '0017-mcp-proxy': mcpProxy,
+  '0018-runs': runs,
 };
 
 const oldestVersion = 150_000;

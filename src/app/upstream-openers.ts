@@ -18,6 +18,7 @@ import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
 import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
+import { recordedLog, recordedRunner } from './recorded-runner.ts';
 
 export interface UpstreamOpenerDeps {
   readonly clock: Clock;
@@ -36,7 +37,7 @@ export async function openUpstreamOpener(
   deps: UpstreamOpenerDeps,
 ): Promise<(target: UpstreamTarget) => Upstream> {
   const { clock, log, egress, closers } = deps;
-  const runner = openRunner({ clock, log, env: deps.env });
+  const runner = openRunner({ clock, log: recordedLog(log, deps.runs), env: deps.env });
   closers.add('runner', () => runner.close());
   const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
   closers.add('builtin servers', () => builtins.close());
@@ -74,7 +75,13 @@ export async function openUpstreamOpener(
       });
     }
     log.warn({ server: target.key }, 'a stdio server runs without a sandbox, with the rights of the gateway');
-    return openStdioUpstream({ ...target, transport }, { clock, log, runner, options: stdioOptions(config) });
+    return openStdioUpstream(
+      { ...target, transport },
+      {
+        ...{ clock, log, options: stdioOptions(config), variables: deps.variables },
+        runner: recordedRunner(runner, deps.runs, target),
+      },
+    );
   };
 }
 

@@ -8,6 +8,7 @@ import { Router } from '#adapters/upstream/message-stream/router.ts';
 import type { Clock } from '#core/clock.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
+import type { Secret } from '#core/secret.ts';
 import { childWire } from './child-wire.ts';
 import type { ProcessExit, ProcessRunner, ProcessSpec } from './process.ts';
 
@@ -33,6 +34,8 @@ export interface SlotOptions {
 
 export interface SlotParts {
   readonly spec: Omit<ProcessSpec, 'idle'>;
+  /** Sealed variables, asked at each start. */
+  readonly variables?: (() => Promise<Readonly<Record<string, Secret>>>) | undefined;
   readonly shared: boolean;
   readonly clock: Clock;
   readonly log: Log;
@@ -122,7 +125,7 @@ export class Slot {
     await this.#stopping;
     await this.#backOff();
     if (this.#closed) throw new GatehouseError('shutting_down');
-    const connection = await this.#spawn();
+    const connection = await this.#spawn(await this.#parts.variables?.());
     this.#all.add(connection);
     this.#current = connection;
     try {
@@ -148,19 +151,20 @@ export class Slot {
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
 
-  async #spawn(): Promise<Connection> {
+  async #spawn(variables: Readonly<Record<string, Secret>> = {}): Promise<Connection> {
     try {
-      return this.#connect();
+      return this.#connect(variables);
     } catch (thrown) {
       const error = asGatehouseError(thrown);
       const { runner, spec } = this.#parts;
       if (error.code !== 'upstream_busy' || !(await runner.makeRoom(spec.owner))) throw error;
-      return this.#connect();
+      return this.#connect(variables);
     }
   }
 
-  #connect(): Connection {
-    const { runner, spec, clock, log, options } = this.#parts;
+  #connect(variables: Readonly<Record<string, Secret>>): Connection {
+    const { runner, clock, log, options } = this.#parts;
+    const spec = { ...this.#parts.spec, env: { ...this.#parts.spec.env, ...variables } };
     const idle = {
       since: () => (this.evictable ? this.#current?.lastUsedAt : undefined),
       end: () => this.stop(),

@@ -19,6 +19,7 @@ import {
 } from '#adapters/upstream/message-stream/local-answers.ts';
 import { passCancelled, type Session } from '#adapters/upstream/message-stream/router.ts';
 import type {
+  FindVariables,
   Upstream,
   UpstreamCall,
   UpstreamDeps,
@@ -36,6 +37,7 @@ import { Slot, type SlotOptions } from './slot.ts';
 
 export interface StdioDeps extends UpstreamDeps {
   readonly runner: ProcessRunner;
+  readonly variables?: FindVariables;
   readonly options?: Partial<StdioOptions>;
 }
 
@@ -227,7 +229,7 @@ class StdioUpstream implements Upstream {
     const key = JSON.stringify([call.org, shared ? '' : call.principal, call.credentialKey, init?.fingerprint ?? '']);
     const known = this.#slots.get(key);
     if (known) return known;
-    const { clock, log, runner } = this.#deps;
+    const { clock, log, runner, variables } = this.#deps;
     const slot = new Slot({
       spec: {
         command: transport.command,
@@ -237,6 +239,7 @@ class StdioUpstream implements Upstream {
         label: this.#target.key,
         owner: call.org,
       },
+      variables: variables && (() => variables(this.#target.id)),
       ...{ shared, clock, log, runner, options: this.#options },
       prepare: (connection) => (init ? this.#initialize(connection, init) : this.#era.check(connection)),
     });

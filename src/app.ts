@@ -10,12 +10,12 @@ import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
-import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
+import { adminPlugins } from '#app/admin-plugins.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
@@ -364,7 +364,8 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         signIn: found.hasSignIn,
         servers: openServerHealth({ ...plane, takeStranger, baseUrl }),
       }),
-      adminPlugin({
+      ...adminPlugins({
+        baseUrl,
         run,
         token,
         following: deps.servers.following,

@@ -99,7 +99,8 @@ function inputOf({ params, body, query }: FastifyRequest, { method }: AdminRoute
   return { ...given, ...(typeof params === 'object' ? params : {}) };
 }
 
-async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
+/** Throws `no_token`, `invalid_token`, and what counting a failure throws. */
+export async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
   try {
     return await identifyActor(request, deps);
   } catch (thrown) {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { Json } from '#core/json.ts';
 import type { PermissionProfile, Volume } from '#core/run.ts';
 import type { ProgramTransport } from './commands.ts';
+import type { permissionProfile } from './transport-nouns.ts';
 
 export interface Exportable {
   readonly key: string;
@@ -109,7 +110,7 @@ interface GivenProfile {
     | undefined;
 }
 
-function permissionOf({ read, write, network }: GivenProfile): PermissionProfile {
+function permissionOf({ read, write, network }: GivenProfile): z.output<typeof permissionProfile> {
   const { insecure_allow_all: all = false, allow_host: hosts = [], allow_port: ports = [] } = network?.outbound ?? {};
   // `.example.com` there is `*.example.com` here. Without ports: any.
   const names = hosts.map((host) => (host.startsWith('.') ? `*${host}` : host));
@@ -117,7 +118,7 @@ function permissionOf({ read, write, network }: GivenProfile): PermissionProfile
   const some = allow.length === 0 ? ('none' as const) : { allow };
   return {
     network: all ? 'full' : some,
-    ...(read && read.length > 0 && { read }),
-    ...(write && write.length > 0 && { write }),
+    ...(read && read.length > 0 && { read: [...read] }),
+    ...(write && write.length > 0 && { write: [...write] }),
   };
 }

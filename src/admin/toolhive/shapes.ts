@@ -30,14 +30,14 @@ const request = z.object({
     .record(z.string().max(256), z.object({ name: short.optional(), description: z.string().max(16_384).optional() }))
     .nullish(),
   group: short.nullish(),
-  url: z.unknown(),
-  authz_config: z.unknown(),
-  oidc: z.unknown(),
-  oauth_config: z.unknown(),
-  header_forward: z.unknown(),
-  headers: z.unknown(),
-  registry: z.unknown(),
-  server: z.unknown(),
+  url: z.unknown().optional(),
+  authz_config: z.unknown().optional(),
+  oidc: z.unknown().optional(),
+  oauth_config: z.unknown().optional(),
+  header_forward: z.unknown().optional(),
+  headers: z.unknown().optional(),
+  registry: z.unknown().optional(),
+  server: z.unknown().optional(),
 });
 type Request = z.output<typeof request>;
 

@@ -41,7 +41,7 @@ const request = () => ({
     proxy_port: port,
   },
   ...{ env_vars: { GREETING: 'hello', API_TOKEN: 'canary-hive' }, secrets: [], volumes: ['/srv:/data:ro'], host: '' },
-  ...{ oidc: { issuer: '', audience: '' }, authz_config: '', group: 'default', network_isolation: true },
+  ...{ oidc: { issuer: '', audience: '' }, authz_config: '', group: 'default', network_isolation: true, organization: 'acme' },
   permission_profile: {
     name: 'github',
     network: {

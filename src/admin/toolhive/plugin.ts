@@ -152,7 +152,7 @@ async function createWorkload({ call, request, reply, deps }: Asked): Promise<un
   const given = parseRequest(request.body);
   const { transport, variables, port } = definitionOf(given);
   const { items } = await call('listOrganizations', {});
-  const only = items.length === 1 ? items[0]?.slug : undefined;
+  const only = given.organization || (items.length === 1 ? items[0]?.slug : undefined);
   const group = given.group && given.group !== 'default' ? given.group : undefined;
   const made = await call('createRun', {
     ...{ key: given.name ?? '', transport, variables, port },

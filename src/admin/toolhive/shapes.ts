@@ -30,6 +30,8 @@ const request = z.object({
     .record(z.string().max(256), z.object({ name: short.optional(), description: z.string().max(16_384).optional() }))
     .nullish(),
   group: short.nullish(),
+  /** Ours: whom it is enabled for. Default: the only one. */
+  organization: short.nullish(),
   url: z.unknown().optional(),
   authz_config: z.unknown().optional(),
   oidc: z.unknown().optional(),

@@ -10,12 +10,12 @@ import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
-import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
+import { adminPlugins } from '#app/admin-plugins.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
@@ -32,9 +32,10 @@ import { openLimiter } from '#app/limiter.ts';
 import { openApiImport, withOpenApi } from '#app/openapi-opener.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
-import { openRunOpeners } from '#app/run-openers.ts';
+import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openServerHealth } from '#app/server-health.ts';
+import { openServerPorts, type ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -127,12 +128,13 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const url = localUrl(config, listeners.port);
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const domains = await openDomains({ db: storage.db, log });
-  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains });
+  const { ports } = listeners;
+  const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains, ports });
   const shedding = openShedding({ percent: config.limits.replica.heapPercent, log });
   closers.add('shedding', async () => shedding.close());
   const state = readiness(() => shedding.full);
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
-  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics };
+  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics, ports };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
@@ -145,6 +147,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     ...front,
     handle: shedding.wrap(front.handle),
     handleKeysOnly: shedding.wrap(front.handleKeysOnly),
+    handleServer: (req, res, name) => shedding.wrap(() => front.handleServer(req, res, name))(req, res),
   });
   state.ready = true;
   log[deps.quiet ? 'debug' : 'info']({ url, baseUrl, keysUrl: entrances.keysUrl, demo: config.demo }, 'listening');
@@ -167,6 +170,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
 interface Listeners {
   readonly port: number;
   readonly keysPort: number | undefined;
+  readonly ports: ServerPorts;
   serve(front: Front): void;
   /** Both at once. */
   close(deadlineMs: number): Promise<void>;
@@ -176,14 +180,17 @@ interface Listeners {
 async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers' | 'log'>): Promise<Listeners> {
   const wait: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
   const waitUpgrade = ({ req, res }: Upgrade) => wait(req, res);
-  let front: Front = { handle: wait, handleKeysOnly: wait, upgrade: waitUpgrade, upgradeKeysOnly: waitUpgrade };
+  let front: Pick<Front, 'handle' | 'handleKeysOnly' | 'upgrade' | 'upgradeKeysOnly'> = {
+    ...{ handle: wait, handleKeysOnly: wait, upgrade: waitUpgrade, upgradeKeysOnly: waitUpgrade },
+  };
   const opened: Listener[] = [];
   const close = async (deadlineMs: number) => {
-    await Promise.all(opened.map((listener) => listener.close(deadlineMs)));
+    await Promise.all([...opened, ports].map((listener) => listener.close(deadlineMs)));
   };
   // For a start that fails from here on; a graceful stop closes them first of all.
   closers.add('listener', () => close(0));
   const options = listenerOptions(config);
+  const ports = openServerPorts({ listener: options, given: new Map(Object.entries(config.serverPorts)), log });
   const main = await openListener(
     options,
     (req, res) => front.handle(req, res),
@@ -200,8 +207,10 @@ async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers'
   return {
     port: main.port,
     keysPort: keys?.port,
+    ports,
     serve(next) {
       front = next;
+      ports.serve({ handle: next.handleServer, upgrade: next.upgradeServer });
     },
     close,
   };
@@ -239,6 +248,7 @@ interface PlaneDeps extends OpenDeps {
   readonly domains: Domains;
   readonly state: { readonly ready: boolean };
   readonly metrics: Metrics;
+  readonly ports: ServerPorts;
 }
 
 async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
@@ -250,7 +260,8 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane'> & PlaneDeps & { readonly adminTrail: AdminAudit },
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers'> &
+    PlaneDeps & { readonly adminTrail: AdminAudit },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -263,6 +274,7 @@ function openAdminRunner(
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     secrets: openSecretsAdmin(storage, clock),
+    running: deps.servers.running,
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
@@ -289,10 +301,9 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
-  const programs = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env: deps.env ?? {} });
-  const openUpstream = await openUpstreamOpener(config, {
+  const { openUpstream, runs } = await openUpstreamOpener(config, {
     ...{ clock, log, egress, closers, env: deps.env ?? {}, db: deps.storage.db },
-    ...{ openRun: programs.openRun, runs: programs.runs },
+    variables: deps.storage.records.findVariables,
   });
   const receive = receiveOptions(config, { baseUrl, hosts: entrances });
   const { readAddress } = receive;
@@ -303,9 +314,10 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     oauth: found.hasSignIn,
     builtIn: found.builtIn,
   });
+  const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    audit,
+    ...{ audit, servers },
     plane,
     found,
     receive,
@@ -315,12 +327,17 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const channels = openChannels(config, { mcp: plane.handle, clock });
   const rest = openRestFacade(config, { mcp: plane.handle, clock });
   const front = openFront({ mcp: plane.handle, ...channels, rest, other: control.handle, receive, baseUrl, entrances });
-  return { front, signIn: found.hasSignIn, stopStreams: plane.heartbeat.close };
+  const stopStreams = () => {
+    plane.heartbeat.close();
+    servers.following.close();
+  };
+  return { front, signIn: found.hasSignIn, stopStreams };
 }
 
 interface ControlDeps extends PlaneDeps {
   readonly audit: OpenTrail;
   readonly plane: DataPlane;
+  readonly servers: RunServers;
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];
@@ -350,9 +367,11 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         signIn: found.hasSignIn,
         servers: openServerHealth({ ...plane, takeStranger, baseUrl }),
       }),
-      adminPlugin({
+      ...adminPlugins({
+        baseUrl,
         run,
         token,
+        following: deps.servers.following,
         verifyKey: (key) => plane.keys.verify(key),
         verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db, providers: deps.providers }),
         takeStranger,

@@ -43,6 +43,7 @@ export interface Wanted {
     readonly trusted: boolean;
     readonly keyName?: string | undefined;
     readonly tls?: ServerTlsFiles | undefined;
+    readonly port?: number | undefined;
   }[];
   readonly credentials?: readonly WantedCredential[];
   readonly collections: readonly (Partial<Listing> & {
@@ -133,12 +134,12 @@ async function applyOrganization(
 async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
   for (const server of wanted) {
-    const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls } = server;
+    const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls, port } = server;
     translate(() => checkName(key));
     const found = known.get(key);
     const auth = wantedAuth && givenAuth(wantedAuth);
     const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
-    const values = { key, title, transport, auth, trusted, keyName, managedBy: 'file' } as const;
+    const values = { key, title, transport, auth, trusted, keyName, port, managedBy: 'file' } as const;
     if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
@@ -149,14 +150,16 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
 
 function sameServer(
   found: ServerRow,
-  { title, transport, auth, trusted, keyName }: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName'>,
+  wanted: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName' | 'port'>,
 ): boolean {
+  const { title, transport, auth, trusted, keyName, port } = wanted;
   const isSameSecret = found.auth?.secret?.reveal() === auth?.secret?.reveal();
   const like = (one: Pick<ServerRow, 'transport' | 'auth'>) => canonical([one.transport, one.auth?.auth ?? null]);
   return (
     (found.keyName ?? '') === (keyName ?? '') &&
     found.title === title &&
     found.trusted === trusted &&
+    found.port === port &&
     isSameSecret &&
     like(found) === like({ transport, auth })
   );

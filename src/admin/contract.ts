@@ -14,6 +14,7 @@ import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
+import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
 import {
@@ -81,6 +82,7 @@ const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) }
 export const contract = {
   ...limitRoutes,
   ...openApiRoutes,
+  ...runRoutes,
   getStatus: {
     method: 'GET',
     path: '/status',

@@ -39,10 +39,13 @@ import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
+import { runOrderHandlers } from './routes/run-orders.ts';
+import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
 import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
+import type { RunningServers } from './run-storage.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
@@ -78,6 +81,8 @@ export interface AdminDeps {
   /** Before a change: it is not made before this is kept. Called with what came of it. */
   readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
+  /** What runs here; undefined: no gateway runs. */
+  readonly running?: RunningServers;
   /** By which people are told apart in the trail; undefined: nobody can say. */
   readonly issuersOf?: IssuersOf;
   /** What is wrong with a content filter; undefined: nothing. */
@@ -121,6 +126,8 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...clientHandlers(deps),
     ...credentialHandlers(deps),
     ...filterHandlers(deps),
+    ...runHandlers(deps),
+    ...runOrderHandlers(deps),
     ...secretsHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);

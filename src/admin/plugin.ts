@@ -5,6 +5,7 @@
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { asServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
@@ -12,6 +13,7 @@ import { type Actor, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
+import type { LogFollowing } from './log-following.ts';
 import { openApi } from './openapi.ts';
 
 export interface AdminPluginDeps {
@@ -30,6 +32,8 @@ export interface AdminPluginDeps {
   /** SECURITY.md 3.3: 256 KiB unless told. */
   readonly maxBodyBytes?: number;
   readonly version: string;
+  /** Of what servers write; undefined: nothing runs here. */
+  readonly following?: LogFollowing;
 }
 
 export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
@@ -58,7 +62,22 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
       });
     }
     for (const name of routeNames) addRoute(app, name, deps);
+    addFollowing(app, deps);
   };
+}
+
+/** As `listRunLogs`, which decides whether and says what of; then it goes on. */
+function addFollowing(app: FastifyInstance, deps: AdminPluginDeps): void {
+  const { following, run } = deps;
+  if (!following) return;
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
+    const input = inputOf(request, contract.listRunLogs);
+    const { id, items } = await run('listRunLogs', input, actor);
+    following.open(reply.raw, { server: asServerId(id), tail: items.length });
+    reply.hijack();
+  };
+  app.route({ method: 'GET', url: `${adminBase}/runs/:server/logs/follow`, handler, exposeHeadRoute: false });
 }
 
 function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
@@ -85,7 +104,8 @@ function inputOf({ params, body, query }: FastifyRequest, { method }: AdminRoute
   return { ...given, ...(typeof params === 'object' ? params : {}) };
 }
 
-async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
+/** Throws `no_token`, `invalid_token`, and what counting a failure throws. */
+export async function identify(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
   try {
     return await identifyActor(request, deps);
   } catch (thrown) {

@@ -16,6 +16,7 @@ import type { PinDecision, ToolPin } from '#records/tool-pins.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 import type { LimitRecords } from './limit-storage.ts';
 import type { PolicyRecords } from './policy-records.ts';
+import type { RunRecords } from './run-storage.ts';
 
 export type ManagedBy = 'api' | 'file';
 
@@ -40,6 +41,9 @@ export interface ServerRow {
   readonly active: boolean;
   readonly blockedTools: readonly string[];
   readonly managedBy: ManagedBy;
+  /** Where it answers on a port of its own. */
+  readonly port?: number | undefined;
+  readonly createdAt?: Date;
 }
 
 export interface NewServer {
@@ -51,6 +55,7 @@ export interface NewServer {
   readonly trusted: boolean;
   /** Which of several credentials of a group is meant for it. */
   readonly keyName?: string | undefined;
+  readonly port?: number | undefined;
   readonly managedBy: ManagedBy;
 }
 
@@ -166,6 +171,8 @@ export interface SecretsAdmin {
   /** Wraps data keys now. */
   kekId(): string;
   read(org: OrgId | undefined): Promise<readonly OrganizationSecrets[]>;
+  /** Of the gateway itself, sealed by the root secret. */
+  readOwn(): Promise<{ readonly fields: number; readonly staleFields: number }>;
   rotate(wish: { readonly level: RotationLevel; readonly org: OrgId | undefined }): Promise<RotationReport>;
   shred(org: OrgId): Promise<void>;
 }
@@ -184,7 +191,7 @@ export interface NewFilter extends Omit<ContentFilterRecord, 'id' | 'server'> {
   readonly server: string | undefined;
 }
 
-export interface AdminRecords extends PolicyRecords, LimitRecords, CredentialRecords, FilterRecords {
+export interface AdminRecords extends PolicyRecords, LimitRecords, CredentialRecords, FilterRecords, RunRecords {
   /** One transaction of one organization: for what src/records does in it. */
   within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
   /** One transaction of the platform. Whoever works in it names the organization in every statement. */

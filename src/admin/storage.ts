@@ -29,6 +29,7 @@ import { credentialRecords } from './credential-storage.ts';
 import { limitRecords } from './limit-storage.ts';
 import { policyRecords } from './policy-records.ts';
 import type { AdminRecords, EnablementRow, KeyRow, ManagedBy, ServerRow } from './records.ts';
+import { runRecords } from './run-storage.ts';
 
 export interface AdminRecordsDeps {
   readonly db: Db;
@@ -108,6 +109,7 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
     ...limitRecords(db),
     ...accounts,
     ...policyRecords(deps),
+    ...runRecords(deps),
     insertAccount: (values) =>
       taken(`An account "${values.username}" exists already`, () => accounts.insertAccount(values)),
   };

@@ -82,6 +82,7 @@ export interface DataPlane {
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
   readonly limitStats: Limits['stats'];
+  readonly upstreams: Pick<Upstreams, 'settle'>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -142,6 +143,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
+    upstreams,
   };
 }
 

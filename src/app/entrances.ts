@@ -4,6 +4,7 @@ import type { Config } from '#config/load.ts';
 import { type NameHosts, openNameHosts } from '#core/name-hosts.ts';
 import type { Entrance } from '#gateway/entrance.ts';
 import type { Domains } from './domains.ts';
+import type { ServerPorts } from './server-ports.ts';
 
 export interface Entrances {
   /** Of servers with BASE_DOMAIN only, and of organizations. */
@@ -14,6 +15,8 @@ export interface Entrances {
   has(host: string): boolean;
   /** `keysOnly`: it came in by the listener for API keys. A second Host header is for what comes next to refuse. */
   find(req: Pick<IncomingMessage, 'headers'>, keysOnly: boolean): Entrance;
+  /** Of the port of this server. */
+  ofServer(name: string): Entrance;
 }
 
 export interface EntranceOptions {
@@ -22,9 +25,14 @@ export interface EntranceOptions {
   /** Where the listener for API keys is; undefined: there is none. */
   readonly keysPort: number | undefined;
   readonly domains?: Pick<Domains, 'find' | 'isEmpty'>;
+  /** Of single servers. */
+  readonly ports?: Pick<ServerPorts, 'find' | 'portOf' | 'isEmpty'>;
 }
 
-export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort, domains }: EntranceOptions): Entrances {
+export function openEntrances(
+  { http, oauth }: Config,
+  { baseUrl, keysPort, domains, ports }: EntranceOptions,
+): Entrances {
   const base = new URL(baseUrl);
   const { baseDomain, keysHost } = http;
   const onPort = (host: string) => (base.port === '' || host.includes(':') ? host : `${host}:${base.port}`);
@@ -42,7 +50,8 @@ export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort, doma
     baseDomain === undefined
       ? undefined
       : openNameHosts({ domain: baseDomain, baseUrl, others: new Set([...ours, ...external]) });
-  const nameHosts = withDomains(named, domains, { base, taken: new Set([...ours, ...external]) });
+  const names = withPorts(named, ports, { base, ours });
+  const nameHosts = withDomains(names, domains, { base, taken: new Set([...ours, ...external]) });
   const keysUrl = keysUrlOf(base, { host: [...keysHosts][0], port: keysPort });
   const main: Entrance = { baseUrl, name: undefined, keysOnly: false };
   const keys: Entrance = { baseUrl: keysUrl ?? baseUrl, name: undefined, keysOnly: true };
@@ -50,10 +59,11 @@ export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort, doma
     nameHosts,
     keysUrl,
     has: (host) => ours.has(host) || nameHosts.find(host) !== undefined || nameHosts.organizationAt(host) !== undefined,
+    ofServer: (name) => ({ baseUrl: nameHosts.originOf(name), name, keysOnly: false }),
     find(req, keysOnly) {
       if (keysOnly) return keys;
       // Node parses the headers when they are first asked for: not on every call of a gateway with one address.
-      if (keysHosts.size === 0 && !named && (domains?.isEmpty ?? true)) return main;
+      if (keysHosts.size === 0 && !named && (domains?.isEmpty ?? true) && (ports?.isEmpty ?? true)) return main;
       const host = req.headers.host?.toLowerCase() ?? '';
       if (keysHosts.has(host)) return keys;
       const name = nameHosts.find(host);
@@ -61,6 +71,27 @@ export function openEntrances({ http, oauth }: Config, { baseUrl, keysPort, doma
       const domain = nameHosts.organizationAt(host);
       if (!domain) return main;
       return { baseUrl: domain.origin, name: undefined, organization: domain.organization, keysOnly: false };
+    },
+  };
+}
+
+/** A server's own port is a host of its own: what a client was given is what its token is for (RFC 8707). */
+function withPorts(
+  named: NameHosts | undefined,
+  ports: EntranceOptions['ports'],
+  { base, ours }: { readonly base: URL; readonly ours: ReadonlySet<string> },
+): NameHosts | undefined {
+  if (!ports) return named;
+  const hostnames = new Set([base.hostname, ...[...ours].map((host) => host.replace(/:\d+$/, ''))]);
+  return {
+    find(host) {
+      const [, hostname = '', port] = /^(.+):(\d{1,5})$/.exec(host) ?? [];
+      const atPort = port !== undefined && hostnames.has(hostname) && !ours.has(host);
+      return (atPort ? ports.find(Number(port)) : undefined) ?? named?.find(host);
+    },
+    originOf(name) {
+      const port = ports.portOf(name);
+      return named?.originOf(name) ?? (port === undefined ? base.origin : `${base.protocol}//${base.hostname}:${port}`);
     },
   };
 }

@@ -23,7 +23,7 @@ export interface FrontDeps {
   readonly receive: Pick<ReceiveOptions, 'origins' | 'loopback' | 'hosts' | 'isInsecure'>;
   /** As clients know the gateway, no trailing slash; its path is taken off where a proxy leaves it on. */
   readonly baseUrl: string;
-  readonly entrances: Pick<Entrances, 'find'>;
+  readonly entrances: Pick<Entrances, 'find' | 'ofServer'>;
 }
 
 export interface Front {
@@ -32,6 +32,9 @@ export interface Front {
   readonly handleKeysOnly: Handler;
   readonly upgrade: (upgrade: Upgrade) => void;
   readonly upgradeKeysOnly: (upgrade: Upgrade) => void;
+  /** Of the port of the server that `name` is the key of. */
+  readonly handleServer: (req: IncomingMessage, res: ServerResponse, name: string) => void;
+  readonly upgradeServer: (upgrade: Upgrade, name: string) => void;
 }
 
 /**
@@ -76,8 +79,7 @@ export function openFront(deps: FrontDeps): Front {
     else refuse(res, 403, 'This address is served over https only');
   }
 
-  function route(req: IncomingMessage, res: ServerResponse, keysOnly: boolean): void {
-    const entrance = deps.entrances.find(req, keysOnly);
+  function route(req: IncomingMessage, res: ServerResponse, entrance: Entrance): void {
     if (!isOneOnly(entrance)) stripBase(req);
     const asked = askedFor(req.url ?? '', entrance);
     const wish = asked ? wishBeside(req, asked) : wishFor(req, entrance);
@@ -109,9 +111,8 @@ export function openFront(deps: FrontDeps): Front {
     return true;
   }
 
-  function routeUpgrade(upgrade: Upgrade, keysOnly: boolean): void {
+  function routeUpgrade(upgrade: Upgrade, entrance: Entrance): void {
     const { req, res } = upgrade;
-    const entrance = deps.entrances.find(req, keysOnly);
     if (!isOneOnly(entrance)) stripBase(req);
     const target = parseChannelTarget(req.url ?? '');
     const isBelow = target?.kind === 'web-socket';
@@ -122,11 +123,24 @@ export function openFront(deps: FrontDeps): Front {
   }
 
   return {
-    handle: (req, res) => route(req, res, false),
-    handleKeysOnly: (req, res) => route(req, res, true),
-    upgrade: (upgrade) => routeUpgrade(upgrade, false),
-    upgradeKeysOnly: (upgrade) => routeUpgrade(upgrade, true),
+    handle: (req, res) => route(req, res, deps.entrances.find(req, false)),
+    handleKeysOnly: (req, res) => route(req, res, deps.entrances.find(req, true)),
+    upgrade: (upgrade) => routeUpgrade(upgrade, deps.entrances.find(upgrade.req, false)),
+    upgradeKeysOnly: (upgrade) => routeUpgrade(upgrade, deps.entrances.find(upgrade.req, true)),
+    handleServer: (req, res, name) => route(fromRoot(req), res, deps.entrances.ofServer(name)),
+    upgradeServer: (upgrade, name) => {
+      fromRoot(upgrade.req);
+      routeUpgrade(upgrade, deps.entrances.ofServer(name));
+    },
   };
+}
+
+/** On a port of its own a server is all there is: its address may be written without a path. */
+function fromRoot(req: IncomingMessage): IncomingMessage {
+  const { url = '', method, headers } = req;
+  const isPage = method === 'GET' && /\bhtml\b/i.test(headers.accept ?? '');
+  if (/^\/?(?:\?|$)/.test(url) && !isPage) req.url = `/mcp${url.replace(/^\//, '')}`;
+  return req;
 }
 
 /** undefined: no MCP endpoint. On the host of a server there is one path. */

@@ -2,7 +2,13 @@
 import type { SecretsAdmin } from '#admin/records.ts';
 import type { Clock } from '#core/clock.ts';
 import { openSealer } from '#core/sealer.ts';
-import { type RotationDeps, readSecrets, rotateSecrets, shredOrganization } from '#records/rotation.ts';
+import {
+  countRootFields,
+  type RotationDeps,
+  readSecrets,
+  rotateSecrets,
+  shredOrganization,
+} from '#records/rotation.ts';
 import { openOauthSealer, openRootSealer, rootKeys, serverSecrets } from './root-keys.ts';
 import type { Storage } from './storage.ts';
 
@@ -18,6 +24,7 @@ export function openSecretsAdmin(storage: Storage, clock: Clock): SecretsAdmin {
   return {
     kekId: () => kms.kekId,
     read: (org) => readSecrets(deps, org),
+    readOwn: () => countRootFields(deps),
     rotate: (wish) => rotateSecrets(deps, wish),
     shred: (org) => shredOrganization(deps, org),
   };

@@ -1,7 +1,7 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
 import { readFileSync } from 'node:fs';
 import { openBuiltins, openHttpUpstream, openSseUpstream } from '#adapters/upstream/index.ts';
-import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -16,7 +16,7 @@ import type { Closers } from './closers.ts';
 import { openContainerOpener } from './container-opener.ts';
 import { openHttpOpener } from './http-opener.ts';
 import { openApiOpener } from './openapi-opener.ts';
-import type { OpenRun } from './run-openers.ts';
+import { openRunOpeners } from './run-openers.ts';
 
 export interface UpstreamOpenerDeps {
   readonly clock: Clock;
@@ -25,15 +25,19 @@ export interface UpstreamOpenerDeps {
   readonly closers: Closers;
   readonly env: NodeJS.ProcessEnv;
   readonly db: Db;
-  readonly openRun: OpenRun;
+  /** Sealed, of a server's programs. */
+  readonly variables: FindVariables;
+}
+
+export interface UpstreamOpener {
+  readonly openUpstream: (target: UpstreamTarget) => Upstream;
+  /** The programs among them that run. */
   readonly runs: Runs;
 }
 
-export async function openUpstreamOpener(
-  config: Config,
-  deps: UpstreamOpenerDeps,
-): Promise<(target: UpstreamTarget) => Upstream> {
-  const { clock, log, egress, closers, openRun } = deps;
+export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDeps): Promise<UpstreamOpener> {
+  const { clock, log, egress, closers, env, variables } = deps;
+  const { openRun, runs } = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env, variables });
   const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
   closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
@@ -46,9 +50,12 @@ export async function openUpstreamOpener(
   const openHttp = openHttpOpener(config, { clock, log });
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
-  const containers = openContainerOpener(config, { clock, log, env: deps.env, runs: deps.runs, http });
+  const containers = openContainerOpener(config, {
+    ...{ clock, log, env, runs, http },
+    findVariables: variables,
+  });
   closers.add('containers', () => containers.close());
-  return (target) => {
+  const openUpstream = (target: UpstreamTarget): Upstream => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
     const tls = 'tls' in transport && transport.tls ? readTls(transport.tls) : undefined;
@@ -66,6 +73,7 @@ export async function openUpstreamOpener(
     if (transport.kind === 'container') return containers.open({ ...target, transport });
     return openRun({ ...target, transport });
   };
+  return { openUpstream, runs };
 }
 
 /** Throws GatehouseError `upstream_unreachable`: never without what the operator asked for. */

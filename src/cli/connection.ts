@@ -21,6 +21,8 @@ export interface Connection {
   /** Of the gateway; undefined when the database was opened directly. */
   readonly url: string | undefined;
   call<Name extends RouteName>(name: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>>;
+  /** Every line of an answer that goes on, until it ends or the process is interrupted; undefined: no gateway runs. */
+  readonly follow?: (path: string, hear: (line: string) => void) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -74,6 +76,7 @@ function remoteConnection(io: Io, url: string, secret: string): Connection {
         message: `${base} does not answer like a Gatehouse of this version: check --url`,
       });
     },
+    follow: (path, hear) => followLines(io, { url: `${base}${adminBase}${path}`, secret }, hear),
     close: async () => undefined,
   };
 }
@@ -111,6 +114,37 @@ async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<R
       message: `No gateway answers at ${base}: start one with \`gatehouse serve\`, or correct --url`,
       cause,
     });
+  }
+}
+
+/** A line is as long as the longest that a server writes: what is longer is not from here. */
+const MAX_LINE_CHARACTERS = 1 << 20;
+
+async function followLines(
+  io: Io,
+  { url, secret }: { readonly url: string; readonly secret: string },
+  hear: (line: string) => void,
+): Promise<void> {
+  const interrupted = new AbortController();
+  io.onSignal(() => interrupted.abort());
+  const response = await io.fetch(url, {
+    headers: { authorization: `Bearer ${secret}` },
+    signal: interrupted.signal,
+  });
+  if (!response.ok || !response.body) {
+    const answer: unknown = await response.json().catch(() => undefined);
+    throw refusal(response.status, answer, new URL(url).origin);
+  }
+  let rest = '';
+  try {
+    for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line.trim() !== '') hear(line);
+      if (rest.length > MAX_LINE_CHARACTERS) throw new GatehouseError('upstream_broken');
+    }
+  } catch (thrown) {
+    if (!interrupted.signal.aborted) throw thrown;
   }
 }
 

@@ -8,6 +8,7 @@ import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
+import { addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
@@ -28,9 +29,12 @@ function buildProgram(io: Io, version: string): Command {
     .version(version, '-v, --version')
     .exitOverride()
     .configureOutput({ writeOut: io.out, writeErr: io.err })
+    // `run -v` is a volume, `-v` alone the version.
+    .enablePositionalOptions()
     .showHelpAfterError('(run with --help for what is possible)')
     .showSuggestionAfterError();
   addServe(program, io, version);
+  addRuns(program, io, remote);
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);

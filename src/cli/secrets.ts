@@ -23,7 +23,10 @@ export async function showSecrets(io: Io, options: Options): Promise<void> {
       String(staleFields),
     ]);
     printTable(io, ['ORGANIZATION', 'DATA KEYS', 'TO REWRAP', 'FIELDS', 'TO RESEAL'], rows);
-    io.err(`Data keys are wrapped by ${found.kekId}.\n`);
+    const { fields, staleFields } = found.own;
+    io.err(
+      `Data keys are wrapped by ${found.kekId}. The root secret seals ${fields} fields, ${staleFields} to reseal.\n`,
+    );
   } finally {
     await connection.close();
   }

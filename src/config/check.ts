@@ -95,6 +95,8 @@ function checkReferences({ servers, organizations }: Config): void {
   const twice = firstTwice(servers.map(({ key }) => key)) ?? firstTwice(organizations.map(({ slug }) => slug));
   if (twice !== undefined)
     throw settingError(`"${twice}" is defined twice in the configuration file: remove one of them`);
+  const port = firstTwice(servers.flatMap((server) => (server.port === undefined ? [] : [String(server.port)])));
+  if (port !== undefined) throw settingError(`Two servers have the port ${port}: give one of them another`);
 }
 
 function firstTwice(names: readonly string[]): string | undefined {

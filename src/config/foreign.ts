@@ -10,7 +10,6 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^(?!MCP_PROXY_URL)MCP_[A-Z0-9_]+_(?:ENABLED|URLS?)$/, 'servers are listed in gatehouse.yaml'],
   [/^GATEWAY_DOMAIN$/, 'BASE_URL names the host, with https:// in front'],
   [/^TLS_(?:CERT|KEY)_PATH$/, 'TLS ends at the reverse proxy'],
-  [/^MCP_PORT_[A-Z0-9_]+$/, 'all servers are on the one port, each under its name'],
   [/^OAUTH_/, 'there is no such setting'],
   [/^POSTGRES_PASSWORD$/, 'the password is part of DATABASE_URL'],
   [/^DEBUG$/, 'LOG_LEVEL=debug says more in the log'],

@@ -11,6 +11,7 @@ import { dotted, explain } from './explain.ts';
 import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
 import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
+import { readServerPorts } from './server-ports.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
@@ -45,6 +46,8 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   /** Absolute; undefined: no file. */
   readonly file: string | undefined;
   readonly ragieBaseUrl: string;
+  /** By the server's key: MCP_PORT_<SERVER>. */
+  readonly serverPorts: Readonly<Record<string, number>>;
   readonly mapping: Mapping;
   /** What the command line talks to when asked for another gateway. */
   readonly remote: { readonly url: string | undefined; readonly key: Secret | undefined };
@@ -96,6 +99,7 @@ export function loadConfig(options: LoadOptions): Config {
     baseUrlGiven: parsed.data.http.baseUrl !== undefined || parsed.data.http.baseDomain !== undefined,
     dataDir,
     file: file?.path,
+    serverPorts: readServerPorts(env),
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
     remote: {

@@ -259,6 +259,10 @@ export const configSchema = z.strictObject({
             .optional()
             .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
           keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
+          port: port
+            .refine((value) => value > 0, 'must be a port, 1 to 65535')
+            .optional()
+            .describe('Where it answers beside its path, as on the main port; `MCP_PORT_<SERVER>` over it.'),
         })
         .refine(({ openapi, transport: given }) => (openapi === undefined) !== (given === undefined), {
           path: ['transport'],

@@ -18,6 +18,7 @@ import { accounts } from './migrations/0014-accounts.ts';
 import { audit } from './migrations/0015-audit.ts';
 import { sync } from './migrations/0016-sync.ts';
 import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
+import { runs } from './migrations/0018-runs.ts';
 import { openapi } from './migrations/0019-openapi.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
@@ -38,6 +39,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0016-sync': sync,
   '0017-mcp-proxy': mcpProxy,
   '0019-openapi': openapi,
+  '0018-runs': runs,
 };
 
 const oldestVersion = 150_000;

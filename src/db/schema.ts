@@ -11,6 +11,7 @@ import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
 import type { OpenApiSchema } from './schema-openapi.ts';
 import type { PeopleSchema } from './schema-people.ts';
+import type { RunsSchema } from './schema-runs.ts';
 import type { SyncSchema } from './schema-sync.ts';
 
 export interface OrganizationsTable {
@@ -42,6 +43,10 @@ export interface ServersTable {
   blocked_tools: JsonDefault;
   /** Which of several credentials of a group is meant for it. */
   key_name: Generated<string>;
+  /** Counts up: what runs under another one is ended. */
+  generation: Generated<number>;
+  /** Where it answers on a port of its own. */
+  port: number | null;
   /** `api` or `file`: who may change it. */
   managed_by: Generated<string>;
   created_at: TimeDefault;
@@ -316,6 +321,7 @@ export interface GatewaySchema
     FiltersSchema,
     OpenApiSchema,
     PeopleSchema,
+    RunsSchema,
     SyncSchema {
   organizations: OrganizationsTable;
   servers: ServersTable;

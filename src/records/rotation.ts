@@ -10,7 +10,7 @@ import type { Sealer } from '#core/sealer.ts';
 import type { Db, Tx } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
 import type { DataKey, DataKeyStore } from './data-keys.ts';
-import { finalColumns, rootColumns, type VaultColumn, vaultColumns } from './sealed-columns.ts';
+import { finalColumns, type RootColumn, rootColumns, type VaultColumn, vaultColumns } from './sealed-columns.ts';
 import { clientSecretPlace } from './server-secrets.ts';
 import type { Vault } from './vault.ts';
 
@@ -91,6 +91,22 @@ export async function readSecrets(
   );
 }
 
+/** What the root secret itself seals: in all, and with a root secret of the past. */
+export async function countRootFields(
+  deps: Pick<RotationDeps, 'db' | 'current' | 'servers'>,
+): Promise<{ readonly fields: number; readonly staleFields: number }> {
+  let fields = 0;
+  let staleFields = 0;
+  for (const column of rootColumns) {
+    const current = column.key === 'servers' ? deps.servers.current : deps.current;
+    for (const { id, sealed } of await listRootFields(deps.db, column)) {
+      fields++;
+      if (current.open(column.place(id), sealed) === undefined) staleFields++;
+    }
+  }
+  return { fields, staleFields };
+}
+
 /** Crypto-shredding: its data keys and the organization go in one transaction; nothing that was sealed for it opens again. */
 export async function shredOrganization(
   { db, vault, clock }: Pick<RotationDeps, 'db' | 'vault' | 'clock'>,
@@ -163,15 +179,21 @@ async function replaceField(
     where ${sql.id(idColumn)}::text = ${id} and ${sql.id(column)} = ${sealed}`.execute(tx);
 }
 
-async function resealRoot({ db, root, current }: RotationDeps): Promise<number> {
+async function listRootFields(db: Db, column: RootColumn): Promise<readonly Field[]> {
+  const { rows } = await withPlatform(db, ({ tx }) =>
+    sql<Field>`
+      select ${sql.id(column.id)}::text as id, ${sql.id(column.column)} as sealed from ${tableOf(column)}
+      where ${sql.id(column.column)} is not null`.execute(tx),
+  );
+  return rows;
+}
+
+async function resealRoot(deps: RotationDeps): Promise<number> {
+  const { db } = deps;
   let resealed = 0;
   for (const column of rootColumns) {
-    const { rows } = await withPlatform(db, ({ tx }) =>
-      sql<Field>`
-        select ${sql.id(column.id)}::text as id, ${sql.id(column.column)} as sealed from ${tableOf(column)}
-        where ${sql.id(column.column)} is not null`.execute(tx),
-    );
-    for (const { id, sealed } of rows) {
+    const { root, current } = column.key === 'servers' ? deps.servers : deps;
+    for (const { id, sealed } of await listRootFields(db, column)) {
       const place = column.place(id);
       if (current.open(place, sealed) !== undefined) continue;
       const plain = root.open(place, sealed);

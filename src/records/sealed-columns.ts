@@ -20,6 +20,8 @@ export interface RootColumn {
   readonly column: string;
   readonly id: string;
   readonly place: (id: string) => string;
+  /** servers: with the key of secrets in definitions of servers instead (`upstream-accounts`). */
+  readonly key?: 'servers';
 }
 
 /** As `root`, and gone by itself soon: sealed anew by being written anew. */
@@ -29,12 +31,16 @@ export interface BriefColumn {
   readonly column: string;
 }
 
+/** What a sealed variable of a server is bound to. `id`: of its row. */
+export const variablePlace = (id: string): string => `server_variables:${id}`;
+
 export const sealedColumns: readonly SealedColumn[] = [
   { by: 'vault', table: 'credentials', column: 'sealed', id: 'id' },
   { by: 'vault', table: 'connected_accounts', column: 'sealed', id: 'id' },
   { by: 'vault', table: 'upstream_clients', column: 'sealed', id: 'id' },
   { by: 'root', table: 'signing_keys', column: 'sealed', id: 'kid', place: (kid) => `signing_keys:${kid}` },
   { by: 'root', table: 'oauth_clients', column: 'secret_sealed', id: 'id', place: (id) => `oauth-client:${id}` },
+  { by: 'root', table: 'server_variables', column: 'sealed', id: 'id', place: variablePlace, key: 'servers' },
   { by: 'brief', table: 'connection_attempts', column: 'sealed' },
   { by: 'brief', table: 'upstream_sessions', column: 'sealed' },
   { by: 'brief', table: 'sign_in_attempts', column: 'sealed' },

@@ -25,6 +25,11 @@ export interface Server {
   /** Which of several credentials of a group is meant for it. */
   readonly keyName: string;
   readonly managedBy: string;
+  /** Counts up with every order to stop, start or restart. */
+  readonly generation: number;
+  /** Where it answers on a port of its own. */
+  readonly port: number | undefined;
+  readonly createdAt: Date;
 }
 
 export interface NewServer {
@@ -38,6 +43,7 @@ export interface NewServer {
   readonly blockedTools?: readonly string[] | undefined;
   readonly keyName?: string | undefined;
   readonly managedBy?: string;
+  readonly port?: number | undefined;
 }
 
 type Scope = OrganizationScope | PlatformScope;
@@ -106,6 +112,43 @@ export async function blockServerTools(scope: Scope, id: ServerId, { tools, bloc
   if (numUpdatedRows === 0n) throw new GatehouseError('not_found');
 }
 
+/**
+ * Orders what runs for it to end, on every replica; `active`: whether the next call may start it again. Throws `not_found`.
+ */
+export async function renewServer(
+  { tx }: PlatformScope,
+  id: ServerId,
+  change: { readonly active?: boolean } = {},
+): Promise<Server> {
+  const row = await tx
+    .updateTable('servers')
+    .set((is) => ({ ...change, generation: is('generation', '+', 1), updated_at: new Date() }))
+    .where('id', '=', id)
+    .where('org_id', 'is', null)
+    .returningAll()
+    .executeTakeFirst();
+  if (!row) throw new GatehouseError('not_found');
+  return asServer(row);
+}
+
+/** Of the platform's servers: what whoever runs them goes by. */
+export interface ServerOrder {
+  readonly id: ServerId;
+  readonly key: string;
+  readonly active: boolean;
+  readonly generation: number;
+  readonly port: number | undefined;
+}
+
+export async function listServerOrders({ tx }: PlatformScope): Promise<readonly ServerOrder[]> {
+  const rows = await tx
+    .selectFrom('servers')
+    .select(['id', 'key', 'active', 'generation', 'port'])
+    .where('org_id', 'is', null)
+    .execute();
+  return rows.map(({ id, port, ...row }) => ({ ...row, id: asServerId(id), port: port ?? undefined }));
+}
+
 /** With its enablements and bindings. Throws `not_found`. */
 export async function removeServer(scope: Scope, id: ServerId): Promise<void> {
   const { numDeletedRows } = await scope.tx
@@ -131,6 +174,7 @@ function asColumns(input: Partial<NewServer>) {
     ...(input.keyName === undefined ? {} : { key_name: input.keyName }),
     ...('totalTimeoutMs' in input ? { total_timeout_ms: input.totalTimeoutMs ?? null } : {}),
     ...(input.managedBy === undefined ? {} : { managed_by: input.managedBy }),
+    ...('port' in input ? { port: input.port ?? null } : {}),
   };
 }
 
@@ -148,5 +192,8 @@ function asServer(row: Selectable<ServersTable>): Server {
     blockedTools: parseRoles(row.blocked_tools),
     keyName: row.key_name,
     managedBy: row.managed_by,
+    generation: row.generation,
+    port: row.port ?? undefined,
+    createdAt: row.created_at,
   };
 }

@@ -242,6 +242,7 @@ function asDefinition(
     enabled: row.active && enablement?.enabled === true,
     blockedTools: new Set([...parseRoles(row.blocked_tools), ...parseRoles(enablement?.blocked_tools ?? [])]),
     totalTimeoutMs: row.total_timeout_ms ?? undefined,
+    generation: row.generation,
     credential: own && { ...own, org, version: 0 },
   };
 }

@@ -165,6 +165,8 @@ export interface ServerDefinition {
   readonly blockedTools: ReadonlySet<string>;
   /** Milliseconds; undefined: the gateway's default for tools/call. */
   readonly totalTimeoutMs: number | undefined;
+  /** Another one: what runs for it is ended at once. undefined: 0. */
+  readonly generation?: number;
   /** The operator's own key for it: where neither a binding nor a route has one. */
   readonly credential?: CredentialRef | undefined;
   /** Set where a route decides how it is reached: equal for the same address with the same credential. */

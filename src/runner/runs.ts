@@ -47,6 +47,8 @@ export interface Runs {
   /** In the order of their start. */
   list(): readonly Run[];
   lastExit(server: ServerId): RunExit | undefined;
+  /** How many programs of it have ended, for whatever reason. */
+  exits(server: ServerId): number;
   /** The newest lines, oldest first. */
   lines(server: ServerId, count: number): readonly LogLine[];
   /** Hears every line from now on; returns how to stop. */
@@ -62,6 +64,7 @@ interface Output {
   readonly lines: LogLine[];
   readonly followers: Set<(line: LogLine) => void>;
   lastExit: RunExit | undefined;
+  exits: number;
 }
 
 export function openRuns({ clock }: { readonly clock: Clock }): Runs {
@@ -77,7 +80,7 @@ export function openRuns({ clock }: { readonly clock: Clock }): Runs {
       const [oldest] = [...outputs].find(isIdle) ?? [];
       if (oldest) outputs.delete(oldest);
     }
-    const made: Output = { lines: [], followers: new Set(), lastExit: undefined };
+    const made: Output = { lines: [], followers: new Set(), lastExit: undefined, exits: 0 };
     outputs.set(server, made);
     return made;
   }
@@ -87,7 +90,10 @@ export function openRuns({ clock }: { readonly clock: Clock }): Runs {
     remove(id, exit) {
       const known = running.get(id);
       running.delete(id);
-      if (known) outputOf(known.run.server).lastExit = exit;
+      if (!known) return;
+      const output = outputOf(known.run.server);
+      output.lastExit = exit;
+      output.exits++;
     },
     log(server, run, text) {
       const output = outputOf(server);
@@ -98,6 +104,7 @@ export function openRuns({ clock }: { readonly clock: Clock }): Runs {
     },
     list: () => [...running.values()].map(({ run }) => run),
     lastExit: (server) => outputs.get(server)?.lastExit,
+    exits: (server) => outputs.get(server)?.exits ?? 0,
     lines: (server, count) => (count <= 0 ? [] : (outputs.get(server)?.lines.slice(-count) ?? [])),
     follow(server, hear) {
       const { followers } = outputOf(server);

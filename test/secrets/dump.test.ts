@@ -8,6 +8,7 @@ import { type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { openModernWire } from '#kit/modern-wire.ts';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { cli } from '#kit/run-cli.ts';
+import { runnable } from '#kit/run-world.ts';
 import { startToolServer, type ToolServer } from '#kit/tool-server.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-dump-'));
@@ -22,6 +23,7 @@ const canaries: Record<string, string> = {
   "a binding's credential": 'canary-binding-8f3a61',
   "a group's credential": 'canary-route-77bc02',
   "the operator's key": 'canary-operator-5d91ee',
+  "a server's variable": 'canary-variable-2b7e90',
   'an argument': 'canary-argument-91ab3c',
   'a result': 'canary-result-04fe2d',
 };
@@ -33,6 +35,7 @@ collections: [{ organization: acme, name: shelf, allowedRoles: '*', bindings: [{
 credentials: [{ organization: acme, server: files, group: MCP-Admin, credential: '\${ROUTE}' }]
 enablements: [{ organization: acme, server: files, allMembers: true }]
 egress: { allow: ['127.0.0.1'] }
+runner: { sandbox: none }
 `;
 
 beforeAll(async () => {
@@ -85,6 +88,14 @@ test('a dump of the database, the logs and the data directory hold no secret in 
   canaries['the admin token'] = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim();
   upstream.run = () => ({ content: [{ type: 'text', text: canaries['a result'] }] });
   const args = { q: canaries['an argument'] };
+  const planted = { ...env, PLANTED: canaries["a server's variable"], PATH: process.env.PATH };
+  const flags = ['--secret', 'PLANTED,target=API_TOKEN', '--organization', 'acme', '--yes'];
+  const ran = await cli(['run', ...flags, process.execPath, 'program', '--', runnable], { env: planted });
+  expect(ran.code).toBe(0);
+  const started = await openModernWire(`${app.url}/acme/mcp/program`, key, {}).request('tools/call', {
+    ...{ name: 'say', arguments: { line: canaries["a server's variable"] } },
+  });
+  expect(JSON.stringify(started)).toContain('said');
   for (const name of ['shelf', 'files'])
     await openModernWire(`${app.url}/acme/mcp/${name}`, key, {}).request('tools/call', {
       name: 'retrieve',

@@ -22,7 +22,12 @@ export const secretsRoutes = {
     audit: 'secrets.read',
     status: 200,
     input: z.strictObject({ organization: organizationRef.optional() }),
-    output: z.object({ kekId: z.string(), items: z.array(secretsOf) }),
+    output: z.object({
+      kekId: z.string(),
+      items: z.array(secretsOf),
+      /** What the root secret seals: variables of servers, signing keys, secrets of clients. */
+      own: z.object({ fields: z.int(), staleFields: z.int() }),
+    }),
   },
   rotateSecrets: {
     method: 'POST',

@@ -17,6 +17,7 @@ export function secretsHandlers({
       const items = await kept().read(organization?.id);
       return {
         kekId: kept().kekId(),
+        own: await kept().readOwn(),
         items: items.map(({ org, keys, ...counts }) => ({
           organization: slugs.get(org) ?? org,
           keys: keys.map((key) => ({ ...key })),

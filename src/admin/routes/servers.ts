@@ -1,5 +1,6 @@
 import { givenAuth } from '#admin/account-nouns.ts';
 import { getOrganization } from '#admin/actor.ts';
+import { checkDefinition } from '#admin/commands.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { Server } from '#admin/nouns.ts';
 import type { ServerRow } from '#admin/records.ts';
@@ -14,6 +15,7 @@ export function serverHandlers({ records }: AdminDeps): Pick<Handlers, 'listServ
     },
     async createServer({ key, title, transport, auth, trusted, enableFor }, actor) {
       checkName(key);
+      checkDefinition(actor, transport);
       const organization = enableFor === undefined ? undefined : await getOrganization(records, actor, enableFor);
       const row = await records.insertServer({
         ...{ key, title: title ?? key, transport, trusted, managedBy: 'api' },

@@ -130,9 +130,9 @@ MCP_PORT_GITHUB=9100
     httpsProxy: 'http://proxy.corp.example:3128',
     noProxy: ['localhost', '127.0.0.1'],
   });
+  expect(config.serverPorts).toEqual({ github: 9100 });
   expect(config.warnings.map((line) => line.split(' ')[0])).toEqual([
     'GATEWAY_DOMAIN',
-    'MCP_PORT_GITHUB',
     'TLS_CERT_PATH',
     'TLS_KEY_PATH',
   ]);

@@ -49,7 +49,7 @@ const END = Buffer.from('\n');
 /** It was asked to end while it was still being made. */
 class Unwanted extends Error {}
 
-export class ContainerChild implements Child {
+export class ContainerChild implements Omit<Child, 'connect'> {
   readonly #parts: ContainerChildParts;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #waiting: ((exit: ChildExit) => void)[] = [];

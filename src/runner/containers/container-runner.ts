@@ -43,7 +43,7 @@ export interface ContainerRunner {
    * Returns at once; a container that cannot be started shows as `onExit` with reason `unspawned`.
    * Throws GatehouseError `upstream_busy` (too many containers), `shutting_down`.
    */
-  spawn(spec: ContainerSpec, events: ContainerEvents): Child;
+  spawn(spec: ContainerSpec, events: ContainerEvents): Omit<Child, 'connect'>;
   /** Ends the longest idle container that stands in the way of another one of `owner`; false: there is none. */
   makeRoom(owner: string): Promise<boolean>;
   readonly size: number;
@@ -106,7 +106,7 @@ const defaults: ContainerLimits = {
 
 export function openContainerRunner(deps: ContainerRunnerDeps): ContainerRunner {
   const limits = { ...defaults, ...deps.limits };
-  const children = new Map<string, { readonly child: Child; readonly spec: ContainerSpec }>();
+  const children = new Map<string, { readonly child: Omit<Child, 'connect'>; readonly spec: ContainerSpec }>();
   let closing = false;
   const specs = () => [...children.values()].map(({ spec }) => spec);
   const isGreedy = (owner: string) =>

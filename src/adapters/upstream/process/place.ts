@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:net';
 import { Backoff, type BackoffOptions } from '#adapters/upstream/stdio/backoff.ts';
-import type { ProcessChild, ProcessExit, ProcessRunner, ProcessSpec } from '#adapters/upstream/stdio/process.ts';
+import type { ListeningChild, ProcessExit, ProcessRunner, ProcessSpec } from '#adapters/upstream/stdio/process.ts';
 import { findEnvironment, type Spawning, spawnWithRoom } from '#adapters/upstream/stdio/spawning.ts';
 import type { Upstream } from '#adapters/upstream/upstream.ts';
 import type { Clock } from '#core/clock.ts';
@@ -28,16 +28,16 @@ export interface PlaceParts extends Pick<Spawning, 'variables'> {
   /** Left out: a free one at each start. */
   readonly port: number | undefined;
   readonly path: string;
-  readonly runner: ProcessRunner;
+  readonly runner: ProcessRunner<ListeningChild>;
   readonly clock: Clock;
   readonly log: Log;
   readonly options: PlaceOptions;
   /** How calls reach the program once it listens. */
-  readonly openUpstream: (child: ProcessChild, port: number) => Upstream;
+  readonly openUpstream: (child: ListeningChild, port: number) => Upstream;
 }
 
 export interface Running {
-  readonly child: ProcessChild;
+  readonly child: ListeningChild;
   readonly upstream: Upstream;
   readonly startedAt: number;
   lastUsedAt: number;

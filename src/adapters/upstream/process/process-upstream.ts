@@ -6,7 +6,7 @@
 import type { Pool } from 'undici';
 import { type HttpUpstreamOptions, openHttpUpstream } from '#adapters/upstream/http/http-upstream.ts';
 import { openSseUpstream } from '#adapters/upstream/sse/sse.ts';
-import type { ProcessChild, ProcessRunner } from '#adapters/upstream/stdio/process.ts';
+import type { ListeningChild, ProcessRunner } from '#adapters/upstream/stdio/process.ts';
 import { environment } from '#adapters/upstream/stdio/stdio.ts';
 import type {
   FindVariables,
@@ -22,7 +22,7 @@ import type { ProcessTransport } from '#core/transport.ts';
 import { Place, type PlaceOptions, type Running } from './place.ts';
 
 export interface ProcessDeps extends UpstreamDeps {
-  readonly runner: ProcessRunner;
+  readonly runner: ProcessRunner<ListeningChild>;
   readonly variables?: FindVariables;
   readonly http: Pick<HttpUpstreamOptions, 'connections' | 'queue' | 'connectTimeoutMs'>;
   readonly options?: Partial<ProcessOptions>;
@@ -115,7 +115,7 @@ class ProcessUpstream implements Upstream {
     return place;
   }
 
-  #reach(child: ProcessChild, port: number): Upstream {
+  #reach(child: ListeningChild, port: number): Upstream {
     const { http, clock, log } = this.#deps;
     const { speaks, path } = this.#target.transport;
     const url = `http://127.0.0.1:${port}${path}`;

@@ -20,6 +20,9 @@ export interface ProcessChild {
   write(line: Buffer): boolean;
   stop(): Promise<ProcessExit>;
   kill(reason: string): void;
+}
+
+export interface ListeningChild extends ProcessChild {
   /** To a port where it listens. Rejects when nothing does, or after `timeoutMs`. */
   connect(port: number, timeoutMs: number): Promise<Socket>;
 }
@@ -28,7 +31,7 @@ export interface ProcessSpec extends Pick<RunOptions, 'permission' | 'volumes' |
   readonly server: ServerId;
   /** Whose calls start it. */
   readonly org: OrgId;
-  /** It accepts connections: `ProcessChild.connect`. */
+  /** It accepts connections: `ListeningChild.connect`. */
   readonly listens?: boolean;
   /** Where, for people who look. */
   readonly url?: string;
@@ -42,10 +45,10 @@ export interface ProcessSpec extends Pick<RunOptions, 'permission' | 'volumes' |
   readonly idle: { since(): number | undefined; end(): Promise<void> };
 }
 
-export interface ProcessRunner {
+export interface ProcessRunner<C extends ProcessChild = ProcessChild> {
   /** Before `spawn`. Rejects GatehouseError `upstream_unreachable` where programs cannot run. */
   ready(): Promise<void>;
-  spawn(spec: ProcessSpec, events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }): ProcessChild;
+  spawn(spec: ProcessSpec, events: { onLine(line: Buffer): void; onExit(exit: ProcessExit): void }): C;
   /** Ends an idle child, of whatever server, that stands in the way of another one of `owner`; false: there is none. */
   makeRoom(owner: string): Promise<boolean>;
 }

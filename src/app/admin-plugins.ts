@@ -1,0 +1,9 @@
+/** The admin API in our own words and in ToolHive's. */
+import type { FastifyPluginAsync } from 'fastify';
+import { adminPlugin } from '#admin/plugin.ts';
+import { type ToolHiveDeps, toolHivePlugin } from '#admin/toolhive/plugin.ts';
+
+export const adminPlugins = (deps: ToolHiveDeps): readonly FastifyPluginAsync[] => [
+  adminPlugin(deps),
+  toolHivePlugin(deps),
+];

@@ -13,9 +13,11 @@ import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
 import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
+import type { AdminRecords } from '#admin/records.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
+import { openCatalog } from '#app/catalog.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
@@ -29,6 +31,7 @@ import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openLimiter } from '#app/limiter.ts';
+import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
@@ -111,13 +114,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
   const storage = await openStorage(config, { ...deps, onStatement });
   onStep('Applying the configuration');
-  await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
-  await applyConfig(storage.records, mappingWanted(config.mapping));
-  const { locked } = await applyConfig(storage.records, config, listingOf(config));
-  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
   const policies = await openPolicyEngine();
-  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
-  for (const warning of applied.warnings) log.warn({}, warning);
+  const operatorServers = await applyAll(config, { records: storage.records, policies, log });
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -130,7 +128,19 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   closers.add('shedding', async () => shedding.close());
   const state = readiness(() => shedding.full);
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
-  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics };
+  const planes = {
+    ...deps,
+    storage,
+    operatorServers,
+    policies,
+    limiter,
+    url,
+    baseUrl,
+    entrances,
+    domains,
+    state,
+    metrics,
+  };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
@@ -160,6 +170,21 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
       return closing;
     },
   };
+}
+
+/** What the configuration says becomes rows; the platform's servers, with the operator's own keys for them. */
+async function applyAll(
+  config: Config,
+  { records, policies, log }: { readonly records: AdminRecords; readonly policies: PolicyEngine; readonly log: Log },
+): Promise<readonly OperatorServer[]> {
+  await ensureRagieServer(records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
+  await applyConfig(records, mappingWanted(config.mapping));
+  const { locked } = await applyConfig(records, config, listingOf(config));
+  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
+  const fromCatalog = await openCatalog(config, { records, log });
+  const applied = await applyPolicies({ records, engine: policies }, config.policies);
+  for (const warning of applied.warnings) log.warn({}, warning);
+  return [...config.servers, ...fromCatalog];
 }
 
 interface Listeners {
@@ -231,6 +256,7 @@ interface PlaneDeps extends OpenDeps {
   readonly policies: PolicyEngine;
   readonly limiter: Limiter;
   readonly storage: Storage;
+  readonly operatorServers: readonly OperatorServer[];
   readonly url: string;
   readonly baseUrl: string;
   readonly entrances: Entrances;

@@ -17,7 +17,8 @@ import type { ToolsInput } from '#records/tool-shaping.ts';
 import type { LimitRecords } from './limit-storage.ts';
 import type { PolicyRecords } from './policy-records.ts';
 
-export type ManagedBy = 'api' | 'file';
+/** catalog: on by its variable; catalog-off: the catalogue switched it off when that was gone (apply-catalog.ts). */
+export type ManagedBy = 'api' | 'file' | 'catalog' | 'catalog-off';
 
 export interface OrganizationRow {
   readonly id: OrgId;
@@ -52,6 +53,8 @@ export interface NewServer {
   /** Which of several credentials of a group is meant for it. */
   readonly keyName?: string | undefined;
   readonly managedBy: ManagedBy;
+  /** undefined: as it was, and on when it is made. */
+  readonly active?: boolean;
 }
 
 export interface EnablementRow {

@@ -3,8 +3,10 @@
  * whatever is wrong is one GatehouseError `setting` with one sentence that says what to do next.
  */
 import { isAbsolute, resolve } from 'node:path';
+import { catalogVariables } from '#admin/catalog/catalog.ts';
 import { settingError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
+import { type SettledCatalog, settleCatalog, withoutAddress } from './catalog.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from './environment.ts';
 import { dotted, explain } from './explain.ts';
@@ -45,6 +47,8 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   /** Absolute; undefined: no file. */
   readonly file: string | undefined;
   readonly ragieBaseUrl: string;
+  /** Of `catalog` and the variables of its entries. */
+  readonly settledCatalog: SettledCatalog;
   readonly mapping: Mapping;
   /** What the command line talks to when asked for another gateway. */
   readonly remote: { readonly url: string | undefined; readonly key: Secret | undefined };
@@ -75,6 +79,8 @@ export function loadConfig(options: LoadOptions): Config {
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
   const mapping = readMapping(env, cwd, readFile);
+  const folder = file ? resolve(file.path, '..') : cwd;
+  const settledCatalog = settleCatalog(parsed.data.catalog, { env, folder, readFile });
   const demo = isDemo(parsed.data, env);
   const { organizations, secrets } = parsed.data;
   const isBare = organizations.length + Object.keys(mapping).length === 0 && secrets.encryptionKey === undefined;
@@ -98,6 +104,7 @@ export function loadConfig(options: LoadOptions): Config {
     file: file?.path,
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
+    settledCatalog,
     remote: {
       url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,
@@ -106,7 +113,15 @@ export function loadConfig(options: LoadOptions): Config {
   };
   return deepFreeze({
     ...config,
-    warnings: options.purpose === 'database' ? [] : [...checkConfig(config), ...foreignVariables(env)],
+    warnings:
+      options.purpose === 'database'
+        ? []
+        : [
+            ...checkConfig(config),
+            ...settledCatalog.warnings,
+            ...withoutAddress(settledCatalog.entries, env),
+            ...foreignVariables(env, catalogVariables(settledCatalog.entries)),
+          ],
   });
 }
 

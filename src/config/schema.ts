@@ -20,6 +20,7 @@ import {
 import { domainName } from '#admin/people-nouns.ts';
 import { secretName, transport } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { catalogSection } from './catalog.ts';
 import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
@@ -297,6 +298,7 @@ export const configSchema = z.strictObject({
         }),
     )
     .default([]),
+  catalog: catalogSection,
   groups: groupsConfig,
   policies,
   limits,

@@ -5,19 +5,15 @@ import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
-import { applyConfig } from '#admin/apply.ts';
-import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { adminPlugin } from '#admin/plugin.ts';
 import { publicPlugin } from '#admin/public.ts';
-import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
-import type { AdminRecords } from '#admin/records.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
-import { openCatalog } from '#app/catalog.ts';
+import { applyAll } from '#app/apply-all.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
@@ -28,8 +24,9 @@ import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
-import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
+import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
@@ -51,6 +48,7 @@ import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts
 import { type Metrics, openMetrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { addressGuard } from '#http/address-guard.ts';
+import type { Egress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
@@ -172,21 +170,6 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
 }
 
-/** What the configuration says becomes rows; the platform's servers, with the operator's own keys for them. */
-async function applyAll(
-  config: Config,
-  { records, policies, log }: { readonly records: AdminRecords; readonly policies: PolicyEngine; readonly log: Log },
-): Promise<readonly OperatorServer[]> {
-  await ensureRagieServer(records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
-  await applyConfig(records, mappingWanted(config.mapping));
-  const { locked } = await applyConfig(records, config, listingOf(config));
-  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
-  const fromCatalog = await openCatalog(config, { records, log });
-  const applied = await applyPolicies({ records, engine: policies }, config.policies);
-  for (const warning of applied.warnings) log.warn({}, warning);
-  return [...config.servers, ...fromCatalog];
-}
-
 interface Listeners {
   readonly port: number;
   readonly keysPort: number | undefined;
@@ -274,7 +257,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit'> & PlaneDeps & { readonly adminTrail: AdminAudit },
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'egress'> & PlaneDeps & { readonly adminTrail: AdminAudit },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -285,6 +268,9 @@ function openAdminRunner(
     ...deps.adminTrail,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
+    catalog: config.settledCatalog.entries,
+    fetchDocument: documentFetcher(deps.egress),
+    registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
@@ -323,7 +309,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   });
   const control = await openControl(config, {
     ...deps,
-    audit,
+    ...{ audit, egress },
     plane,
     found,
     receive,
@@ -338,6 +324,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
 
 interface ControlDeps extends PlaneDeps {
   readonly audit: OpenTrail;
+  readonly egress: Egress;
   readonly plane: DataPlane;
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;

@@ -1,4 +1,4 @@
-import { inDocuments, type Lines, numbered, partial } from './line.ts';
+import { inDocuments, type Lines, numbered } from './line.ts';
 
 /** Multi-tenant tool gateway for Open WebUI. */
 export const s3: Lines = numbered([

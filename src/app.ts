@@ -30,6 +30,7 @@ import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
+import { registryPlugin } from '#app/registry.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openServerHealth } from '#app/server-health.ts';
@@ -369,6 +370,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
       }),
       ...compatPlugins(config, { ...deps, ...common, plane }),
       ...directoryPlugins({ ...deps, ...common, db: deps.storage.db, keys: plane.keys }),
+      registryPlugin({ ...plane, takeStranger, baseUrl }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...deps.plugins,
     ],

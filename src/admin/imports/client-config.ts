@@ -156,6 +156,9 @@ const shells = /^(?:(?:.*[\\/])?(?:ba|da|z|k|c|tc|fi)?sh|(?:.*[\\/])?(?:cmd|powe
 
 function planCommand(command: string, { args, env }: Entry, planning: Planning): ImportPlan['way'] {
   const { problems } = planning;
+  const base = command.replace(/\.(?:cmd|exe)$/i, '');
+  const bridged = base === 'npx' ? bridgedRemote(args) : undefined;
+  if (bridged) return planRemote(bridged, bridged.url, planning);
   const isOdd = [command, ...args].some((word) => /[\0\r\n]/.test(word));
   if (isOdd) problems.push('Its command has line breaks or worse in it');
   if (shells.test(command)) problems.push('It runs a shell: name the program itself, so that it is seen what runs');
@@ -168,9 +171,6 @@ function planCommand(command: string, { args, env }: Entry, planning: Planning):
       return [name, read(value, { name, isSecret: isSecretValue(name, value) }, planning)];
     }),
   );
-  const base = command.replace(/\.(?:cmd|exe)$/i, '');
-  const bridged = base === 'npx' ? bridgedRemote(args) : undefined;
-  if (bridged) return planRemote(bridged, bridged.url, planning);
   if (base === 'npx' || base === 'bunx' || base === 'uvx' || base === 'pipx')
     return planRunner(base, words, { env: found, problems });
   if (base === 'docker' || base === 'podman') return planContainer(words, found, planning);

@@ -16,6 +16,8 @@ export interface CatalogWorld {
   /** Of whoever holds the machine. */
   readonly token: string;
   run(...args: string[]): Promise<{ readonly code: number; readonly out: string; readonly err: string }>;
+  /** With further variables. */
+  runWith(variables: Record<string, string>, ...args: string[]): ReturnType<CatalogWorld['run']>;
   key(org: string, ...more: string[]): Promise<string>;
   /** POST of the admin API. */
   post(path: string, token: string, body: object): Promise<{ readonly status: number; readonly body: string }>;
@@ -43,6 +45,7 @@ export async function openCatalogWorld(yaml: string, more: Record<string, string
     local,
     token: readFileSync(join(dataDir, 'admin.token'), 'utf8').trim(),
     run,
+    runWith: (variables, ...args) => cli(args, { env: { ...env, ...variables } }),
     key: async (org, ...flags) => {
       const { out } = await run('key', 'create', '--org', org, '--name', crypto.randomUUID(), ...flags, '--json');
       return made.parse(JSON.parse(out)).key;

@@ -68,7 +68,7 @@ export async function makeServer(server: ServerToMake, making: Making): Promise<
   const { key, transport, credential, header, auth } = server;
   const { records, organization } = making;
   const isPlatforms = shownCommand(transport) !== undefined || auth !== undefined;
-  const undo = isPlatforms ? await makePlatforms(server, making) : await makeOwn(server, making);
+  const { id, undo } = isPlatforms ? await makePlatforms(server, making) : await makeOwn(server, making);
   if (credential === undefined) return;
   const route = { server: key, keyName: '', credential: new Secret(credential), url: undefined, keepCredential: false };
   try {
@@ -77,21 +77,26 @@ export async function makeServer(server: ServerToMake, making: Making): Promise<
     await undo();
     throw thrown;
   }
+  // Nobody reaches it without its key in between.
+  await records.putEnablement(organization.id, id, { enabled: true, ...making.access });
 }
 
-async function makeOwn({ key, title, transport }: ServerToMake, { records, organization, access }: Making) {
+async function makeOwn({ key, title, transport, credential }: ServerToMake, { records, organization, access }: Making) {
   const id = await naming(`A server "${key}" exists already in this organization`, () =>
     records.within(organization.id, async (scope) => {
       const made = await insertServer(scope, { key, title, transport });
-      await putEnablement(scope, { server: made.id, enabled: true, ...access });
+      await putEnablement(scope, { server: made.id, enabled: credential === undefined, ...access });
       return made.id;
     }),
   );
-  return () => records.within(organization.id, (scope) => removeServer(scope, id));
+  return { id, undo: () => records.within(organization.id, (scope) => removeServer(scope, id)) };
 }
 
-async function makePlatforms({ key, title, transport, auth }: ServerToMake, { records, organization, access }: Making) {
+async function makePlatforms(
+  { key, title, transport, auth, credential }: ServerToMake,
+  { records, organization, access }: Making,
+) {
   const { id } = await records.insertServer({ key, title, transport, auth, trusted: false, managedBy: 'api' });
-  await records.putEnablement(organization.id, id, { enabled: true, ...access });
-  return () => records.asPlatform((scope) => removeServer(scope, id));
+  await records.putEnablement(organization.id, id, { enabled: credential === undefined, ...access });
+  return { id, undo: () => records.asPlatform((scope) => removeServer(scope, id)) };
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openModernWire } from '#kit/modern-wire.ts';
 import { startToolServer, type ToolServer } from '#kit/tool-server.ts';
 import { type CatalogWorld, openCatalogWorld } from './world.ts';
@@ -75,7 +75,7 @@ test('a server of the registry is imported by its name, its key sealed, and call
   expect([made.status, made.body.includes(secret)]).toEqual([200, false]);
   expect(asked).toContain('/v0.1/servers/com.acme%2Fweather/versions/latest');
   const wire = openModernWire(`${world.local}/acme/mcp/weather`, await world.key('acme'), {});
-  await wire.request('tools/call', { name: 'find', arguments: {} });
+  await vi.waitFor(() => wire.request('tools/call', { name: 'find', arguments: {} }), 5000);
   expect(vendor.upstream.requests.at(-1)?.headers).toMatchObject({ 'x-weather-key': secret });
   const rows = await world.sql(
     "select (select string_agg(s::text, ' ') from gateway.servers s) as a, (select string_agg(c::text, ' ') from gateway.credentials c) as b",
@@ -161,7 +161,7 @@ test('the catalogue is listed, shown and added from, with a key of the organizat
   const body = { credential: secret, url: vendor.url, allMembers: true, as: 'ci' };
   expect((await world.post('/organizations/acme/catalog/jenkins', admin, body)).status).toBe(201);
   const wire = openModernWire(`${world.local}/acme/mcp/ci`, await world.key('acme'), {});
-  await wire.request('tools/call', { name: 'find', arguments: {} });
+  await vi.waitFor(() => wire.request('tools/call', { name: 'find', arguments: {} }), 5000);
   expect(vendor.upstream.requests.at(-1)?.headers).toMatchObject({ authorization: `Basic ${secret}` });
   expect((await world.post('/organizations/acme/catalog/clickup', admin, {})).status).toBe(403);
 });

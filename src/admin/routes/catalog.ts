@@ -22,7 +22,7 @@ export function catalogHandlers({
     const found = catalog.find((entry) => entry.key === key);
     if (found) return found;
     throw new GatehouseError('not_found', {
-      message: `There is no "${key}" in the catalogue: see \`gatehouse catalog list\``,
+      message: 'There is no such server in the catalogue: see `gatehouse catalog list`',
     });
   };
   return {

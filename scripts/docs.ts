@@ -1,6 +1,8 @@
 /** Regenerates docs/reference/ from the code. A test fails when a page and the code differ. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { builtinCatalog } from '#admin/catalog/catalog.ts';
+import { commandLine, urlOf } from '#admin/catalog/entry.ts';
 import { adminBase, contract } from '#admin/contract.ts';
 import { type Setting, settings } from '#config/settings.ts';
 import { errorTable } from '#core/error.ts';
@@ -69,7 +71,42 @@ ${table(['route', 'what it does', 'operation', 'permission', 'audited as'], rows
   return { file: 'admin-api.md', text: `${made('src/admin/contract.ts')}\n${text}` };
 }
 
-export const renderPages = (): readonly Page[] => [errorsPage(), configPage(settings), filePage(), adminPage()];
+function catalogPage(): Page {
+  const rows = builtinCatalog.map((entry) => {
+    const { key, title, transport, auth, variable, urlVariable, documentation, verified } = entry;
+    const runs = transport.kind === 'stdio' || transport.kind === 'container' ? commandLine(transport) : undefined;
+    const where = runs ?? urlOf(transport) ?? 'its own for every account';
+    const header = auth.kind === 'key' ? `${auth.header}: ${auth.template}` : auth.kind;
+    const names = [variable, urlVariable].flatMap((name) => (name === undefined ? [] : [`\`${name}\``]));
+    const state = verified ? 'yes' : 'no';
+    return [
+      `\`${key}\``,
+      `[${title}](${documentation})`,
+      transport.kind,
+      `\`${where}\``,
+      header,
+      names.join(', '),
+      state,
+    ];
+  });
+  const head = ['key', 'server', 'kind', 'address or command', 'way in', 'variables', 'looked up'];
+  const text = `# Catalogue
+
+Servers that \`gatehouse catalog add\` and variables turn on: [how](../guide/catalog.md). "Looked up": found where the
+vendor, or a public registry, publishes it.
+
+${table(head, rows)}
+`;
+  return { file: 'catalog.md', text: `${made('src/admin/catalog')}\n${text}` };
+}
+
+export const renderPages = (): readonly Page[] => [
+  errorsPage(),
+  configPage(settings),
+  filePage(),
+  adminPage(),
+  catalogPage(),
+];
 
 export const referenceFolder = (root: string): string => join(root, 'docs', 'reference');
 

@@ -5,17 +5,15 @@ import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
-import { applyConfig } from '#admin/apply.ts';
-import { applyPolicies } from '#admin/apply-policies.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
-import { ensureRagieServer, mappingWanted } from '#admin/ragie.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { adminPlugins } from '#app/admin-plugins.ts';
+import { applyAll } from '#app/apply-all.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
@@ -26,11 +24,14 @@ import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
-import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
+import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
+import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
-import { openApiImport, withOpenApi } from '#app/openapi-opener.ts';
+import { openApiImport } from '#app/openapi-opener.ts';
+import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
+import { registryPlugin } from '#app/registry.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
@@ -51,6 +52,7 @@ import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts
 import { type Metrics, openMetrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { addressGuard } from '#http/address-guard.ts';
+import type { Egress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
 import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
@@ -114,13 +116,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
   const storage = await openStorage(config, { ...deps, onStatement });
   onStep('Applying the configuration');
-  await ensureRagieServer(storage.records, config.ragieBaseUrl, Object.keys(config.mapping).length > 0);
-  await applyConfig(storage.records, mappingWanted(config.mapping));
-  const { locked } = await applyConfig(storage.records, await withOpenApi(config, storage.db), listingOf(config));
-  if (locked.length > 0) log.error({ locked }, 'key management does not answer: credentials are locked');
   const policies = await openPolicyEngine();
-  const applied = await applyPolicies({ records: storage.records, engine: policies }, config.policies);
-  for (const warning of applied.warnings) log.warn({}, warning);
+  const operatorServers = await applyAll(config, { storage, policies, log });
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
   onStep('Starting servers and listening');
@@ -134,7 +131,10 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   closers.add('shedding', async () => shedding.close());
   const state = readiness(() => shedding.full);
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
-  const planes = { ...deps, storage, policies, limiter, url, baseUrl, entrances, domains, state, metrics, ports };
+  const planes = {
+    ...{ ...deps, storage, operatorServers, policies, limiter },
+    ...{ url, baseUrl, entrances, domains, state, metrics, ports },
+  };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
@@ -242,6 +242,7 @@ interface PlaneDeps extends OpenDeps {
   readonly policies: PolicyEngine;
   readonly limiter: Limiter;
   readonly storage: Storage;
+  readonly operatorServers: readonly OperatorServer[];
   readonly url: string;
   readonly baseUrl: string;
   readonly entrances: Entrances;
@@ -260,7 +261,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers'> &
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'egress'> &
     PlaneDeps & { readonly adminTrail: AdminAudit },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
@@ -273,6 +274,9 @@ function openAdminRunner(
     serverFigures: deps.plane.figures.list,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
+    catalog: config.settledCatalog.entries,
+    fetchDocument: documentFetcher(deps.egress),
+    registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
     running: deps.servers.running,
     issuersOf: (name) =>
@@ -318,6 +322,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const control = await openControl(config, {
     ...deps,
     ...{ audit, servers },
+    ...{ audit, egress },
     plane,
     found,
     receive,
@@ -336,6 +341,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
 
 interface ControlDeps extends PlaneDeps {
   readonly audit: OpenTrail;
+  readonly egress: Egress;
   readonly plane: DataPlane;
   readonly servers: RunServers;
   readonly found: ReturnType<typeof discovery>;
@@ -383,6 +389,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
       }),
       ...compatPlugins(config, { ...deps, ...common, plane }),
       ...directoryPlugins({ ...deps, ...common, db: deps.storage.db, keys: plane.keys }),
+      registryPlugin({ ...plane, takeStranger, baseUrl }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
       ...deps.plugins,
     ],

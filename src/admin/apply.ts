@@ -140,7 +140,13 @@ async function applyServers(records: AdminRecords, wanted: Wanted['servers'], ch
     const auth = wantedAuth && givenAuth(wantedAuth);
     const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
     const values = { key, title, transport, auth, trusted, keyName, port, managedBy: 'file' } as const;
-    if (found && found.managedBy !== 'file') throw madeByApi(`server "${key}"`);
+    if (found?.managedBy === 'api') throw madeByApi(`server "${key}"`);
+    // The file goes before the catalogue.
+    if (found && found.managedBy !== 'file') {
+      await records.updateServer(found.id, { ...values, active: true });
+      changed.push(`server ${key}`);
+      continue;
+    }
     if (found && sameServer(found, values)) continue;
     if (found) await records.updateServer(found.id, values);
     else await records.insertServer(values);

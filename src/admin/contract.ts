@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
 import { auditRoutes } from './contract/audit.ts';
+import { catalogRoutes } from './contract/catalog.ts';
 import { connectionRoutes } from './contract/connections.ts';
 import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
@@ -287,6 +288,7 @@ export const contract = {
     input: z.strictObject({ ...org, id: text }),
     output: programClient,
   },
+  ...catalogRoutes,
   ...credentialRoutes,
   ...filterRoutes,
   ...secretsRoutes,

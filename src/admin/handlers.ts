@@ -17,12 +17,14 @@ import {
   type SignedInPerson,
   settleActor,
 } from './actor.ts';
+import type { CatalogEntry } from './catalog/entry.ts';
 import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
 import type { OpenApiImport } from './openapi-import.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { auditHandlers } from './routes/audit.ts';
+import { catalogHandlers } from './routes/catalog.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
 import { connectionHandlers } from './routes/connections.ts';
@@ -31,6 +33,7 @@ import { enablementHandlers } from './routes/enablements.ts';
 import { filterHandlers } from './routes/filters.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
+import { importHandlers } from './routes/imports.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { limitHandlers } from './routes/limits.ts';
 import { memberHandlers } from './routes/members.ts';
@@ -93,6 +96,12 @@ export interface AdminDeps {
   readonly openApi?: OpenApiImport;
   /** What the data plane knows of servers; undefined: there is none here. */
   readonly serverFigures?: () => readonly KnownServer[];
+  /** Default: what is shipped. */
+  readonly catalog?: readonly CatalogEntry[];
+  /** Text at a URL, within the rules of egress; undefined: nothing is fetched. */
+  readonly fetchDocument?: (url: string) => Promise<string>;
+  /** Of the registry that imports by name ask. */
+  readonly registryUrl?: string;
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -124,6 +133,8 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...keyHandlers(deps),
     ...limitHandlers(deps),
     ...clientHandlers(deps),
+    ...catalogHandlers(deps),
+    ...importHandlers(deps),
     ...credentialHandlers(deps),
     ...filterHandlers(deps),
     ...runHandlers(deps),

@@ -18,7 +18,8 @@ import type { LimitRecords } from './limit-storage.ts';
 import type { PolicyRecords } from './policy-records.ts';
 import type { RunRecords } from './run-storage.ts';
 
-export type ManagedBy = 'api' | 'file';
+/** catalog: on by its variable; catalog-off: the catalogue switched it off when that was gone (apply-catalog.ts). */
+export type ManagedBy = 'api' | 'file' | 'catalog' | 'catalog-off';
 
 export interface OrganizationRow {
   readonly id: OrgId;
@@ -57,6 +58,8 @@ export interface NewServer {
   readonly keyName?: string | undefined;
   readonly port?: number | undefined;
   readonly managedBy: ManagedBy;
+  /** undefined: as it was, and on when it is made. */
+  readonly active?: boolean;
 }
 
 export interface EnablementRow {

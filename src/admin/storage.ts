@@ -143,7 +143,7 @@ function serverRow({ managedBy, auth, ...row }: Server, { sealer }: AdminRecords
 }
 
 export function managedByOf(text: string): ManagedBy {
-  return text === 'file' ? 'file' : 'api';
+  return text === 'file' || text === 'catalog' || text === 'catalog-off' ? text : 'api';
 }
 
 function keyRow({ id, name, roles, endpoints, expiresAt, last4, createdAt, revokedAt, userId }: KeySummary): KeyRow {

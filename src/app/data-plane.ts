@@ -37,6 +37,7 @@ import { openBridgeRooms } from './bridge-rooms.ts';
 import type { Closers } from './closers.ts';
 import { bulkheadSettings, callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { type LiveRecords, openLiveRecords } from './live-records.ts';
+import type { OperatorServer } from './operator-keys.ts';
 import { openShared } from './replicas.ts';
 import { rootKeys } from './root-keys.ts';
 import type { Storage } from './storage.ts';
@@ -44,6 +45,8 @@ import type { OpenTrail } from './trail.ts';
 
 export interface DataPlaneDeps {
   readonly storage: Storage;
+  /** The platform's, with the operator's own keys for them. */
+  readonly operatorServers: readonly OperatorServer[];
   readonly feed: ChangeFeed;
   readonly identities: Identities;
   readonly accounts: UpstreamAccounts;
@@ -87,7 +90,7 @@ export interface DataPlane {
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
   const { storage, clock, log, closers, metrics, baseUrl, oauth, builtIn } = deps;
-  const live = await openLiveRecords({ ...deps, config, listing: listingOf(config) });
+  const live = await openLiveRecords({ ...deps, listing: listingOf(config) });
   const limits = openLimits(callLimits(config), deps.limiter);
   const { spool, detector } = deps.audit;
   const upstreams = openUpstreams(deps.openUpstream);

@@ -196,12 +196,15 @@ function hostsOf({ rawHeaders }: IncomingMessage): string[] {
   );
 }
 
+const registryName = /^(\/v0(?:\.1)?\/servers\/[A-Za-z0-9.-]+)%2F(?=[A-Za-z0-9._-])/i;
+
 function isPlain(target: string): boolean {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
   return (
     path.length <= 2048 &&
-    /^\/[A-Za-z0-9._~/@:+-]*$/.test(path) &&
+    // A name of a registry has a slash in it, which is written so there.
+    /^\/[A-Za-z0-9._~/@:+-]*$/.test(path.replace(registryName, '$1/')) &&
     !path.includes('//') &&
     !/(?:^|\/)\.\.?(?:\/|$)/.test(path)
   );

@@ -1,5 +1,4 @@
 /** What is kept in memory of the records, and renewed when the change feed says so. */
-import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ChangeFeed } from '#db/change-feed.ts';
 import { openRevocations } from '#gateway/revocations.ts';
@@ -19,7 +18,7 @@ import {
 import type { CredentialOpener, Listing, SnapshotStore } from '#records/snapshot.ts';
 import { openSnapshotStore } from '#records/snapshot-store.ts';
 import type { Closers } from './closers.ts';
-import { readOperatorKeys, withOperatorKeys } from './operator-keys.ts';
+import { type OperatorServer, readOperatorKeys, withOperatorKeys } from './operator-keys.ts';
 import type { Storage } from './storage.ts';
 import type { OpenTrail } from './trail.ts';
 
@@ -39,11 +38,11 @@ export async function openLiveRecords(deps: {
   readonly closers: Closers;
   readonly listing: Listing;
   readonly audit: Pick<OpenTrail, 'trail'>;
-  readonly config: Pick<Config, 'servers'>;
+  readonly operatorServers: readonly OperatorServer[];
 }): Promise<LiveRecords> {
   const { storage, feed, clock, log, closers } = deps;
   const { db, vault, apiKeys } = storage;
-  const operatorKeys = readOperatorKeys(deps.config, storage.rootSecret);
+  const operatorKeys = readOperatorKeys(deps.operatorServers, storage.rootSecret);
   const snapshots = openSnapshotStore({
     ...{ db, feed, clock, log, listing: deps.listing },
     operatorKeys: operatorKeys.byServer,

@@ -3,7 +3,6 @@
  * start, never stored. Each is known by a name that tells its value apart from another one's and nothing else of it.
  */
 import { createHmac } from 'node:crypto';
-import type { Config } from '#config/load.ts';
 import { deriveKey } from '#core/derive.ts';
 import { asCredentialId, type CredentialId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
@@ -15,9 +14,17 @@ export interface OperatorKeys {
   readonly secrets: ReadonlyMap<CredentialId, Secret>;
 }
 
+/** Of the platform; without a credential it has no key. */
+export interface OperatorServer {
+  readonly key: string;
+  readonly credential?: Secret | undefined;
+  /** Default: `authorization`, `Bearer {}`. */
+  readonly header?: { readonly name: string; readonly template: string } | undefined;
+}
+
 const usual = { name: 'authorization', template: 'Bearer {}' };
 
-export function readOperatorKeys({ servers }: Pick<Config, 'servers'>, rootSecret: Secret): OperatorKeys {
+export function readOperatorKeys(servers: readonly OperatorServer[], rootSecret: Secret): OperatorKeys {
   const naming = deriveKey(rootSecret.reveal(), 'operator-key-name');
   const byServer = new Map<string, OperatorKey>();
   const secrets = new Map<CredentialId, Secret>();

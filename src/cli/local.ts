@@ -1,6 +1,9 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
+import { openClosers } from '#app/closers.ts';
 import { explainFilter } from '#app/filters.ts';
+import { openConfiguredEgress } from '#app/identities.ts';
+import { documentFetcher } from '#app/imports.ts';
 import { openRecords } from '#app/open-records.ts';
 import { openApiImport } from '#app/openapi-opener.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
@@ -16,11 +19,22 @@ export async function openLocal(config: Config): Promise<Connection> {
   // Nobody counts where no gateway runs.
   const readLimit = () => ({ used: 0, resetMs: 0 });
   const guard = addressGuard(config.egress);
+  const closers = openClosers();
+  const fetchDocument = documentFetcher(openConfiguredEgress(config, closers));
   const run = openAdmin({
     policies: await openPolicyEngine(),
     ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
-    ...{ guard, explainFilter, secrets },
     openApi: openApiImport(config),
+    ...{ guard, explainFilter, secrets, fetchDocument },
+    ...{ catalog: config.settledCatalog.entries, registryUrl: config.catalog.registryUrl },
   });
-  return { url: undefined, call: (name, input) => run(name, input, { kind: 'platform', isCommandLine: true }), close };
+  const shut = async () => {
+    await closers.closeAll(silentLog);
+    await close();
+  };
+  return {
+    url: undefined,
+    call: (name, input) => run(name, input, { kind: 'platform', isCommandLine: true }),
+    close: shut,
+  };
 }

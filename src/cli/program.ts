@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
+import { addCatalogCommands } from './catalog-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
@@ -47,6 +48,7 @@ function buildProgram(io: Io, version: string): Command {
   addCredentialCommands(program, io, remote);
   addSecretsCommands(program, io, remote);
   addFilterCommands(program, io, remote);
+  addCatalogCommands(program, io, remote);
   addCollections(program, io);
   addAccessCommands(program, io, remote);
   addPolicies(program, io);

@@ -27,9 +27,9 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^MAX_CONCURRENT_SESSIONS$/, 'sessions are kept by the client, sealed: limits.principal bounds calls and streams'],
 ];
 
-/** One sentence for each that is set. */
-export function foreignVariables(env: Env): readonly string[] {
-  const ours = new Set(settings.flatMap(({ name, aliases = [] }) => [name, ...aliases]));
+/** One sentence for each that is set. `further`: names that have an effect beside the settings. */
+export function foreignVariables(env: Env, further: readonly string[] = []): readonly string[] {
+  const ours = new Set([...settings.flatMap(({ name, aliases = [] }) => [name, ...aliases]), ...further]);
   return Object.keys(env)
     .filter((name) => env[name] !== undefined && !ours.has(name))
     .flatMap((name) =>

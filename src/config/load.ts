@@ -3,8 +3,10 @@
  * whatever is wrong is one GatehouseError `setting` with one sentence that says what to do next.
  */
 import { isAbsolute, resolve } from 'node:path';
+import { catalogVariables } from '#admin/catalog/catalog.ts';
 import { settingError } from '#core/error.ts';
 import { Secret } from '#core/secret.ts';
+import { type SettledCatalog, settleCatalog, withoutAddress } from './catalog.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from './environment.ts';
 import { dotted, explain } from './explain.ts';
@@ -48,6 +50,8 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   readonly ragieBaseUrl: string;
   /** By the server's key: MCP_PORT_<SERVER>. */
   readonly serverPorts: Readonly<Record<string, number>>;
+  /** Of `catalog` and the variables of its entries. */
+  readonly settledCatalog: SettledCatalog;
   readonly mapping: Mapping;
   /** What the command line talks to when asked for another gateway. */
   readonly remote: { readonly url: string | undefined; readonly key: Secret | undefined };
@@ -78,6 +82,8 @@ export function loadConfig(options: LoadOptions): Config {
   if (!parsed.success) throw settingError(explain(parsed.error, value, env, file?.yaml));
   const dataDir = resolve(cwd, env.DATA_DIR || 'data');
   const mapping = readMapping(env, cwd, readFile);
+  const folder = file ? resolve(file.path, '..') : cwd;
+  const settledCatalog = settleCatalog(parsed.data.catalog, { env, folder, readFile });
   const demo = isDemo(parsed.data, env);
   const { organizations, secrets } = parsed.data;
   const isBare = organizations.length + Object.keys(mapping).length === 0 && secrets.encryptionKey === undefined;
@@ -102,6 +108,7 @@ export function loadConfig(options: LoadOptions): Config {
     serverPorts: readServerPorts(env),
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
+    settledCatalog,
     remote: {
       url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,
@@ -110,7 +117,15 @@ export function loadConfig(options: LoadOptions): Config {
   };
   return deepFreeze({
     ...config,
-    warnings: options.purpose === 'database' ? [] : [...checkConfig(config), ...foreignVariables(env)],
+    warnings:
+      options.purpose === 'database'
+        ? []
+        : [
+            ...checkConfig(config),
+            ...settledCatalog.warnings,
+            ...withoutAddress(settledCatalog.entries, env),
+            ...foreignVariables(env, catalogVariables(settledCatalog.entries)),
+          ],
   });
 }
 

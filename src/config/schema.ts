@@ -21,6 +21,7 @@ import {
 import { domainName } from '#admin/people-nouns.ts';
 import { secretName, transport } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
+import { catalogSection } from './catalog.ts';
 import { containerSettings } from './containers.ts';
 import { groupsConfig } from './groups.ts';
 import {
@@ -320,6 +321,7 @@ export const configSchema = z.strictObject({
         }),
     )
     .default([]),
+  catalog: catalogSection,
   groups: groupsConfig,
   policies,
   limits,

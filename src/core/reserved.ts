@@ -56,6 +56,8 @@ export const reservedSegments: ReadonlySet<string> = new Set([
     'robots',
     'well-known',
     'keys',
+    'v0',
+    'v0.1',
   ],
 ]);
 

@@ -1,4 +1,4 @@
-import { inDocuments, type Lines, numbered, partial } from './line.ts';
+import { inDocuments, type Lines, numbered } from './line.ts';
 
 /** Multi-tenant tool gateway for Open WebUI. */
 export const s3: Lines = numbered([
@@ -24,7 +24,7 @@ export const s3: Lines = numbered([
   'GET and POST of server and tool with the documented codes',
   'the listing, refresh, health and debug routes',
   'meta tools: search, describe, call, statistics',
-  partial('five transport tiers, servers enabled by their key, prefixed names', 'servers enabled by their key'),
+  'five transport tiers, servers enabled by their key, prefixed names',
   'a native MCP endpoint too',
   'the portal is for administrators only, its API too',
   'the four tabs and what each can do',

@@ -178,6 +178,11 @@ function owned(server: Server | undefined): Server {
 /** What the file has is the file's; switching off is left to `block` and to enablements. */
 function changeable(server: Server | undefined): Server {
   const found = existing(server);
+  // Its key goes wherever it leads: nobody but the catalogue says where that is.
+  if (found.managedBy === 'catalog')
+    throw new GatehouseError('conflict', {
+      message: 'The catalogue has this server: define it in gatehouse.yaml to change it, or unset its variable',
+    });
   if (found.managedBy !== 'file') return found;
   throw new GatehouseError('conflict', { message: 'gatehouse.yaml has this server: change it there' });
 }

@@ -29,6 +29,7 @@ import { type Front, openFront } from '#app/front.ts';
 import { listenerOptions, listingOf, localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { openLimiter } from '#app/limiter.ts';
+import { applyNamed } from '#app/named-servers.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
@@ -120,6 +121,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   for (const warning of applied.warnings) log.warn({}, warning);
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
+  await applyNamed(config, { records: storage.records, log, env: deps.env ?? {} });
   onStep('Starting servers and listening');
   const listeners = await listen(config, deps);
   const url = localUrl(config, listeners.port);

@@ -33,7 +33,7 @@ export async function openUpstreamOpener(
   const { clock, log, egress, closers } = deps;
   const runner = openRunner({ clock, log, env: deps.env });
   closers.add('runner', () => runner.close());
-  const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
+  const builtins = await openBuiltins({ clock, log, fetch: egress.fetch, options: echoOptions(config) });
   closers.add('builtin servers', () => builtins.close());
   const { upstream, timeouts } = config.limits;
   const http = {
@@ -85,6 +85,11 @@ function readTls({ caFile, certFile, keyFile }: ServerTlsFiles) {
     throw new GatehouseError('upstream_unreachable', { cause });
   }
 }
+
+const echoOptions = ({ echo: { sessionMs, debug } }: Config) => ({
+  ...(sessionMs !== undefined && { sessionTtlMs: sessionMs }),
+  logEchoes: debug,
+});
 
 function stdioOptions({ runner }: Config) {
   return { startMs: runner.startMs, idleMs: runner.idleMs, maxLifeMs: runner.lifeMs };

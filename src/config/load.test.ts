@@ -313,7 +313,7 @@ const wrongFiles: readonly (readonly [string, string, string])[] = [
   [
     'a transport of no known kind',
     'servers: [{key: s, transport: {kind: websocket}}]',
-    "expected 'http' | 'sse' | 'stdio' | 'builtin'",
+    "expected 'http' | 'sse' | 'stdio' | 'process' | 'container' | 'openapi' | 'builtin'",
   ],
   ['an alias', 'http: &a {port: 1}\nredis: *a\n', 'aliases'],
   ['a prototype key', '__proto__: {a: 1}\n', 'this key is not accepted'],

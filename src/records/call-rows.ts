@@ -209,10 +209,13 @@ export function storable(records: readonly CallRecord[]): readonly CallRecord[] 
 }
 
 function isStorable(value: object): boolean {
-  return Object.values(value).every((held: unknown) => {
-    if (typeof held === 'string') return held.isWellFormed() && !held.includes('\0');
-    return typeof held !== 'object' || held === null || isStorable(held);
-  });
+  // Of every record: no list of its values is made.
+  for (const key in value) {
+    const held: unknown = Reflect.get(value, key);
+    if (typeof held === 'string' && !(held.isWellFormed() && !held.includes('\0'))) return false;
+    if (typeof held === 'object' && held !== null && !isStorable(held)) return false;
+  }
+  return true;
 }
 
 function cleaned(_key: string, value: unknown): unknown {

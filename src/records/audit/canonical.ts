@@ -61,25 +61,26 @@ type Covered = Omit<
   'subject' | 'email' | 'clientAddress' | 'userAgent' | 'target' | 'erased' | 'link' | 'closing' | 'at'
 > & { readonly atMs: number };
 
-const beginning = (row: Covered): Json[] => [
-  ...[row.id, row.atMs, row.org, row.kind, row.action, row.requestId, row.principalKind, row.issuer, row.person],
-  ...[row.circumstances, row.httpMethod, row.path, row.endpoint, row.server, row.rpcMethod, row.name],
-  ...[row.policyVersion, row.argumentDigest],
-];
+function pushBeginning(to: Json[], row: Covered): void {
+  to.push(row.id, row.atMs, row.org, row.kind, row.action, row.requestId, row.principalKind, row.issuer, row.person);
+  to.push(row.circumstances, row.httpMethod, row.path, row.endpoint, row.server, row.rpcMethod, row.name);
+  to.push(row.policyVersion, row.argumentDigest);
+}
 
-const ending = (row: Covered): Json[] => [
-  ...[row.decision, row.reason, row.status, row.durationMs, row.upstreamMs, row.bytesIn, row.bytesOut],
-  ...[sorted(row.detail), row.content],
-];
-
-const both = (row: Covered) => [...beginning(row), ...ending(row)];
+function pushEnding(to: Json[], row: Covered): void {
+  to.push(row.decision, row.reason, row.status, row.durationMs, row.upstreamMs, row.bytesIn, row.bytesOut);
+  to.push(sorted(row.detail), row.content);
+}
 
 /** `open`: what is known while it goes on; `whole`: of a row that was over when it was written; `end`: of one that was open. */
 export type LinkKind = 'open' | 'whole' | 'end';
 
 export function hashOf(kind: LinkKind, row: Covered, { writer, seq, prevHash }: Omit<Link, 'hash'>): string {
-  const covered = { open: beginning, whole: both, end: (of: Covered) => [of.id, ...ending(of)] }[kind](row);
-  return hash('sha256', JSON.stringify(['gatehouse-audit-1', kind, prevHash, writer, seq, ...covered]), 'hex');
+  const covered: Json[] = ['gatehouse-audit-1', kind, prevHash, writer, seq];
+  if (kind === 'end') covered.push(row.id);
+  else pushBeginning(covered, row);
+  if (kind !== 'open') pushEnding(covered, row);
+  return hash('sha256', JSON.stringify(covered), 'hex');
 }
 
 export const contentDigest = (sealed: string | null): string | null =>

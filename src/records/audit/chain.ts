@@ -184,15 +184,15 @@ function linked(record: CallRecord, kind: LinkKind, { keys, writer, head }: Link
   const place = { writer, seq: head.seq + 1, prevHash: head.hash };
   const covered = {
     ...record,
-    ...{
-      atMs: Math.round(record.at),
-      person,
-      circumstances,
-      kind: record.kind ?? 'call',
-      action: record.action ?? null,
-    },
-    ...{ policyVersion: record.policyVersion ?? null, argumentDigest: record.argumentDigest ?? null },
-    ...{ detail: record.detail ?? null, content: contentDigest(record.content ?? null) },
+    atMs: Math.round(record.at),
+    person,
+    circumstances,
+    kind: record.kind ?? 'call',
+    action: record.action ?? null,
+    policyVersion: record.policyVersion ?? null,
+    argumentDigest: record.argumentDigest ?? null,
+    detail: record.detail ?? null,
+    content: contentDigest(record.content ?? null),
   };
   const hash = hashOf(kind, covered, place);
   head.seq = place.seq;

@@ -8,6 +8,7 @@ import { addLimits } from './limit-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
+import { addServerCommands } from './server-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -38,6 +39,7 @@ function buildProgram(io: Io, version: string): Command {
   addUsers(program, io);
   addLimits(program, io, { group, remote });
   addServers(program, io);
+  addServerCommands(program, io, remote);
   addCredentialCommands(program, io, remote);
   addSecretsCommands(program, io, remote);
   addFilterCommands(program, io, remote);

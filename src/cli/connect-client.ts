@@ -11,22 +11,19 @@ export interface ClientChange {
   readonly isEnd: boolean;
 }
 
-const registration = z.looseObject({ client_id: z.string() });
+const described = z.looseObject({ client_id: z.string() });
 
 export async function changeClient(io: Io, store: ConnectStore, { fields, isEnd }: ClientChange): Promise<void> {
-  const { client } = store.read();
-  const uri = client?.registration_client_uri;
-  const token = client?.registration_access_token;
-  if (typeof uri !== 'string' || typeof token !== 'string')
-    throw new UsageError('This client is not registered here: sign in with --token first');
-  const ask = (method: string, body?: object) => request(io, { uri, token, method, body });
+  const { registration } = store.read();
+  if (!registration) throw new UsageError('This client is not registered here: sign in with --token first');
+  const ask = (method: string, body?: object) => request(io, { ...registration, method, body });
   if (isEnd) {
     await ask('DELETE');
     store.forget();
     io.err('The client is no longer registered.\n');
     return;
   }
-  let shown = registration.parse(await ask('GET'));
+  let shown = described.parse(await ask('GET'));
   if (fields) {
     const changes = Object.fromEntries(fields.map(parseField));
     const {
@@ -36,12 +33,40 @@ export async function changeClient(io: Io, store: ConnectStore, { fields, isEnd 
       client_id_issued_at,
       ...own
     } = shown;
-    shown = registration.parse(await ask('PUT', { ...own, ...changes }));
-    store.write({ client: { ...client, ...shown } });
+    shown = described.parse(await ask('PUT', { ...own, ...changes }));
+    keep(store, shown);
   }
   // Secrets stay where they are kept.
   const { client_secret: _secret, registration_access_token: _token, ...open } = shown;
   printJson(io, open);
+}
+
+/** A changed registration may come with another token, and another address of its own. */
+function keep(store: ConnectStore, { client_id, client_secret, ...rest }: z.output<typeof described>): void {
+  store.write({ client: { client_id, ...(client_secret !== undefined && { client_secret }) } });
+  const next = registered.safeParse(rest).data;
+  if (next) store.write({ registration: { uri: next.registration_client_uri, token: next.registration_access_token } });
+}
+
+const registered = z.object({ registration_client_uri: z.url(), registration_access_token: z.string() });
+
+/** The SDK drops what RFC 7592 adds to the answer to a registration: kept here, where it is read anyway. */
+export function keepingRegistration(fetch: typeof globalThis.fetch, store: ConnectStore): typeof globalThis.fetch {
+  return async (input, init) => {
+    const answer = await fetch(input, init);
+    if (init?.method !== 'POST' || answer.status !== 201) return answer;
+    const { data } = registered.safeParse(
+      await answer
+        .clone()
+        .json()
+        .catch(() => undefined),
+    );
+    const asked = new URL(input instanceof Request ? input.url : input);
+    // The token goes to nobody but whoever gave it.
+    if (data && new URL(data.registration_client_uri).origin === asked.origin)
+      store.write({ registration: { uri: data.registration_client_uri, token: data.registration_access_token } });
+    return answer;
+  };
 }
 
 function parseField(text: string): readonly [string, unknown] {

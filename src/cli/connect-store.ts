@@ -11,6 +11,8 @@ const client = z.looseObject({ client_id: z.string() });
 const entry = z.object({
   client: client.optional(),
   tokens: tokens.optional(),
+  /** How the client changes its registration (RFC 7592). */
+  registration: z.object({ uri: z.string(), token: z.string() }).optional(),
   /** What the authorization server is, as the SDK found it. */
   discovery: z.looseObject({ authorizationServerUrl: z.string() }).optional(),
   /** Of this machine: where the browser comes back to. */
@@ -63,15 +65,15 @@ function readAll(path: string): z.output<typeof file> {
 
 function fromEnvironment(env: Env): Kept {
   const { MCP_CLIENT_ID: id, MCP_CLIENT_ACCESS_TOKEN: token } = env;
+  const { MCP_CLIENT_REGISTRATION_URI: uri, MCP_CLIENT_REGISTRATION_TOKEN: registration } = env;
   return {
     ...(id && {
       client: {
         client_id: id,
         ...(env.MCP_CLIENT_SECRET && { client_secret: env.MCP_CLIENT_SECRET }),
-        ...(env.MCP_CLIENT_REGISTRATION_TOKEN && { registration_access_token: env.MCP_CLIENT_REGISTRATION_TOKEN }),
-        ...(env.MCP_CLIENT_REGISTRATION_URI && { registration_client_uri: env.MCP_CLIENT_REGISTRATION_URI }),
       },
     }),
+    ...(uri && registration && { registration: { uri, token: registration } }),
     ...(token && {
       tokens: {
         ...{ access_token: token, token_type: 'Bearer' },

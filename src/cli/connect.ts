@@ -4,7 +4,7 @@ import { SdkHttpError, UnauthorizedError } from '@modelcontextprotocol/client';
 import { parseDotenv } from '#config/dotenv.ts';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type JsonObject, parseJson } from '#core/json.ts';
-import { changeClient } from './connect-client.ts';
+import { changeClient, keepingRegistration } from './connect-client.ts';
 import { type Link, openLink } from './connect-link.ts';
 import { openSignIn } from './connect-sign-in.ts';
 import { type ConnectStore, openConnectStore } from './connect-store.ts';
@@ -130,7 +130,7 @@ async function askOnce({ io, url, store, options }: Seat, ask: Ask): Promise<voi
   const signIn = await openSignIn(io, store, !options.testAuth);
   const waiting = new Map<unknown, PromiseWithResolvers<JsonObject>>();
   const link = openLink({
-    ...{ url, signIn, fetch: io.fetch, onError: logErrors(io, options) },
+    ...{ url, signIn, fetch: keepingRegistration(io.fetch, store), onError: logErrors(io, options) },
     onMessage: (message) => waiting.get(message.id)?.resolve(message),
   });
   let count = 0;
@@ -181,7 +181,13 @@ async function relay({ io, url, store, options }: Seat): Promise<void> {
     io.out(`${JSON.stringify(message)}\n`);
     if (open.size === 0) idle.wake();
   };
-  const link = openLink({ url, signIn, fetch: io.fetch, onMessage: out, onError: logErrors(io, options) });
+  const link = openLink({
+    url,
+    signIn,
+    fetch: keepingRegistration(io.fetch, store),
+    onMessage: out,
+    onError: logErrors(io, options),
+  });
   const lines = createInterface({ input: io.input, crlfDelay: Number.POSITIVE_INFINITY });
   io.onSignal(() => {
     open.clear();

@@ -10,9 +10,11 @@ import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
+import { openStdioBridge } from '#app/stdio-bridge.ts';
+import { systemClock } from '#core/clock.ts';
+import { silentLog } from '#core/log.ts';
 import { type BrokeredWorld, startBrokeredWorld } from '#kit/brokered-world.ts';
 import { createTestDatabase } from '#kit/postgres.ts';
-import { answerMcp } from '#kit/recording-upstream.ts';
 
 const main = join(import.meta.dirname, '../../src/main.ts');
 const keySchema = z.object({ key: z.string() });
@@ -124,15 +126,25 @@ test('one command each: --test-auth, --list-tools, -c, --raw, the client and its
   expect((await once([url, '--reset-auth'])).stderr).toContain('forgotten');
 }, 60_000);
 
-test('a session that the server forgot begins anew, unseen by the client [S1.49]', async () => {
-  let sessions = 0;
-  world.upstream.script((request, res) => {
-    if (request.rpc.method === 'initialize') res.setHeader('mcp-session-id', `session-${++sessions}`);
-    return answerMcp(request, res);
-  });
-  const { client } = await connect([url], { MCP_CLIENT_ACCESS_TOKEN: key });
-  await client.listTools();
-  await world.restart();
-  expect((await client.listTools()).tools.length).toBeGreaterThan(0);
+test('a session that the server forgot begins anew, unseen by the client; it ends with the client [S1.49] [S1.31]', async () => {
+  const script = join(import.meta.dirname, '../kit/children/mcp.ts');
+  const start = (port: number) =>
+    openStdioBridge(
+      {
+        ...{ host: '127.0.0.1', port, command: process.execPath, args: [script], env: {}, idleMs: 300_000 },
+        token: undefined,
+      },
+      { clock: systemClock, log: silentLog, env: process.env },
+    );
+  const first = await start(0);
+  const { client } = await connect([first.url]);
+  const count = async () => JSON.stringify(await client.callTool({ name: 'count', arguments: {} }));
+  expect([await count(), await count()]).toEqual([expect.stringContaining('1'), expect.stringContaining('2')]);
+  await first.close();
+  const second = await start(Number(new URL(first.url).port));
+  expect(await count()).toContain('1');
+  expect(second.sessions).toBe(1);
   await client.close();
-}, 60_000);
+  await expect.poll(() => second.sessions).toBe(0);
+  await second.close();
+}, 30_000);

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer, call, send } from '#kit/http-client.ts';
 import { answerMcp, type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { cli } from '#kit/run-cli.ts';
 
 const names = [
   ...['mcp-echo-stateful', 'mcp-echo-stateless', 'mcp-fetch', 'mcp-fetchs', 'mcp-time'],
@@ -168,6 +169,25 @@ test('a pinned server is spoken to in its revision, whatever the client speaks, 
   const client = await connect('notes');
   await expect(client.callTool({ name: 'echo', arguments: {} })).rejects.toThrow();
   await client.close();
+});
+
+test('check greets those that the variables choose, at their addresses, and tells who is not well [S1.34]', async () => {
+  await gateway.stop();
+  const chosen = { MCP_FETCHS_TESTS_ENABLED: 'true', MCP_FETCH_TESTS_ENABLED: 'true', MCP_FETCHS_ENABLED: 'true' };
+  const env = { ...common, ...chosen, MCP_FETCH_URLS: `${upstream.url}/mcp, http://127.0.0.1:1/mcp` };
+  gateway = await startGateway({ dataDir, configYaml: yaml(), env });
+  upstream.script((request, res) => answerMcp(request, res));
+  const { code, out } = await cli(['check', '--org', 'acme', '--json'], { env: { ...env, DATA_DIR: dataDir } });
+  expect(code).not.toBe(0);
+  expect(JSON.parse(out)).toMatchObject([
+    { server: 'mcp-fetch', state: 'well', url: `${upstream.url}/mcp`, protocolVersion: '2025-03-26' },
+    { server: 'mcp-fetch', state: 'failed', url: 'http://127.0.0.1:1/mcp' },
+    { server: 'mcp-fetchs', state: 'well', protocolVersion: '2025-06-18' },
+  ]);
+  // A key of the gateway goes to the gateway only.
+  expect(upstream.requests.at(-1)?.headers.authorization).toBeUndefined();
+  const well = await cli(['check', 'fetchs', '--org', 'acme'], { env: { ...env, DATA_DIR: dataDir } });
+  expect([well.code, well.out.includes('well')]).toEqual([0, true]);
 });
 
 test('switched off by its variable, it is gone at the next start [S1.34]', async () => {

@@ -13,7 +13,7 @@ const wish = (name: string) => ({
   ...{ name, variable: variableOf(name), enabled: true, tested: undefined, urls: [], volume: undefined },
 });
 const place = (isolated: boolean) => ({
-  find: openProgramFinder({ dataDir, path: '', own: { tmux: '/app/tmux.ts' } }),
+  find: openProgramFinder({ dataDir, path: '', root: process.cwd() }),
   ...{ dataDir, isolated },
 });
 const define = (name: string, isolated = true) => defineNamed(wish(name), place(isolated))?.transport;

@@ -144,6 +144,7 @@ function transportOf(named: Named, wish: NamedWish, { find, ...places }: Places)
     command: found.command,
     args: [...found.args, ...args],
     ...{ ...defaults, ...run, protocolVersion },
+    permission: { ...(run.permission ?? noNetwork), ...(found.reads.length > 0 && { read: found.reads }) },
   };
   return named.listens ? { kind: 'process', speaks: 'http', path: '/mcp', ...common } : { kind: 'stdio', ...common };
 }

@@ -1,5 +1,5 @@
 /** Programs of servers, as they are installed: looked for where the operator put them, never downloaded here (SECURITY G13). */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { binOf } from './installed-bin.ts';
@@ -15,6 +15,8 @@ export interface Program {
   /** Absolute. */
   readonly command: string;
   readonly args: readonly string[];
+  /** Folders that it is made of: absolute. */
+  readonly reads: readonly string[];
 }
 
 /** Undefined: not installed. */
@@ -25,28 +27,28 @@ export interface ProgramPlaces {
   readonly dataDir: string;
   /** PATH. */
   readonly path: string | undefined;
-  /** Programs that come with the gateway, absolute, by name. */
-  readonly own: Readonly<Record<string, string>>;
+  /** Where the gateway itself is, absolute: `tmux` is a command of it. */
+  readonly root: string;
 }
 
 /** npm packages: `DATA_DIR/servers`, then beside the gateway, then PATH. Python ones: `DATA_DIR/servers` only. */
-export function openProgramFinder({ dataDir, path = '', own }: ProgramPlaces): FindProgram {
+export function openProgramFinder({ dataDir, path = '', root }: ProgramPlaces): FindProgram {
   const folder = programsFolder(dataDir);
   const require_ = createRequire(import.meta.url);
   return ({ from, name }) => {
-    if (from === 'gatehouse') return own[name] === undefined ? undefined : script(own[name]);
+    if (from === 'gatehouse') return ownCommand(root, `${name}-server`);
     if (from === 'pypi') {
       const command = join(folder, 'bin', name);
-      return isExecutable(command) ? { command, args: [] } : undefined;
+      return isExecutable(command) ? { command, args: [], reads: [folder] } : undefined;
     }
     const folders = [join(folder, 'node_modules'), ...(require_.resolve.paths(name) ?? [])];
     for (const modules of folders) {
       const bin = binOf(join(modules, name));
-      if (bin !== undefined) return script(bin.file);
+      if (bin !== undefined) return script(bin.file, [modules]);
     }
     const commands = path.split(delimiter).map((one) => join(one, commandNames[name] ?? name));
     const command = commands.find((one) => one.startsWith('/') && isExecutable(one));
-    return command === undefined ? undefined : { command, args: [] };
+    return command === undefined ? undefined : { command, args: [], reads: [] };
   };
 }
 
@@ -61,7 +63,15 @@ const commandNames: Readonly<Record<string, string>> = {
   '@playwright/mcp': 'playwright-mcp',
 };
 
-const script = (file: string): Program => ({ command: process.execPath, args: [file] });
+const script = (file: string, reads: readonly string[]): Program => ({
+  ...{ command: process.execPath, args: [file], reads },
+});
+
+/** In a clone the sources, in the package the bundle. */
+function ownCommand(root: string, command: string): Program | undefined {
+  const main = [join(root, 'src', 'main.ts'), join(root, 'dist', 'main.mjs')].find((file) => existsSync(file));
+  return main === undefined ? undefined : { command: process.execPath, args: [main, command], reads: [root] };
+}
 
 function isExecutable(file: string): boolean {
   try {

@@ -8,6 +8,7 @@ import type { Config } from '#config/load.ts';
 import { settingError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { otherSpelling } from '#core/mcp-path.ts';
+import { productRoot } from './version.ts';
 
 interface NamedDeps {
   readonly records: AdminRecords;
@@ -58,7 +59,7 @@ async function ensureServer(wish: NamedWish, deps: WishDeps): Promise<ServerRow 
   const given = await findOther(wish, deps);
   const isOurs = given?.key === wish.name && given.managedBy === 'file' && !isInFile(config, given.key);
   if (given && !isOurs) return given;
-  const find = openProgramFinder({ dataDir: config.dataDir, path: env.PATH, own: {} });
+  const find = openProgramFinder({ dataDir: config.dataDir, path: env.PATH, root: productRoot });
   const isolated = config.runner.sandbox !== 'none' && !config.demo;
   const wanted = defineNamed(wish, { find, dataDir: config.dataDir, isolated });
   if (!wanted) return undefined;

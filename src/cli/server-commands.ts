@@ -8,6 +8,11 @@ type Remote = (command: Command) => Command;
 export function addServerCommands(program: Command, io: Io, remote: Remote): void {
   addBridge(program, io);
   addConnect(program, io);
+  // What `mcp-tmux` runs.
+  program
+    .command('tmux-server', { hidden: true })
+    .description('an MCP server over tmux, on standard input and output')
+    .action(async () => (await import('./tmux-server.ts')).serveTmux(io.input, io.env.TMUX_SOCKET));
   remote(program.command('check'))
     .description('greet servers as a client does, and say which are well')
     .argument('[servers...]', 'keys (default: all that are enabled)')

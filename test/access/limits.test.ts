@@ -303,12 +303,13 @@ describe('one organization in the way of another', () => {
     process.stderr.write(`p99 alone ${alone.toFixed(1)} ms, beside a flood ${beside.toFixed(1)} ms\n`);
     // One process plays all of them here: what the flood costs the tester is in it.
     expect(beside).toBeLessThan(2 * alone + 30);
+    // Those that got a place and hang in it, and who came when one's time was over.
+    expect(held.length).toBeLessThanOrEqual(8);
     for (const release of held) release();
     files.run = () => ({ content: [] });
     const statuses = await Promise.all(flood);
     expect(statuses.filter((status) => ![200, 429, 503].includes(status))).toEqual([]);
     expect(statuses).toContain(503);
-    expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(8);
   });
 });
 

@@ -214,7 +214,16 @@ async function resultOf(tmux: Tmux, id: string, asked: Typed | undefined) {
 export async function serveTmux(input: NodeJS.ReadableStream, socket: string | undefined): Promise<void> {
   const tmux = openTmux(socket ?? `gatehouse-${process.pid}`);
   const ended = new Promise((resolve) => input.once('end', resolve));
-  await tmuxServer(tmux).connect(new StdioServerTransport());
+  const running = new Set<Promise<unknown>>();
+  const watched: Tmux = (args) => {
+    const work = tmux(args);
+    const settled = work.catch(() => undefined).finally(() => running.delete(settled));
+    running.add(settled);
+    return work;
+  };
+  await tmuxServer(watched).connect(new StdioServerTransport());
   await ended;
+  // What is being made must not come to be after the end.
+  await Promise.all(running);
   if (socket === undefined) await tmux(['kill-server']).catch(() => undefined);
 }

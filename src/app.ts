@@ -24,10 +24,12 @@ import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
-import { listenerOptions, localUrl, receiveOptions } from '#app/gateway-settings.ts';
+import { localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
+import { listen } from '#app/listeners.ts';
+import { applyNamed } from '#app/named-servers.ts';
 import { openApiImport } from '#app/openapi-opener.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
@@ -36,7 +38,7 @@ import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openServerHealth } from '#app/server-health.ts';
-import { openServerPorts, type ServerPorts } from '#app/server-ports.ts';
+import type { ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
 import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
 import { openStorage, type Storage } from '#app/storage.ts';
@@ -54,7 +56,6 @@ import type { ReceiveOptions } from '#gateway/receive.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import type { Egress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
-import { type Handler, type Listener, openListener, type Upgrade } from '#http/server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 import { openAuditReader } from '#records/audit/reader.ts';
@@ -120,6 +121,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const operatorServers = await applyAll(config, { storage, policies, log });
   const places = { root: productRoot, dataDir: config.dataDir, signIn: config.demoSignIn };
   const demo = config.demo ? await ensureDemo(storage.records, places) : undefined;
+  await applyNamed(config, { records: storage.records, log, env: deps.env ?? {} });
   onStep('Starting servers and listening');
   const listeners = await listen(config, deps);
   const url = localUrl(config, listeners.port);
@@ -165,77 +167,6 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
       return closing;
     },
   };
-}
-
-interface Listeners {
-  readonly port: number;
-  readonly keysPort: number | undefined;
-  readonly ports: ServerPorts;
-  serve(front: Front): void;
-  /** Both at once. */
-  close(deadlineMs: number): Promise<void>;
-}
-
-/** Listens before the rest is open: a taken port is said at once, and port 0 becomes a number. */
-async function listen(config: Config, { closers, log }: Pick<OpenDeps, 'closers' | 'log'>): Promise<Listeners> {
-  const wait: Handler = (_req, res) => void res.writeHead(503, { 'Retry-After': '1' }).end();
-  const waitUpgrade = ({ req, res }: Upgrade) => wait(req, res);
-  let front: Pick<Front, 'handle' | 'handleKeysOnly' | 'upgrade' | 'upgradeKeysOnly'> = {
-    ...{ handle: wait, handleKeysOnly: wait, upgrade: waitUpgrade, upgradeKeysOnly: waitUpgrade },
-  };
-  const opened: Listener[] = [];
-  const close = async (deadlineMs: number) => {
-    await Promise.all([...opened, ports].map((listener) => listener.close(deadlineMs)));
-  };
-  // For a start that fails from here on; a graceful stop closes them first of all.
-  closers.add('listener', () => close(0));
-  const options = listenerOptions(config);
-  const ports = openServerPorts({ listener: options, given: new Map(Object.entries(config.serverPorts)), log });
-  const main = await openListener(
-    options,
-    (req, res) => front.handle(req, res),
-    (upgrade) => front.upgrade(upgrade),
-  );
-  opened.push(main);
-  const keys = await listenForKeys(config, {
-    log,
-    mainPort: main.port,
-    handler: (req, res) => front.handleKeysOnly(req, res),
-    onUpgrade: (upgrade) => front.upgradeKeysOnly(upgrade),
-  });
-  if (keys) opened.push(keys);
-  return {
-    port: main.port,
-    keysPort: keys?.port,
-    ports,
-    serve(next) {
-      front = next;
-      ports.serve({ handle: next.handleServer, upgrade: next.upgradeServer });
-    },
-    close,
-  };
-}
-
-/** On KEYS_PORT; in a demo with sign-in on the port after its own, if that is free and no host name does it. */
-async function listenForKeys(
-  config: Config,
-  deps: {
-    readonly log: Log;
-    readonly mainPort: number;
-    readonly handler: Handler;
-    readonly onUpgrade: (upgrade: Upgrade) => void;
-  },
-): Promise<Listener | undefined> {
-  const options = { ...listenerOptions(config), portSetting: 'KEYS_PORT' };
-  const { port, keysPort, keysHost } = config.http;
-  if (keysPort !== undefined) return openListener({ ...options, port: keysPort }, deps.handler, deps.onUpgrade);
-  if (!config.demoSignIn || keysHost !== undefined || deps.mainPort === 65_535) return undefined;
-  try {
-    return await openListener({ ...options, port: port === 0 ? 0 : deps.mainPort + 1 }, deps.handler, deps.onUpgrade);
-  } catch (error) {
-    deps.log.warn({ err: error }, 'there is no address for API keys only: set KEYS_PORT to a free port');
-    return undefined;
-  }
 }
 
 interface PlaneDeps extends OpenDeps {

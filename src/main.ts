@@ -3,6 +3,7 @@ import { basename, relative, sep } from 'node:path';
 import { readVersion } from '#app/version.ts';
 import type { Io } from '#cli/io.ts';
 import { runCli } from '#cli/program.ts';
+import { commandOfAlias } from '#cli/server-commands.ts';
 import { readTextFile } from '#config/read-text.ts';
 
 const io: Io = {
@@ -36,4 +37,4 @@ function commandOf(script: string): string {
     : basename(script);
 }
 
-process.exitCode = await runCli(process.argv.slice(2), io, readVersion());
+process.exitCode = await runCli(commandOfAlias(process.argv[1] ?? '', process.argv.slice(2)), io, readVersion());

@@ -2,13 +2,13 @@
  * The demo: one organization, the builtin servers and the official ones that are installed, all enabled for every member,
  * one API key and one local account, each shown once. Runs at every start of a demo and changes nothing that is there.
  */
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { z } from 'zod';
+import { join } from 'node:path';
 import { hashPassword, makePassword } from '#core/password.ts';
 import { Secret } from '#core/secret.ts';
 import type { ServerTransport, StdioTransport } from '#core/transport.ts';
+import { binOf } from './installed-bin.ts';
 import type { AdminRecords, NewServer, OrganizationRow, ServerRow } from './records.ts';
 
 export const demoOrganization = 'demo';
@@ -122,24 +122,11 @@ function define(key: string, title: string, transport: ServerTransport): NewServ
   return { key, title, transport, trusted: false, managedBy: 'api' };
 }
 
-const manifest = z.object({ bin: z.union([z.string(), z.record(z.string(), z.string())]) });
-
 /** By the resolver's own search path, so that `exports` of the package cannot hide its manifest. */
 export function findInstalledBin(packageName: string): string | undefined {
   for (const folder of createRequire(import.meta.url).resolve.paths(packageName) ?? []) {
-    const file = join(folder, packageName, 'package.json');
-    const { bin } = readManifest(file) ?? {};
-    const entry = typeof bin === 'string' ? bin : Object.values(bin ?? {})[0];
-    if (entry !== undefined) return join(dirname(file), entry);
+    const bin = binOf(join(folder, packageName));
+    if (bin !== undefined) return bin.file;
   }
   return undefined;
-}
-
-function readManifest(file: string): z.output<typeof manifest> | undefined {
-  try {
-    return manifest.safeParse(JSON.parse(readFileSync(file, 'utf8'))).data;
-  } catch {
-    // Not there: the package isn't installed in this folder.
-    return undefined;
-  }
 }

@@ -38,7 +38,7 @@ export const run = z.object({
   programs: z.array(program),
   lastExit: exit.nullable(),
   createdAt: time,
-  managedBy: z.enum(['api', 'file']),
+  managedBy: z.enum(['api', 'file', 'catalog', 'catalog-off']),
 });
 export type RunShown = z.output<typeof run>;
 

@@ -10,7 +10,6 @@ import type { Db } from '#db/schema.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
-import { openRunner } from '#runner/runner.ts';
 import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
 import { openContainerOpener } from './container-opener.ts';
@@ -38,8 +37,7 @@ export interface UpstreamOpener {
 export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDeps): Promise<UpstreamOpener> {
   const { clock, log, egress, closers, env, variables } = deps;
   const { openRun, runs } = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env, variables });
-  const builtins = await openBuiltins({ clock, log, fetch: egress.fetch });
-  closers.add('builtin servers', () => builtins.close());
+  const builtins = await openBuiltins({ clock, log, fetch: egress.fetch, options: echoOptions(config) });
   const { upstream, timeouts } = config.limits;
   const http = {
     connections: upstream.sockets,
@@ -88,3 +86,8 @@ function readTls({ caFile, certFile, keyFile }: ServerTlsFiles) {
     throw new GatehouseError('upstream_unreachable', { cause });
   }
 }
+
+const echoOptions = ({ echo: { sessionMs, debug } }: Config) => ({
+  ...(sessionMs !== undefined && { sessionTtlMs: sessionMs }),
+  logEchoes: debug,
+});

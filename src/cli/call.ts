@@ -179,7 +179,7 @@ interface Borrowing {
 }
 
 /** Without a key of the caller's: one for this endpoint and five minutes, revoked when the command ends. */
-async function borrowKey(connection: Connection, { organization, name, key }: Borrowing): Promise<Target> {
+export async function borrowKey(connection: Connection, { organization, name, key }: Borrowing): Promise<Target> {
   if (connection.url === undefined) {
     await connection.close();
     throw new GatehouseError('upstream_unreachable', {

@@ -11,6 +11,7 @@ import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
 import { addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
+import { addServerCommands } from './server-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -45,6 +46,7 @@ function buildProgram(io: Io, version: string): Command {
   addLimits(program, io, { group, remote });
   addServers(program, io);
   addOpenApiCommands(program, io, remote);
+  addServerCommands(program, io, remote);
   addCredentialCommands(program, io, remote);
   addSecretsCommands(program, io, remote);
   addFilterCommands(program, io, remote);

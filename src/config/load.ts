@@ -12,6 +12,7 @@ import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from
 import { dotted, explain } from './explain.ts';
 import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
+import { type NamedSettings, readEcho, readNamed } from './named.ts';
 import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
 import { readServerPorts } from './server-ports.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
@@ -53,6 +54,10 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   /** Of `catalog` and the variables of its entries. */
   readonly settledCatalog: SettledCatalog;
   readonly mapping: Mapping;
+  /** What variables say of servers by name. */
+  readonly named: NamedSettings['wishes'];
+  /** Sessions of the echo servers without a request; milliseconds. */
+  readonly echo: { readonly sessionMs: number | undefined; readonly debug: boolean };
   /** What the command line talks to when asked for another gateway. */
   readonly remote: { readonly url: string | undefined; readonly key: Secret | undefined };
   /** Doubtful but accepted: for the log. */
@@ -85,7 +90,12 @@ export function loadConfig(options: LoadOptions): Config {
   const folder = file ? resolve(file.path, '..') : cwd;
   const settledCatalog = settleCatalog(parsed.data.catalog, { env, folder, readFile });
   const demo = isDemo(parsed.data, env);
-  const { organizations, secrets } = parsed.data;
+  const { organizations, secrets, servers } = parsed.data;
+  const named = readNamed(
+    env,
+    cwd,
+    servers.map(({ key }) => key),
+  );
   const isBare = organizations.length + Object.keys(mapping).length === 0 && secrets.encryptionKey === undefined;
   const demoSignIn = demo && isBare;
   const identity = demoSignIn ? [demoIdentity] : parsed.data.identity;
@@ -109,6 +119,8 @@ export function loadConfig(options: LoadOptions): Config {
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
     settledCatalog,
+    named: named.wishes,
+    echo: readEcho(env),
     remote: {
       url: findUrl(env, 'GATEHOUSE_URL'),
       key: env.GATEHOUSE_KEY ? new Secret(env.GATEHOUSE_KEY) : undefined,
@@ -117,16 +129,19 @@ export function loadConfig(options: LoadOptions): Config {
   };
   return deepFreeze({
     ...config,
-    warnings:
-      options.purpose === 'database'
-        ? []
-        : [
-            ...checkConfig(config),
-            ...settledCatalog.warnings,
-            ...withoutAddress(settledCatalog.entries, env),
-            ...foreignVariables(env, catalogVariables(settledCatalog.entries)),
-          ],
+    warnings: options.purpose === 'database' ? [] : warningsOf(config, env, named.strangers),
   });
+}
+
+function warningsOf(config: Config, env: Env, strangers: readonly string[]): readonly string[] {
+  const { entries, warnings } = config.settledCatalog;
+  return [
+    ...checkConfig(config),
+    ...warnings,
+    ...withoutAddress(entries, env),
+    ...foreignVariables(env, catalogVariables(entries)),
+    ...strangers.map(isStranger),
+  ];
 }
 
 interface ConfigFile {
@@ -201,6 +216,9 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
 export function isLoopback(host: string): boolean {
   return loopback.test(host);
 }
+
+const isStranger = (name: string): string =>
+  `${name} has no effect: no server of that name comes along or is in gatehouse.yaml`;
 
 function isDemo(file: FileConfig, env: Env): boolean {
   const hasIdentity = file.identity.length > 0 || namesVendor(env);

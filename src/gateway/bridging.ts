@@ -39,6 +39,8 @@ export function openBridging({ eras, breakers }: BridgingDeps, engine: Pick<Engi
   return {
     isBridged(call, { server }, session) {
       if (session && (session.upstreamId === '' || lost.has(session.digest))) return true;
+      // Its clients speak what they like, the gateway what it is pinned to.
+      if (server.transport.protocolVersion !== undefined) return true;
       return eras.speaks(server, call.era) === false;
     },
     reconsider(request) {

@@ -126,3 +126,29 @@ test('who answers calls is not asked, nor who is called no more; a modern server
   await pass(30_000);
   expect(asked()).toEqual([]);
 });
+
+test('a pinned server is asked for its revision, and one that answers with another is not well: three times, not while it starts [S1.35]', async () => {
+  const transport = { kind: 'http', url: tools.url, protocolVersion: '2024-11-05' } as const;
+  const pinned = bindingOf(1, { ...server, transport });
+  let version = '2025-06-18';
+  const wanted: unknown[] = [];
+  tools.upstream.script(({ rpc }, res) => {
+    const { params } = rpc;
+    wanted.push(typeof params === 'object' && params !== null && 'protocolVersion' in params && params.protocolVersion);
+    res.writeHead(200, { 'content-type': 'application/json' });
+    res.end(
+      JSON.stringify({ jsonrpc: '2.0', id: 1, result: { protocolVersion: version, capabilities: { tools: {} } } }),
+    );
+  });
+  health.note(snapshot, pinned);
+  const isWell = () => health.find(org, pinned).healthy === 1;
+  await pass(30_000);
+  await pass(30_000);
+  expect(isWell()).toBe(true);
+  await pass(30_000);
+  expect(isWell()).toBe(false);
+  expect(new Set(wanted)).toEqual(new Set(['2024-11-05']));
+  version = '2024-11-05';
+  await pass(30_000);
+  expect(isWell()).toBe(true);
+});

@@ -75,6 +75,9 @@ interface Entry {
   checkedAt: number;
   capabilities: readonly string[];
   isAsked: boolean;
+  /** Monotonic milliseconds of when it came into use, and how often in a row it did not answer since it last did. */
+  readonly since: number;
+  failures: number;
 }
 
 const INTERVAL_MS = 30_000;
@@ -103,7 +106,9 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS, endpointsOf }
       for (const endpoint of probed.silent ?? []) endpoint.eject();
       entry.checkedAt = clock.now();
       if (probed.capabilities) entry.capabilities = probed.capabilities;
-      breakers.mark(organization.id, line, probed.verdict === 'answered');
+      const isWell = probed.verdict === 'answered';
+      entry.failures = isWell ? 0 : entry.failures + 1;
+      if (isWell || isFailed(entry, clock.monotonic())) breakers.mark(organization.id, line, isWell);
     } catch (error) {
       log.error({ err: error, server: binding.server.key }, 'a server could not be looked after');
     } finally {
@@ -147,7 +152,7 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS, endpointsOf }
       }
       const dueAt = now + intervalMs;
       const fresh = { organization, binding, usedAt: now, answeredAt: Number.NEGATIVE_INFINITY, dueAt };
-      entries.set(key, { ...fresh, checkedAt: 0, capabilities: [], isAsked: false });
+      entries.set(key, { ...fresh, checkedAt: 0, capabilities: [], isAsked: false, since: now, failures: 0 });
     },
     heard(org, line, verdict) {
       if (verdict === 'unknown') return;
@@ -184,13 +189,29 @@ export function openHealth({ clock, log, intervalMs = INTERVAL_MS, endpointsOf }
   };
 }
 
-/** Processes of ours are watched where they run, and what somebody's own account opens cannot be asked without it. */
-const isAskable = (binding: Binding) => binding.server.transport.kind === 'http' && !isOfCaller(binding);
-
 /** What answers calls as a whole says nothing of each of its addresses. */
 const hasSeveral = ({ server: { transport } }: Binding) => transport.kind === 'http' && transport.urls !== undefined;
 
 export function countEndpoints({ transport }: ServerDefinition, known: readonly Endpoint[] | undefined) {
   const instances = transport.kind === 'http' ? new Set([transport.url, ...(transport.urls ?? [])]).size : 1;
   return { instances, well: instances - (known ?? []).filter(({ isEjected }) => isEjected).length };
+}
+
+/** REQUIREMENTS S1.35, of servers that are pinned to a revision: silent three times, and not while they start. */
+const PINNED_FAILURES = 3;
+const START_MS = 40_000;
+
+function isFailed({ binding, since, failures }: Entry, now: number): boolean {
+  if (binding.server.transport.protocolVersion === undefined) return true;
+  return failures >= PINNED_FAILURES && now - since >= START_MS;
+}
+
+/**
+ * Programs on stdin and stdout are watched where they run: each caller has one, and each begins with `initialize`. What
+ * somebody's own account opens cannot be asked without it.
+ */
+function isAskable(binding: Binding): boolean {
+  const { kind, protocolVersion } = binding.server.transport;
+  if (isOfCaller(binding)) return false;
+  return kind === 'http' || (kind !== 'stdio' && protocolVersion !== undefined);
 }

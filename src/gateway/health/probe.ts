@@ -36,12 +36,12 @@ export function openProbe({ eras, patienceMs = PATIENCE_MS, ...deps }: ProbeDeps
     const signal = AbortSignal.timeout(patienceMs);
     const isModern = eras.speaks(binding.server, 'modern') === true;
     try {
-      const capabilities = await (isModern
-        ? discover(openModernPeer({ link }), route, signal)
-        : greet(link, route, signal));
-      return { verdict: 'answered', capabilities } as const;
+      return await (isModern ? discover(openModernPeer({ link }), route, signal) : greet(link, route, signal));
     } catch (thrown) {
-      return judge(thrown, signal);
+      const said = judge(thrown, signal);
+      // It answered, but not to what it is pinned to.
+      const isRefused = thrown instanceof EraRefused && binding.server.transport.protocolVersion !== undefined;
+      return isRefused ? ({ verdict: 'failed' } as const) : said;
     }
   };
   const endpointsOf = ({ server }: Binding) => {
@@ -62,7 +62,7 @@ export function openProbe({ eras, patienceMs = PATIENCE_MS, ...deps }: ProbeDeps
     const silent = answers.flatMap(({ endpoint, probed }) => (probed.verdict === 'failed' ? [endpoint] : []));
     // The server is well as long as one of them is.
     const best = answers.find(({ probed }) => probed.verdict === 'answered') ?? answers[0];
-    return { ...(best?.probed ?? { verdict: 'unknown' }), silent };
+    return { ...(best?.probed ?? ({ verdict: 'unknown' } as const)), silent };
   };
 }
 
@@ -78,14 +78,17 @@ const nobodyOf = ({ id }: OrganizationSnapshot): Pick<Route, 'principal' | 'requ
   return { principal, requestId: 'health', traceparent: undefined };
 };
 
-async function discover(modern: Peer, route: Route, signal: AbortSignal): Promise<readonly string[] | undefined> {
+async function discover(modern: Peer, route: Route, signal: AbortSignal): Promise<Probed> {
   const request = { method: 'server/discover', params: {}, client: asGateway, lane: '' };
-  return capabilitiesIn(await modern.request(route, request, { signal, notify: () => undefined, ask: undefined }));
+  const said = await modern.request(route, request, { signal, notify: () => undefined, ask: undefined });
+  const versions = Array.isArray(said.supportedVersions) ? said.supportedVersions : [];
+  return judgeVersion(route, said, (pinned) => versions.includes(pinned));
 }
 
 /** A session is begun and ended. */
-async function greet(link: Link, route: Route, signal: AbortSignal): Promise<readonly string[] | undefined> {
-  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'gatehouse', version: '1' } };
+async function greet(link: Link, route: Route, signal: AbortSignal): Promise<Probed> {
+  const { protocolVersion = '2025-11-25' } = route.binding.server.transport;
+  const params = { protocolVersion, capabilities: {}, clientInfo: { name: 'gatehouse', version: '1' } };
   let answer: JsonObject | undefined;
   const message = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
   const { status, headers } = await link.send(
@@ -104,7 +107,17 @@ async function greet(link: Link, route: Route, signal: AbortSignal): Promise<rea
     const ending = { method: 'DELETE', era: 'legacy', sessionId } as const;
     await link.send(route, ending, { signal, onMessage: () => undefined }).catch(() => undefined);
   }
-  return answer && capabilitiesIn(objectIn(answer, 'result') ?? {});
+  // Refused credentials say nothing of revisions.
+  if (status === 401 || status === 403) return { verdict: 'answered' };
+  const said = objectIn(answer, 'result') ?? {};
+  return judgeVersion(route, said, (pinned) => said.protocolVersion === pinned);
+}
+
+/** REQUIREMENTS S1.35: who answers with another revision than the one it is pinned to is not well. */
+function judgeVersion({ binding }: Route, said: JsonObject, isMatch: (pinned: string) => boolean): Probed {
+  const { protocolVersion } = binding.server.transport;
+  if (protocolVersion !== undefined && !isMatch(protocolVersion)) return { verdict: 'failed' };
+  return { verdict: 'answered', capabilities: capabilitiesIn(said) };
 }
 
 function capabilitiesIn({ capabilities }: JsonObject): readonly string[] | undefined {

@@ -5,13 +5,14 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '#core/clock.ts';
-import type { Era } from '#mcp/versions.ts';
+import { type Era, eraOf } from '#mcp/versions.ts';
 import type { ServerDefinition } from '#records/snapshot.ts';
 
 export interface Eras {
   /**
    * Undefined: not known. Synchronous: the warm path asks. That a server is not modern holds until it was asked anew
-   * (`takeDue`); that it is not legacy is forgotten after a while: it is found out by the next `initialize`.
+   * (`takeDue`); that it is not legacy is forgotten after a while: it is found out by the next `initialize`. What a pinned
+   * server speaks is given.
    */
   speaks(server: ServerDefinition, era: Era): boolean | undefined;
   note(server: ServerDefinition, era: Era, speaks: boolean): void;
@@ -50,6 +51,8 @@ export function openEras({ clock, ttlMs }: { readonly clock: Clock; readonly ttl
 
   return {
     speaks(server, era) {
+      const { protocolVersion } = server.transport;
+      if (protocolVersion !== undefined) return eraOf(protocolVersion) === era;
       const found = servers.get(keyOf(server))?.[era];
       if (!found) return undefined;
       // What it does speak fails loudly once it no longer does.

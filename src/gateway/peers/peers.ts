@@ -76,6 +76,8 @@ export function openPeers({ eras, modern, legacy, log }: PeersDeps): Peers {
 
   /** The server is asked anew what it speaks; undefined: the same as before. Rejects with what it said first. */
   async function another(route: Route, was: Peer, said: Error): Promise<Peer> {
+    // Pinned: no other revision will do.
+    if (route.binding.server.transport.protocolVersion !== undefined) throw said;
     eras.doubt(route.binding.server);
     const now = await probeOnce(route).catch(() => was);
     if (now.era === was.era) throw said;

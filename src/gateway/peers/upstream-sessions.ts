@@ -120,9 +120,10 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
   async function initialize(what: Pick<UpstreamSession, 'key' | 'variant' | 'route'>, client: ClientFacts) {
     const { route } = what;
     const signal = AbortSignal.timeout(INITIALIZE_MS);
+    const pinned = route.binding.server.transport.protocolVersion;
     let answer: JsonObject | undefined;
     const params = {
-      protocolVersion: NEWEST,
+      protocolVersion: pinned ?? NEWEST,
       capabilities: client.capabilities,
       clientInfo: client.info ?? { name: 'gatehouse', version: '1' },
     };
@@ -138,7 +139,7 @@ export function openUpstreamSessions(deps: UpstreamSessionsDeps): UpstreamSessio
     );
     const hello = helloOf(answer, answered.status);
     const version = stringIn(hello, 'protocolVersion') ?? '';
-    if (!legacyVersions.includes(version))
+    if (!legacyVersions.includes(version) || (pinned !== undefined && version !== pinned))
       throw new GatehouseError('upstream_broken', { cause: new Error(`protocol version "${version}"`) });
     const id = answered.headers['mcp-session-id'];
     if (id !== undefined && (typeof id !== 'string' || !sessionId.test(id)))

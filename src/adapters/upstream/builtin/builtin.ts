@@ -33,6 +33,8 @@ export interface BuiltinOptions {
   readonly sessionTtlMs: number;
   readonly maxSessions: number;
   readonly maxBodyBytes: number;
+  /** What the echo servers are asked, without what is in it, goes to the log. */
+  readonly logEchoes: boolean;
 }
 
 export interface Builtins {
@@ -56,7 +58,10 @@ interface Served {
   close(): Promise<void>;
 }
 
-const defaults: BuiltinOptions = { sessionTtlMs: 3_600_000, maxSessions: 10_000, maxBodyBytes: 1024 * 1024 };
+const defaults: BuiltinOptions = {
+  ...{ sessionTtlMs: 3_600_000, maxSessions: 10_000, maxBodyBytes: 1024 * 1024 },
+  logEchoes: false,
+};
 
 export async function openBuiltins(deps: BuiltinDeps): Promise<Builtins> {
   const options = { ...defaults, ...deps.options };
@@ -77,6 +82,7 @@ export async function openBuiltins(deps: BuiltinDeps): Promise<Builtins> {
     ['fetch', stateless(fetchServer, log)],
   ]);
   const server = createServer((req, res) => {
+    if (options.logEchoes && req.url?.startsWith('/echo')) log.info({ method: req.method, path: req.url }, 'echo');
     route(served, req, res, options.maxBodyBytes).catch((thrown: unknown) => {
       log.error({ err: thrown }, 'a builtin server failed');
       if (!res.headersSent) refuse(res, 500, -32603, 'Internal error');

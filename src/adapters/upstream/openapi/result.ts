@@ -7,9 +7,9 @@ import { findNextPage } from './next-page.ts';
 import type { Operation } from './plan.ts';
 import type { RestAnswer } from './rest-client.ts';
 
-export const NEXT_KEY = 'io.gatehouse/next';
-export const STATUS_KEY = 'io.gatehouse/httpStatus';
-export const RETRY_KEY = 'io.gatehouse/retryAfter';
+const NEXT_KEY = 'io.gatehouse/next';
+const STATUS_KEY = 'io.gatehouse/httpStatus';
+const RETRY_KEY = 'io.gatehouse/retryAfter';
 
 /** Of a refusal's body. */
 const MAX_ERROR_TEXT = 8 * 1024;

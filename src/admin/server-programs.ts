@@ -1,5 +1,5 @@
 /** Programs of servers, as they are installed: looked for where the operator put them, never downloaded here (SECURITY G13). */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
 import { binOf } from './installed-bin.ts';
@@ -9,6 +9,8 @@ export interface ProgramPackage {
   readonly from: 'npm' | 'pypi' | 'gatehouse';
   readonly name: string;
   readonly version: string;
+  /** Another version of it will not do; left out: whichever is installed. */
+  readonly isExact?: true;
 }
 
 export interface Program {
@@ -35,17 +37,20 @@ export interface ProgramPlaces {
 export function openProgramFinder({ dataDir, path = '', root }: ProgramPlaces): FindProgram {
   const folder = programsFolder(dataDir);
   const require_ = createRequire(import.meta.url);
-  return ({ from, name }) => {
+  return ({ from, name, version, isExact }) => {
     if (from === 'gatehouse') return ownCommand(root, `${name}-server`);
     if (from === 'pypi') {
       const command = join(folder, 'bin', name);
-      return isExecutable(command) ? { command, args: [], reads: [folder] } : undefined;
+      const isThere = isExecutable(command) && !(isExact && !hasDistribution(folder, name, version));
+      return isThere ? { command, args: [], reads: [folder] } : undefined;
     }
     const folders = [join(folder, 'node_modules'), ...(require_.resolve.paths(name) ?? [])];
     for (const modules of folders) {
       const bin = binOf(join(modules, name));
-      if (bin !== undefined) return script(bin.file, [modules]);
+      if (bin && !(isExact && bin.version !== version)) return script(bin.file, [modules]);
     }
+    // Nobody says which version a command is.
+    if (isExact) return undefined;
     const commands = path.split(delimiter).map((one) => join(one, commandNames[name] ?? name));
     const command = commands.find((one) => one.startsWith('/') && isExecutable(one));
     return command === undefined ? undefined : { command, args: [], reads: [] };
@@ -66,6 +71,16 @@ const commandNames: Readonly<Record<string, string>> = {
 const script = (file: string, reads: readonly string[]): Program => ({
   ...{ command: process.execPath, args: [file], reads },
 });
+
+/** As pip leaves it in a virtual environment: `lib/python3.11/site-packages/some_name-1.2.3.dist-info`. */
+function hasDistribution(folder: string, name: string, version: string): boolean {
+  const plain = (text: string) => text.toLowerCase().replaceAll(/[-_.]+/g, '_');
+  const lib = join(folder, 'lib');
+  const sites = existsSync(lib) ? readdirSync(lib).map((python) => join(lib, python, 'site-packages')) : [];
+  return sites.some(
+    (site) => existsSync(site) && readdirSync(site).some((one) => plain(one) === plain(`${name}-${version}.dist-info`)),
+  );
+}
 
 /** In a clone the sources, in the package the bundle. */
 function ownCommand(root: string, command: string): Program | undefined {

@@ -3,6 +3,8 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { openProcessUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
 import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import { asInstalled } from '#admin/package-commands.ts';
+import { openProgramFinder } from '#admin/server-programs.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ProcessTransport, StdioTransport } from '#core/transport.ts';
@@ -12,6 +14,7 @@ import { openRunner } from '#runner/runner.ts';
 import { openRuns, type Runs } from '#runner/runs.ts';
 import { openSandbox, type SandboxStatus } from '#runner/sandbox/sandbox.ts';
 import type { Closers } from './closers.ts';
+import { productRoot } from './version.ts';
 
 export type RunTarget = UpstreamTarget & { readonly transport: StdioTransport | ProcessTransport };
 export type OpenRun = (target: RunTarget) => Upstream;
@@ -44,6 +47,7 @@ const TEST_AFTER_MS = 1000;
 export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners {
   const { clock, log, guard, closers, env, variables } = deps;
   const runs = openRuns({ clock });
+  const find = openProgramFinder({ dataDir: resolve(config.dataDir), path: env.PATH, root: productRoot });
   const isSandboxed = config.runner.sandbox === 'auto' && !config.demo;
   const kept = { secret: [homedir(), process.cwd()], dataDir: resolve(config.dataDir) };
   const sandbox = isSandboxed ? openSandbox({ clock, log, env, guard, ...kept }) : undefined;
@@ -71,7 +75,7 @@ export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners 
     openRun(target) {
       if (!sandbox)
         log.warn({ server: target.key }, 'a program runs without a sandbox, with the rights of the gateway');
-      const { transport } = target;
+      const transport = sandbox ? asInstalled(target.transport, find) : target.transport;
       if (transport.kind === 'stdio') return openStdioUpstream({ ...target, transport }, rest);
       return openProcessUpstream({ ...target, transport }, { ...rest, http });
     },

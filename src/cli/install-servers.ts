@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { builtinCatalog } from '#admin/catalog/catalog.ts';
 import { namedServers } from '#admin/named-servers.ts';
+import { packageOf, readPackageCommand } from '#admin/package-commands.ts';
 import { type ProgramPackage, programsFolder } from '#admin/server-programs.ts';
 import { loadConfig } from '#config/load.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -23,7 +25,7 @@ export async function installServers(io: Io, names: readonly string[], run: Run 
     for (const [command, args] of from === 'npm' ? npmLines(folder, name, version) : pipLines(folder, name, version))
       await run(command, args);
   }
-  io.err('Installed. Switch it on with MCP_…_ENABLED=true and start the gateway again.\n');
+  io.err('Installed. Servers that run it find it at their next start.\n');
 }
 
 type Line = readonly [command: string, args: readonly string[]];
@@ -40,11 +42,19 @@ function pipLines(folder: string, name: string, version: string): readonly Line[
 }
 
 function programOf(name: string): ProgramPackage {
+  const given = name.includes('==') ? packageOf('pypi', name) : /.@/.test(name) ? packageOf('npm', name) : undefined;
+  if (given && 'problem' in given) throw new UsageError(given.problem);
+  if (given) return given;
   const named = namedServers.find((one) => one.name === name || one.name === otherSpelling(name));
   if (named?.program) return named.program;
   if (named) throw new UsageError(`${named.name} is part of the gateway: there is nothing to install`);
+  const entry = builtinCatalog.find(({ key }) => key === name)?.transport;
+  const found = entry?.kind === 'stdio' ? readPackageCommand(entry.command, entry.args)?.program : undefined;
+  if (found) return found;
   const known = namedServers.filter(({ program }) => program).map((one) => one.name);
-  throw new UsageError(`There is no server ${name}: known are ${known.join(', ')}`);
+  throw new UsageError(
+    `There is no server ${name}: name a package at an exact version (name@1.2.3, name==1.2.3), an entry of the catalogue, or one of ${known.join(', ')}`,
+  );
 }
 
 function runHere(command: string, args: readonly string[]): Promise<void> {

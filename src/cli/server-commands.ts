@@ -22,8 +22,8 @@ export function addServerCommands(program: Command, io: Io, remote: Remote): voi
     .command('servers')
     .description('the servers that come along')
     .command('install')
-    .description('install the official programs of servers, at the versions that this gateway is tested with')
-    .argument('<names...>', 'such as mcp-memory')
+    .description('install programs of servers at exact versions, into DATA_DIR/servers')
+    .argument('<names...>', 'such as mcp-memory, notion of the catalogue, @scope/name@1.2.3, or name==1.2.3')
     .action(async (names) => (await import('./install-servers.ts')).installServers(io, names));
 }
 

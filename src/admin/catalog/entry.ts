@@ -37,7 +37,9 @@ const running = {
   env: z.record(variable, argument).default({}),
   /** Which of its own variables gets the key. */
   credentialEnv: variable.optional(),
-  network: z.union([z.enum(['none', 'full']), z.strictObject({ allow: z.array(line(253)).min(1).max(50) })]),
+  network: z
+    .union([z.enum(['none', 'full']), z.strictObject({ allow: z.array(line(253)).min(1).max(50) })])
+    .default('none'),
 };
 const program = z.strictObject({ kind: z.literal('stdio'), command: line(128), ...running });
 const container = z.strictObject({ kind: z.literal('container'), image: line(512), ...running });

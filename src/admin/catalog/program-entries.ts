@@ -10,7 +10,7 @@ const pypi = (exact: string, ...args: string[]) => ({
   ...({ kind: 'stdio', command: 'uvx' } as const),
   args: [exact, ...args],
 });
-/** Packages are fetched when they are first run. */
+/** To what they are about. */
 const open = { network: 'full' } as const;
 const keyed = { kind: 'variable' } as const;
 const unkeyed = { kind: 'none' } as const;
@@ -102,14 +102,14 @@ export const programEntries: readonly CatalogEntryInput[] = [
     ...{ key: 'git', title: 'Git', tags: ['code'], verified: true },
     description: 'Commits, branches and differences of a repository on this machine.',
     documentation: 'https://github.com/modelcontextprotocol/servers/tree/main/src/git',
-    ...{ transport: { ...pypi('mcp-server-git==2026.10.19'), ...open }, auth: unkeyed },
+    ...{ transport: pypi('mcp-server-git==2026.10.19'), auth: unkeyed },
     note: 'Give it the folder of the repository: --repository and a volume.',
   },
   {
     ...{ key: 'filesystem', title: 'Filesystem', tags: ['files'], verified: true },
     description: 'Files below one folder of this machine.',
     documentation: 'https://github.com/modelcontextprotocol/servers/tree/main/src/filesystem',
-    transport: { ...npm('@modelcontextprotocol/server-filesystem@2026.8.31', '/data'), ...open },
+    transport: npm('@modelcontextprotocol/server-filesystem@2026.8.31', '/data'),
     auth: unkeyed,
     note: 'Give it a volume at /data.',
   },
@@ -117,13 +117,13 @@ export const programEntries: readonly CatalogEntryInput[] = [
     ...{ key: 'memory', title: 'Memory', tags: ['knowledge'], verified: true },
     description: 'A graph of what was said before.',
     documentation: 'https://github.com/modelcontextprotocol/servers/tree/main/src/memory',
-    ...{ transport: { ...npm('@modelcontextprotocol/server-memory@2026.8.31'), ...open }, auth: unkeyed },
+    ...{ transport: npm('@modelcontextprotocol/server-memory@2026.8.31'), auth: unkeyed },
   },
   {
     ...{ key: 'excel', title: 'Excel', tags: ['files'], verified: true },
     description: 'Workbooks: values, formulas and charts.',
     documentation: 'https://github.com/haris-musa/excel-mcp-server',
-    ...{ transport: { ...pypi('excel-mcp-server==2.2.2', 'stdio'), ...open }, auth: unkeyed },
+    ...{ transport: pypi('excel-mcp-server==2.2.2', 'stdio'), auth: unkeyed },
   },
   {
     ...{ key: 'playwright', title: 'Playwright', tags: ['browsers'], verified: true },

@@ -54,7 +54,7 @@ function preview(connection: Connection, source: Awaited<ReturnType<typeof sourc
     : connection.call('previewOrganizationOpenApi', { organization, ...source });
 }
 
-function printTools(io: Io, { tools, leftOut }: Preview): void {
+export function printTools(io: Io, { tools, leftOut }: Pick<Preview, 'tools' | 'leftOut'>): void {
   printTable(
     io,
     ['TOOL', 'OPERATION', 'TITLE'],

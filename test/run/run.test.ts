@@ -169,6 +169,21 @@ test('a changed variable restarts what runs, and dangerous names are refused [S2
     expect((await put({ [name]: 'x' })).status, name).toBe(400);
 });
 
+test('a program of a client’s file is imported by the operator, all its secrets sealed [S2.14] [S3.36]', async () => {
+  const file = join(folder, 'mcp.json');
+  const env = { FIRST_TOKEN: 'canary-first', SECOND_SECRET: 'canary-second', GREETING: 'hello' };
+  writeFileSync(
+    file,
+    JSON.stringify({ mcpServers: { imported: { command: process.execPath, args: [runnable], env } } }),
+  );
+  const made = await world.run(['import', file, '--org', 'acme', '--all-members', '--yes']);
+  expect([made.code, made.err]).toEqual([0, expect.stringContaining(runnable)]);
+  for (const [name, value] of Object.entries(env))
+    expect(await world.call(at('imported'), 'started', { name })).toMatchObject({ value });
+  const shown = [made, await world.run(['export', 'imported', '-', '--json']), await world.run(['list', '--json'])];
+  expect(JSON.stringify(shown) + world.gateway.output()).not.toContain('canary-');
+});
+
 test('an exported definition is a gatehouse.yaml that runs the same server [S2.13]', async () => {
   const file = join(folder, 'first.yaml');
   await world.run(['export', 'first', file]);

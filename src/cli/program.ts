@@ -9,7 +9,7 @@ import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
-import { addRuns } from './run-commands.ts';
+import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 
@@ -37,6 +37,7 @@ function buildProgram(io: Io, version: string): Command {
     .showSuggestionAfterError();
   addServe(program, io, version);
   addRuns(program, io, remote);
+  addImages(group(program, 'images', 'images of servers in containers'), io, remote);
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);

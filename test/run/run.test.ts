@@ -259,6 +259,32 @@ test('nothing is run without consent, downloaded, or privileged [S2.13] [G1]', a
   expect(await list('unasked')).toBeUndefined();
 });
 
+test('administrators of the platform see where programs run; images are pulled by the operator alone [S2.13] [G1]', async () => {
+  const token = readFileSync(join(world.gateway.dataDir, 'admin.token'), 'utf8').trim();
+  const ask = (path: string, secret: string, body?: object) =>
+    fetch(`${world.gateway.url}/admin/api/v1${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  await world.call(at('first'), 'pid');
+  const health = await (await ask('/servers/health', token)).json();
+  expect(health).toMatchObject({
+    runner: {
+      sandbox: { kind: 'none', state: 'ready', reason: null },
+      running: expect.any(Number),
+      containers: { engine: null, running: 0 },
+    },
+  });
+  expect(z.object({ runner: z.object({ running: z.number().min(1) }) }).safeParse(health).success).toBe(true);
+  expect((await world.run(['server', 'health'])).err).toContain('sandbox none ready');
+  const made = await world.run(['key', 'create', '--org', 'acme', '--name', 'admin', '--roles', 'admin:*', '--json']);
+  const { key } = z.object({ key: z.string() }).parse(JSON.parse(made.out));
+  expect((await ask('/servers/health', key)).status).toBe(403);
+  expect((await ask('/images/pull', key, { image: 'registry.example/x:1' })).status).toBe(403);
+  expect((await world.run(['images', 'pull', '../containers/json'])).code).toBe(1);
+});
+
 test('rm ends a server and all that was made with it [S2.13]', async () => {
   const pid = Number(
     await world

@@ -285,6 +285,18 @@ test('administrators of the platform see where programs run; images are pulled b
   expect((await world.run(['images', 'pull', '../containers/json'])).code).toBe(1);
 });
 
+test('the documented line for an image makes a container of it, its token sealed [S2.13]', async () => {
+  const own = String(await freePort());
+  const line = ['run', '--proxy-port', own, '--transport', 'stdio', '-e', 'GITHUB_PERSONAL_ACCESS_TOKEN=canary-pat'];
+  const image = 'ghcr.io/github/github-mcp-server:latest';
+  const made = await world.run([...line, '--permission', 'network', '--yes', image, 'github']);
+  expect([made.code, made.err]).toEqual([0, expect.stringContaining(image)]);
+  expect(await list('github')).toMatchObject({ kind: 'container', state: 'ready', port: Number(own) });
+  const { out } = await world.run(['export', 'github', '-', '--json']);
+  expect(out).toContain(image);
+  expect(out + made.err + world.gateway.output()).not.toContain('canary-pat');
+});
+
 test('rm ends a server and all that was made with it [S2.13]', async () => {
   const pid = Number(
     await world

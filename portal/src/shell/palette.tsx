@@ -1,4 +1,5 @@
 /** Every page by its name: Ctrl+K. */
+import '@mantine/spotlight/styles.css';
 import { ActionIcon, Tooltip } from '@mantine/core';
 import { Spotlight, spotlight } from '@mantine/spotlight';
 import { Search } from 'lucide-react';

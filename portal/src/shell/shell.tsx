@@ -1,7 +1,7 @@
 /** The frame around every page: navigation, organization, who is signed in. */
 import { AppShell, Burger, Center, Group, Loader, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { type ReactNode, useEffect } from 'react';
+import { lazy, type ReactNode, Suspense, useEffect } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError } from '#portal/api/client.ts';
 import { SessionProvider, useLoadedSession } from '#portal/api/session.tsx';
@@ -10,7 +10,9 @@ import { AccountMenu } from './account-menu.tsx';
 import { Navigation } from './navigation.tsx';
 import { rememberOrganization, useOptionalOrganization } from './organization.ts';
 import { OrganizationPicker } from './organization-picker.tsx';
-import { Palette } from './palette.tsx';
+
+/** Not of the first view. */
+const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }));
 
 export function Shell({ children }: { readonly children: ReactNode }) {
   const { data: session, error } = useLoadedSession();
@@ -57,7 +59,9 @@ export function Shell({ children }: { readonly children: ReactNode }) {
               <OrganizationPicker />
             </Group>
             <Group gap="xs" wrap="nowrap">
-              <Palette />
+              <Suspense>
+                <Palette />
+              </Suspense>
               <AccountMenu />
             </Group>
           </Group>

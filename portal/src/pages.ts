@@ -54,7 +54,13 @@ export const organizationPages: readonly PortalPage[] = [
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */
-export const platformPages: readonly PortalPage[] = [];
+export const platformPages: readonly PortalPage[] = [
+  {
+    ...{ path: 'organizations', title: 'Organizations', group: 'Platform', icon: Building2 },
+    permissions: ['admin:organizations:read'],
+    load: () => import('./pages/organizations/organizations-page.tsx'),
+  },
+];
 
 /** Everybody's: `/me/{path}`. */
 export const myPages: readonly PortalPage[] = [];

@@ -28,12 +28,18 @@ export function NewOrganization({ opened, onClose }: { readonly opened: boolean;
         /^[a-z0-9][a-z0-9-]{0,62}$/.test(value || slugOf(name)) ? null : 'a-z, 0-9 and "-", at most 63 characters',
     },
   });
-  const submit = form.onSubmit(async ({ name, slug, domain }) => {
-    const made = await create.mutateAsync({ name, slug: slug || slugOf(name), ...(domain !== '' && { domain }) });
-    await client.invalidateQueries({ queryKey: ['session'] });
-    form.reset();
-    navigate(`/o/${made.slug}`);
-  });
+  const submit = form.onSubmit(({ name, slug, domain }) =>
+    create.mutate(
+      { name, slug: slug || slugOf(name), ...(domain !== '' && { domain }) },
+      {
+        onSuccess: async (made) => {
+          await client.invalidateQueries({ queryKey: ['session'] });
+          form.reset();
+          navigate(`/o/${made.slug}`);
+        },
+      },
+    ),
+  );
   return (
     <Drawer opened={opened} onClose={onClose} title="New organization">
       <form onSubmit={submit}>

@@ -9,7 +9,7 @@ import { GatehouseError, settingError } from '#core/error.ts';
 import type { OpenApiTransport, ServerTransport } from '#core/transport.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
-import { checkArguments } from '#gateway/catalog/meta/wrong-call.ts';
+import { argumentChecker } from '#gateway/catalog/meta/wrong-call.ts';
 import { openEgress } from '#http/egress.ts';
 import { findOpenApiDocument, putOpenApiDocument } from '#records/openapi-documents.ts';
 
@@ -38,7 +38,11 @@ export function openApiOpener(db: Db) {
   }
 
   return (target: UpstreamTarget, transport: OpenApiTransport & ServerTransport, options: Options): Upstream =>
-    openOpenApiUpstream({ ...options, transport, checkArguments, findApi: () => findApi(target, transport) });
+    openOpenApiUpstream({
+      ...options,
+      ...{ server: target.key, transport, readSchema: argumentChecker },
+      findApi: () => findApi(target, transport),
+    });
 }
 
 const MAX_BYTES = 10 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { isJsonObject, type Json, type JsonObject, objectIn, ownIn, stringIn } f
 import { listIn } from '#mcp/bridge/objects.ts';
 import { type Method, short } from './document.ts';
 import { openNames, validName } from './names.ts';
-import type { Auth, Body, Field, Parameter, Place } from './plan.ts';
+import type { Body, Field, Parameter, Place, SchemePlace } from './plan.ts';
 import { resolve } from './references.ts';
 import { convertSchema, cutText, type SchemaOptions } from './schema.ts';
 import { headerName, isCredentialHeader, isReservedHeader } from './security.ts';
@@ -23,7 +23,7 @@ interface Reading {
   /** Names in the path's template. */
   readonly inPath: readonly string[];
   /** Every place that a credential may go: never a caller's. */
-  readonly credentials: readonly Auth[];
+  readonly credentials: readonly SchemePlace[];
 }
 
 /** Throws Error with why the operation can't be a tool. */
@@ -93,7 +93,7 @@ function declaredParameters(reading: Reading): readonly Declared[] {
 function isTaken({ given, place, name }: Declared, { inPath, credentials }: Reading): boolean {
   if (place === 'path') return inPath.includes(name);
   const isSecret = credentials.some(
-    (auth) => auth.kind === 'key' && auth.in === place && auth.name.toLowerCase() === name.toLowerCase(),
+    (one) => one.kind === 'key' && one.in === place && one.name.toLowerCase() === name.toLowerCase(),
   );
   if (isSecret) return false;
   if (place === 'query') return name !== '' && (given.deprecated !== true || given.required === true);
@@ -163,7 +163,7 @@ function readBody({ document, operation, work }: Reading, { free, add }: Adding)
   });
   const { additionalProperties: more } = schema;
   const open = kind === 'json' && (more === true || (isJsonObject(more) && Object.keys(more).length > 0));
-  return { ...shared, fields: new Map(mapped), argument: undefined, open };
+  return { ...shared, fields: mapped, argument: undefined, open };
 }
 
 function bodySchema(kind: Body['kind'], schema: JsonObject): JsonObject {

@@ -104,7 +104,9 @@ const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settin
 
 const openApiSource = openApiSelection
   .extend({
-    file: text.exactOptional().describe('The document: JSON or YAML, read at every start,'),
+    file: text
+      .exactOptional()
+      .describe('The document: JSON or YAML, read at every start, its path relative to this file,'),
     from: httpUrl.exactOptional().describe('or where it is fetched at every start.'),
     url: httpUrl.exactOptional().describe('Where requests go; default: what the document says.'),
   })

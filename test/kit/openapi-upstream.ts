@@ -1,5 +1,7 @@
 /** An OpenAPI document as an upstream of its own, without a gateway. */
-import { compileApi, openOpenApiUpstream, parseDocument } from '#adapters/upstream/index.ts';
+import { openOpenApiUpstream } from '#adapters/upstream/index.ts';
+import { compileApi } from '#adapters/upstream/openapi/compile.ts';
+import { parseDocument } from '#adapters/upstream/openapi/document.ts';
 import type { UpstreamCall } from '#adapters/upstream/upstream.ts';
 import { argumentChecker } from '#gateway/catalog/meta/wrong-call.ts';
 import { drive, toolCall } from './drive.ts';

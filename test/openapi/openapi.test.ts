@@ -34,8 +34,9 @@ collections:
         tools: { arguments: { issues_list-for-repo: { owner: { fixed: acme }, per_page: { maximum: 2, default: 2 } } }, hide: [issues_delete] }
   - { organization: acme, name: found, allowedRoles: '*', mode: meta, bindings: [{ server: fromfile, credential: '\${REST_TOKEN}' }] }
   - { organization: acme, name: ruled, allowedRoles: '*', bindings: [{ server: ruled, credential: '\${REST_TOKEN}', tools: { arguments: { issues_list-for-repo: { state: { fixed: open } } } } }] }
-  - { organization: acme, name: stale, allowedRoles: '*', bindings: [{ server: fromfile, credential: \${STALE_TOKEN}, tools: { hide: [nothing] } }] }
-  - { organization: acme, name: plain, allowedRoles: '*', bindings: [{ server: fromfile, credential: \${STALE_TOKEN} }] }
+  - { organization: acme, name: closed, allowedRoles: '*', bindings: [{ server: ruled, credential: '\${REST_TOKEN}', tools: { arguments: { issues_list-for-repo: { state: { fixed: closed } } } } }] }
+  - { organization: acme, name: stale, allowedRoles: '*', bindings: [{ server: fromfile, credential: '\${STALE_TOKEN}', tools: { hide: [nothing] } }] }
+  - { organization: acme, name: plain, allowedRoles: '*', bindings: [{ server: fromfile, credential: '\${STALE_TOKEN}' }] }
 policies:
   - organization: acme
     name: readers
@@ -43,7 +44,7 @@ policies:
     policies: |
       permit(principal, action == Action::"call_tool", resource) when { resource has readOnlyHint && resource.readOnlyHint };
       forbid(principal, action == Action::"call_tool", resource == Tool::"issues_get") when { context has arg_issue_number && context.arg_issue_number == 3 };
-      forbid(principal, action == Action::"call_tool", resource == Tool::"issues_list-for-repo") unless { context has arg_state && context.arg_state == "open" };
+      forbid(principal, action == Action::"call_tool", resource == Tool::"issues_list-for-repo") when { context has arg_state && context.arg_state == "closed" };
 egress: { allow: ['127.0.0.1'] }
 `;
 
@@ -137,18 +138,23 @@ describe('an API from the configuration file', () => {
   });
 
   test('the policy judges the enforced argument, not what the caller says', async () => {
-    const client = await modern('ruled');
     const name = 'issues_list-for-repo';
-    const listed = await client.callTool({ name, arguments: roadmap });
-    expect(listed.structuredContent).toMatchObject({ items: [{ number: 1 }, {}, {}, {}, {}] });
+    const listed = await (await modern('ruled')).callTool({ name, arguments: roadmap });
+    expect(listed.structuredContent).toHaveProperty('items');
     expect(api.last().url).toContain('state=open');
+    const before = api.calls.length;
+    const closed = await modern('closed');
+    for (const more of [{}, { state: 'open' }]) {
+      await expect(closed.callTool({ name, arguments: { ...roadmap, ...more } })).rejects.toThrow();
+    }
+    expect(api.calls.length).toBe(before);
   });
 
   test('a refused credential is told plainly, over every way, and never shown [F9]', async () => {
     for (const name of ['stale', 'plain']) {
       const client = await modern(name);
       const refused = client.callTool({ name: 'issues_get', arguments: { ...roadmap, issue_number: 2 } });
-      const message = String(await refused.catch((thrown: unknown) => thrown));
+      const message = String(await refused.catch((thrown: unknown) => thrown)).replaceAll('\\', '');
       expect(message).toContain('The API refused the credential of the server "fromfile" ("token" (bearer))');
       expect(message).not.toContain(staleToken);
     }

@@ -349,15 +349,6 @@ test('secrets come from files beside the configuration', () => {
   expect(config.secrets.encryptionKey?.reveal()).toBe(key);
 });
 
-test('the file of an OpenAPI document is beside the configuration, unless its path is absolute', () => {
-  const servers = '{ key: near, openapi: { file: apis/a.json } }, { key: far, openapi: { file: /srv/b.json } }';
-  const config = load(
-    { GATEHOUSE_CONFIG: '/etc/gatehouse/gatehouse.yaml' },
-    { '/etc/gatehouse/gatehouse.yaml': `servers: [${servers}]` },
-  );
-  expect(config.servers.map(({ openapi }) => openapi?.file)).toEqual(['/etc/gatehouse/apis/a.json', '/srv/b.json']);
-});
-
 test('MAPPING_FILE is read strictly [S0.24]', () => {
   const good = { 'm.json': '{"org_1":{"docs":{"partition":"p","apiKey":"tnt_9","allowedRoles":["admin"]}}}' };
   expect(load({ MAPPING_FILE: 'm.json' }, good).mapping.org_1?.docs?.apiKey.reveal()).toBe('tnt_9');

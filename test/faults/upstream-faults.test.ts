@@ -12,7 +12,7 @@ import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer, call, initialize, send } from '#kit/http-client.ts';
 import { freePort } from '#kit/listen.ts';
 import { commandLine, descendants, residentBytes } from '#kit/process.ts';
-import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { json, type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { beginStream, greets, type RawSse, say, startRawSse } from '#kit/sse-server.ts';
 import { faultScripts, onlyCalls } from './fault-scripts.ts';
 
@@ -224,15 +224,19 @@ function pourInto(stream: import('node:http').ServerResponse): void {
 /** REST has no ids: an answer is of the request on whose connection it comes. */
 const ofMessages: ReadonlySet<string> = new Set(['answers another question']);
 
+const heard = json({ heard: true });
+
 test('of a REST API that is called by its OpenAPI document as well [R10] [R11] [R12]', async () => {
+  upstream.script(heard);
   expect(await ask('rest', 'echo')).toMatchObject({ cell: '200 the result' });
-  for (const { name, json } of faultScripts) {
+  for (const { name, json: script } of faultScripts) {
     if (ofMessages.has(name)) continue;
-    upstream.script(json);
+    upstream.script(script);
     await note(name, 'REST API', ask('rest', 'echo'));
   }
-  upstream.script();
+  upstream.script(heard);
   expect(await ask('rest', 'echo')).toMatchObject({ cell: '200 the result' });
+  upstream.script();
   await expect.poll(() => upstream.openSockets(), { timeout: 10_000 }).toBeLessThanOrEqual(4);
   expect(slow).toEqual([]);
   expect(grown).toBeLessThan(GROWTH_BYTES);

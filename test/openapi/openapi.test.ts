@@ -120,7 +120,7 @@ describe('an API from the configuration file', () => {
     expect(api.calls.length).toBe(before);
   });
 
-  test('a Cedar policy governs operations as any tool: by name, hint and argument [X0.2]', async () => {
+  test('a Cedar policy governs operations as any tool: by name, hint and argument', async () => {
     const client = await modern('ruled');
     const names = (await client.listTools()).tools.map(({ name }) => name);
     expect(names).toEqual(['issues_get', 'issues_list-for-repo', 'rate-limit_get', 'repos_get']);

@@ -1,9 +1,10 @@
 /** A document as tools, each with the plan by which it is called. */
 import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { compact, listIn } from '#mcp/bridge/objects.ts';
+import { isMediaType } from './body-arguments.ts';
 import { type Method, methods, pathsOf } from './document.ts';
 import { openNames, validName } from './names.ts';
-import { isMediaType, readArguments, reasonOf } from './parameters.ts';
+import { readArguments, reasonOf } from './parameters.ts';
 import type { Api, LeftOut, Operation, PathPiece, SchemePlace, Tool } from './plan.ts';
 import { resolve } from './references.ts';
 import { convertSchema, cutText, loosened, openWork, type SchemaOptions } from './schema.ts';

@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { ensurePortal } from './portal.ts';
 
 /** Carry files of their own (wasm, workers) or are read by a worker: a bundle would lose them, they stay dependencies. */
 export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'turndown', 'pg-native'];
@@ -75,7 +76,7 @@ function copyAssets(root: string): void {
     cpSync(join(root, file), target);
   }
   const portal = join(root, 'portal', 'dist');
-  if (existsSync(portal)) cpSync(portal, join(root, 'dist', 'portal'), { recursive: true });
+  cpSync(portal, join(root, 'dist', 'portal'), { recursive: true });
 }
 
 function assemblePackage(root: string): void {
@@ -114,6 +115,7 @@ function makeSeed(root: string): void {
 export async function buildAll(root: string): Promise<void> {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   await bundle(root);
+  await ensurePortal(root);
   copyAssets(root);
   assemblePackage(root);
   makeSeed(root);

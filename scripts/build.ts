@@ -1,6 +1,7 @@
 /**
  * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), a file for each thread
- * (`src/**\/*-thread.ts`), what they share, their assets, and `dist/package/`, a folder ready for `npm publish` with neither development nor optional dependencies.
+ * (`src/**\/*-thread.ts`), what they share, their assets, and `dist/package/`, a folder ready for `npm publish` with
+ * neither development nor optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
 import {

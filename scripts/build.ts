@@ -1,6 +1,7 @@
 /**
- * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), what they share, their
- * assets, and `dist/package/`, a folder ready for `npm publish` with neither development nor optional dependencies.
+ * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), a file for each thread
+ * (`src/**\/*-thread.ts`), what they share, their assets, and `dist/package/`, a folder ready for `npm publish` with
+ * neither development nor optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -15,7 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { ensurePortal } from './portal.ts';
@@ -47,7 +48,9 @@ export function publishManifest(manifest: Manifest): Record<string, unknown> {
 async function bundle(root: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/main.ts', 'src/index.ts'],
+    entryPoints: ['src/main.ts', 'src/index.ts', ...globSync('src/**/*-thread.ts', { cwd: root })].map((file) => ({
+      ...{ in: file, out: basename(file, '.ts') },
+    })),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[hash]',

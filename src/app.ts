@@ -69,6 +69,8 @@ export interface AppDeps {
   readonly clock?: Clock;
   /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
   readonly quiet?: boolean;
+  /** Of another build of the portal. */
+  readonly portalFolder?: string;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
   /** Hears every SQL statement of the gateway: tests count them. */

@@ -2,7 +2,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { FastifyPluginAsync } from 'fastify';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
-import type { SignedInPerson } from '#admin/actor.ts';
 import type { AdminPluginDeps } from '#admin/plugin.ts';
 import { callerFinder, type OpenWebuiSessions, sessionActor } from '#admin/portal/callers.ts';
 import { portalFolder } from '#admin/portal/files.ts';
@@ -35,6 +34,8 @@ export interface PortalRoomsDeps {
   readonly readAddress: AddressReader;
   readonly baseUrl: string;
   readonly version: string;
+  /** Of another build of it. */
+  readonly portalFolder?: string;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -57,7 +58,7 @@ export function openPortalRooms(config: Config, deps: PortalRoomsDeps): PortalRo
     ...{ ...deps, ...callers, audit: deps.audit.audit },
     signIn: server && signInAt(server, baseUrl),
     isBesideOpenWebui: config.openWebuiUrl !== undefined,
-    folder: portalFolder(productRoot),
+    folder: deps.portalFolder ?? portalFolder(productRoot),
     sealer: openSealer(deriveKey(root, 'portal-seal')),
     csrfOf: sessions.csrfOf,
     listOrganizations: () => records.listOrganizations(),
@@ -108,7 +109,7 @@ function signInAt(server: AuthorizationServer, baseUrl: string): PortalSignIn {
 }
 
 /** undefined: it is no identity provider here. */
-function openWebuiSessions({ providers, people, storage }: PortalRoomsDeps): OpenWebuiSessions | undefined {
+function openWebuiSessions({ providers, people }: PortalRoomsDeps): OpenWebuiSessions | undefined {
   const provider = providers.find(({ kind }) => kind === 'shared-secret');
   if (!provider) return undefined;
   return {

@@ -24,7 +24,7 @@ export interface Places {
   /** Clients find a sign-in by themselves. */
   readonly signIn: boolean;
   /** Of the demo: opens the portal once, within ten minutes. */
-  readonly portal: string | undefined;
+  readonly portal?: string | undefined;
   /** How this command line was called. */
   readonly command: string;
 }

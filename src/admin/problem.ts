@@ -28,7 +28,7 @@ export function sendProblem(reply: FastifyReply, request: FastifyRequest, { erro
         status,
         code: error.code,
         detail: error.message,
-        ...(error.code === 'reauthenticate' && { signIn: '/admin/sign-in?again=1' }),
+        ...(error.code === 'reauthenticate' && { signIn: '/mcp-admin/sign-in?again=1' }),
       }),
     );
 }

@@ -81,7 +81,7 @@ export function openPortalRooms(config: Config, deps: PortalRoomsDeps): PortalRo
     findSession: sessionActor(callerFinder(callers), sessions),
     async newLink() {
       const { code, expiresAt } = await sessions.newLink();
-      return { url: `${baseUrl}/admin/link?code=${code}`, expiresAt };
+      return { url: `${baseUrl}/mcp-admin/link?code=${code}`, expiresAt };
     },
   };
 }

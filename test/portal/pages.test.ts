@@ -58,7 +58,7 @@ describe('of the portal', () => {
       const { status, headers } = await page(nobody, `${place}/x?y=z`);
       expect([status, headers.get('location')]).toEqual([
         302,
-        `/admin/sign-in?next=${encodeURIComponent(`${place}/x?y=z`)}`,
+        `/mcp-admin/sign-in?next=${encodeURIComponent(`${place}/x?y=z`)}`,
       ]);
     }
     for (const place of ['/admin', '/mcp-admin']) {
@@ -67,8 +67,8 @@ describe('of the portal', () => {
     }
     expect((await page(bob, '/me')).status).toBe(200);
     expect((await page(ada, '/mcp-admin/x')).text).toContain('src="/mcp-admin/assets/app-1a2b3c.js"');
-    expect((await page(ada, '/admin/x')).text).toContain('src="/admin/assets/app-1a2b3c.js"');
-    expect((await page(ada, '/me')).text).toContain('src="/admin/assets/app-1a2b3c.js"');
+    expect((await page(ada, '/admin/x')).text).toContain('src="/mcp-admin/assets/app-1a2b3c.js"');
+    expect((await page(ada, '/me')).text).toContain('src="/mcp-admin/assets/app-1a2b3c.js"');
   });
 
   test('have files that are kept for ever, and small where a browser takes that', async () => {
@@ -110,7 +110,7 @@ describe('of the portal', () => {
       return typeof made === 'object' && made !== null && 'url' in made ? String(made.url) : '';
     };
     const [first, late] = [await link(), await link()];
-    expect(first).toMatch(/\/admin\/link\?code=[\w-]{43}$/);
+    expect(first).toMatch(/\/mcp-admin\/link\?code=[\w-]{43}$/);
     const browser = t.browser();
     const opened = await browser.jar.open(first);
     expect([opened.url, opened.status]).toEqual([`${t.url}/admin`, 200]);

@@ -23,7 +23,7 @@ describe('signing in', () => {
   test('leads through our own sign-in and back to the page that was asked for [S3.25]', async () => {
     const { landed, ask } = await t.signIn('ada', '/admin/servers?q=x');
     expect([landed.url, landed.status]).toEqual([`${t.url}/admin/servers?q=x`, 200]);
-    expect(landed.trail.some((url) => url.startsWith(`${t.url}/admin/signed-in?code=`))).toBe(true);
+    expect(landed.trail.some((url) => url.startsWith(`${t.url}/mcp-admin/signed-in?code=`))).toBe(true);
     expect((await ask('GET', session)).body).toMatchObject({
       kind: 'person',
       user: { name: 'Ada', username: 'ada' },
@@ -54,7 +54,7 @@ describe('signing in', () => {
     const browser = t.browser();
     const page = await browser.jar.open(`${t.url}/admin`);
     const { trail } = await browser.jar.submit(page, { with: 'local', username: 'ada', password: portalPassword });
-    const back = trail.find((url) => url.includes('/admin/signed-in')) ?? '';
+    const back = trail.find((url) => url.includes('-admin/signed-in')) ?? '';
     const again = await fetch(back, { redirect: 'manual', headers: { cookie: browser.cookie() } });
     const [cookie = ''] = again.headers.getSetCookie().filter((line) => line.startsWith('gw_admin='));
     expect(cookie).toMatch(/^gw_admin=[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=28800$/);
@@ -166,7 +166,7 @@ describe('changes', () => {
     const refused = await create(browser);
     expect([refused.status, refused.body]).toEqual([
       401,
-      expect.objectContaining({ code: 'reauthenticate', signIn: '/admin/sign-in?again=1' }),
+      expect.objectContaining({ code: 'reauthenticate', signIn: '/mcp-admin/sign-in?again=1' }),
     ]);
     expect((await browser.ask('GET', keys)).status).toBe(200);
     const first = await t.signIn('ada');
@@ -206,7 +206,7 @@ describe('a session ends', () => {
     const browser = await t.signIn('ada');
     const cookie = browser.cookie();
     const answer = await browser.ask('DELETE', session, { headers: { 'x-csrf-token': await browser.csrf() } });
-    expect([answer.status, answer.body.next]).toEqual([200, '/admin/signed-out']);
+    expect([answer.status, answer.body.next]).toEqual([200, '/mcp-admin/signed-out']);
     expect(answer.headers.getSetCookie().join()).toMatch(/gw_admin=; .*Max-Age=0/);
     expect((await browser.ask('GET', session, { headers: { cookie } })).status).toBe(401);
     const page = await browser.jar.open(`${t.url}/admin`);

@@ -15,7 +15,7 @@ export interface PortalPage {
 }
 
 /**
- * undefined: it isn't built. `base`: what stands in front of `assets/` in the browser, such as `/admin/`. Nothing runs and
+ * undefined: it isn't built. `base`: what stands in front of its files in the browser, such as `/mcp-admin/`. Nothing runs and
  * nothing is painted but what comes from here (SECURITY H1); script that builds markup from text does not work at all.
  */
 export async function readPortalPage(folder: string, base: string): Promise<PortalPage | undefined> {
@@ -24,7 +24,7 @@ export async function readPortalPage(folder: string, base: string): Promise<Port
   const nonce = randomBytes(16).toString('base64url');
   const html = text
     .replaceAll('__CSP_NONCE__', nonce)
-    .replace(/(\s(?:src|href)=")(?:\.\/|\/admin\/)(?=assets\/)/g, `$1${base}`);
+    .replace(/(\s(?:src|href)=")(?:\.\/|\/(?:mcp-)?admin\/)/g, `$1${base}`);
   return { html, headers: { ...pageHeaders, 'Content-Security-Policy': portalPolicy(nonce) } };
 }
 

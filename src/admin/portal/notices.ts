@@ -45,18 +45,18 @@ export const notices = {
     title: 'This link is over',
     text: 'It works once, for ten minutes. Make another one where the gateway runs.',
     lines: [['Where the gateway runs', 'gatehouse admin link']],
-    link: { href: `${base}/admin/sign-in`, text: 'Sign in instead' },
+    link: { href: `${base}/mcp-admin/sign-in`, text: 'Sign in instead' },
   }),
   signInOver: (base: string): Notice => ({
     status: 403,
     title: 'The sign-in did not succeed',
     text: 'It was refused, took too long, or was not begun in this browser.',
-    link: { href: `${base}/admin/sign-in`, text: 'Sign in again' },
+    link: { href: `${base}/mcp-admin/sign-in`, text: 'Sign in again' },
   }),
   signedOut: (base: string): Notice => ({
     status: 200,
     title: 'You are signed out',
     text: 'Of the portal and of the sign-in of this gateway, in this browser. Your identity provider may still know you.',
-    link: { href: `${base}/admin/sign-in`, text: 'Sign in' },
+    link: { href: `${base}/mcp-admin/sign-in`, text: 'Sign in' },
   }),
 } as const;

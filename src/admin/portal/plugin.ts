@@ -25,7 +25,7 @@ import { type AnswerDeps, isAdministrator, sessionAnswer } from './session-answe
 
 /** At our own authorization server. */
 export interface PortalSignIn {
-  /** Where the browser goes to; it comes back to `/admin/signed-in` with the state. `again`: whoever is signed in there does so anew. */
+  /** Where the browser goes to; it comes back to `/mcp-admin/signed-in` with the state. `again`: whoever is signed in there does so anew. */
   readonly urlOf: (state: string, again: boolean) => string;
   /** Who signed in there with this browser, and when (Unix milliseconds). */
   readonly find: (
@@ -106,7 +106,7 @@ function addSession(app: FastifyInstance, rooms: Rooms): void {
     const cookie = await sessions.end(request.raw.headers);
     if (kind === 'person') await signIn?.end(request.raw, reply.raw);
     await record(request, rooms, { action: 'session.end', actor });
-    const next = kind === 'open-webui' ? '/' : `${base}/admin/signed-out`;
+    const next = kind === 'open-webui' ? '/' : `${base}/mcp-admin/signed-out`;
     return reply.headers(headers).header('set-cookie', cookie).send({ next });
   });
 }
@@ -115,13 +115,19 @@ type Asked = { readonly Querystring: Readonly<Record<string, unknown>> };
 
 function addDoor(app: FastifyInstance, rooms: Rooms): void {
   const { base, home, signIn, sealer, clock, sessions } = rooms;
-  app.get<Asked>('/admin/sign-in', async ({ query }, reply) => {
+  const door = (
+    name: string,
+    handler: (request: FastifyRequest<Asked>, reply: FastifyReply) => Promise<FastifyReply>,
+  ) => {
+    for (const place of ['/mcp-admin', '/admin']) app.get<Asked>(`${place}/${name}`, handler);
+  };
+  door('sign-in', async ({ query }, reply) => {
     if (!signIn) return sendNotice(reply, notices.noSignIn());
     const next = parseNext(query.next, home);
     const state = sealer.seal(RETURN, `${clock.now() + RETURN_MS} ${next}`);
     return redirect(reply, signIn.urlOf(state, query.again === '1'));
   });
-  app.get<Asked>('/admin/signed-in', async (request, reply) => {
+  door('signed-in', async (request, reply) => {
     const { query, raw } = request;
     const opened = typeof query.state === 'string' ? sealer.open(RETURN, query.state) : undefined;
     const [until = '', next = home] = opened?.split(' ') ?? [];
@@ -133,7 +139,7 @@ function addDoor(app: FastifyInstance, rooms: Rooms): void {
     await record(request, rooms, { action: 'session.begin', actor: await rooms.asPerson(user) });
     return redirect(reply.header('set-cookie', cookie), rooms.baseUrl + parseNext(next, home));
   });
-  app.get<Asked>('/admin/link', async (request, reply) => {
+  door('link', async (request, reply) => {
     const { query, raw } = request;
     const isGood = typeof query.code === 'string' && (await sessions.takeLink(query.code));
     if (!isGood) {
@@ -144,7 +150,7 @@ function addDoor(app: FastifyInstance, rooms: Rooms): void {
     await record(request, rooms, { action: 'session.begin', actor: { kind: 'platform' } });
     return redirect(reply.header('set-cookie', cookie), rooms.baseUrl + home);
   });
-  app.get('/admin/signed-out', async (_request, reply) => sendNotice(reply, notices.signedOut(base)));
+  door('signed-out', async (_request, reply) => sendNotice(reply, notices.signedOut(base)));
 }
 
 function addPages(app: FastifyInstance, rooms: Rooms): void {
@@ -153,7 +159,10 @@ function addPages(app: FastifyInstance, rooms: Rooms): void {
     reply
       .header('cross-origin-resource-policy', 'same-origin')
       .sendFile(request.params['*'], join(folder, 'assets'), { immutable: true, maxAge: '365d' });
-  for (const place of ['/admin', '/mcp-admin']) app.get(`${place}/assets/*`, sendAsset);
+  for (const place of ['/admin', '/mcp-admin']) {
+    app.get(`${place}/assets/*`, sendAsset);
+    app.get(`${place}/icon.svg`, (_request, reply) => reply.sendFile('icon.svg', folder, { maxAge: '1d' }));
+  }
   const portals = home === '/admin' ? ['/admin', '/mcp-admin', '/me'] : ['/mcp-admin', '/me'];
   for (const place of portals)
     for (const url of [place, `${place}/*`])
@@ -173,12 +182,12 @@ async function sendPage(request: FastifyRequest, reply: FastifyReply, rooms: Roo
   if (!caller) {
     const isTheirs = openWebui !== undefined && isBesideOpenWebui;
     const next = encodeURIComponent(parseNext(request.url, home));
-    return redirect(reply, isTheirs ? '/' : `${base}/admin/sign-in?next=${next}`, 302);
+    return redirect(reply, isTheirs ? '/' : `${base}/mcp-admin/sign-in?next=${next}`, 302);
   }
   const isOwn = /^\/me(?:[/?]|$)/.test(request.url);
   if (!isOwn && !(await isAdministrator(caller, rooms))) return sendNotice(reply, notices.noAdministrator(base));
-  const place = request.url.startsWith('/mcp-admin') ? '/mcp-admin' : home;
-  const page = await readPortalPage(folder, `${base}${place}/`);
+  // Of all the portal's addresses the one that is always ours.
+  const page = await readPortalPage(folder, `${base}/mcp-admin/`);
   if (!page) return sendNotice(reply, notices.notBuilt());
   return reply.headers(page.headers).type('text/html; charset=utf-8').send(page.html);
 }

@@ -3,7 +3,7 @@ import type { AdapterPayload } from 'oidc-provider';
 
 export const houseClientId = 'gatehouse';
 export const signedInPath = '/connect/signed-in';
-export const portalSignedInPath = '/admin/signed-in';
+export const portalSignedInPath = '/mcp-admin/signed-in';
 
 /** Known without a row. It has no secret, and redeems nothing. */
 export const houseClient = (issuer: string): AdapterPayload => ({

@@ -15,6 +15,7 @@ import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
+import { portalRoutes } from './contract/portal.ts';
 import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
@@ -63,6 +64,8 @@ export interface AdminRoute {
   readonly scope: 'platform' | 'organization';
   readonly audit: string;
   readonly status: 200 | 201;
+  /** A session of the portal has to be of a sign-in that is not long ago (SECURITY H7). */
+  readonly freshSignIn?: true;
   /** Of a body; left out: what any may have. Whoever sends a larger one is identified before it is read. */
   readonly maxBodyBytes?: number;
   readonly input: z.ZodObject;
@@ -232,6 +235,7 @@ export const contract = {
     scope: 'organization',
     audit: 'key.create',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({
       ...org,
       name: text,
@@ -274,6 +278,7 @@ export const contract = {
     scope: 'organization',
     audit: 'client.create',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({ ...org, ...newProgramClientInput }),
     output: newProgramClient,
   },
@@ -301,6 +306,7 @@ export const contract = {
     scope: 'platform',
     audit: 'signing.rotate',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({
       /** The old ones are no longer to be trusted: what they signed is refused from now on. */
       atOnce: z.boolean().default(false),
@@ -326,6 +332,7 @@ export const contract = {
     scope: 'platform',
     audit: 'account.create',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({
       username,
       name: text.optional(),
@@ -357,6 +364,7 @@ export const contract = {
     scope: 'platform',
     audit: 'account.password',
     status: 200,
+    freshSignIn: true,
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
@@ -366,6 +374,7 @@ export const contract = {
   ...groupRoutes,
   ...peopleRoutes,
   ...policyRoutes,
+  ...portalRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

@@ -11,6 +11,7 @@ import type { IssuersOf } from '#records/people.ts';
 import {
   type Actor,
   actorName,
+  checkFresh,
   checkPermission,
   type KnownCaller,
   type Origin,
@@ -43,6 +44,7 @@ import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
+import { portalHandlers } from './routes/portal.ts';
 import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
@@ -85,6 +87,8 @@ export interface AdminDeps {
   /** Before a change: it is not made before this is kept. Called with what came of it. */
   readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
+  /** Unix milliseconds; undefined: no gateway runs. */
+  readonly newPortalLink?: () => Promise<{ readonly url: string; readonly expiresAt: number }>;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
   /** Where they run; undefined: no gateway runs. */
@@ -157,9 +161,10 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serviceAccountHandlers(deps),
     ...personHandlers(deps),
     ...policyHandlers(deps),
+    ...portalHandlers(deps),
   };
   return async (name, input, presented) => {
-    const route = contract[name];
+    const route: AdminRoute = contract[name];
     const { clock } = deps;
     const event = {
       at: clock.now(),
@@ -173,6 +178,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     try {
       const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
+      checkFresh(presented, route, clock.now());
       const parsed = parseInput(name, input);
       if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
       const result = await handlers[name](parsed, actor);

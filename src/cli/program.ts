@@ -42,6 +42,7 @@ function buildProgram(io: Io, version: string): Command {
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);
+  addPortal(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
@@ -144,6 +145,12 @@ function addSigningKeys(program: Command, io: Io): void {
     .description('make a new one: it is published now and signs in ten minutes, nothing fails meanwhile')
     .option('--at-once', 'the old one is no longer to be trusted: everybody signs in anew')
     .action(async (options) => (await import('./key.ts')).rotateSigningKey(io, options));
+}
+
+function addPortal(program: Command, io: Io): void {
+  remote(group(program, 'admin', 'the portal').command('link'))
+    .description('print a link that signs a browser in to the portal: once, within ten minutes')
+    .action(async (options) => (await import('./admin-link.ts')).printPortalLink(io, options));
 }
 
 function addCalls(program: Command, io: Io, version: string): void {

@@ -14,6 +14,7 @@ import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
 import type { LogFollowing } from './log-following.ts';
+import { etagOf } from './once.ts';
 import { openApi } from './openapi.ts';
 
 export interface AdminPluginDeps {
@@ -87,13 +88,22 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   };
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
-    const result = await deps.run(name, inputOf(request, route), actor);
+    const conditions = {
+      ifMatch: request.headers['if-match'],
+      idempotencyKey: request.headers['idempotency-key']?.toString(),
+      onReplay: () => reply.header('idempotent-replayed', 'true'),
+    };
+    const result = await deps.run(name, inputOf(request, route), actor, conditions);
+    if (isRead.has(name)) reply.header('etag', etagOf(result));
     return reply.code(route.status).send(result);
   };
   const { maxBodyBytes } = route;
   const large = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes, onRequest: onlyKnown };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false, ...large });
 }
+
+/** What a change can be conditional on. */
+const isRead: ReadonlySet<string> = new Set(Object.values<AdminRoute>(contract).map(({ changes }) => changes ?? ''));
 
 /** Path parameters win over a field of the same name. */
 function inputOf({ params, body, query }: FastifyRequest, { method }: AdminRoute): unknown {
@@ -175,9 +185,14 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Forbidden',
   404: 'Not Found',
   409: 'Conflict',
+  410: 'Gone',
+  412: 'Precondition Failed',
   413: 'Content Too Large',
   415: 'Unsupported Media Type',
+  422: 'Unprocessable Content',
   429: 'Too Many Requests',
   500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  504: 'Gateway Timeout',
   503: 'Service Unavailable',
 };

@@ -22,7 +22,7 @@ async function connected(io: Io, options: Options, work: (connection: Connection
 
 export function listOrganizations(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listOrganizations', {});
+    const items = await connection.list('listOrganizations', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -47,7 +47,7 @@ export function createOrganization(
 
 export function listServers(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listServers', {});
+    const items = await connection.list('listServers', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -59,7 +59,7 @@ export function listServers(io: Io, options: Options): Promise<void> {
 
 export function listServerHealth(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listServerHealth', {});
+    const items = await connection.list('listServerHealth', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -79,7 +79,7 @@ interface OrganizationOptions extends Options {
 export function listCollections(io: Io, options: OrganizationOptions): Promise<void> {
   return connected(io, options, async (connection) => {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listCollections', { organization });
+    const items = await connection.list('listCollections', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ name, allowedRoles, bindings }) => [
       name,

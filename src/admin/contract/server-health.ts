@@ -1,5 +1,6 @@
 /** How servers are: as the replica that answers knows it. */
 import { z } from 'zod';
+import { listing } from './lists.ts';
 
 const time = z.iso.datetime();
 const failure = z.object({ reason: z.string(), at: time });
@@ -36,6 +37,12 @@ export const serverHealth = z.object({
 
 export type ServerHealthItem = z.output<typeof serverHealth>;
 
+const health = listing(serverHealth, {
+  id: ['key', 'organization'],
+  sort: ['key', 'state'],
+  search: ['key', 'kind', 'state'],
+});
+
 export const serverHealthRoutes = {
   listServerHealth: {
     method: 'GET',
@@ -45,7 +52,8 @@ export const serverHealthRoutes = {
     scope: 'platform',
     audit: 'server.health',
     status: 200,
-    input: z.strictObject({}),
-    output: z.object({ items: z.array(serverHealth) }),
+    input: z.strictObject({ ...health.input }),
+    output: health.output,
+    list: health.list,
   },
 } as const;

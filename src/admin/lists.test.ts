@@ -1,77 +1,19 @@
 /** Pages, single reads, conditions and repeated requests, through HTTP. */
-import { randomBytes } from 'node:crypto';
-import fastify, { type FastifyInstance } from 'fastify';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { kmsAdapters } from '#adapters/kms/index.ts';
-import { openCedar } from '#adapters/policy/cedar/cedar.ts';
-import { systemClock } from '#core/clock.ts';
-import { GatehouseError } from '#core/error.ts';
-import { silentLog } from '#core/log.ts';
-import { openSealer } from '#core/sealer.ts';
-import { Secret } from '#core/secret.ts';
 import { withPlatform } from '#db/scope.ts';
-import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
-import { looksLikeApiKey, openApiKeys } from '#records/api-key.ts';
-import { openDataKeyStore } from '#records/data-keys.ts';
-import { openVault } from '#records/vault.ts';
-import { openAdmin } from './handlers.ts';
-import { adminPlugin } from './plugin.ts';
-import { openAdminRecords } from './storage.ts';
+import { type AdminApi, openAdminApi } from '#kit/admin-api.ts';
 
-const token = new Secret('admin-token-of-this-test');
-const rootSecret = new Secret('kQ7vX2mN9pL4wR8tY1uZ6sD3fG5hJ0aB');
-let database: TestDatabase;
-let app: FastifyInstance;
+let api: AdminApi;
+let send: AdminApi['send'];
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const { db } = database;
-  const deps = { rootSecret, clock: systemClock, log: silentLog };
-  const kms = await kmsAdapters.open(kmsAdapters.config.parse({ kind: 'environment' }), deps);
-  const vault = openVault({ kms, store: openDataKeyStore(db), clock: systemClock });
-  const sealer = openSealer(randomBytes(32));
-  const records = openAdminRecords({
-    ...{ db, vault, sealer, keys: openApiKeys(rootSecret), clock: systemClock, keyMode: 'test' },
-  });
-  const run = openAdmin({
-    ...{ policies: openCedar(), records, clock: systemClock, audit: () => undefined },
-    status: () => ({ status: 'healthy', version: '1', demo: true, url: 'http://x' }) as const,
-    readLimit: () => ({ used: 0, resetMs: 0 }),
-    rotateSigningKeys: async () => ({ kid: 'new', signsAt: 0 }),
-  });
-  const verifyKey = async () => {
-    throw new GatehouseError('invalid_token');
-  };
-  app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
-  await app.register(adminPlugin({ run, token, verifyKey, looksLikeApiKey, log: silentLog, version: '1' }));
-  await app.ready();
+  api = await openAdminApi();
+  send = api.send;
   await send('POST /organizations', { body: { slug: 'acme', name: 'Acme' } });
 }, 120_000);
 
-afterAll(async () => {
-  await app.close();
-  await database.close();
-});
-
-interface Sent {
-  readonly body?: object;
-  readonly headers?: Record<string, string>;
-}
-
-const methods = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
-
-async function send(line: string, { body, headers = {} }: Sent = {}) {
-  const [method, url = ''] = line.split(' ');
-  const response = await app.inject({
-    method: methods.find((each) => each === method) ?? 'GET',
-    url: `/admin/api/v1${url}`,
-    headers: { authorization: `Bearer ${token.reveal()}`, ...headers },
-    ...(body && { payload: body }),
-    remoteAddress: '127.0.0.1',
-  });
-  return { status: response.statusCode, json: response.json(), headers: response.headers };
-}
+afterAll(() => api.close());
 
 /** Every page, by `next`. */
 async function walk(path: string): Promise<readonly Record<string, unknown>[]> {
@@ -105,7 +47,7 @@ test('a list comes page by page, in any order it offers, and a cursor of another
 });
 
 test('members are paged by the database, quickly among 15,000, and then those who are invited', async () => {
-  await withPlatform(database.db, async ({ tx }) => {
+  await withPlatform(api.database.db, async ({ tx }) => {
     await sql`insert into gateway.users (subject, name, email, email_verified)
       select 'p' || n, 'Person ' || n, 'p' || lpad(n::text, 5, '0') || '@acme.test', true
       from generate_series(1, 15000) n`.execute(tx);

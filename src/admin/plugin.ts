@@ -9,13 +9,15 @@ import { asServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
+import { pageHeaders } from '#http/page.ts';
 import { type Actor, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
 import type { LogFollowing } from './log-following.ts';
 import { etagOf } from './once.ts';
-import { openApi } from './openapi.ts';
+import { isRead, openApi } from './openapi.ts';
+import { openApiPage } from './openapi-page.ts';
 
 export interface AdminPluginDeps {
   readonly run: AdminRunner;
@@ -33,6 +35,8 @@ export interface AdminPluginDeps {
   /** SECURITY.md 3.3: 256 KiB unless told. */
   readonly maxBodyBytes?: number;
   readonly version: string;
+  /** Where people reach the gateway: for what the page of the API shows. */
+  readonly baseUrl?: string;
   /** Of what servers write; undefined: nothing runs here. */
   readonly following?: LogFollowing;
 }
@@ -62,6 +66,13 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
         return document;
       });
     }
+    app.get('/admin/api', async (request, reply) => {
+      await identify(request, deps);
+      return reply
+        .headers(pageHeaders)
+        .type('text/html; charset=utf-8')
+        .send(openApiPage(deps.baseUrl ?? ''));
+    });
     for (const name of routeNames) addRoute(app, name, deps);
     addFollowing(app, deps);
   };
@@ -101,9 +112,6 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   const large = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes, onRequest: onlyKnown };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false, ...large });
 }
-
-/** What a change can be conditional on. */
-const isRead: ReadonlySet<string> = new Set(Object.values<AdminRoute>(contract).map(({ changes }) => changes ?? ''));
 
 /** Path parameters win over a field of the same name. */
 function inputOf({ params, body, query }: FastifyRequest, { method }: AdminRoute): unknown {

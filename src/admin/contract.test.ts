@@ -54,7 +54,9 @@ function ask(route: AdminRoute, { path, rest }: Made, bearer?: string) {
     encodeURIComponent(String(path[name] ?? 'acme').toWellFormed()),
   );
   if (hasBody(route.method)) return api.send(`${route.method} ${line}`, { body: rest, bearer });
-  const query = new URLSearchParams(Object.entries(rest).map(([name, value]) => [name, String(value)]));
+  const query = new URLSearchParams(
+    Object.entries(rest).map(([name, value]): [string, string] => [name, String(value)]),
+  );
   return api.send(`${route.method} ${line}?${query}`, { bearer });
 }
 
@@ -143,7 +145,7 @@ test('whatever is asked, an answer is what the contract says or a problem with a
   const begun = performance.now();
   const seen = new Set<number>();
   // The first round is whole, however slow the machine is.
-  for (let round = 0; round < 8 && (round === 0 || performance.now() - begun < deadlineMs); round += 1) {
+  for (let round = 0; round < 6 && (round === 0 || performance.now() - begun < deadlineMs); round += 1) {
     for (const name of fuzzed) {
       const route: AdminRoute = contract[name];
       const { inPath, rest } = partsOf(route);
@@ -154,15 +156,21 @@ test('whatever is asked, an answer is what the contract says or a problem with a
   for (const status of [200, 201, 400, 404]) expect([...seen]).toContain(status);
 }, 60_000);
 
+/** The database reads what these are given; all others page in memory, by the same rule. */
+const readsRows: ReadonlySet<RouteName> = new Set([
+  ...(['listMembers', 'listPeople', 'listGroups', 'listGroupMembers', 'listKeys', 'listAudit', 'getUsage'] as const),
+]);
+
 test('no text in any parameter of a query or path is more than text [H11]', async () => {
   const before = await api.send('GET /organizations');
-  for (const name of fuzzed) {
+  for (const [at, name] of fuzzed.entries()) {
     const route: AdminRoute = contract[name];
     if (route.method !== 'GET') continue;
     const { inPath, rest } = partsOf(route);
     const path = pathOf(route, inPath);
+    const texts = readsRows.has(name) ? nasty : [0, 1, 2].map((step) => nasty[(at * 3 + step) % nasty.length]);
     const last = inPath.at(-1);
-    for (const text of nasty) {
+    for (const text of texts) {
       for (const field of Object.keys(rest.shape)) await checkAnswer(name, { path, rest: { [field]: text } });
       if (last !== undefined) await checkAnswer(name, { path: { ...path, [last]: text }, rest: {} });
     }

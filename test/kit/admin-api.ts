@@ -67,7 +67,7 @@ export async function openAdminApi(): Promise<AdminApi> {
     const { id: keyId, org, name, roles } = row;
     return { kind: 'api-key', key: principalKey('gatehouse:api-key', keyId), keyId, org, name, roles };
   };
-  const app = fastify({ routerOptions: { ignoreTrailingSlash: true } });
+  const app = fastify({ routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2048 } });
   await app.register(adminPlugin({ run, token, verifyKey, looksLikeApiKey, log: silentLog, version: '1' }));
   await app.ready();
   return {

@@ -244,7 +244,10 @@ const learnedFrom = (result: object): JsonObject | undefined =>
   'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
 function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
-  if (hasNul(input)) throw new GatehouseError('bad_request', { message: 'The request has a NUL character in it' });
+  if (isUnfit(input))
+    throw new GatehouseError('bad_request', {
+      message: 'The request has a NUL character in it, or is nested too deeply',
+    });
   const parsed = contract[name].input.safeParse(input);
   if (parsed.success) return parsed.data as ParsedInput<Name>;
   const issue = parsed.error.issues[0];
@@ -255,11 +258,14 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-/** What no column of text can hold. */
-function hasNul(value: unknown): boolean {
+const deepest = 100;
+
+/** What no column of text can hold, or is nested more deeply than anything that is asked for. */
+function isUnfit(value: unknown, depth = 0): boolean {
   if (typeof value === 'string') return value.includes('\0');
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([name, each]) => name.includes('\0') || hasNul(each));
+  if (depth > deepest) return true;
+  return Object.entries(value).some(([name, each]) => name.includes('\0') || isUnfit(each, depth + 1));
 }
 
 function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organization' | 'target'> {

@@ -18,9 +18,12 @@ type Options = Pick<
   'connections' | 'queue' | 'connect' | 'connectTimeoutMs'
 >;
 
+/** Of documents together whose compiled form is kept for servers to come. */
+const MAX_KEPT_CHARACTERS = 100 * 1024 * 1024;
+
 /** Compiled documents are kept by digest: however many servers use one, it is read once. */
 export function openApiOpener(db: Db) {
-  const compiled = new LRUCache<string, ReturnType<typeof compileApi>>({ max: 200 });
+  const compiled = new LRUCache<string, ReturnType<typeof compileApi>>({ max: 200, maxSize: MAX_KEPT_CHARACTERS });
 
   async function findApi({ org }: UpstreamTarget, { document }: OpenApiTransport) {
     // Whose it is decides, not who has seen it before.
@@ -33,7 +36,7 @@ export function openApiOpener(db: Db) {
     const known = compiled.get(document);
     if (known) return known;
     const api = compileApi(parseDocument(text));
-    compiled.set(document, api);
+    compiled.set(document, api, { size: Math.max(1, text.length) });
     return api;
   }
 

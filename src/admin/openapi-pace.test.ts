@@ -7,7 +7,7 @@ import { openOpenApiPace } from './openapi-pace.ts';
 const acme = asOrgId('019a0000-0000-7000-8000-000000000001');
 const other = asOrgId('019a0000-0000-7000-8000-000000000002');
 
-test('an organization that has documents read without end waits, others do not [H10]', async () => {
+test('an organization that has documents read without end waits, others do not [C15]', async () => {
   const time = openManualTime();
   let now = 0;
   const clock = { ...time.clock, monotonic: () => now };

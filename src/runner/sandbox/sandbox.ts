@@ -249,7 +249,7 @@ interface Ways {
 }
 
 /** What leads out of a sandbox and into it, where the permission is not the whole network. */
-function openWays(spec: ChildSpec, { places, guard, log }: PrepareDeps): Ways {
+function openWays(spec: ChildSpec, { places, guard, log, clock }: PrepareDeps): Ways {
   const { network } = spec.permission ?? noNetwork;
   const isListening = spec.listens === true && network !== 'full';
   if (typeof network === 'string' && !isListening) return { env: {}, given: {}, launcher: [], close() {} };
@@ -261,7 +261,7 @@ function openWays(spec: ChildSpec, { places, guard, log }: PrepareDeps): Ways {
   const server = spec.label ?? '';
   const closeEgress =
     typeof network === 'object'
-      ? openEgressProxy({ path: `${name}e`, allow: network.allow, guard, log, server })
+      ? openEgressProxy({ path: `${name}e`, allow: network.allow, guard, log, clock, server })
       : undefined;
   const tunnel = isListening ? openTunnel(`${name}t`) : undefined;
   return {

@@ -12,18 +12,18 @@ test('an organization that has documents read without end waits, others do not [
   let now = 0;
   const clock = { ...time.clock, monotonic: () => now };
   const importing: OpenApiImport = {
-    read() {
+    async read() {
       now += 3000;
       throw new Error('no document');
     },
     fetch: async () => '',
   };
   const pace = openOpenApiPace({ clock });
-  const read = (org = acme) => pace.of(org, importing)?.read('x', {});
-  for (let i = 0; i < 3; i++) expect(() => read()).toThrow('no document');
-  expect(() => read()).toThrow('try again in a minute');
-  expect(() => read(other)).toThrow('no document');
+  const read = async (org = acme) => pace.of(org, importing)?.read('x', {});
+  for (let i = 0; i < 3; i++) await expect(read()).rejects.toThrow('no document');
+  await expect(read()).rejects.toThrow('try again in a minute');
+  await expect(read(other)).rejects.toThrow('no document');
   now += 60_000;
-  expect(() => read()).toThrow('no document');
+  await expect(read()).rejects.toThrow('no document');
   expect(pace.of(acme, undefined)).toBeUndefined();
 });

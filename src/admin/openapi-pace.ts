@@ -1,6 +1,6 @@
 /**
- * How much of everybody's time an organization may take by having OpenAPI documents read: reading one keeps the process from
- * everything else for as long as it takes.
+ * How much of everybody's time an organization may take by having OpenAPI documents read: the threads that read them are few,
+ * and everybody's.
  */
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -8,7 +8,7 @@ import type { OrgId } from '#core/ids.ts';
 import type { OpenApiImport } from './openapi-import.ts';
 
 export interface OpenApiPace {
-  /** As `importing`, whose `read` throws `too_many_calls` once the organization has had its share. */
+  /** As `importing`, whose `read` rejects with `too_many_calls` once the organization has had its share. */
   of(org: OrgId, importing: OpenApiImport | undefined): OpenApiImport | undefined;
 }
 
@@ -35,7 +35,7 @@ export function openOpenApiPace({ clock }: { readonly clock: Clock }): OpenApiPa
       if (!importing) return undefined;
       return {
         ...importing,
-        read(text, reading) {
+        async read(text, reading) {
           const over = usedBy(org) - SHARE_MS;
           if (over >= 0) {
             throw new GatehouseError('too_many_calls', {
@@ -45,7 +45,7 @@ export function openOpenApiPace({ clock }: { readonly clock: Clock }): OpenApiPa
           }
           const begun = clock.monotonic();
           try {
-            return importing.read(text, reading);
+            return await importing.read(text, reading);
           } finally {
             note(org, clock.monotonic() - begun);
           }

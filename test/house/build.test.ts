@@ -33,6 +33,8 @@ beforeAll(async () => {
        async stop() {}
      }`,
   );
+  mkdirSync(join(root, 'src/deep/down'), { recursive: true });
+  writeFileSync(join(root, 'src/deep/down/counting-thread.ts'), `console.log('counted', 1 as number);`);
   await buildAll(root);
 }, 60_000);
 
@@ -52,6 +54,11 @@ test('the packed package has a working command of both names [S0.28]', () => {
     });
     expect(output).toBe('serve function\n');
   }
+});
+
+test('what runs in a thread of its own is a file of its own', () => {
+  const thread = join(root, 'dist/package/dist/counting-thread.mjs');
+  expect(execFileSync(process.execPath, [thread], { encoding: 'utf8' })).toBe('counted 1\n');
 });
 
 test('assets lie beside the bundle', () => {

@@ -12,8 +12,11 @@ let root = '';
 /** A small product in the real house: the launcher, the manifest and the build are the real ones. */
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'gatehouse-build-'));
-  for (const path of ['bin', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const path of ['bin', 'package.json', 'package-lock.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
     cpSync(path, join(root, path), { recursive: true });
+  }
+  for (const path of ['index.html', 'vite.config.ts', 'tsconfig.json', 'src', 'public']) {
+    cpSync(join('portal', path), join(root, 'portal', path), { recursive: true });
   }
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
   mkdirSync(join(root, 'src/db'), { recursive: true });

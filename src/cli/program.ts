@@ -4,6 +4,7 @@ import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
+import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
@@ -56,6 +57,7 @@ function buildProgram(io: Io, version: string): Command {
   addPolicies(program, io);
   addDatabase(program, io);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
+  groupHelp(program);
   return program;
 }
 

@@ -11,8 +11,10 @@ import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
 import { groupRoutes } from './contract/groups.ts';
 import { limitRoutes } from './contract/limits.ts';
+import { meRoutes } from './contract/me.ts';
 import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
+import { oversightRoutes } from './contract/oversight.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
 import { runRoutes } from './contract/runs.ts';
@@ -57,10 +59,10 @@ export interface AdminRoute {
   /** Below `adminBase`, `:name` for parameters. */
   readonly path: string;
   readonly summary: string;
-  /** What the caller's role must grant: `admin:*`, `admin:{noun}:*` or this. */
-  readonly permission: `admin:${string}:${'read' | 'write'}`;
-  /** platform: never for a key of one organization. organization: only inside the caller's own. */
-  readonly scope: 'platform' | 'organization';
+  /** What the caller's role must grant: `admin:*`, `admin:{noun}:*` or this. `self:`: every member has it about themselves. */
+  readonly permission: `${'admin' | 'self'}:${string}:${'read' | 'write'}`;
+  /** platform: never for a key of one organization. organization: only inside the caller's own. self: people, about themselves. */
+  readonly scope: 'platform' | 'organization' | 'self';
   readonly audit: string;
   readonly status: 200 | 201;
   /** Of a body; left out: what any may have. Whoever sends a larger one is identified before it is read. */
@@ -366,6 +368,8 @@ export const contract = {
   ...groupRoutes,
   ...peopleRoutes,
   ...policyRoutes,
+  ...meRoutes,
+  ...oversightRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

@@ -20,6 +20,7 @@ import { sync } from './migrations/0016-sync.ts';
 import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
 import { runs } from './migrations/0018-runs.ts';
 import { openapi } from './migrations/0019-openapi.ts';
+import { accessRequests } from './migrations/0022-access-requests.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -40,6 +41,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0017-mcp-proxy': mcpProxy,
   '0019-openapi': openapi,
   '0018-runs': runs,
+  '0022-access-requests': accessRequests,
 };
 
 const oldestVersion = 150_000;

@@ -9,7 +9,8 @@ import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
-import { openAccountRooms } from '#app/accounts.ts';
+import type { SelfRooms } from '#admin/self.ts';
+import { type AccountRooms, openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { adminPlugins } from '#app/admin-plugins.ts';
@@ -37,6 +38,7 @@ import { registryPlugin } from '#app/registry.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openSelf } from '#app/self.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import type { ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -56,6 +58,7 @@ import type { ReceiveOptions } from '#gateway/receive.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import type { Egress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
+import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 import { openAuditReader } from '#records/audit/reader.ts';
@@ -193,7 +196,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 function openAdminRunner(
   config: Config,
   deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'egress'> &
-    PlaneDeps & { readonly adminTrail: AdminAudit },
+    PlaneDeps & { readonly adminTrail: AdminAudit; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -203,6 +206,7 @@ function openAdminRunner(
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...deps.adminTrail,
     serverFigures: deps.plane.figures.list,
+    self: deps.self,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     catalog: config.settledCatalog.entries,
@@ -258,6 +262,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     found,
     receive,
     providers,
+    ...{ server, connections: rooms.connections },
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -278,6 +283,8 @@ interface ControlDeps extends PlaneDeps {
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];
+  readonly server: AuthorizationServer | undefined;
+  readonly connections: AccountRooms['connections'];
   /** Of sign-in and the like. */
   readonly plugins: readonly FastifyPluginAsync[];
 }
@@ -289,7 +296,7 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
   const adminTrail = adminAudit(deps, deps.audit.trail);
-  const run = openAdminRunner(config, { ...deps, adminTrail });
+  const run = openAdminRunner(config, { ...deps, adminTrail, self: openSelf(config, deps) });
   const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({

@@ -9,10 +9,11 @@ import { asServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
-import { type Actor, originOf, type SignedInPerson } from './actor.ts';
+import { type Actor, type Following, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
+import { answerInLines, wantsLines } from './lines.ts';
 import type { LogFollowing } from './log-following.ts';
 import { openApi } from './openapi.ts';
 
@@ -87,12 +88,24 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   };
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
+    if (name === 'callAsMyself' && wantsLines(request)) {
+      const work = (following: Following) =>
+        deps.run(name, inputOf(request, route), actor.kind === 'signed-in' ? { ...actor, following } : actor);
+      await answerInLines(reply, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
+      return reply;
+    }
     const result = await deps.run(name, inputOf(request, route), actor);
     return reply.code(route.status).send(result);
   };
   const { maxBodyBytes } = route;
   const large = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes, onRequest: onlyKnown };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false, ...large });
+}
+
+/** What has begun can only be broken off. */
+function afterLines(reply: FastifyReply, thrown: unknown): void {
+  if (!reply.sent) throw thrown;
+  reply.raw.destroy();
 }
 
 /** Path parameters win over a field of the same name. */

@@ -118,22 +118,21 @@ async function approve({ records, clock }: AdminDeps, { organization: ref, id, w
   if (isMore || (tools && asked.server === undefined))
     throw new GatehouseError('bad_request', { message: 'tools can only be fewer of those that were asked for' });
   const given = tools ?? asked.tools;
-  const row = await records.asPlatform((scope) =>
-    settleAccessRequest(scope, { org, id }, { state: 'approved', word, decidedBy, tools: given, nowMs: clock.now() }),
-  );
-  const grant = await records.within(org, async (scope) => {
-    const { serverId, collectionId } = asked;
-    const target = { serverId, collectionId };
-    const before = (await listGrants(scope)).find(
+  const settled = { state: 'approved', word, decidedBy, tools: given, nowMs: clock.now() } as const;
+  return records.asPlatform(async (scope) => {
+    const row = await settleAccessRequest(scope, { org, id }, settled);
+    const within = { kind: 'organization', org, tx: scope.tx } as const;
+    const before = (await listGrants(within)).find(
       (one) => one.userId === asked.userId && one.server === asked.server && one.collection === asked.collection,
     );
     // What they had stays theirs.
     const isAll = given === undefined || (before !== undefined && before.tools === undefined);
-    const all = isAll ? undefined : [...new Set([...(before?.tools ?? []), ...(given ?? [])])];
-    return putGrant(scope, { to: { userId: asked.userId }, of: target, tools: all });
+    const tools = isAll ? undefined : [...new Set([...(before?.tools ?? []), ...(given ?? [])])];
+    const { serverId, collectionId } = asked;
+    const grant = await putGrant(within, { to: { userId: asked.userId }, of: { serverId, collectionId }, tools });
+    await noteGrant(scope, { org, id: row.id, grantId: grant.id });
+    return shown({ ...row, grantId: grant.id }, organization);
   });
-  await records.asPlatform((scope) => noteGrant(scope, { org, id: row.id, grantId: grant.id }));
-  return shown({ ...row, grantId: grant.id }, organization);
 }
 
 const deciderOf = (actor: Actor): string | undefined => (actor.kind === 'key' ? undefined : actor.userId);

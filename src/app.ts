@@ -9,6 +9,7 @@ import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
+import type { ProgramsHere } from '#admin/run-storage.ts';
 import type { SelfRooms } from '#admin/self.ts';
 import { type AccountRooms, openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
@@ -195,7 +196,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'egress'> &
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
     PlaneDeps & { readonly adminTrail: AdminAudit; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
@@ -214,6 +215,7 @@ function openAdminRunner(
     registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
     running: deps.servers.running,
+    programs: deps.programs,
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
@@ -240,7 +242,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
-  const { openUpstream, runs } = await openUpstreamOpener(config, {
+  const { openUpstream, runs, programs } = await openUpstreamOpener(config, {
     ...{ clock, log, egress, closers, env: deps.env ?? {}, db: deps.storage.db },
     variables: deps.storage.records.findVariables,
   });
@@ -256,7 +258,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    ...{ audit, servers },
+    ...{ audit, servers, programs },
     ...{ audit, egress },
     plane,
     found,
@@ -280,6 +282,7 @@ interface ControlDeps extends PlaneDeps {
   readonly egress: Egress;
   readonly plane: DataPlane;
   readonly servers: RunServers;
+  readonly programs: ProgramsHere;
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];

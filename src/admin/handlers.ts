@@ -36,6 +36,7 @@ import { enablementHandlers } from './routes/enablements.ts';
 import { filterHandlers } from './routes/filters.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
+import { imageHandlers } from './routes/images.ts';
 import { importHandlers } from './routes/imports.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { limitHandlers } from './routes/limits.ts';
@@ -53,7 +54,7 @@ import { secretsHandlers } from './routes/secrets.ts';
 import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
-import type { RunningServers } from './run-storage.ts';
+import type { ProgramsHere, RunningServers } from './run-storage.ts';
 import type { SelfRooms } from './self.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
@@ -92,6 +93,8 @@ export interface AdminDeps {
   readonly secrets?: SecretsAdmin;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
+  /** Where they run; undefined: no gateway runs. */
+  readonly programs?: ProgramsHere;
   /** By which people are told apart in the trail; undefined: nobody can say. */
   readonly issuersOf?: IssuersOf;
   /** What is wrong with a content filter; undefined: nothing. */
@@ -135,6 +138,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
     ...serverHealthHandlers(deps),
+    ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...connectionHandlers(deps),

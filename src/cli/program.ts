@@ -4,12 +4,13 @@ import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
+import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
-import { addRuns } from './run-commands.ts';
+import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 
@@ -37,6 +38,7 @@ function buildProgram(io: Io, version: string): Command {
     .showSuggestionAfterError();
   addServe(program, io, version);
   addRuns(program, io, remote);
+  addImages(group(program, 'images', 'images of servers in containers'), io, remote);
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);
@@ -56,6 +58,7 @@ function buildProgram(io: Io, version: string): Command {
   addPolicies(program, io);
   addDatabase(program, io);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
+  groupHelp(program);
   return program;
 }
 

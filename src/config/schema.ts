@@ -104,7 +104,7 @@ const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settin
 
 const openApiSource = openApiSelection
   .extend({
-    file: text.exactOptional().describe('The document: JSON or YAML, read at every start,'),
+    file: text.exactOptional().describe('The document, relative to this file; JSON or YAML, read at every start,'),
     from: httpUrl.exactOptional().describe('or where it is fetched at every start.'),
     url: httpUrl.exactOptional().describe('Where requests go; default: what the document says.'),
   })

@@ -86,7 +86,7 @@ test('packages run at their exact versions, with one secret as the credential [S
   const { transport, credential } = fillPlan(plan, { city: 'Paris', WEATHER_API_KEY: 's3cret' });
   expect(transport).toEqual({
     ...{ kind: 'stdio', command: 'npx', args: ['-y', '@acme/weather@1.2.0', 'Paris', '--fast'], state: 'stateful' },
-    ...{ env: { UNITS: 'metric' }, credentialEnv: 'WEATHER_API_KEY', permission: { network: 'full' } },
+    ...{ env: { UNITS: 'metric' }, credentialEnv: 'WEATHER_API_KEY', permission: { network: 'none' } },
   });
   expect(credential).toBe('s3cret');
   expect(shownCommand(transport)).toBe('npx -y @acme/weather@1.2.0 Paris --fast');
@@ -97,6 +97,22 @@ test('packages run at their exact versions, with one secret as the credential [S
     warnings: [],
   });
   expect(planOf(oci('ghcr.io/acme/weather:1.2.0')).warnings[0]).toContain('A tag can be moved');
+});
+
+test('several secrets of one program are its sealed variables, none of them in its definition [S3.36] [G4]', () => {
+  const environmentVariables = [
+    { name: 'SITE', value: 'https://{site}.example', variables: { site: { isRequired: true } } },
+    { name: 'USER_NAME', isSecret: true, isRequired: true },
+    { name: 'API_TOKEN', isRequired: true },
+    { name: 'OTHER_SECRET', isSecret: true },
+  ];
+  const answers = { site: 'acme', USER_NAME: 'canary-user', API_TOKEN: 'canary-token' };
+  const filled = fillPlan(planOf(npm({ environmentVariables })), answers, 'full');
+  expect(filled.variables).toEqual({ USER_NAME: 'canary-user', API_TOKEN: 'canary-token' });
+  expect(filled.credential).toBeUndefined();
+  expect(filled.transport).toMatchObject({ env: { SITE: 'https://acme.example' }, permission: { network: 'full' } });
+  expect(filled.transport).not.toHaveProperty('credentialEnv');
+  expect(JSON.stringify(filled.transport)).not.toContain('canary');
 });
 
 test.each([

@@ -18,6 +18,8 @@ export interface EgressProxyOptions {
   readonly log: Log;
   /** The server's key. */
   readonly server: string;
+  /** Of whatever user: for a folder that nobody else may enter, out of which the socket is mounted. */
+  readonly writableAll?: boolean;
 }
 
 const MAX_CONNECTIONS = 64;
@@ -25,7 +27,8 @@ const HEAD_MS = 10_000;
 const IDLE_MS = 300_000;
 
 /** Returns how to close it. */
-export function openEgressProxy({ path, allow, guard, log, server }: EgressProxyOptions): () => void {
+export function openEgressProxy(options: EgressProxyOptions): () => void {
+  const { path, allow, guard, log, server, writableAll = false } = options;
   const sockets = new Set<Socket>();
   const isAllowed = hostList(allow);
   const proxy = createServer((_request, response) => {
@@ -72,7 +75,7 @@ export function openEgressProxy({ path, allow, guard, log, server }: EgressProxy
     );
   });
   proxy.on('error', (err) => log.warn({ err, server }, 'the way out of a sandbox does not work'));
-  proxy.listen(path).unref();
+  proxy.listen({ path, writableAll }).unref();
   return () => {
     for (const socket of sockets) socket.destroy();
     proxy.close();

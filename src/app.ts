@@ -10,7 +10,8 @@ import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
 import type { ProgramsHere } from '#admin/run-storage.ts';
-import { openAccountRooms } from '#app/accounts.ts';
+import type { SelfRooms } from '#admin/self.ts';
+import { type AccountRooms, openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { adminPlugins } from '#app/admin-plugins.ts';
@@ -39,6 +40,7 @@ import { registryPlugin } from '#app/registry.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openSelf } from '#app/self.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import type { ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -201,7 +203,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 function openAdminRunner(
   config: Config,
   deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
-    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms },
+    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -211,6 +213,7 @@ function openAdminRunner(
     status: () => ({ status: 'healthy', version, url, demo: config.demo }),
     ...deps.adminTrail,
     serverFigures: deps.plane.figures.list,
+    self: deps.self,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     catalog: config.settledCatalog.entries,
@@ -269,7 +272,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     found,
     receive,
     providers,
-    server,
+    ...{ server, connections: rooms.connections },
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -300,6 +303,7 @@ interface ControlDeps extends PlaneDeps {
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];
   readonly server: AuthorizationServer | undefined;
+  readonly connections: AccountRooms['connections'];
   /** Of sign-in and the like. */
   readonly plugins: readonly FastifyPluginAsync[];
 }
@@ -318,7 +322,7 @@ async function openControl(
   const people = openAdminPeople(config, { ...plane, db: storage.db, providers, own: server?.tokens, baseUrl });
   const { readAddress } = receive;
   const portal = openPortalRooms(config, { ...deps, people, audit: adminTrail, takeStranger, readAddress });
-  const run = openAdminRunner(config, { ...deps, adminTrail, portal });
+  const run = openAdminRunner(config, { ...deps, adminTrail, portal, self: openSelf(config, deps) });
   const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({

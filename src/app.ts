@@ -17,6 +17,7 @@ import { applyAll } from '#app/apply-all.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
+import { openConfiguration } from '#app/configuration.ts';
 import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
 import { directoryPlugins } from '#app/directories.ts';
@@ -209,6 +210,7 @@ function openAdminRunner(
     fetchDocument: documentFetcher(deps.egress),
     registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
+    configuration: openConfiguration(config, deps),
     running: deps.servers.running,
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
 import { auditRoutes } from './contract/audit.ts';
 import { catalogRoutes } from './contract/catalog.ts';
+import { configurationRoutes } from './contract/configuration.ts';
 import { connectionRoutes } from './contract/connections.ts';
 import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
@@ -360,6 +361,7 @@ export const contract = {
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
   },
+  ...configurationRoutes,
   ...connectionRoutes,
   ...auditRoutes,
   ...organizationRoutes,

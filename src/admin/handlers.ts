@@ -27,6 +27,7 @@ import { auditHandlers } from './routes/audit.ts';
 import { catalogHandlers } from './routes/catalog.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { type Configuration, configurationHandlers } from './routes/configuration.ts';
 import { connectionHandlers } from './routes/connections.ts';
 import { credentialHandlers } from './routes/credentials.ts';
 import { enablementHandlers } from './routes/enablements.ts';
@@ -84,6 +85,8 @@ export interface AdminDeps {
   /** Before a change: it is not made before this is kept. Called with what came of it. */
   readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
+  /** As code; undefined: nobody composed it. */
+  readonly configuration?: Configuration;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
   /** By which people are told apart in the trail; undefined: nobody can say. */
@@ -129,6 +132,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHealthHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...configurationHandlers(deps),
     ...connectionHandlers(deps),
     ...keyHandlers(deps),
     ...limitHandlers(deps),

@@ -9,6 +9,7 @@ import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
+import type { Configuration } from '#admin/routes/configuration.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
@@ -35,6 +36,7 @@ import { openApiImport } from '#app/openapi-opener.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { registryPlugin } from '#app/registry.ts';
+import { openReloading, type Reloading } from '#app/reload.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
@@ -87,6 +89,8 @@ export interface App {
   /** Clients find a sign-in by themselves. */
   readonly signIn: boolean;
   readonly log: Log;
+  /** Another gatehouse.yaml: what can change live does. Never rejects. */
+  reload(read: () => Config): Promise<void>;
   /** Finishes calls in flight within the drain time, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
@@ -129,6 +133,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const domains = await openDomains({ db: storage.db, log });
   const { ports } = listeners;
+  const configuration = openConfiguration(config, { storage, policies, log });
+  const reloading = openReloading(config, { ...deps, configuration });
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains, ports });
   const shedding = openShedding({ percent: config.limits.replica.heapPercent, log });
   closers.add('shedding', async () => shedding.close());
@@ -136,7 +142,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
   const planes = {
     ...{ ...deps, storage, operatorServers, policies, limiter },
-    ...{ url, baseUrl, entrances, domains, state, metrics, ports },
+    ...{ url, baseUrl, entrances, domains, state, metrics, ports, configuration, reloading },
   };
   const { front, signIn, stopStreams } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
@@ -163,6 +169,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     firstAccount: demo?.firstAccount,
     signIn,
     log,
+    reload: reloading.reload,
     close() {
       closing ??= closers.closeAll(log).then(() => log.close());
       return closing;
@@ -182,6 +189,8 @@ interface PlaneDeps extends OpenDeps {
   readonly state: { readonly ready: boolean };
   readonly metrics: Metrics;
   readonly ports: ServerPorts;
+  readonly configuration: Configuration;
+  readonly reloading: Reloading;
 }
 
 async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
@@ -201,7 +210,10 @@ function openAdminRunner(
     policies,
     records: storage.records,
     clock,
-    status: () => ({ status: 'healthy', version, url, demo: config.demo }),
+    status: () => ({
+      ...{ status: 'healthy', version, url, demo: config.demo },
+      ...(config.file !== undefined && { configuration: deps.reloading.status() }),
+    }),
     ...deps.adminTrail,
     serverFigures: deps.plane.figures.list,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
@@ -210,7 +222,7 @@ function openAdminRunner(
     fetchDocument: documentFetcher(deps.egress),
     registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
-    configuration: openConfiguration(config, deps),
+    configuration: deps.configuration,
     running: deps.servers.running,
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),

@@ -2,8 +2,10 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { findRunning } from '#admin/gateway-file.ts';
+import { secretName } from '#admin/transport-nouns.ts';
 import { type Config, loadConfig } from '#config/load.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
+import { looksSecret } from '#core/looks-secret.ts';
 import { paintFor } from './color.ts';
 import { parseUrl } from './connection.ts';
 import { probeAddress } from './doctor-probe.ts';
@@ -63,7 +65,12 @@ async function examine(io: Io): Promise<Examined> {
 function effective(config: Config): unknown {
   const { identity, secrets, ...rest } = config;
   const { kms: _kms, previousKms: _previous, ...keys } = secrets;
-  return JSON.parse(JSON.stringify({ ...rest, secrets: keys, identity: identity.map(({ kind }) => ({ kind })) }));
+  const shown = { ...rest, secrets: keys, identity: identity.map(({ kind }) => ({ kind })) };
+  const hide = (name: string, value: unknown) =>
+    typeof value === 'string' && (looksSecret(value) || secretName.test(name) || name === 'authorization')
+      ? '[secret]'
+      : value;
+  return JSON.parse(JSON.stringify(shown, hide));
 }
 
 async function attempt(check: string, work: () => Promise<string | Finding>): Promise<Finding> {

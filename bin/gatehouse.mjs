@@ -182,6 +182,17 @@ function entryFile(isScript) {
   return inClone ? join(root, 'src', 'main.ts') : join(root, 'dist', 'main.mjs');
 }
 
+/** In a clone the portal is built while the gateway starts, when its sources are newer than its build. */
+function buildPortal() {
+  const script = join(root, 'scripts', 'portal.ts');
+  if (!existsSync(script) || !existsSync(join(root, 'portal', 'src'))) return;
+  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'pipe'] });
+  child.stderr.on('data', (text) => process.stderr.write(text));
+  child.on('error', () => {});
+  process.once('exit', () => child.kill());
+  child.unref();
+}
+
 const args = process.argv.slice(2);
 const isScript = args[0] === '--run';
 if (inClone) installOnce();
@@ -195,6 +206,7 @@ if (node !== process.execPath || (inClone && !process.features.typescript)) {
   if (isScript) process.env.PATH = [dirname(process.execPath), join(modules, '.bin'), process.env.PATH].join(delimiter);
   // As --disable-proto=delete does: prototype pollution has one way in less. Not for development tools.
   if (!isScript) Reflect.deleteProperty(Object.prototype, '__proto__');
+  if (inClone && !isScript && (args[0] ?? 'serve') === 'serve' && !args.includes('--help')) buildPortal();
   const { runScript } = await import(pathToFileURL(entry).href);
   if (isScript) await runScript(args[1] ?? '', args.slice(2));
 }

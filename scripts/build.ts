@@ -1,6 +1,7 @@
 /**
- * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), what they share, their
- * assets, and `dist/package/`, a folder ready for `npm publish` with neither development nor optional dependencies.
+ * Builds what npm publishes: `dist/main.mjs` (the command), `dist/index.mjs` (the library), a file for each thread
+ * (`src/**\/*-thread.ts`), what they share, their assets, and `dist/package/`, a folder ready for `npm publish` with
+ * neither development nor optional dependencies.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -15,9 +16,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { ensurePortal } from './portal.ts';
 
 /** Carry files of their own (wasm, workers) or are read by a worker: a bundle would lose them, they stay dependencies. */
 export const externals: readonly string[] = ['@electric-sql/pglite', 'pino', 'pino-pretty', 'turndown', 'pg-native'];
@@ -46,7 +48,9 @@ export function publishManifest(manifest: Manifest): Record<string, unknown> {
 async function bundle(root: string): Promise<void> {
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/main.ts', 'src/index.ts'],
+    entryPoints: ['src/main.ts', 'src/index.ts', ...globSync('src/**/*-thread.ts', { cwd: root })].map((file) => ({
+      ...{ in: file, out: basename(file, '.ts') },
+    })),
     outdir: 'dist',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[hash]',
@@ -73,7 +77,7 @@ function copyAssets(root: string): void {
     cpSync(join(root, file), target);
   }
   const portal = join(root, 'portal', 'dist');
-  if (existsSync(portal)) cpSync(portal, join(root, 'dist', 'portal'), { recursive: true });
+  cpSync(portal, join(root, 'dist', 'portal'), { recursive: true });
 }
 
 function assemblePackage(root: string): void {
@@ -112,6 +116,7 @@ function makeSeed(root: string): void {
 export async function buildAll(root: string): Promise<void> {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   await bundle(root);
+  await ensurePortal(root);
   copyAssets(root);
   assemblePackage(root);
   makeSeed(root);

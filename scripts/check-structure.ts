@@ -68,7 +68,8 @@ export function checkImport(path: string, specifier: string, typeOnly = false): 
   if (path.startsWith('portal/')) {
     const allowedType = specifier === '#admin/contract.ts' && typeOnly;
     const ours = specifier.startsWith('#') || specifier.includes('/src/');
-    return ours && !allowedType ? 'the portal imports only types, and only from #admin/contract.ts' : undefined;
+    const isRefused = ours && !allowedType && !specifier.startsWith('#portal/');
+    return isRefused ? 'the portal imports only types, and only from #admin/contract.ts' : undefined;
   }
   const target = targetOf(path, specifier);
   if (target === undefined) return undefined;

@@ -22,6 +22,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   structure: ['node', 'scripts/check-structure.ts'],
   unused: ['knip'],
   build: ['node', 'scripts/build.ts'],
+  'build:portal': ['node', 'scripts/portal.ts'],
   clean: ['node', 'scripts/clean.ts'],
   docs: ['node', 'scripts/docs.ts'],
   compatibility: ['node', 'test/bridge/matrix/write.ts'],

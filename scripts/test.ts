@@ -24,6 +24,7 @@ export const vitestReport = '.cache/vitest.json';
 function stepsFor(args: readonly string[]): readonly Step[] {
   const steps: Step[] = [
     { title: 'types (tsc)', command: ['tsc'] },
+    { title: 'types of the portal (tsc)', command: ['tsc', '--project', 'portal'] },
     { title: 'style (biome)', command: ['biome', 'check', '.'] },
     { title: 'structure (layers, names, sizes)', command: ['node', 'scripts/check-structure.ts'] },
     { title: 'dead code (knip)', command: ['knip'] },

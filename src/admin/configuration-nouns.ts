@@ -43,7 +43,7 @@ const binding = bindingInput.extend({ credential: secret.optional().describe('Se
 
 const openApiSource = openApiSelection
   .extend({
-    file: text.exactOptional().describe('The document: JSON or YAML, read at every start,'),
+    file: text.exactOptional().describe('The document, relative to this file; JSON or YAML, read at every start,'),
     document: z.string().min(1).exactOptional().describe('the document itself as text,'),
     from: httpUrl.exactOptional().describe('or where it is fetched at every start.'),
     url: httpUrl.exactOptional().describe('Where requests go; default: what the document says.'),

@@ -1,7 +1,7 @@
 /** What the admin API needs to import OpenAPI documents: who reads one, and who fetches it. */
 export interface OpenApiImport {
   /** Throws `bad_request` with what is wrong with the document. */
-  readonly read: (text: string, reading: OpenApiReading) => ReadOpenApi;
+  readonly read: (text: string, reading: OpenApiReading) => Promise<ReadOpenApi>;
   /** Through the egress guard, bounded in size and time. Throws `bad_request` for an address that may not be reached. */
   readonly fetch: (url: string) => Promise<string>;
 }
@@ -29,12 +29,13 @@ export interface ReadOpenApi {
   readonly version: string;
   readonly url: string | undefined;
   readonly schemes: readonly { readonly name: string; readonly kind: string }[];
-  /** `hash`: of the whole definition. */
+  /** `hash` and `bytes`: of the whole definition. */
   readonly tools: readonly {
     readonly name: string;
     readonly operation: string;
     readonly title: string;
     readonly hash: string;
+    readonly bytes: number;
   }[];
   readonly leftOut: readonly { readonly operation: string; readonly reason: string }[];
   readonly selection: OpenApiChoice;

@@ -1,7 +1,7 @@
 /** OpenAPI documents: from the records to an open upstream, and from outside into the records. */
 import { readFile } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
-import { compileApi, openOpenApiUpstream, parseDocument, readDocument } from '#adapters/upstream/index.ts';
+import { openOpenApiReader, openOpenApiUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { OpenApiImport, ReadOpenApi } from '#admin/openapi-import.ts';
 import type { Config } from '#config/load.ts';
@@ -9,7 +9,7 @@ import { GatehouseError, settingError } from '#core/error.ts';
 import type { OpenApiTransport, ServerTransport } from '#core/transport.ts';
 import type { Db } from '#db/schema.ts';
 import { withOrganization, withPlatform } from '#db/scope.ts';
-import { checkArguments } from '#gateway/catalog/meta/wrong-call.ts';
+import { argumentChecker } from '#gateway/catalog/meta/wrong-call.ts';
 import { openEgress } from '#http/egress.ts';
 import { findOpenApiDocument, putOpenApiDocument } from '#records/openapi-documents.ts';
 
@@ -18,9 +18,31 @@ type Options = Pick<
   'connections' | 'queue' | 'connect' | 'connectTimeoutMs'
 >;
 
-/** Compiled documents are kept by digest: however many servers use one, it is read once. */
+/** Idle threads end by themselves: nobody has to close it. */
+const reader = openOpenApiReader();
+
+const MAX_COMPILED_BYTES = 256 * 1024 * 1024;
+
+type Api = Awaited<ReturnType<typeof reader.compile>>;
+
+const sizeOf = ({ tools }: Api): number =>
+  [...tools.values()].reduce((sum, { definition, plan }) => sum + definition.length + plan.length, 1000);
+
+/** Compiled documents are kept by digest: however many servers use one, it is compiled once. */
 export function openApiOpener(db: Db) {
-  const compiled = new LRUCache<string, ReturnType<typeof compileApi>>({ max: 200 });
+  const compiled = new LRUCache<string, Api>({ max: 200, maxSize: MAX_COMPILED_BYTES, sizeCalculation: sizeOf });
+  const pending = new Map<string, Promise<Api>>();
+
+  function compile(digest: string, text: string): Promise<Api> {
+    const known = compiled.get(digest) ?? pending.get(digest);
+    if (known) return Promise.resolve(known);
+    const compiling = reader.compile(text).finally(() => pending.delete(digest));
+    pending.set(digest, compiling);
+    return compiling.then((api) => {
+      compiled.set(digest, api);
+      return api;
+    });
+  }
 
   async function findApi({ org }: UpstreamTarget, { document }: OpenApiTransport) {
     // Whose it is decides, not who has seen it before.
@@ -30,15 +52,17 @@ export function openApiOpener(db: Db) {
     if (text === undefined) {
       throw new GatehouseError('upstream_unreachable', { cause: new Error('its OpenAPI document is not stored') });
     }
-    const known = compiled.get(document);
-    if (known) return known;
-    const api = compileApi(parseDocument(text));
-    compiled.set(document, api);
-    return api;
+    return compile(document, text).catch((cause: unknown) => {
+      throw new GatehouseError('upstream_unreachable', { cause });
+    });
   }
 
   return (target: UpstreamTarget, transport: OpenApiTransport & ServerTransport, options: Options): Upstream =>
-    openOpenApiUpstream({ ...options, transport, checkArguments, findApi: () => findApi(target, transport) });
+    openOpenApiUpstream({
+      ...options,
+      ...{ server: target.key, transport, readSchema: argumentChecker },
+      findApi: () => findApi(target, transport),
+    });
 }
 
 const MAX_BYTES = 10 * 1024 * 1024;
@@ -49,7 +73,7 @@ export function openApiImport({
   egress: { allow, httpProxy, httpsProxy, noProxy },
 }: Pick<Config, 'egress'>): OpenApiImport {
   return {
-    read: readDocument,
+    read: reader.read,
     async fetch(url) {
       const proxy = { http: httpProxy, https: httpsProxy, none: noProxy.join(',') };
       const egress = openEgress({ allow, proxy, maxBytes: MAX_BYTES, totalMs: 30_000 });

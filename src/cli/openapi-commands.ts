@@ -24,7 +24,7 @@ export function addOpenApiCommands(program: Command, io: Io, remote: (command: C
     .requiredOption('--name <key>', "the server's key")
     .option('--title <title>', 'for people')
     .option('--base-url <url>', 'where requests go (default: what the document says)')
-    .option('--key-env <variable>', 'variable that holds the credential for it')
+    .option('--key-env <variable>', 'variable that holds the credential for it (with --organization)')
     .option('--all-members', 'every member of the organization may use it')
     .action(async (where, options) => (await import('./openapi.ts')).addOpenApi(io, where, options));
   choosing(openapi.command('update'))

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
-import { printJson } from './output.ts';
+import { printable, printJson } from './output.ts';
 import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
@@ -54,13 +54,14 @@ function preview(connection: Connection, source: Awaited<ReturnType<typeof sourc
     : connection.call('previewOrganizationOpenApi', { organization, ...source });
 }
 
-function printTools(io: Io, { tools, leftOut }: Preview): void {
+function printTools(io: Io, { tools, leftOut, warnings }: Preview): void {
   printTable(
     io,
     ['TOOL', 'OPERATION', 'TITLE'],
     tools.map(({ name, operation, title }) => [name, operation, title]),
   );
-  for (const { operation, reason } of leftOut) io.err(`Left out: ${operation}: ${reason}\n`);
+  for (const { operation, reason } of leftOut) io.err(`Left out: ${printable(`${operation}: ${reason}`)}\n`);
+  for (const warning of warnings) io.err(`Note: ${warning}\n`);
 }
 
 export function previewOpenApi(io: Io, where: string, options: ChoosingOptions): Promise<void> {
@@ -68,8 +69,9 @@ export function previewOpenApi(io: Io, where: string, options: ChoosingOptions):
     const read = await preview(connection, await sourceOf(where, options), options.organization);
     if (options.json) return printJson(io, read);
     const schemes = read.schemes.map(({ name, kind }) => `${name} (${kind})`).join(', ');
-    io.err(`${read.title} ${read.version} at ${read.url ?? '(say where with --base-url)'}\n`);
-    io.err(`Signs in with: ${schemes || "what the binding's credential says"}\n`);
+    const at = read.url ?? '(say where with --base-url)';
+    io.err(`${printable(`${read.title} ${read.version} at ${at}`)}\n`);
+    io.err(`Signs in with: ${printable(schemes) || "what the binding's credential says"}\n`);
     printTools(io, read);
   });
 }
@@ -85,7 +87,9 @@ interface AddOptions extends ChoosingOptions {
 export function addOpenApi(io: Io, where: string, options: AddOptions): Promise<void> {
   const { name: key, title, baseUrl, organization, keyEnv, allMembers = false } = options;
   if (keyEnv !== undefined && organization === undefined) {
-    throw new UsageError('--key-env needs --organization: a credential is an organization’s');
+    throw new UsageError(
+      '--key-env needs --organization: give each organization its key for it with `gatehouse credential set`',
+    );
   }
   const credential = keyEnv === undefined ? undefined : io.env[keyEnv];
   if (keyEnv !== undefined && !credential) throw new UsageError(`The variable ${keyEnv} is not set`);
@@ -127,7 +131,9 @@ export function updateOpenApi(io: Io, server: string, where: string, options: Up
       ...done.changed.map((tool) => ['changed', tool]),
     ];
     printTable(io, ['CHANGE', 'TOOL'], rows);
-    io.err(dryRun ? 'Nothing was changed.\n' : `The server ${server} has version ${done.document.version} now.\n`);
+    io.err(
+      dryRun ? 'Nothing was changed.\n' : `The server ${server} has version ${printable(done.document.version)} now.\n`,
+    );
   });
 }
 
@@ -157,6 +163,6 @@ export function removeOpenApi(io: Io, digest: string, options: Options): Promise
         ? await connection.call('removeOpenApiDocument', { digest })
         : await connection.call('removeOrganizationOpenApiDocument', { organization, digest });
     if (options.json) printJson(io, removed);
-    else io.err(`Removed the document ${removed.title} ${removed.version}.\n`);
+    else io.err(`Removed the document ${printable(`${removed.title} ${removed.version}`)}.\n`);
   });
 }

@@ -5,6 +5,7 @@ import { addAudit } from './audit-program.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { addConfiguration } from './configuration-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
+import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
@@ -60,6 +61,7 @@ function buildProgram(io: Io, version: string): Command {
   addPolicies(program, io);
   addDatabase(program, io);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
+  groupHelp(program);
   return program;
 }
 

@@ -102,6 +102,7 @@ export function loadConfig(options: LoadOptions): Config {
   const identity = demoSignIn ? [demoIdentity] : parsed.data.identity;
   const config: Config = {
     ...parsed.data,
+    servers: servers.map((server) => withOpenApiFile(server, folder)),
     http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http), keysHost: keysHostOf(parsed.data.http) },
     telemetry: {
       ...parsed.data.telemetry,
@@ -132,6 +133,13 @@ export function loadConfig(options: LoadOptions): Config {
     ...config,
     warnings: options.purpose === 'database' ? [] : warningsOf(config, env, named.strangers),
   });
+}
+
+/** The file of an OpenAPI document, as everything else that the configuration file names, is beside it. */
+function withOpenApiFile(server: FileConfig['servers'][number], folder: string): FileConfig['servers'][number] {
+  const { openapi } = server;
+  if (openapi?.file === undefined) return server;
+  return { ...server, openapi: { ...openapi, file: resolve(folder, openapi.file) } };
 }
 
 function warningsOf(config: Config, env: Env, strangers: readonly string[]): readonly string[] {

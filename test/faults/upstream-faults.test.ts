@@ -2,8 +2,9 @@
  * The fault table: what callers see of every fault of an upstream server, over every transport. Printed and compared with
  * docs/reference/faults.md; UPDATE_FAULTS=1 writes it.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startFaultProxy } from '#kit/fault-proxy.ts';
@@ -11,7 +12,7 @@ import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer, call, initialize, send } from '#kit/http-client.ts';
 import { freePort } from '#kit/listen.ts';
 import { commandLine, descendants, residentBytes } from '#kit/process.ts';
-import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { json, type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { beginStream, greets, type RawSse, say, startRawSse } from '#kit/sse-server.ts';
 import { faultScripts, onlyCalls } from './fault-scripts.ts';
 
@@ -23,19 +24,33 @@ const LATE_MS = 2000;
 /** V8 lets up to 64 MB of spent buffers gather before it collects them. */
 const GROWTH_BYTES = 96e6;
 
-const yaml = (urls: Readonly<Record<string, string>>) => `
+/** An API whose one operation is called as the tool of the others. */
+const restDocument = (url: string) => ({
+  ...{ openapi: '3.0.3', info: { title: 'Echo', version: '1' }, servers: [{ url }] },
+  paths: {
+    '/echo': {
+      get: {
+        operationId: 'echo',
+        responses: { 200: { description: 'ok', content: { 'application/json': { schema: { type: 'object' } } } } },
+      },
+    },
+  },
+});
+
+const yaml = (urls: Readonly<Record<string, string>>, document: string) => `
 organizations: [{ slug: acme, name: Acme }]
 servers:
 ${Object.entries(urls)
   .map(([key, url]) => `  - { key: ${key}, transport: { kind: ${key === 'older' ? 'sse' : 'http'}, url: '${url}' } }`)
   .join('\n')}
   - { key: child, transport: { kind: stdio, command: node, args: ['${child}'], state: stateless } }
+  - { key: rest, openapi: { file: '${document}' } }
 collections:
-${[...Object.keys(urls), 'child'].map((key) => `  - { organization: acme, name: ${key}, allowedRoles: '*', bindings: [{ server: ${key} }] }`).join('\n')}
+${[...Object.keys(urls), 'child', 'rest'].map((key) => `  - { organization: acme, name: ${key}, allowedRoles: '*', bindings: [{ server: ${key} }] }`).join('\n')}
   - { organization: acme, name: bridged, allowedRoles: '*', bindings: [{ server: http, tools: { hide: [nothing] } }] }
   - { organization: acme, name: timed, allowedRoles: '*', bindings: [{ server: http, tools: { timeoutMs: { echo: 300 } } }] }
 enablements:
-${[...Object.keys(urls), 'child'].map((key) => `  - { organization: acme, server: ${key}, allMembers: true }`).join('\n')}
+${[...Object.keys(urls), 'child', 'rest'].map((key) => `  - { organization: acme, server: ${key}, allMembers: true }`).join('\n')}
 egress: { allow: ['127.0.0.1'] }
 limits:
   timeouts: { toolCallMs: ${totalMs}, idleMs: 700, toolCallHeadersMs: 1000, connectMs: 800 }
@@ -48,6 +63,7 @@ let upstream: RecordingUpstream;
 let sse: RawSse;
 let blackhole: Awaited<ReturnType<typeof startFaultProxy>>;
 let gateway: RunningGateway;
+let folder = '';
 let headers: Record<string, string>;
 let sseFault: (stream: import('node:http').ServerResponse, id: unknown) => void = () => undefined;
 
@@ -68,12 +84,16 @@ beforeAll(async () => {
     blackhole: `${blackhole.url}/mcp`,
     older: sse.url,
   };
-  gateway = await startGateway({ configYaml: yaml(urls) });
+  folder = mkdtempSync(join(tmpdir(), 'gatehouse-faults-'));
+  const document = join(folder, 'echo.json');
+  writeFileSync(document, JSON.stringify(restDocument(upstream.url)));
+  gateway = await startGateway({ configYaml: yaml(urls, document) });
   headers = bearer(await createKey(gateway, 'acme'));
 });
 afterAll(async () => {
   await gateway?.stop();
   await Promise.all([upstream, sse, blackhole].map((each) => each?.close()));
+  rmSync(folder, { recursive: true, force: true });
 });
 
 interface Seen {
@@ -113,8 +133,9 @@ function cellOf({ statusCode, headers: { 'content-type': type, 'retry-after': re
   const last = isStream ? (text.split('data: ').at(-1) ?? '') : text;
   const after = retry === undefined ? '' : `, Retry-After ${retry}`;
   try {
-    const { error, id } = JSON.parse(last);
-    const what = error ? `error ${error.code}` : id === 'mine' ? 'the result' : 'what it sent';
+    const { error, id, result } = JSON.parse(last);
+    const own = result?.isError ? 'the tool failed' : 'the result';
+    const what = error ? `error ${error.code}` : id === 'mine' ? own : 'what it sent';
     return `${statusCode} ${isStream ? `stream, ${what}` : what}${after}`;
   } catch {
     return `${statusCode} ${isStream ? 'stream, ' : ''}what it sent${after}`;
@@ -200,6 +221,27 @@ function pourInto(stream: import('node:http').ServerResponse): void {
   more();
 }
 
+/** REST has no ids: an answer is of the request on whose connection it comes. */
+const ofMessages: ReadonlySet<string> = new Set(['answers another question']);
+
+const heard = json({ heard: true });
+
+test('of a REST API that is called by its OpenAPI document as well [R10] [R11] [R12]', async () => {
+  upstream.script(heard);
+  expect(await ask('rest', 'echo')).toMatchObject({ cell: '200 the result' });
+  for (const { name, json: script } of faultScripts) {
+    if (ofMessages.has(name)) continue;
+    upstream.script(script);
+    await note(name, 'REST API', ask('rest', 'echo'));
+  }
+  upstream.script(heard);
+  expect(await ask('rest', 'echo')).toMatchObject({ cell: '200 the result' });
+  upstream.script();
+  await expect.poll(() => upstream.openSockets(), { timeout: 10_000 }).toBeLessThanOrEqual(4);
+  expect(slow).toEqual([]);
+  expect(grown).toBeLessThan(GROWTH_BYTES);
+}, 60_000);
+
 test('and over stdio [R11] [R13]', async () => {
   const faults = [
     ['says nothing', 'hang'],
@@ -238,7 +280,7 @@ test('a server that is switched off ends its programs, and what is under way is 
     .toBe(false);
 }, 30_000);
 
-const columns = [...ways, 'HTTP+SSE', 'stdio'];
+const columns = [...ways, 'HTTP+SSE', 'stdio', 'REST API'];
 const rendered = () => {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const rows = [...table].map(([fault, row]: [string, Row]) => line([fault, ...columns.map((way) => row[way] ?? '')]));
@@ -252,6 +294,8 @@ What a caller of a tool sees when its server fails, over every transport: HTTP s
 \`HTTP\`: the server's answer passes through as it comes, as JSON or as a stream of events. \`bridged\`: the gateway writes the answer itself (several servers, another revision of MCP, shaped tools); it takes answers of up to 10 MiB and events of up to 4 MiB. An empty cell was not measured: the same cannot happen there, or is no different from its neighbour to the left.
 
 "What it sent": the gateway does not read an answer that passes through. JSON that is none, or an answer to another question, reaches the client as the server sent it, with status 200: the client has to refuse it. The bridged columns show what a server gets where the gateway does read.
+
+\`REST API\`: an API called by its OpenAPI document, here one that promises a JSON object. The gateway writes the answer itself; "the tool failed" is a result with \`isError\`, which says what came. It takes answers of up to 2 MiB: more of a text is cut off, more of anything else is a failure of the tool.
 
 `;
 const after = `

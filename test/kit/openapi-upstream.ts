@@ -1,19 +1,22 @@
 /** An OpenAPI document as an upstream of its own, without a gateway. */
-import { compileApi, openOpenApiUpstream, parseDocument } from '#adapters/upstream/index.ts';
+import { openOpenApiUpstream } from '#adapters/upstream/index.ts';
+import { compileApi } from '#adapters/upstream/openapi/compile.ts';
+import { parseDocument } from '#adapters/upstream/openapi/document.ts';
 import type { UpstreamCall } from '#adapters/upstream/upstream.ts';
-import { checkArguments } from '#gateway/catalog/meta/wrong-call.ts';
+import { argumentChecker } from '#gateway/catalog/meta/wrong-call.ts';
 import { drive, toolCall } from './drive.ts';
 
 export function openApiUpstream(document: object | string, url?: string) {
   const text = typeof document === 'string' ? document : JSON.stringify(document);
   let reads = 0;
   const upstream = openOpenApiUpstream({
+    server: 'rest',
     transport: { kind: 'openapi', document: '0'.repeat(64), ...(url === undefined ? {} : { url }) },
     findApi: async () => {
       reads++;
       return compileApi(parseDocument(text));
     },
-    checkArguments,
+    readSchema: argumentChecker,
     ...{ connections: 8, queue: 8, connectTimeoutMs: 1000, maxAnswerBytes: 64 * 1024 },
   });
   return {

@@ -150,13 +150,11 @@ test('what means nothing here is said at the start, by name and with the reason;
     'REDIS_PASSWORD has no effect: the password is part of REDIS_URL',
     'LOG_FILE has no effect: the log goes to standard output',
     'MCP_PROTOCOL_VERSION has no effect: every revision of the protocol is served',
-    'MCP_FETCH_ENABLED has no effect: servers are listed in gatehouse.yaml',
-    'MCP_FILESYSTEM_ENABLED has no effect: servers are listed in gatehouse.yaml',
     'OAUTH_INVENTED has no effect: there is no such setting',
   ]) {
     expect(said).toContain(line);
   }
-  expect(said.filter((line) => /(?:JWT|LIFETIME|CORS|GITHUB)\S* has no effect/.test(line))).toEqual([]);
+  expect(said.filter((line) => /(?:JWT|LIFETIME|CORS|GITHUB|ENABLED)\S* has no effect/.test(line))).toEqual([]);
   expect(gateway.output()).not.toContain('a-password-nobody-uses');
 });
 

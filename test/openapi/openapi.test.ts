@@ -16,12 +16,14 @@ let gateway: RunningGateway;
 let folder: string;
 let key: string;
 const clients: { close(): Promise<void> }[] = [];
+const staleToken = 'token-that-was-revoked';
 const roadmap = { owner: 'acme', repo: 'roadmap' };
 
 const yaml = (file: string) => `
 organizations: [{ slug: acme, name: Acme }, { slug: other, name: Other }]
 servers:
   - { key: fromfile, openapi: { file: '${file}', tags: [issues] } }
+  - { key: ruled, openapi: { file: '${file}' } }
 collections:
   - organization: acme
     name: limited
@@ -31,6 +33,18 @@ collections:
         credential: \${REST_TOKEN}
         tools: { arguments: { issues_list-for-repo: { owner: { fixed: acme }, per_page: { maximum: 2, default: 2 } } }, hide: [issues_delete] }
   - { organization: acme, name: found, allowedRoles: '*', mode: meta, bindings: [{ server: fromfile, credential: '\${REST_TOKEN}' }] }
+  - { organization: acme, name: ruled, allowedRoles: '*', bindings: [{ server: ruled, credential: '\${REST_TOKEN}', tools: { arguments: { issues_list-for-repo: { state: { fixed: open } } } } }] }
+  - { organization: acme, name: closed, allowedRoles: '*', bindings: [{ server: ruled, credential: '\${REST_TOKEN}', tools: { arguments: { issues_list-for-repo: { state: { fixed: closed } } } } }] }
+  - { organization: acme, name: stale, allowedRoles: '*', bindings: [{ server: fromfile, credential: '\${STALE_TOKEN}', tools: { hide: [nothing] } }] }
+  - { organization: acme, name: plain, allowedRoles: '*', bindings: [{ server: fromfile, credential: '\${STALE_TOKEN}' }] }
+policies:
+  - organization: acme
+    name: readers
+    server: ruled
+    policies: |
+      permit(principal, action == Action::"call_tool", resource) when { resource has readOnlyHint && resource.readOnlyHint };
+      forbid(principal, action == Action::"call_tool", resource == Tool::"issues_get") when { context has arg_issue_number && context.arg_issue_number == 3 };
+      forbid(principal, action == Action::"call_tool", resource == Tool::"issues_list-for-repo") when { context has arg_state && context.arg_state == "closed" };
 egress: { allow: ['127.0.0.1'] }
 `;
 
@@ -38,7 +52,10 @@ beforeAll(async () => {
   api = await startRestApi();
   folder = mkdtempSync(join(tmpdir(), 'gatehouse-openapi-'));
   writeFileSync(join(folder, 'api.json'), JSON.stringify(restDocument(api.url)));
-  gateway = await startGateway({ configYaml: yaml(join(folder, 'api.json')), env: { REST_TOKEN: restToken } });
+  gateway = await startGateway({
+    configYaml: yaml(join(folder, 'api.json')),
+    env: { REST_TOKEN: restToken, STALE_TOKEN: staleToken },
+  });
   key = await createKey(gateway, 'acme');
 }, 60_000);
 
@@ -103,6 +120,47 @@ describe('an API from the configuration file', () => {
     expect(api.calls.length).toBe(before);
   });
 
+  test('a Cedar policy governs operations as any tool: by name, hint and argument', async () => {
+    const client = await modern('ruled');
+    const names = (await client.listTools()).tools.map(({ name }) => name);
+    expect(names).toEqual(['issues_get', 'issues_list-for-repo', 'rate-limit_get', 'repos_get']);
+    const before = api.calls.length;
+    for (const [name, more] of [
+      ['issues_create', { title: 'No' }],
+      ['issues_delete', { issue_number: 1 }],
+      ['issues_get', { issue_number: 3 }],
+    ] as const) {
+      await expect(client.callTool({ name, arguments: { ...roadmap, ...more } }), name).rejects.toThrow();
+    }
+    expect(api.calls.length).toBe(before);
+    const allowed = await client.callTool({ name: 'issues_get', arguments: { ...roadmap, issue_number: 2 } });
+    expect(allowed.structuredContent).toMatchObject({ number: 2 });
+  });
+
+  test('the policy judges the enforced argument, not what the caller says', async () => {
+    const name = 'issues_list-for-repo';
+    const listed = await (await modern('ruled')).callTool({ name, arguments: roadmap });
+    expect(listed.structuredContent).toHaveProperty('items');
+    expect(api.last().url).toContain('state=open');
+    const before = api.calls.length;
+    const closed = await modern('closed');
+    for (const more of [{}, { state: 'open' }]) {
+      await expect(closed.callTool({ name, arguments: { ...roadmap, ...more } })).rejects.toThrow();
+    }
+    expect(api.calls.length).toBe(before);
+  });
+
+  test('a refused credential is told plainly, over every way, and never shown [F9]', async () => {
+    for (const name of ['stale', 'plain']) {
+      const client = await modern(name);
+      const refused = client.callTool({ name: 'issues_get', arguments: { ...roadmap, issue_number: 2 } });
+      const message = String(await refused.catch((thrown: unknown) => thrown)).replaceAll('\\', '');
+      expect(message).toContain('The API refused the credential of the server "fromfile" ("token" (bearer))');
+      expect(message).not.toContain(staleToken);
+    }
+    expect(gateway.output()).not.toContain(staleToken);
+  });
+
   test('meta-tools mode finds, describes and calls operations', async () => {
     const client = await modern('found');
     expect((await client.listTools()).tools.map(({ name }) => name)).toContain('search_tools');
@@ -120,10 +178,10 @@ describe('an API from the admin API and command line', () => {
   test('an organization imports one, with its own credential, and calls it', async () => {
     const made = await gateway.cli(
       ...['openapi', 'add', join(folder, 'api.json'), '--name', 'own', '--organization', 'acme', '--all-members'],
-      ...['--include', 'repos/*,issues/get'],
+      ...['--include', 'repos/*,issues/get', '--key-env', 'REST_TOKEN'],
     );
     expect(made).toMatchObject({ server: 'own', url: `${api.url}/api/v3` });
-    await admin('POST', '/organizations/acme/credentials', { server: 'own', credential: restToken });
+    expect(JSON.stringify(made)).not.toContain(restToken);
     const client = await modern('own');
     expect((await client.listTools()).tools.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['issues_get', 'repos_get']),
@@ -154,6 +212,51 @@ describe('an API from the admin API and command line', () => {
     const used = `/organizations/acme/openapi/documents/${list[0]?.digest}`;
     expect((await admin('DELETE', used)).status).toBe(409);
     expect((await admin('DELETE', `/organizations/acme/openapi/documents/${list[1]?.digest}`)).status).toBe(200);
+  });
+
+  test('--key-env without an organization or a value makes no server', async () => {
+    const add = (...more: string[]) =>
+      gateway.cli('openapi', 'add', join(folder, 'api.json'), '--name', 'half', ...more);
+    await expect(add('--key-env', 'REST_TOKEN')).rejects.toThrow('gatehouse credential set');
+    await expect(add('--organization', 'acme', '--key-env', 'NO_SUCH_KEY')).rejects.toThrow('NO_SUCH_KEY is not set');
+    expect(JSON.stringify((await admin('GET', '/organizations/acme/openapi/documents')).body)).not.toContain('half');
+  });
+
+  test('a document is fetched through the egress guard, which judges every hop [S5]', async () => {
+    const documentAt = (path: string) => admin('POST', '/organizations/acme/openapi/preview', { from: api.url + path });
+    let inside = 0;
+    api.answerWith((req, res) => {
+      if (req.headers.authorization !== undefined || req.headers.cookie !== undefined) inside++;
+      if (req.url === '/api.json') res.end(JSON.stringify(restDocument(api.url)));
+      else if (req.url === '/moved') res.writeHead(302, { location: '/api.json' }).end();
+      else if (req.url === '/inside') res.writeHead(302, { location: 'http://169.254.169.254/latest' }).end();
+      else if (req.url === '/circle') res.writeHead(302, { location: '/circle' }).end();
+      else if (req.url === '/endless') res.write(Buffer.alloc(11 * 1024 * 1024, ' '));
+      else res.writeHead(404).end('nothing');
+      return true;
+    });
+    for (const path of ['/api.json', '/moved']) {
+      expect(await documentAt(path)).toMatchObject({ status: 200, body: { title: 'Roadmap REST API', warnings: [] } });
+    }
+    for (const path of ['/inside', '/circle', '/endless', '/missing']) {
+      expect(await documentAt(path), path).toMatchObject({
+        status: 400,
+        body: { detail: 'The OpenAPI document cannot be fetched from there' },
+      });
+    }
+    api.answerWith(undefined);
+    expect(inside).toBe(0);
+  });
+
+  test('more than 500 tools are warned of, before and after they are made', async () => {
+    const paths = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`/r${i}`, { get: {} }]));
+    const previewOf = async (count: number) => {
+      const document = JSON.stringify({ openapi: '3.0.0', info: {}, paths: paths(count) });
+      return (await admin('POST', '/openapi/preview', { document })).body.warnings;
+    };
+    expect(await previewOf(500)).toEqual([]);
+    expect(await previewOf(501)).toEqual([expect.stringMatching(/^501 tools, \d+ KiB of definitions/)]);
   });
 
   test('nobody else reaches a document, and no address inside is fetched or called [S1] [S5]', async () => {

@@ -29,6 +29,7 @@ export const openApiPreview = z.object({
   schemes: z.array(z.object({ name: z.string(), kind: z.string() })),
   tools: z.array(z.object({ name: z.string(), operation: z.string(), title: z.string() })),
   leftOut: z.array(z.object({ operation: z.string(), reason: z.string() })),
+  warnings: z.array(z.string()),
 });
 
 const made = z.object({ server: z.string(), id: z.string(), url: z.string(), document: openApiPreview });

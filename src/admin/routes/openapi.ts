@@ -159,7 +159,7 @@ async function update(deps: AdminDeps, within: Within, { given, check }: Updatin
     }
     return { server, transport: server.transport, text: await findOpenApiDocument(scope, server.transport.document) };
   });
-  const old = before.text === undefined ? undefined : importOf(deps).read(before.text, {});
+  const old = before.text === undefined ? undefined : await importOf(deps).read(before.text, {});
   const chosen = selection ?? old?.selection;
   const read = await readSource(deps, { ...given, ...(chosen && { selection: chosen }) });
   const url = await check(newUrl ?? before.transport.url ?? urlOf({}, read));
@@ -194,7 +194,19 @@ function shown({ title, version, digest, url, schemes, tools, leftOut }: ReadOpe
     schemes: schemes.map(({ name, kind }) => ({ name, kind })),
     tools: tools.map(({ name, operation, title: called }) => ({ name, operation, title: called })),
     leftOut: leftOut.map(({ operation, reason }) => ({ operation, reason })),
+    warnings: warningsOf(tools),
   };
+}
+
+/** Clients show every tool to their model, at every turn. */
+const MANY_TOOLS = 500;
+
+function warningsOf(tools: ReadOpenApi['tools']): string[] {
+  if (tools.length <= MANY_TOOLS) return [];
+  const kilobytes = Math.round(tools.reduce((sum, { bytes }) => sum + bytes, 0) / 1024);
+  return [
+    `${tools.length} tools, ${kilobytes} KiB of definitions, are more than clients and models manage: choose some by tag or path, or offer them in a collection with mode: meta`,
+  ];
 }
 
 function stored({ createdAt, servers, ...row }: OpenApiDocumentRow) {

@@ -17,13 +17,14 @@ export function buildBody(body: Body, args: JsonObject, taken: ReadonlySet<strin
     const value = ownIn(args, argument ?? 'body');
     return value === undefined ? undefined : wholeBody(kind, mediaType, value);
   }
-  const given = [...fields].flatMap(([name, field]): Given[] => {
+  const given = fields.flatMap(([name, field]): Given[] => {
     const value = ownIn(args, name);
     return value === undefined ? [] : [{ field, value }];
   });
   if (kind === 'form') return form(given, body);
   if (kind === 'multipart') return given.length > 0 || body.required ? multipart(given) : undefined;
-  const more = body.open ? Object.entries(args).filter(([name]) => !fields.has(name) && !taken.has(name)) : [];
+  const own = new Set(fields.map(([name]) => name));
+  const more = body.open ? Object.entries(args).filter(([name]) => !own.has(name) && !taken.has(name)) : [];
   if (given.length + more.length === 0 && !body.required) return undefined;
   const members = [...more, ...given.map(({ field, value }): [string, Json] => [field.name, value])];
   return { bytes: Buffer.from(JSON.stringify(Object.fromEntries(members))), contentType: mediaType };

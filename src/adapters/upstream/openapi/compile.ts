@@ -1,10 +1,11 @@
 /** A document as tools, each with the plan by which it is called. */
 import { isJsonObject, type JsonObject, objectIn, stringIn } from '#core/json.ts';
 import { compact, listIn } from '#mcp/bridge/objects.ts';
+import { isMediaType } from './body-arguments.ts';
 import { type Method, methods, pathsOf } from './document.ts';
 import { openNames, validName } from './names.ts';
-import { isMediaType, readArguments, reasonOf } from './parameters.ts';
-import type { Api, LeftOut, Operation, PathPiece } from './plan.ts';
+import { readArguments, reasonOf } from './parameters.ts';
+import type { Api, LeftOut, Operation, PathPiece, SchemePlace, Tool } from './plan.ts';
 import { resolve } from './references.ts';
 import { convertSchema, cutText, loosened, openWork, type SchemaOptions } from './schema.ts';
 import { chooseAuth, schemesOf } from './security.ts';
@@ -15,7 +16,8 @@ const MAX_DESCRIPTION = 4000;
 export function compileApi(document: JsonObject, at?: string): Api {
   const info = objectIn(document, 'info');
   const leftOut: LeftOut[] = [];
-  const operations = new Map<string, Operation>();
+  const tools = new Map<string, Tool>();
+  const schemes = schemesOf(document);
   const free = openNames();
   const work = openWork();
   const url = serverUrl(document, listIn(document, 'servers')?.[0], at);
@@ -25,8 +27,8 @@ export function compileApi(document: JsonObject, at?: string): Api {
       const operation = item[method];
       if (!isJsonObject(operation)) continue;
       try {
-        const made = compileOperation({ document, item, operation, method, path, free, url, work });
-        operations.set(made.tool, made);
+        const made = compileOperation({ document, item, operation, method, path, free, url, work, schemes });
+        tools.set(made.name, made);
       } catch (thrown) {
         leftOut.push({ operation: `${method.toUpperCase()} ${cutText(path, 200)}`, reason: reasonOf(thrown) });
       }
@@ -37,7 +39,7 @@ export function compileApi(document: JsonObject, at?: string): Api {
     version: cutText(String(info?.version ?? ''), 64),
     description: stringIn(info, 'description'),
     url,
-    operations,
+    tools,
     leftOut,
   };
 }
@@ -51,16 +53,16 @@ interface Compiling {
   readonly free: (name: string) => string;
   readonly work: SchemaOptions['work'];
   readonly url: string | undefined;
+  readonly schemes: ReadonlyMap<string, SchemePlace>;
 }
 
-function compileOperation(compiling: Compiling): Operation {
-  const { document, item, operation, method, path, free, url, work } = compiling;
+function compileOperation(compiling: Compiling): Tool & { readonly name: string } {
+  const { document, item, operation, method, path, free, url, work, schemes } = compiling;
   if (extension(operation, 'hidden') === true) throw new Error('the document hides it from tools');
   const own = listIn(operation, 'servers') ?? listIn(item, 'servers');
   if (own && own.length > 0 && serverUrl(document, own[0], url) !== url) throw new Error('it is at another server');
   const pieces = parsePath(path);
   const inPath = pieces.flatMap((piece) => ('parameter' in piece ? [piece.parameter] : []));
-  const credentials = [...schemesOf(document).values()];
   const { parameters, body, inputSchema } = readArguments({
     document,
     work,
@@ -68,22 +70,25 @@ function compileOperation(compiling: Compiling): Operation {
     operation,
     method,
     inPath,
-    credentials,
+    credentials: [...schemes.values()],
   });
   const named = extension(operation, 'name') ?? operation.operationId;
   const tool = free(validName(typeof named === 'string' ? named : '', validName(`${method}_${path}`, method)));
   const responses = okResponses(document, operation);
-  return {
+  const definition = definitionOf(compiling, { tool, inputSchema, responses });
+  const planned: Operation = {
     tool,
     method: method.toUpperCase(),
     path,
     pieces,
     parameters,
     body,
-    auth: chooseAuth(document, operation),
+    auth: chooseAuth(document, schemes, operation),
     accept: acceptOf(responses),
-    definition: definitionOf(compiling, { tool, inputSchema, responses }),
+    inputSchema,
+    declaresOutput: definition.outputSchema !== undefined,
   };
+  return { name: tool, definition: JSON.stringify(definition), plan: JSON.stringify(planned) };
 }
 
 const extension = (operation: JsonObject, name: string) =>

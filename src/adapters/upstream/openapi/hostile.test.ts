@@ -79,15 +79,15 @@ describe('hostile documents are refused with one sentence [S8] [D16]', () => {
       components: { schemas },
     });
     const api = compileApi(parseDocument(given));
-    const [operation] = [...api.operations.values()];
-    expect(JSON.stringify(operation?.definition).length).toBeLessThan(70_000);
+    const [tool] = [...api.tools.values()];
+    expect(tool?.definition.length).toBeLessThan(70_000);
   });
 
   test('templates that climb or hide a query are left out', () => {
     const bad = ['//evil.example/x', '/a/../b', '/a?b=c', '/a#b', '/a\\b', '/%2e%2e/x', '/a\r\nHost: x'];
     const all = Object.fromEntries([...bad, '/good'].map((path) => [path, { get: {} }]));
     const api = compileApi(parseDocument(document({ paths: all })));
-    expect([...api.operations.keys()]).toEqual(['get_good']);
+    expect([...api.tools.keys()]).toEqual(['get_good']);
     expect(api.leftOut).toHaveLength(bad.length);
   });
 });
@@ -137,7 +137,7 @@ test('no argument changes host or path prefix, nor adds a header field [S8] [E4]
     { name: 'c', in: 'cookie', schema: {} },
   ];
   const api = compileApi(parseDocument(paths({ operationId: 'op', parameters }, '/fixed/{id}/mid/{deep}/end')));
-  const operation = api.operations.get('op') as Operation;
+  const operation: Operation = JSON.parse(api.tools.get('op')?.plan ?? '');
   const nasty = fc.constantFrom(
     '..',
     '.',
@@ -227,8 +227,8 @@ test('Swagger 2.0 becomes the same tools', () => {
     schemes: [{ kind: 'header api_key' }],
     leftOut: [],
   });
-  const [tool] = [...compileApi(parseDocument(read.text)).operations.values()];
-  expect(tool?.definition).toMatchObject({
+  const [tool] = [...compileApi(parseDocument(read.text)).tools.values()];
+  expect(JSON.parse(tool?.definition ?? '')).toMatchObject({
     name: 'updatePet',
     inputSchema: {
       properties: { id: { type: 'integer' }, tags: { type: 'array' }, name: { type: 'string' } },

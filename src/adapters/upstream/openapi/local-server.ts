@@ -30,15 +30,15 @@ export interface Asking {
   readonly pinned: string | undefined;
 }
 
-/** Everything but `tools/call`. Throws RpcProblem. */
-export function answerLocally(api: Api, asking: Asking): JsonObject {
+/** The result of everything but `tools/call`, as JSON. Throws RpcProblem. */
+export function answerLocally(api: Api, asking: Asking): string {
+  return asking.method === 'tools/list' ? toolPage(api, asking) : JSON.stringify(answer(api, asking));
+}
+
+function answer(api: Api, asking: Asking): JsonObject {
   const { method, params, era } = asking;
   const isModern = era === 'modern';
   if (isModern) checkVersion(params);
-  if (method === 'tools/list') {
-    const page = toolPage(api, params.cursor);
-    return isModern ? { resultType: 'complete', ...page, ttlMs: TTL_MS, cacheScope: 'public' } : page;
-  }
   if (method === 'ping') return isModern ? { resultType: 'complete' } : {};
   if (method === 'initialize' && !isModern) return initialize(api, asking);
   if (method === 'server/discover' && isModern) return withServerInfo(discover(api), serverInfo(api));
@@ -78,12 +78,17 @@ function instructions({ description }: Api): JsonObject {
     : { instructions: description.slice(0, 2000).toWellFormed() };
 }
 
-function toolPage(api: Api, cursor: unknown): JsonObject {
+/** Definitions are text already. */
+function toolPage(api: Api, { params, era }: Asking): string {
+  if (era === 'modern') checkVersion(params);
+  const { cursor } = params;
   const at = cursor === undefined ? 0 : typeof cursor === 'string' && /^\d{1,5}$/.test(cursor) ? Number(cursor) : -1;
-  const { size } = api.operations;
+  const { size } = api.tools;
   if (at < 0 || (at > 0 && at >= size)) throw new RpcProblem(-32602, 'Invalid cursor', { status: 400 });
-  const tools = [...api.operations.values()].slice(at, at + PAGE).map(({ definition }) => definition);
-  return { tools, ...(at + PAGE < size ? { nextCursor: String(at + PAGE) } : {}) };
+  const tools = [...api.tools.values()].slice(at, at + PAGE).map(({ definition }) => definition);
+  const next = at + PAGE < size ? `,"nextCursor":"${at + PAGE}"` : '';
+  const more = era === 'modern' ? `,"resultType":"complete","ttlMs":${TTL_MS},"cacheScope":"public"` : '';
+  return `{"tools":[${tools.join(',')}]${next}${more}}`;
 }
 
 /** Throws RpcProblem. */

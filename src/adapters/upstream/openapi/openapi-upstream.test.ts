@@ -109,9 +109,9 @@ describe('calls', () => {
     expect(limited.content[0]?.text).toContain('Try again after 30 seconds');
   });
 
-  test('a refused credential is a 401 of the server, so that the gateway may renew it', async () => {
+  test('a refused credential is one of the server, so that the gateway may renew it', async () => {
     const outcome = await subject.ask(toolCall(1, 'repos_get', roadmap), { credential: new Secret('ghp_old-token') });
-    expect(outcome.status).toBe(401);
+    expect(outcome.error).toMatchObject({ code: 'upstream_refused' });
     expect((await subject.call('repos_get', roadmap)).isError).toBe(true);
   });
 

@@ -1,8 +1,9 @@
 /** A REST API as an upstream MCP server. The document is read when it is first needed, and once for each digest. */
+import { LRUCache } from 'lru-cache';
 import type { Pool } from 'undici';
 import { Answer, readAccept } from '#adapters/upstream/message-stream/answer.ts';
-import { errorLine, type Line, parseLine } from '#adapters/upstream/message-stream/line.ts';
-import { exchangeOf, idOf, local } from '#adapters/upstream/message-stream/local-answers.ts';
+import { parseLine } from '#adapters/upstream/message-stream/line.ts';
+import { exchangeOf, local } from '#adapters/upstream/message-stream/local-answers.ts';
 import { parseTarget } from '#adapters/upstream/target.ts';
 import type { Upstream, UpstreamCall, UpstreamExchange, UpstreamSink } from '#adapters/upstream/upstream.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -10,17 +11,18 @@ import { type JsonObject, objectIn, parseJsonObject } from '#core/json.ts';
 import type { OpenApiTransport, ServerTransport } from '#core/transport.ts';
 import { answerLocally, checkVersion, RpcProblem, readCall } from './local-server.ts';
 import type { Api, Operation } from './plan.ts';
-import { ArgumentProblem } from './problem.ts';
-import { buildRequest, type RestRequest } from './request.ts';
-import { openRestClient, type RestAnswer, type RestClient, type RestSending } from './rest-client.ts';
-import { problemResult, resultOf } from './result.ts';
+import { openRestClient, type RestClient, type RestSending } from './rest-client.ts';
+import { problemResult } from './result.ts';
+import { type Asked, finish, finishTool, finishWith, requestFor, takeAnswer } from './tool-call.ts';
 
 export interface OpenApiUpstreamOptions {
+  /** The server's key: said where its credential is refused. */
+  readonly server: string;
   readonly transport: OpenApiTransport & Pick<ServerTransport, 'protocolVersion'>;
   /** The compiled document. Rejects where it is missing or can't be read. */
   readonly findApi: () => Promise<Api>;
-  /** What is wrong with the arguments by the tool's input schema; empty: nothing. */
-  readonly checkArguments: (schema: JsonObject | undefined, args: unknown) => readonly string[];
+  /** Reads a tool's input schema, once: the result says what is wrong with arguments; empty: nothing. */
+  readonly readSchema: (schema: JsonObject) => CheckArguments;
   readonly connections: number;
   readonly queue: number;
   readonly connect?: Pool.Options['connect'];
@@ -33,17 +35,22 @@ export function openOpenApiUpstream(options: OpenApiUpstreamOptions): Upstream {
   return new OpenApiUpstream(options);
 }
 
+type CheckArguments = (args: unknown) => readonly string[];
+
+interface Ready {
+  readonly operation: Operation;
+  readonly check: CheckArguments;
+}
+
+/** Operations that are called again and again; of others the plan is read again. */
+const MAX_READY = 500;
+
 interface Opened {
   readonly api: Api;
+  readonly ready: LRUCache<string, Ready>;
   readonly client: RestClient;
   /** Path of the server, without a slash at its end. */
   basePath(partition: string | undefined): string;
-}
-
-interface Asked {
-  readonly call: UpstreamCall;
-  readonly line: Line;
-  readonly answer: Answer;
 }
 
 class OpenApiUpstream implements Upstream {
@@ -126,6 +133,7 @@ class OpenApiUpstream implements Upstream {
     const target = parseTarget(url);
     const opened: Opened = {
       api,
+      ready: new LRUCache({ max: MAX_READY }),
       client: openRestClient(target.origin, { ...client, maxAnswerBytes }),
       basePath: (partition) => (target.path(partition).split('?')[0] ?? '').replace(/\/+$/, ''),
     };
@@ -150,71 +158,28 @@ class OpenApiUpstream implements Upstream {
   #callTool(opened: Opened, asked: Asked, params: JsonObject): RestSending | undefined {
     const { call } = asked;
     const { name, args } = readCall(params);
-    const operation = opened.api.operations.get(name);
-    if (!operation) throw new RpcProblem(-32602, 'Unknown tool', { status: 400 });
-    const problems = this.#options.checkArguments(objectIn(operation.definition, 'inputSchema'), args);
+    const { operation, check } = this.#ready(opened, name);
+    const problems = check(args);
     if (problems.length > 0) {
       finishTool(asked, problemResult(`The arguments are wrong:\n${problems.map((one) => `- ${one}`).join('\n')}`));
       return undefined;
     }
-    const request = requestFor(opened, { call, operation, args });
+    const request = requestFor({ call, operation, args, basePath: opened.basePath(call.partition) });
     return opened.client.send(request, call.timeouts, {
-      done: (answer) => takeAnswer(asked, operation, answer),
+      done: (answer) => takeAnswer(asked, { server: this.#options.server, operation, answer }),
       fail: (error) => asked.answer.fail(error),
     });
   }
-}
 
-/** Of what the gateway sends to an MCP server, what an API may have as well. */
-const passedOn =
-  /^(x-user-(id|email|name|groups|admin)|x-gateway-validated|x-organization-id|x-request-id|traceparent)$/;
-
-interface Requesting {
-  readonly call: UpstreamCall;
-  readonly operation: Operation;
-  readonly args: JsonObject;
-}
-
-function requestFor(opened: Opened, { call, operation, args }: Requesting): RestRequest {
-  const { credential } = call;
-  const secret = credential?.reveal();
-  const given = Object.entries(call.headers);
-  const own = given.filter(([name]) => passedOn.test(name));
-  return buildRequest({
-    operation,
-    args,
-    basePath: opened.basePath(call.partition),
-    headers: { ...Object.fromEntries(own), 'user-agent': 'gatehouse', 'accept-encoding': 'identity' },
-    credential,
-    bindingHeader: secret === undefined ? undefined : given.find(([, value]) => value.includes(secret)),
-  });
-}
-
-function takeAnswer(asked: Asked, operation: Operation, answer: RestAnswer): void {
-  const { call } = asked;
-  // As any server's word on the credential: the gateway renews one that can be renewed.
-  if (answer.status === 401 && call.credential && operation.auth.kind !== 'none') {
-    asked.answer.finish(errorLine(idOf(asked.line), -32603, 'The API refused the credential'), 401);
-    return;
+  /** Throws RpcProblem. */
+  #ready({ api, ready }: Opened, name: string): Ready {
+    const known = ready.get(name);
+    if (known) return known;
+    const tool = api.tools.get(name);
+    if (!tool) throw new RpcProblem(-32602, 'Unknown tool', { status: 400 });
+    const operation: Operation = JSON.parse(tool.plan);
+    const made = { operation, check: this.#options.readSchema(operation.inputSchema) };
+    ready.set(name, made);
+    return made;
   }
-  finishTool(asked, resultOf(answer, operation, call.credential));
-}
-
-function finishTool(asked: Asked, result: JsonObject): void {
-  finish(asked, asked.call.era === 'modern' ? { resultType: 'complete', ...result } : result);
-}
-
-function finish({ line, answer }: Asked, result: JsonObject): void {
-  const id = idOf(line).toString();
-  answer.finish(Buffer.from(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result)}}`));
-}
-
-function finishWith(asked: Asked, thrown: unknown): void {
-  if (thrown instanceof ArgumentProblem)
-    finishTool(asked, problemResult(`The arguments are wrong:\n- ${thrown.message}`));
-  else if (thrown instanceof RpcProblem) {
-    const { code, message, status, data } = thrown;
-    const shown = asked.call.era === 'modern' ? status : 200;
-    asked.answer.finish(errorLine(idOf(asked.line), code, message, data), shown);
-  } else asked.answer.fail(asGatehouseError(thrown));
 }

@@ -1,4 +1,4 @@
-/** What is known of an operation before it is called: made once for each document, read by every call. */
+/** What is known of an operation before it is called: made once for each document, read by every call. Plain JSON. */
 import type { JsonObject } from '#core/json.ts';
 
 export interface Operation {
@@ -13,8 +13,9 @@ export interface Operation {
   readonly auth: Auth;
   /** What it lists in the header field Accept. */
   readonly accept: string;
-  /** As `tools/list` has it. */
-  readonly definition: JsonObject;
+  readonly inputSchema: JsonObject;
+  /** It promises JSON objects. */
+  readonly declaresOutput: boolean;
 }
 
 /** Of a path template: as it is sent, or where an argument goes. */
@@ -41,8 +42,8 @@ export interface Body {
   readonly mediaType: string;
   readonly kind: 'json' | 'form' | 'multipart' | 'text' | 'binary';
   readonly required: boolean;
-  /** Argument → member; undefined: the body is one argument. */
-  readonly fields: ReadonlyMap<string, Field> | undefined;
+  /** Argument and member; undefined: the body is one argument. */
+  readonly fields: readonly (readonly [argument: string, field: Field])[] | undefined;
   readonly argument: string | undefined;
   /** Arguments that are nobody's are members of it. */
   readonly open: boolean;
@@ -56,10 +57,19 @@ export interface Field {
   readonly style: string;
 }
 
-/** Where the credential goes. `binding`: where the binding says. */
+/** Where the credential goes. `binding`: where the binding says. `schemes`: all of them at once. */
 export type Auth =
   | { readonly kind: 'none' }
   | { readonly kind: 'binding' }
+  | { readonly kind: 'schemes'; readonly schemes: readonly Scheme[] };
+
+export interface Scheme {
+  /** As the document calls it. */
+  readonly name: string;
+  readonly place: SchemePlace;
+}
+
+export type SchemePlace =
   | { readonly kind: 'bearer' | 'basic' }
   | { readonly kind: 'key'; readonly in: 'query' | 'header' | 'cookie'; readonly name: string };
 
@@ -75,6 +85,18 @@ export interface Api {
   readonly description: string | undefined;
   /** Undefined: the document names none that is absolute. */
   readonly url: string | undefined;
-  readonly operations: ReadonlyMap<string, Operation>;
+  /** By name. */
+  readonly tools: ReadonlyMap<string, Tool>;
   readonly leftOut: readonly LeftOut[];
+}
+
+/**
+ * Text: it crosses from the thread that compiled it in no time, lists go out as they are, and of thousands of plans only
+ * those are read that are called.
+ */
+export interface Tool {
+  /** As `tools/list` has it. */
+  readonly definition: string;
+  /** An Operation as JSON. */
+  readonly plan: string;
 }

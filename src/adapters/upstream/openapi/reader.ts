@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { JsonObject } from '#core/json.ts';
 import { compileApi } from './compile.ts';
 import { parseDocument } from './document.ts';
-import type { LeftOut } from './plan.ts';
+import type { LeftOut, Operation, Tool } from './plan.ts';
 import { describeSchemes } from './security.ts';
 import { type Selection, selectionOf, selectOperations } from './select.ts';
 
@@ -27,6 +27,8 @@ export interface ReadTool {
   readonly title: string;
   /** Of its definition: changes when anything that a client sees does. */
   readonly hash: string;
+  /** Of its definition. */
+  readonly bytes: number;
 }
 
 export interface Reading {
@@ -49,14 +51,19 @@ export function readDocument(text: string, { selection, at }: Reading): ReadDocu
     version: api.version,
     url: api.url,
     schemes: describeSchemes(document),
-    tools: [...api.operations.values()].map(({ tool, method, path, definition }) => ({
-      name: tool,
-      operation: `${method} ${path}`,
-      title: titleOf(definition),
-      hash: digestOf(JSON.stringify(definition)),
-    })),
+    tools: [...api.tools].map(([name, tool]) => readTool(name, tool)),
     leftOut: api.leftOut,
     selection: chosen,
+  };
+}
+
+function readTool(name: string, { definition, plan }: Tool): ReadTool {
+  const { method, path }: Operation = JSON.parse(plan);
+  const bytes = Buffer.byteLength(definition);
+  return {
+    ...{ name, bytes, operation: `${method} ${path}` },
+    title: titleOf(JSON.parse(definition)),
+    hash: digestOf(definition),
   };
 }
 

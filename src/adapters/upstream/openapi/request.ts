@@ -5,7 +5,8 @@
 import { type JsonObject, ownIn } from '#core/json.ts';
 import type { Secret } from '#core/secret.ts';
 import { buildBody } from './body.ts';
-import type { Auth, Operation, Parameter } from './plan.ts';
+import { addCredential } from './credential.ts';
+import type { Operation, Parameter } from './plan.ts';
 import { ArgumentProblem } from './problem.ts';
 import { encodeReserved, encodeText, headerText, pathText, plainText, queryPairs } from './styles.ts';
 
@@ -32,7 +33,7 @@ export interface Building {
 /** Longer ones are refused by most servers. */
 const MAX_PATH = 16 * 1024;
 
-/** Throws ArgumentProblem. */
+/** Throws ArgumentProblem and CredentialProblem. */
 export function buildRequest(building: Building): RestRequest {
   const { operation, args, basePath } = building;
   const query: string[] = [];
@@ -54,7 +55,8 @@ export function buildRequest(building: Building): RestRequest {
   const { body } = operation;
   const built = body && buildBody(body, args, new Set(operation.parameters.map(({ argument }) => argument)));
   if (built) headers['content-type'] = built.contentType;
-  addCredential(building, { headers, query, cookies });
+  const { credential, bindingHeader } = building;
+  addCredential({ auth: operation.auth, credential, bindingHeader }, { headers, query, cookies });
   if (cookies.length > 0) headers.cookie = cookies.join('; ');
   const path = basePath + operationPath(operation, args) + (query.length > 0 ? `?${query.join('&')}` : '');
   if (path.length > MAX_PATH) throw new ArgumentProblem('The arguments are too long for an address');
@@ -96,36 +98,4 @@ function pathValue(parameter: Parameter | undefined, args: JsonObject): string {
   } catch (thrown) {
     throw named(thrown, argument);
   }
-}
-
-interface Outgoing {
-  readonly headers: Record<string, string>;
-  readonly query: string[];
-  readonly cookies: string[];
-}
-
-/** After everything of the caller's, so that nothing takes its place. */
-function addCredential(
-  { operation, credential, bindingHeader }: Building,
-  { headers, query, cookies }: Outgoing,
-): void {
-  const { auth } = operation;
-  if (!credential || auth.kind === 'none') return;
-  const secret = credential.reveal();
-  if (auth.kind === 'binding') {
-    const [name, value] = bindingHeader ?? ['authorization', `Bearer ${secret}`];
-    headers[name] = value;
-  } else if (auth.kind === 'key') addKey(auth, secret, { headers, query, cookies });
-  else headers.authorization = auth.kind === 'bearer' ? `Bearer ${secret}` : `Basic ${basicOf(secret)}`;
-}
-
-function addKey({ in: place, name }: Extract<Auth, { kind: 'key' }>, secret: string, out: Outgoing): void {
-  if (place === 'header') out.headers[name] = secret;
-  else if (place === 'query') out.query.push(`${encodeText(name)}=${encodeText(secret)}`);
-  else out.cookies.push(`${name}=${encodeText(secret)}`);
-}
-
-/** RFC 7617: `user:password`; a lone key is the user, as many APIs have it. */
-function basicOf(secret: string): string {
-  return Buffer.from(secret.includes(':') ? secret : `${secret}:`).toString('base64');
 }

@@ -1,8 +1,9 @@
 /** An HTTP answer as the result of a tool. */
 import { STATUS_CODES } from 'node:http';
 import { isJsonObject, type Json, type JsonObject, parseJson } from '#core/json.ts';
-import { redactText, type Secret } from '#core/secret.ts';
+import type { Secret } from '#core/secret.ts';
 import { isNestedWithin } from '#mcp/shape/canonical-json.ts';
+import { withoutCredential } from './credential.ts';
 import { findNextPage } from './next-page.ts';
 import type { Operation } from './plan.ts';
 import type { RestAnswer } from './rest-client.ts';
@@ -15,10 +16,17 @@ const RETRY_KEY = 'io.gatehouse/retryAfter';
 const MAX_ERROR_TEXT = 8 * 1024;
 const MAX_DEPTH = 128;
 
-export function resultOf(answer: RestAnswer, operation: Operation, credential: Secret | undefined): JsonObject {
+/** `why`: what the gateway knows of a failure. */
+export function resultOf(answer: RestAnswer, { operation, credential, why }: Reading): JsonObject {
   const { status } = answer;
   if (status >= 200 && status < 300) return success(answer, operation);
-  return failure(answer, operation, credential);
+  return failure(answer, { operation, credential, why });
+}
+
+interface Reading {
+  readonly operation: Operation;
+  readonly credential: Secret | undefined;
+  readonly why?: string | undefined;
 }
 
 /** In-band: the model reads it and may do better. */
@@ -28,7 +36,7 @@ export function problemResult(text: string): JsonObject {
 
 function success(answer: RestAnswer, operation: Operation): JsonObject {
   const { status, body, isCut } = answer;
-  const declares = operation.definition.outputSchema !== undefined;
+  const declares = operation.declaresOutput;
   const meta = { [STATUS_KEY]: status };
   if (body.length === 0 || operation.method === 'HEAD') {
     const says = operation.method === 'HEAD' ? headText(answer) : `HTTP ${status}: no content`;
@@ -63,10 +71,10 @@ function jsonResult(json: Json, { answer, operation, meta }: Shaping): JsonObjec
   return { content, structuredContent, _meta: next ? { ...meta, [NEXT_KEY]: next.hint } : meta };
 }
 
-function failure(answer: RestAnswer, { method }: Operation, credential: Secret | undefined): JsonObject {
+function failure(answer: RestAnswer, { operation: { method }, credential, why }: Reading): JsonObject {
   const { status, headers, body } = answer;
   const type = headers.get('content-type') ?? '';
-  const lines = [`HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim()];
+  const lines = [`HTTP ${status} ${STATUS_CODES[status] ?? ''}`.trim(), ...(why === undefined ? [] : [why])];
   if (status >= 300 && status < 400) lines.push('The API redirects elsewhere: it is not followed.');
   const retryAfter = status === 429 || status === 503 ? headers.get('retry-after') : undefined;
   const isTold = retryAfter !== undefined && /^[\w ,:-]{1,64}$/.test(retryAfter);
@@ -74,7 +82,7 @@ function failure(answer: RestAnswer, { method }: Operation, credential: Secret |
   if (method !== 'HEAD' && isText(type.toLowerCase(), body)) lines.push(shortText(body));
   const text = lines.join('\n').trim();
   const meta = { [STATUS_KEY]: status, ...(isTold ? { [RETRY_KEY]: retryAfter } : {}) };
-  return { ...problemResult(credential ? redactText(text, credential) : text), _meta: meta };
+  return { ...problemResult(credential ? withoutCredential(text, credential) : text), _meta: meta };
 }
 
 const isJson = (type: string): boolean => /^(application|text)\/([\w.+-]+\+)?json$/.test(type);

@@ -114,6 +114,11 @@ function descriptionOf({ description }: JsonObject): string | undefined {
   return typeof description === 'string' && description !== '' ? cutText(description, MAX_DESCRIPTION) : undefined;
 }
 
+export function described(schema: JsonObject, description: Json | undefined): JsonObject {
+  if (typeof description !== 'string' || description === '') return schema;
+  return { ...schema, description: cutText(description, MAX_DESCRIPTION) };
+}
+
 export function cutText(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length - 1).toWellFormed()}…` : text;
 }

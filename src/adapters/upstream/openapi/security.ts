@@ -1,6 +1,7 @@
 /** Which of the alternatives that an operation allows its credential can meet, and where it then goes. */
-import { isJsonObject, type Json, type JsonObject, objectIn, ownIn, stringIn } from '#core/json.ts';
-import type { Auth } from './plan.ts';
+import { isJsonObject, type Json, type JsonObject, objectIn, stringIn } from '#core/json.ts';
+import { short } from './document.ts';
+import type { Auth, Scheme, SchemePlace } from './plan.ts';
 import { resolve } from './references.ts';
 
 export const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/;
@@ -19,16 +20,16 @@ export const isReservedHeader = (name: string): boolean =>
 /** What only the credential may fill in. */
 export const isCredentialHeader = (name: string): boolean => /^(authorization|cookie2?|set-cookie)$/i.test(name);
 
-export function schemesOf(document: JsonObject): ReadonlyMap<string, Auth> {
+export function schemesOf(document: JsonObject): ReadonlyMap<string, SchemePlace> {
   const schemes = objectIn(objectIn(document, 'components'), 'securitySchemes') ?? {};
-  const known = Object.entries(schemes).flatMap(([name, value]): [string, Auth][] => {
-    const auth = authOf(resolve(document, value)?.value);
-    return auth ? [[name, auth]] : [];
+  const known = Object.entries(schemes).flatMap(([name, value]): [string, SchemePlace][] => {
+    const place = placeOf(resolve(document, value)?.value);
+    return place ? [[name, place]] : [];
   });
   return new Map(known);
 }
 
-function authOf(scheme: JsonObject | undefined): Auth | undefined {
+function placeOf(scheme: JsonObject | undefined): SchemePlace | undefined {
   const type = stringIn(scheme, 'type');
   if (type === 'oauth2' || type === 'openIdConnect') return { kind: 'bearer' };
   if (type === 'http') {
@@ -45,34 +46,51 @@ function authOf(scheme: JsonObject | undefined): Auth | undefined {
 }
 
 /**
- * Alternatives are tried in the document's order, one scheme before several at once (a binding has one credential). A
- * document that says nothing of it gets the credential where the binding says; an operation that needs none gets none.
+ * Alternatives are tried in the document's order, one scheme before several at once. A document that says nothing of it
+ * gets the credential where the binding says; an operation that needs none gets none. Of several schemes at once all that
+ * are known are met.
  */
-export function chooseAuth(document: JsonObject, operation: JsonObject): Auth {
-  const schemes = schemesOf(document);
+export function chooseAuth(
+  document: JsonObject,
+  schemes: ReadonlyMap<string, SchemePlace>,
+  operation: JsonObject,
+): Auth {
   const wanted: Json | undefined = operation.security ?? document.security;
-  const [first] = schemes.values();
-  if (!Array.isArray(wanted)) return first ?? { kind: 'binding' };
+  const [first] = schemes;
+  if (!Array.isArray(wanted)) return first ? authBy([first[0]], schemes) : { kind: 'binding' };
   const alternatives = wanted.filter(isJsonObject).map((one) => Object.keys(one));
   if (alternatives.length === 0) return { kind: 'none' };
-  const known = alternatives.toSorted((a, b) => Math.min(a.length, 2) - Math.min(b.length, 2));
-  for (const names of known)
-    for (const name of names) {
-      const auth = schemes.get(name);
-      if (auth) return auth;
-    }
+  const inOrder = alternatives.toSorted((a, b) => Math.min(a.length, 2) - Math.min(b.length, 2));
+  const known = inOrder.find((names) => names.some((name) => schemes.has(name)));
+  if (known) return authBy(known, schemes);
   // Optional, and nothing else that is known.
   return alternatives.some((names) => names.length === 0) ? { kind: 'none' } : { kind: 'binding' };
 }
+
+/** Two schemes that go to the same place (OAuth and a bearer token) are one. */
+function authBy(names: readonly string[], known: ReadonlyMap<string, SchemePlace>): Auth {
+  const byPlace = new Map<string, Scheme>();
+  for (const name of names.slice(0, MAX_SCHEMES)) {
+    const place = known.get(name);
+    const key = place?.kind === 'key' ? `${place.in} ${place.name}` : 'header authorization';
+    if (place && !byPlace.has(key)) byPlace.set(key, { name, place });
+  }
+  return { kind: 'schemes', schemes: [...byPlace.values()] };
+}
+
+/** More at once is nobody's API. */
+const MAX_SCHEMES = 8;
+const MAX_DESCRIBED = 100;
 
 /** For people: `header X-API-Key`, `bearer`. */
 export function describeSchemes(document: JsonObject): readonly { readonly name: string; readonly kind: string }[] {
   const schemes = objectIn(objectIn(document, 'components'), 'securitySchemes') ?? {};
   const known = schemesOf(document);
-  return Object.keys(schemes).map((name) => ({ name, kind: describe(ownIn(Object.fromEntries(known), name)) }));
+  const names = Object.keys(schemes).slice(0, MAX_DESCRIBED);
+  return names.map((name) => ({ name: short(name), kind: describe(known.get(name)) }));
 }
 
-function describe(auth: Auth | undefined): string {
-  if (!auth) return 'not supported';
-  return auth.kind === 'key' ? `${auth.in} ${auth.name}` : auth.kind;
+export function describe(place: SchemePlace | undefined): string {
+  if (!place) return 'not supported';
+  return place.kind === 'key' ? `${place.in} ${place.name}` : place.kind;
 }

@@ -68,23 +68,40 @@ function nearestOf(name: string, names: readonly string[]): string {
  * It never refuses what it cannot judge: patterns, formats and very large schemas are left to the upstream.
  */
 export function checkArguments(schema: JsonObject | undefined, args: unknown): readonly string[] {
-  if (!isJsonObject(args)) return ['arguments must be an object'];
-  if (schema === undefined) return [];
-  const plain = missingAndUnknown(schema, args);
-  if (plain.length > 0) return plain.slice(0, problemLimit);
+  return argumentChecker(schema)(args);
+}
+
+/** As `checkArguments`, for a schema that judges many calls. */
+export function argumentChecker(schema: JsonObject | undefined): (args: unknown) => readonly string[] {
+  let judge: ((args: JsonObject) => readonly string[]) | undefined;
+  return (args) => {
+    if (!isJsonObject(args)) return ['arguments must be an object'];
+    if (schema === undefined) return [];
+    const plain = missingAndUnknown(schema, args);
+    if (plain.length > 0) return plain.slice(0, problemLimit);
+    judge ??= judgeBy(schema);
+    return judge(args);
+  };
+}
+
+function judgeBy(schema: JsonObject): (args: JsonObject) => readonly string[] {
   const checkable = checkableSchema(schema);
-  if (checkable === undefined) return [];
-  try {
-    const result = validator.getValidator(checkable)(args);
-    if (result.valid) return [];
-    return result.errorMessage
-      .split('; ')
-      .slice(0, problemLimit)
-      .map((line) => cleanLine(line, 200));
-  } catch {
-    // A schema that the interpreter cannot read (a strange dialect, a reference to elsewhere, a loop) judges nobody.
-    return [];
-  }
+  if (checkable === undefined) return () => [];
+  let validate: ReturnType<typeof validator.getValidator> | undefined;
+  return (args) => {
+    try {
+      validate ??= validator.getValidator(checkable);
+      const result = validate(args);
+      if (result.valid) return [];
+      return result.errorMessage
+        .split('; ')
+        .slice(0, problemLimit)
+        .map((line) => cleanLine(line, 200));
+    } catch {
+      // A schema that the interpreter cannot read (a strange dialect, a reference to elsewhere, a loop) judges nobody.
+      return [];
+    }
+  };
 }
 
 /**

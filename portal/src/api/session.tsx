@@ -1,0 +1,74 @@
+/** Who is signed in, and what they may do: asked once at the start, and again when the page is looked at anew. */
+import { useQuery } from '@tanstack/react-query';
+import { createContext, type ReactNode, useContext } from 'react';
+import { apiBase, send, setCsrf } from './client.ts';
+
+export interface OrganizationOfSession {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly isMember: boolean;
+  readonly roles: readonly string[];
+  /** Exact names, as the contract has them. */
+  readonly permissions: readonly string[];
+}
+
+export interface Session {
+  /** null: whoever holds the gateway's data directory. */
+  readonly user: {
+    readonly id: string;
+    readonly name: string | null;
+    readonly email: string | null;
+    readonly username: string | null;
+  } | null;
+  readonly kind: 'person' | 'link' | 'open-webui';
+  readonly isPlatform: boolean;
+  /** Of the platform. */
+  readonly permissions: readonly string[];
+  readonly organizations: readonly OrganizationOfSession[];
+  /** There are more than are listed. */
+  readonly organizationsTruncated: boolean;
+  readonly csrf: string;
+  readonly gateway: {
+    readonly version: string;
+    readonly baseUrl: string;
+    readonly isDemo: boolean;
+    readonly hasPublicUrl: boolean;
+    readonly canSignIn: boolean;
+    readonly isOpenWebui: boolean;
+  };
+}
+
+const SessionContext = createContext<Session | undefined>(undefined);
+
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (!session) throw new Error('there is no session');
+  return session;
+}
+
+export async function loadSession(): Promise<Session> {
+  const session = (await send(`${apiBase}/session`)) as Session;
+  setCsrf(session.csrf);
+  return session;
+}
+
+export function useLoadedSession() {
+  return useQuery({ queryKey: ['session'], queryFn: loadSession, staleTime: 60_000, retry: false });
+}
+
+export function SessionProvider({ session, children }: { readonly session: Session; readonly children: ReactNode }) {
+  return <SessionContext.Provider value={session}>{children}</SessionContext.Provider>;
+}
+
+/** So that nobody is shown what would be refused; the gateway decides again. `slug`: undefined: on the platform. */
+export function isAllowed(session: Session, permission: string, slug?: string): boolean {
+  if (slug === undefined) return session.permissions.includes(permission);
+  const found = session.organizations.find((organization) => organization.slug === slug);
+  return (found?.permissions ?? session.permissions).includes(permission);
+}
+
+export async function signOut(): Promise<void> {
+  const { next } = (await send(`${apiBase}/session`, { method: 'DELETE' })) as { readonly next: string };
+  window.location.assign(next);
+}

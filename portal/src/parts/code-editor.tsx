@@ -1,0 +1,47 @@
+/** An editor for Cedar, JSON and YAML, with what is wrong marked where it is. Loaded by the pages that need it. */
+import { json } from '@codemirror/lang-json';
+import { yaml } from '@codemirror/lang-yaml';
+import { type Diagnostic, linter } from '@codemirror/lint';
+import { EditorView } from '@codemirror/view';
+import { useComputedColorScheme } from '@mantine/core';
+import CodeMirror from '@uiw/react-codemirror';
+import { cedar } from 'codemirror-lang-cedar';
+import { useMemo } from 'react';
+import { cspNonce } from './csp-nonce.ts';
+
+export type { Diagnostic };
+
+interface EditorProps {
+  readonly label: string;
+  readonly language: 'cedar' | 'json' | 'yaml';
+  readonly value: string;
+  readonly onChange?: (value: string) => void;
+  readonly height?: string;
+  /** Asked a moment after typing stops. */
+  readonly check?: (text: string) => Promise<readonly Diagnostic[]>;
+}
+
+export function CodeEditor({ label, language, value, onChange, height = '320px', check }: EditorProps) {
+  const scheme = useComputedColorScheme('light');
+  const extensions = useMemo(
+    () => [
+      { cedar, json, yaml }[language](),
+      EditorView.cspNonce.of(cspNonce()),
+      EditorView.lineWrapping,
+      EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
+      ...(check ? [linter((view) => check(view.state.doc.toString()), { delay: 400 })] : []),
+    ],
+    [language, label, check],
+  );
+  return (
+    <CodeMirror
+      value={value}
+      height={height}
+      theme={scheme}
+      extensions={extensions}
+      readOnly={onChange === undefined}
+      onChange={(text) => onChange?.(text)}
+      basicSetup={{ foldGutter: false }}
+    />
+  );
+}

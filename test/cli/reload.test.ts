@@ -22,7 +22,10 @@ test('a changed file is applied, a broken one keeps what was, and what needs a r
     const { configuration } = await status();
     expect(configuration).toMatchObject({ problem: null, needsRestart: [] });
     const { file } = configuration;
-    const names = async () => JSON.stringify(await gateway.cli('org', 'list'));
+    const names = async () =>
+      (
+        await fetch(`${gateway.url}/admin/api/v1/organizations`, { headers: { authorization: `Bearer ${token}` } })
+      ).text();
 
     writeFileSync(file, yaml('Renamed').replace('false', 'true'));
     process.kill(gateway.pid, 'SIGHUP');

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
 import { auditRoutes } from './contract/audit.ts';
 import { catalogRoutes } from './contract/catalog.ts';
+import { configurationRoutes } from './contract/configuration.ts';
 import { connectionRoutes } from './contract/connections.ts';
 import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
@@ -344,6 +345,7 @@ export const contract = {
     output: newAccount,
     answersSecret: true,
   },
+  ...configurationRoutes,
   ...connectionRoutes,
   ...auditRoutes,
   ...organizationRoutes,

@@ -41,6 +41,7 @@ import { auditHandlers } from './routes/audit.ts';
 import { catalogHandlers } from './routes/catalog.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { type Configuration, configurationHandlers } from './routes/configuration.ts';
 import { connectionHandlers } from './routes/connections.ts';
 import { credentialHandlers } from './routes/credentials.ts';
 import { enablementHandlers } from './routes/enablements.ts';
@@ -105,6 +106,8 @@ export interface AdminDeps {
   readonly secrets?: SecretsAdmin;
   /** Unix milliseconds; undefined: no gateway runs. */
   readonly newPortalLink?: () => Promise<{ readonly url: string; readonly expiresAt: number }>;
+  /** As code; undefined: nobody composed it. */
+  readonly configuration?: Configuration;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
   /** Where they run; undefined: no gateway runs. */
@@ -161,6 +164,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...configurationHandlers(deps),
     ...connectionHandlers(deps),
     ...keyHandlers(deps),
     ...limitHandlers(deps),

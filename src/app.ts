@@ -359,6 +359,7 @@ async function openControl(
         verifyKey: (key) => plane.keys.verify(key),
         verifyPerson: people.verify,
         findSession: portal.findSession,
+        whoAmI: portal.whoAmI,
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,

@@ -20,6 +20,7 @@ import { etagOf } from './once.ts';
 import { isRead, openApi } from './openapi.ts';
 import { openApiPage } from './openapi-page.ts';
 import { sendProblem } from './problem.ts';
+import { type WhoAmI, whoAmIPath } from './who-am-i.ts';
 
 export interface AdminPluginDeps {
   readonly run: AdminRunner;
@@ -41,6 +42,8 @@ export interface AdminPluginDeps {
   readonly version: string;
   /** Where people reach the gateway: for what the page of the API shows. */
   readonly baseUrl?: string;
+  /** undefined: nobody composed it. */
+  readonly whoAmI?: (actor: Actor | SignedInPerson) => Promise<WhoAmI>;
   /** Of what servers write; undefined: nothing runs here. */
   readonly following?: LogFollowing;
 }
@@ -78,6 +81,8 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
         .send(openApiPage(deps.baseUrl ?? ''));
     });
     for (const name of routeNames) addRoute(app, name, deps);
+    const { whoAmI } = deps;
+    if (whoAmI) app.get(adminBase + whoAmIPath, async (request) => whoAmI(await identify(request, deps)));
     addFollowing(app, deps);
   };
 }

@@ -1,4 +1,5 @@
 /** Plan, apply and export: a document becomes rows in one transaction, judged before and after, and kept or undone. */
+import { createHash } from 'node:crypto';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import { applyConfig } from '#admin/apply.ts';
 import { applyPolicies } from '#admin/apply-policies.ts';
@@ -70,13 +71,23 @@ async function work(given: Work): Promise<ConfigurationPlan> {
   if (prune !== 'none') await pruneConfiguration({ records, document, all: prune === 'all' });
   const after = await exportConfiguration(records);
   const seen = diffDocuments(before.document, after.document);
+  const changes = [...seen, ...unseen([...changed, ...applied.changed], seen)].map(plainly);
+  const access = diffAccess(wereGiven, await accessIn(given), openPolicies({ engine, log: silentLog }));
+  const digest = digestOf({ changes, access });
+  // Inside the transaction: what was made so far is undone.
+  if (keep && wish.digest !== undefined && wish.digest !== digest)
+    throw new GatehouseError('conflict', {
+      message: 'The gateway changed since the plan was made: look at `gatehouse plan` again',
+    });
   return {
-    changes: [...seen, ...unseen([...changed, ...applied.changed], seen)].map(plainly),
-    access: diffAccess(wereGiven, await accessIn(given), openPolicies({ engine, log: silentLog })),
+    ...{ changes, access, digest, applied: keep },
     warnings: [...applied.warnings, ...locked.map((what) => `${what}: key management does not answer`)],
-    applied: keep,
   };
 }
+
+/** Secrets are in no plan: of those it says which are written, not what. */
+const digestOf = (plan: Pick<ConfigurationPlan, 'changes' | 'access'>): string =>
+  createHash('sha256').update(JSON.stringify(plan)).digest('base64url');
 
 /** What was written and doesn't show: secrets, and whose it is. */
 function unseen(written: readonly string[], seen: readonly Change[]): readonly Change[] {

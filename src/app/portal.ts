@@ -7,6 +7,7 @@ import { callerFinder, type OpenWebuiSessions, sessionActor } from '#admin/porta
 import { portalFolder } from '#admin/portal/files.ts';
 import { openPortal, type Portal, type PortalDeps, type PortalSignIn } from '#admin/portal/plugin.ts';
 import { openSessions } from '#admin/portal/sessions.ts';
+import { describeCaller, type WhoAmIDeps } from '#admin/who-am-i.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { deriveKey } from '#core/derive.ts';
@@ -17,7 +18,7 @@ import { withPlatform } from '#db/scope.ts';
 import type { AddressReader } from '#http/client-address.ts';
 import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { houseClientId, portalSignedInPath } from '#oauth/connect/house-client.ts';
-import { listMemberships } from '#records/users.ts';
+import { findUser, listMemberships } from '#records/users.ts';
 import type { AdminAudit } from './admin-audit.ts';
 import type { AdminPeople } from './admin-people.ts';
 import { OPEN_WEBUI_COOKIE } from './rest.ts';
@@ -44,6 +45,7 @@ export interface PortalRooms {
   readonly plugin: FastifyPluginAsync;
   readonly sendPage: Portal['sendPage'];
   readonly findSession: NonNullable<AdminPluginDeps['findSession']>;
+  readonly whoAmI: NonNullable<AdminPluginDeps['whoAmI']>;
   readonly newLink: () => Promise<{ readonly url: string; readonly expiresAt: number }>;
 }
 
@@ -54,6 +56,14 @@ export function openPortalRooms(config: Config, deps: PortalRoomsDeps): PortalRo
   const sessions = openSessions({ db, clock, baseUrl, csrfKey: deriveKey(root, 'portal-csrf') });
   const openWebui = openWebuiSessions(deps);
   const callers = { sessions, openWebui, asPerson: people.ofUser };
+  const lists: Pick<WhoAmIDeps, 'listOrganizations' | 'listOrganizationsOf'> = {
+    listOrganizations: () => records.listOrganizations(),
+    async listOrganizationsOf(userId) {
+      const mine = await withPlatform(db, (scope) => listMemberships(scope, userId));
+      const found = await Promise.all(mine.map(({ org }) => records.findOrganization(org)));
+      return found.filter((row) => row !== undefined);
+    },
+  };
   const portal = openPortal({
     ...{ ...deps, ...callers, audit: deps.audit.audit },
     signIn: server && signInAt(server, baseUrl),
@@ -61,12 +71,7 @@ export function openPortalRooms(config: Config, deps: PortalRoomsDeps): PortalRo
     folder: deps.portalFolder ?? portalFolder(productRoot),
     sealer: openSealer(deriveKey(root, 'portal-seal')),
     csrfOf: sessions.csrfOf,
-    listOrganizations: () => records.listOrganizations(),
-    async listOrganizationsOf(userId) {
-      const mine = await withPlatform(db, (scope) => listMemberships(scope, userId));
-      const found = await Promise.all(mine.map(({ org }) => records.findOrganization(org)));
-      return found.filter((row) => row !== undefined);
-    },
+    ...lists,
     gateway: {
       version: deps.version,
       baseUrl,
@@ -79,6 +84,12 @@ export function openPortalRooms(config: Config, deps: PortalRoomsDeps): PortalRo
   return {
     ...portal,
     findSession: sessionActor(callerFinder(callers), sessions),
+    whoAmI: (actor) =>
+      describeCaller(actor, {
+        ...lists,
+        findUser: (value) => withPlatform(db, (scope) => findUser(scope, { column: 'id', value })),
+        findOrganization: (ref) => records.findOrganization(ref),
+      }),
     async newLink() {
       const { code, expiresAt } = await sessions.newLink();
       return { url: `${baseUrl}/mcp-admin/link?code=${code}`, expiresAt };

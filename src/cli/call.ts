@@ -12,6 +12,7 @@ import { loadConfig } from '#config/load.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type Connection, type ConnectOptions, connect, parseUrl } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
+import { openLoginStore, placeOf } from './login-store.ts';
 import { chooseOrganization } from './organization.ts';
 import { printable, printJson } from './output.ts';
 import { openProgress } from './progress.ts';
@@ -143,11 +144,14 @@ async function openTarget(io: Io, endpoint: string, options: CallOptions): Promi
     return { url, key: options.key ?? (isOurs ? remote.key?.reveal() : undefined), close };
   }
   const place = parsePlace(endpoint);
-  if (gateway !== undefined) {
+  const key = options.key ?? remote.key?.reveal();
+  const isSignedIn =
+    gateway !== undefined && openLoginStore(io.env).find(placeOf(parseUrl(gateway, '--url'))) !== undefined;
+  if (gateway !== undefined && (key !== undefined || !isSignedIn)) {
     const path = [place.organization, 'mcp', place.name].filter((part) => part !== undefined).join('/');
     return {
       url: parseUrl(`${gateway.replace(/\/+$/, '')}/${path}`, '--url'),
-      key: options.key ?? remote.key?.reveal(),
+      key,
       close,
     };
   }

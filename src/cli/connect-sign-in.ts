@@ -1,10 +1,8 @@
 /** The OAuth side of `connect`: registers a client, sends the person to a browser, and hears how it went. */
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { OAuthClientProvider, OAuthDiscoveryState } from '@modelcontextprotocol/client';
 import { GatehouseError } from '#core/error.ts';
+import { type BrowserReturn, freePort, listenForBrowser, openBrowser } from './browser-return.ts';
 import type { ConnectStore } from './connect-store.ts';
 import type { Io } from './io.ts';
 
@@ -15,15 +13,13 @@ export interface SignIn {
   close(): void;
 }
 
-const PATIENCE_MS = 300_000;
-
 /** `interactive` false: nobody is sent to a browser; what needs one fails. */
 export async function openSignIn(io: Io, store: ConnectStore, interactive: boolean): Promise<SignIn> {
   const port = store.read().port ?? (await freePort());
   const redirectUrl = `http://127.0.0.1:${port}/callback`;
   const state = randomBytes(24).toString('base64url');
   let verifier = '';
-  let waiting: { readonly answer: Promise<URLSearchParams>; close(): void } | undefined;
+  let waiting: BrowserReturn | undefined;
   const provider: OAuthClientProvider = {
     redirectUrl,
     clientMetadata: {
@@ -54,7 +50,7 @@ export async function openSignIn(io: Io, store: ConnectStore, interactive: boole
       if (!interactive)
         throw new GatehouseError('invalid_token', { message: 'There is no token that works: sign in with --token' });
       waiting?.close();
-      waiting = await listenFor(port, state);
+      waiting = await listenForBrowser(port, state);
       io.err(`Sign in with your browser: ${url.href}\n`);
       openBrowser(url, io.env);
     },
@@ -73,65 +69,4 @@ export async function openSignIn(io: Io, store: ConnectStore, interactive: boole
     },
     close: () => waiting?.close(),
   };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
-/** Only the browser that we sent knows the state: whatever else comes here is told nothing. */
-async function listenFor(port: number, state: string) {
-  const { promise, resolve, reject } = Promise.withResolvers<URLSearchParams>();
-  const server = createServer((req, res) => {
-    const { pathname, searchParams } = new URL(req.url ?? '/', 'http://127.0.0.1');
-    const isOurs = pathname === '/callback' && searchParams.get('state') === state;
-    const text = isOurs ? 'Done: you can close this page.' : 'Nothing here.';
-    res.writeHead(isOurs ? 200 : 404, { 'content-type': 'text/plain; charset=utf-8', connection: 'close' });
-    res.end(text);
-    if (!isOurs) return;
-    const error = searchParams.get('error');
-    if (error === null) resolve(searchParams);
-    else reject(new GatehouseError('invalid_token', { message: `The sign-in ended with ${error.slice(0, 100)}` }));
-  });
-  const timer = setTimeout(
-    () => reject(new GatehouseError('invalid_token', { message: 'Nobody signed in within five minutes' })),
-    PATIENCE_MS,
-  );
-  await new Promise<void>((done, failed) => {
-    server.once('error', (cause) =>
-      failed(
-        new GatehouseError('setting', { message: `Port ${port} of this machine is taken: run --reset-auth`, cause }),
-      ),
-    );
-    server.listen(port, '127.0.0.1', () => done());
-  });
-  promise.catch(() => undefined);
-  return {
-    answer: promise,
-    close() {
-      clearTimeout(timer);
-      server.close();
-    },
-  };
-}
-
-/** BROWSER=none: the address that was printed is enough. */
-function openBrowser(url: URL, env: Io['env']): void {
-  if (env.BROWSER === 'none' || !/^https?:$/.test(url.protocol)) return;
-  const [command, ...args] =
-    process.platform === 'darwin'
-      ? ['open']
-      : process.platform === 'win32'
-        ? ['rundll32', 'url.dll,FileProtocolHandler']
-        : ['xdg-open'];
-  if (command === undefined) return;
-  const child = spawn(command, [...args, url.href], { stdio: 'ignore', detached: true, shell: false });
-  child.once('error', () => undefined);
-  child.unref();
 }

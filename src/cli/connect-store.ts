@@ -1,8 +1,8 @@
 /** What `connect` keeps of each server: client and tokens, in a file that only this user reads. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
+import { findConfigFolder, readPrivateJson, writePrivateJson } from './private-file.ts';
 
 /** Fields that authorization servers add are kept. */
 const tokens = z.looseObject({ access_token: z.string(), token_type: z.string() });
@@ -33,19 +33,13 @@ type Env = Readonly<Record<string, string | undefined>>;
 
 /** `server`: its URL. The environment's client and tokens count until there are newer ones. */
 export function openConnectStore(env: Env, server: string): ConnectStore {
-  const home = env.XDG_CONFIG_HOME || join(env.HOME || homedir(), '.config');
-  const path = join(home, 'gatehouse', 'connect.json');
+  const folder = findConfigFolder(env) ?? join(homedir(), '.config', 'gatehouse');
+  const path = join(folder, 'connect.json');
   const given = fromEnvironment(env);
   const all = () => readAll(path);
   const put = (value: Kept | undefined) => {
     const { [server]: _before, ...others } = all();
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    // A whole file or the one before, also when two of us write.
-    const fresh = `${path}.${process.pid}`;
-    writeFileSync(fresh, `${JSON.stringify(value ? { ...others, [server]: value } : others, null, 2)}\n`, {
-      mode: 0o600,
-    });
-    renameSync(fresh, path);
+    writePrivateJson(path, value ? { ...others, [server]: value } : others);
   };
   return {
     read: () => ({ ...given, ...all()[server] }),
@@ -54,14 +48,7 @@ export function openConnectStore(env: Env, server: string): ConnectStore {
   };
 }
 
-function readAll(path: string): z.output<typeof file> {
-  try {
-    return file.safeParse(JSON.parse(readFileSync(path, 'utf8'))).data ?? {};
-  } catch {
-    // Not there yet.
-    return {};
-  }
-}
+const readAll = (path: string): z.output<typeof file> => file.safeParse(readPrivateJson(path)).data ?? {};
 
 function fromEnvironment(env: Env): Kept {
   const { MCP_CLIENT_ID: id, MCP_CLIENT_ACCESS_TOKEN: token } = env;

@@ -2,6 +2,7 @@
  * Where a command does its work: the gateway that `--url` and `--key` name, or the one that runs on this data directory,
  * or, when nothing runs, the database itself.
  */
+import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import {
   type AdminRoute,
@@ -14,9 +15,11 @@ import {
 } from '#admin/contract.ts';
 import { findRunning } from '#admin/gateway-file.ts';
 import { type ListName, listAll } from '#admin/lists.ts';
+import { type WhoAmI, whoAmI, whoAmIPath } from '#admin/who-am-i.ts';
 import { loadConfig } from '#config/load.ts';
 import { type ErrorCode, errorTable, GatehouseError } from '#core/error.ts';
 import { type Io, UsageError } from './io.ts';
+import { type LoginStore, openLoginStore, placeOf } from './login-store.ts';
 
 export interface Connection {
   /** Of the gateway; undefined when the database was opened directly. */
@@ -26,6 +29,8 @@ export interface Connection {
   list<Name extends ListName>(name: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>['items']>;
   /** Every line of an answer that goes on, until it ends or the process is interrupted; undefined: no gateway runs. */
   readonly follow?: (path: string, hear: (line: string) => void) => Promise<void>;
+  /** undefined: whoever opens the database is nobody in particular. */
+  readonly whoAmI?: () => Promise<WhoAmI>;
   close(): Promise<void>;
 }
 
@@ -36,18 +41,74 @@ export interface ConnectOptions {
 
 export async function connect(io: Io, options: ConnectOptions): Promise<Connection> {
   // What a gateway requires is its own business: a command that talks to one needs to know only where it is.
-  const { remote, dataDir } = loadConfig({ ...io, purpose: 'database' });
+  const { remote, dataDir, database } = loadConfig({ ...io, purpose: 'database' });
   const url = options.url ?? remote.url;
   if (url !== undefined) {
     const key = options.key ?? remote.key?.reveal();
-    if (key === undefined)
-      throw new UsageError('--url needs --key (or GATEHOUSE_KEY): give an API key with an admin:* role');
-    return remoteConnection(io, url, key);
+    if (key !== undefined) return remoteConnection(io, url, byKey(key));
+    const store = openLoginStore(io.env);
+    const place = placeOf(parseUrl(url, '--url'));
+    if (store.find(place)) return loginConnection(io, place, store);
+    throw new UsageError(
+      `--url needs a sign-in or a key: \`gatehouse login ${place}\`, or --key (GATEHOUSE_KEY) with an admin:* role`,
+    );
   }
   const running = await findRunning(dataDir);
-  if (running && (await isAnswering(io, running.url))) return remoteConnection(io, running.url, running.token);
+  if (running && (await isAnswering(io, running.url))) return remoteConnection(io, running.url, byKey(running.token));
+  const store = openLoginStore(io.env);
+  const current = store.current();
+  // Whoever has a database here means that one.
+  if (current !== undefined && store.find(current) && database.url === undefined && !existsSync(dataDir))
+    return loginConnection(io, current, store);
   const { openLocal } = await import('./local.ts');
   return openLocal(loadConfig(io));
+}
+
+/** What opens a gateway, and what to do where it doesn't. */
+interface Opening {
+  readonly bearer: () => Promise<string>;
+  readonly whenUnknown: (base: string) => string;
+  readonly whenForbidden: string;
+}
+
+const byKey = (key: string): Opening => ({
+  bearer: async () => key,
+  whenUnknown: (base) => `The key is not accepted by ${base}: make one with \`gatehouse key create\``,
+  whenForbidden: 'The key may not do this: use one with an admin:* role of this organization',
+});
+
+const EARLY_MS = 30_000;
+
+/** As whoever signed in there with `gatehouse login`; renewed when it is about to expire. */
+export function loginConnection(io: Io, url: string, store: LoginStore): Connection {
+  const signedOut = () =>
+    new GatehouseError('invalid_token', {
+      message: `You are not signed in at ${url} any more: \`gatehouse login ${url}\``,
+    });
+  const isFresh = (expiresAt: number) => Date.now() < expiresAt - EARLY_MS;
+  const renewed = () =>
+    store.alone(async () => {
+      const found = store.find(url);
+      if (!found) throw signedOut();
+      // Another process was faster.
+      if (isFresh(found.expiresAt)) return found.accessToken;
+      const { renew } = await import('./login-oauth.ts');
+      const next = await renew(io, found).catch((thrown: unknown) => {
+        if (!(thrown instanceof GatehouseError) || thrown.code !== 'invalid_token') throw thrown;
+        store.remove(url);
+        throw signedOut();
+      });
+      store.replace(url, next);
+      return next.accessToken;
+    });
+  return remoteConnection(io, url, {
+    async bearer() {
+      const found = store.find(url);
+      return found && isFresh(found.expiresAt) ? found.accessToken : renewed();
+    },
+    whenUnknown: () => signedOut().message,
+    whenForbidden: `You may not do this at ${url}: see what you administer with \`gatehouse whoami\``,
+  });
 }
 
 /** A process id may have been given away again since a crash: only an answer proves that a gateway is there. */
@@ -65,53 +126,64 @@ export function parseUrl(value: string, name: string): URL {
   throw new UsageError(`The ${name} must be a URL that starts with http:// or https://`);
 }
 
-function remoteConnection(io: Io, url: string, secret: string): Connection {
+function remoteConnection(io: Io, url: string, opening: Opening): Connection {
   const base = parseUrl(url, '--url') && url.replace(/\/+$/, '');
+  const asked = async <T>(path: string, schema: Schema<T>, init: RequestInit = {}): Promise<T> => {
+    const response = await send(io, { base, path, init, secret: await opening.bearer() });
+    const answer: unknown = await response.json().catch(() => undefined);
+    if (!response.ok) throw refusal(response.status, answer, { base, opening });
+    const parsed = schema.safeParse(answer);
+    if (parsed.success) return parsed.data;
+    throw new GatehouseError('upstream_broken', {
+      message: `${base} does not answer like a Gatehouse of this version: check --url`,
+    });
+  };
   const connection: Connection = {
     url: base,
     async call(name, input) {
-      const response = await send(io, { base, secret, route: contract[name], input });
-      const answer: unknown = await response.json().catch(() => undefined);
-      if (!response.ok) throw refusal(response.status, answer, base);
-      const parsed = contract[name].output.safeParse(answer);
-      if (parsed.success) return parsed.data as RouteOutput<typeof name>;
-      throw new GatehouseError('upstream_broken', {
-        message: `${base} does not answer like a Gatehouse of this version: check --url`,
-      });
+      const { path, init } = requestOf(contract[name], input);
+      return (await asked(path, contract[name].output, init)) as RouteOutput<typeof name>;
     },
     list: (name, input) => listAll(connection.call, name, input),
-    follow: (path, hear) => followLines(io, { url: `${base}${adminBase}${path}`, secret }, hear),
+    follow: async (path, hear) =>
+      followLines(io, { url: `${base}${adminBase}${path}`, secret: await opening.bearer(), opening }, hear),
+    whoAmI: () => asked(whoAmIPath, whoAmI),
     close: async () => undefined,
   };
   return connection;
 }
 
-interface Outgoing {
-  readonly base: string;
-  readonly secret: string;
-  readonly route: AdminRoute;
-  readonly input: Readonly<Record<string, unknown>>;
+interface Schema<T> {
+  safeParse(value: unknown): { readonly success: true; readonly data: T } | { readonly success: false };
 }
 
-async function send(io: Io, { base, secret, route, input }: Outgoing): Promise<Response> {
+function requestOf(route: AdminRoute, input: Readonly<Record<string, unknown>>) {
   const rest = { ...input };
   const path = route.path.replace(/:(\w+)/g, (_whole, name: string) => {
     const value = encodeURIComponent(String(rest[name]));
     delete rest[name];
     return value;
   });
+  const { method } = route;
+  if (hasBody(method))
+    return { path, init: { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(rest) } };
   const query = new URLSearchParams();
-  if (!hasBody(route.method))
-    for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, String(value));
-  const headers = {
-    authorization: `Bearer ${secret}`,
-    ...(hasBody(route.method) && { 'content-type': 'application/json' }),
-  };
+  for (const [name, value] of Object.entries(rest)) if (value !== undefined) query.set(name, String(value));
+  return { path: `${path}${query.size === 0 ? '' : `?${query}`}`, init: { method } };
+}
+
+interface Outgoing {
+  readonly base: string;
+  readonly path: string;
+  readonly init: RequestInit;
+  readonly secret: string;
+}
+
+async function send(io: Io, { base, path, init, secret }: Outgoing): Promise<Response> {
   try {
-    return await io.fetch(`${base}${adminBase}${path}${query.size === 0 ? '' : `?${query}`}`, {
-      method: route.method,
-      headers,
-      body: hasBody(route.method) ? JSON.stringify(rest) : null,
+    return await io.fetch(`${base}${adminBase}${path}`, {
+      ...init,
+      headers: { ...(init.headers as Record<string, string>), authorization: `Bearer ${secret}` },
       signal: AbortSignal.timeout(30_000),
     });
   } catch (cause) {
@@ -127,7 +199,7 @@ const MAX_LINE_CHARACTERS = 1 << 20;
 
 async function followLines(
   io: Io,
-  { url, secret }: { readonly url: string; readonly secret: string },
+  { url, secret, opening }: { readonly url: string; readonly secret: string; readonly opening: Opening },
   hear: (line: string) => void,
 ): Promise<void> {
   const interrupted = new AbortController();
@@ -138,7 +210,7 @@ async function followLines(
   });
   if (!response.ok || !response.body) {
     const answer: unknown = await response.json().catch(() => undefined);
-    throw refusal(response.status, answer, new URL(url).origin);
+    throw refusal(response.status, answer, { base: new URL(url).origin, opening });
   }
   let rest = '';
   try {
@@ -155,18 +227,17 @@ async function followLines(
 
 const problemSchema = z.object({ code: z.string(), detail: z.string() });
 
-function refusal(status: number, answer: unknown, base: string): GatehouseError {
+interface Refusing {
+  readonly base: string;
+  readonly opening: Opening;
+}
+
+function refusal(status: number, answer: unknown, { base, opening }: Refusing): GatehouseError {
   const { code = '', detail } = problemSchema.safeParse(answer).data ?? {};
   const known = isErrorCode(code) ? code : status === 401 ? 'invalid_token' : status === 403 ? 'forbidden' : 'internal';
-  if (status === 401)
-    return new GatehouseError(known, {
-      message: `The key is not accepted by ${base}: make one with \`gatehouse key create\``,
-    });
-  if (status === 403 && known === 'forbidden' && detail === errorTable.forbidden.message) {
-    return new GatehouseError(known, {
-      message: 'The key may not do this: use one with an admin:* role of this organization',
-    });
-  }
+  if (status === 401) return new GatehouseError(known, { message: opening.whenUnknown(base) });
+  if (status === 403 && known === 'forbidden' && detail === errorTable.forbidden.message)
+    return new GatehouseError(known, { message: opening.whenForbidden });
   if (known === 'internal') {
     return new GatehouseError('upstream_broken', { message: `${base} answered ${status}: look into its log` });
   }

@@ -2,7 +2,10 @@
 import type { Command, Option } from 'commander';
 
 const groups: readonly (readonly [heading: string, commands: readonly string[]])[] = [
-  ['Start and try:', ['serve', 'init', 'doctor', 'admin', 'tools', 'call', 'check', 'bridge', 'connect']],
+  [
+    'Start and try:',
+    ['serve', 'init', 'doctor', 'login', 'logout', 'whoami', 'admin', 'tools', 'call', 'check', 'bridge', 'connect'],
+  ],
   ['Servers run here:', ['run', 'list', 'start', 'stop', 'restart', 'logs', 'rm', 'images']],
   ['Servers:', ['server', 'servers', 'catalog', 'import', 'openapi', 'credential']],
   ['What is published, and for whom:', ['collection', 'enable', 'disable', 'block', 'unblock', 'group', 'grant']],

@@ -1,3 +1,4 @@
+import { GatehouseError } from '#core/error.ts';
 import type { Connection } from './connection.ts';
 import { UsageError } from './io.ts';
 
@@ -7,9 +8,22 @@ export async function chooseOrganization(connection: Connection, named: string |
     if (/^[A-Za-z0-9_-]{1,128}$/.test(named)) return named;
     throw new UsageError('--org must be a slug or an id: list them with `gatehouse org list`');
   }
-  const items = await connection.list('listOrganizations', {});
+  const items = await organizationsOf(connection);
   const [first] = items;
   if (!first) throw new UsageError('There is no organization yet: make one with `gatehouse org create SLUG`');
   if (items.length === 1 || items.some(({ slug }) => slug === 'demo')) return items.length === 1 ? first.slug : 'demo';
   throw new UsageError(`Say which organization: --org ${items.map(({ slug }) => slug).join(' | ')}`);
+}
+
+/** All of them, or for whoever administers only some, theirs. */
+async function organizationsOf(connection: Connection): Promise<readonly { readonly slug: string }[]> {
+  try {
+    return await connection.list('listOrganizations', {});
+  } catch (thrown) {
+    if (!(thrown instanceof GatehouseError) || thrown.code !== 'forbidden' || !connection.whoAmI) throw thrown;
+    const { organizations } = await connection.whoAmI();
+    const own = organizations.filter(({ isAdministrator }) => isAdministrator);
+    if (own.length === 0) throw thrown;
+    return own;
+  }
 }

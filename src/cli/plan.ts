@@ -44,7 +44,7 @@ export async function applyFile(io: Io, file: string, options: PlanOptions): Pro
     if (!options.json || isNothing) show(io, plan, { options, ignored });
     if (isNothing) return 0;
     if (!options.yes) await confirm(io);
-    const done = await connection.call('applyConfiguration', wish);
+    const done = await connection.call('applyConfiguration', { ...wish, digest: plan.digest });
     if (options.json) printJson(io, done);
     else io.err(`Applied: ${counted(done)}.\n`);
     return 0;

@@ -14,7 +14,7 @@ import { addPolicies } from './policy-commands.ts';
 import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 import { addServerCommands } from './server-commands.ts';
-import { addSetup } from './setup-commands.ts';
+import { addLogin, addSetup } from './setup-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -42,6 +42,7 @@ function buildProgram(io: Io, version: string): Command {
   addRuns(program, io, remote);
   addImages(group(program, 'images', 'images of servers in containers'), io, remote);
   addSetup(program, io);
+  addLogin(program, io, remote);
   addConfiguration(program, io, remote);
   addKeys(program, io);
   addClients(program, io);

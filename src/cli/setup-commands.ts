@@ -3,6 +3,29 @@ import { type Command, Option } from 'commander';
 import { portNumber } from './flags.ts';
 import type { Io } from './io.ts';
 
+type Remote = (command: Command) => Command;
+
+/** Commands by which a person signs in to a gateway elsewhere. */
+export function addLogin(program: Command, io: Io, remote: Remote): void {
+  program
+    .command('login')
+    .description('sign in to a gateway with your browser: commands go there from then on')
+    .argument('[url]', 'of the gateway (default: GATEHOUSE_URL, or the one of this data directory)')
+    .option('--no-browser', 'show a code to enter in a browser anywhere')
+    .option('--json', 'print JSON')
+    .action(async (url, options) => (await import('./login.ts')).login(io, url, options));
+  program
+    .command('logout')
+    .description('sign out: the tokens end, here and there')
+    .argument('[url]', 'of the gateway (default: where you signed in last)')
+    .option('--all', 'everywhere')
+    .option('--json', 'print JSON')
+    .action(async (url, options) => (await import('./login.ts')).logout(io, url, options));
+  remote(program.command('whoami'))
+    .description('which gateway commands go to, as whom, and what you administer there')
+    .action(async (options) => (await import('./login.ts')).whoAmI(io, options));
+}
+
 export function addSetup(program: Command, io: Io): void {
   program
     .command('init')

@@ -26,6 +26,7 @@ export const configurationPlan = z.object({
   access: z.array(accessChange),
   warnings: z.array(z.string()),
   applied: z.boolean(),
+  digest: z.string().describe('Of the changes, and of who gains and loses what: send it along to apply just this.'),
 });
 export type ConfigurationPlan = z.output<typeof configurationPlan>;
 export type AccessChange = z.output<typeof accessChange>;
@@ -44,7 +45,14 @@ const choices = {
   adopt: z.boolean().default(false).describe("What the API or portal made becomes the file's, instead of a conflict."),
 };
 const input = z.strictObject({ document: configurationDocument, ...choices });
-export type ConfigurationWish = z.output<typeof input>;
+const applyInput = input.extend({
+  digest: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{43}$/, 'must be the digest of a plan')
+    .optional()
+    .describe('Of the plan that was looked at: refused (409) where another one would be applied.'),
+});
+export type ConfigurationWish = z.output<typeof applyInput>;
 
 const maxBodyBytes = 16 * 1024 * 1024;
 
@@ -81,7 +89,7 @@ export const configurationRoutes = {
     audit: 'configuration.apply',
     status: 200,
     maxBodyBytes,
-    input,
+    input: applyInput,
     output: configurationPlan,
   },
 } as const satisfies Record<string, AdminRoute>;

@@ -104,7 +104,11 @@ export async function isAdministrator({ actor, user }: PortalCaller, deps: Answe
   return false;
 }
 
-async function organizationsOf({ actor, user }: PortalCaller, deps: AnswerDeps, isPlatform: boolean) {
+export async function organizationsOf(
+  { actor, user }: Pick<PortalCaller, 'actor' | 'user'>,
+  deps: Pick<AnswerDeps, 'listOrganizations' | 'listOrganizationsOf'>,
+  isPlatform: boolean,
+) {
   const own = user === null ? [] : await deps.listOrganizationsOf(user.id);
   const all = isPlatform ? await deps.listOrganizations() : own;
   const rows = all.slice(0, shownOrganizations);

@@ -51,6 +51,26 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'overview', title: 'Overview', group: '', icon: Gauge, permissions: ['admin:usage:read'] },
     load: () => import('./pages/overview/overview-page.tsx'),
   },
+  {
+    ...{ path: 'people', title: 'Users & Groups', group: 'Access', icon: Users },
+    permissions: ['admin:members:read', 'admin:groups:read'],
+    load: () => import('./pages/people/people-page.tsx'),
+  },
+  {
+    ...{ path: 'matrix', title: 'Groups & Servers', group: 'Access', icon: Network },
+    permissions: ['admin:grants:read'],
+    load: () => import('./pages/matrix/matrix-page.tsx'),
+  },
+  {
+    ...{ path: 'keys', title: 'API Keys', group: 'Access', icon: KeyRound },
+    permissions: ['admin:credentials:read', 'admin:keys:read'],
+    load: () => import('./pages/keys/keys-page.tsx'),
+  },
+  {
+    ...{ path: 'routing', title: 'Dynamic Routing', group: 'Access', icon: RouteIcon },
+    permissions: ['admin:credentials:read'],
+    load: () => import('./pages/routing/routing-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */

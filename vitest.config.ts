@@ -1,15 +1,21 @@
 import { defineConfig } from 'vitest/config';
 import { RequirementsReporter } from './test/kit/requirements-reporter.ts';
 
+const shared = { pool: 'forks', testTimeout: 30_000, hookTimeout: 60_000 } as const;
+
 // biome-ignore lint/style/noDefaultExport: vitest asks for it
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
-    pool: 'forks',
     globalSetup: ['test/kit/postgres-setup.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // As many as there are processors: vitest's own choice is one less, which on two of them is one after the other.
+    maxWorkers: '100%',
     reporters: ['default', ['json', { outputFile: '.cache/vitest.json' }], new RequirementsReporter()],
     coverage: { include: ['src/**'], reportsDirectory: 'coverage' },
+    projects: [
+      // Black box: whole gateways, memory that is measured, processes that are ended. A process for each file.
+      { test: { ...shared, name: 'gateway', include: ['test/**/*.test.ts'] } },
+      // Beside the code: files share a process, and load what they have in common once.
+      { test: { ...shared, name: 'unit', include: ['src/**/*.test.ts'], isolate: false } },
+    ],
   },
 });

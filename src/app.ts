@@ -9,6 +9,7 @@ import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
+import type { ProgramsHere } from '#admin/run-storage.ts';
 import { openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
@@ -33,6 +34,7 @@ import { applyNamed } from '#app/named-servers.ts';
 import { openApiImport } from '#app/openapi-opener.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
+import { openPortalRooms, type PortalRooms } from '#app/portal.ts';
 import { registryPlugin } from '#app/registry.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
@@ -49,13 +51,14 @@ import { productRoot } from '#app/version.ts';
 import type { Config } from '#config/load.ts';
 import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
-import type { Secret } from '#core/secret.ts';
+import { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
 import { type Metrics, openMetrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import type { Egress } from '#http/egress.ts';
 import { openLog, type RootLog } from '#http/log.ts';
+import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 import { openAuditReader } from '#records/audit/reader.ts';
@@ -67,6 +70,8 @@ export interface AppDeps {
   readonly clock?: Clock;
   /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
   readonly quiet?: boolean;
+  /** Of another build of the portal. */
+  readonly portalFolder?: string;
   /** Called as each step of the start begins: for the terminal. */
   readonly onStep?: (what: string) => void;
   /** Hears every SQL statement of the gateway: tests count them. */
@@ -83,6 +88,8 @@ export interface App {
   /** Of a demo's first start only. */
   readonly firstKey: Secret | undefined;
   readonly firstAccount: FirstAccount | undefined;
+  /** Of a demo: signs a browser in to the portal, once, for ten minutes. */
+  readonly portalLink: Secret | undefined;
   /** Clients find a sign-in by themselves. */
   readonly signIn: boolean;
   readonly log: Log;
@@ -137,7 +144,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     ...{ ...deps, storage, operatorServers, policies, limiter },
     ...{ url, baseUrl, entrances, domains, state, metrics, ports },
   };
-  const { front, signIn, stopStreams } = await openPlanes(config, planes);
+  const { front, signIn, stopStreams, portal } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
   closers.add('gateway file', () => removeGatewayFile(config.dataDir));
   closers.add('calls in flight', () => {
@@ -160,6 +167,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     endpoints: demo ? ['/mcp', ...demo.servers.map((key) => `/${demo.organization.slug}/mcp/${key}`)] : [],
     firstKey: demo?.firstKey,
     firstAccount: demo?.firstAccount,
+    portalLink: demo && new Secret((await portal.newLink()).url),
     signIn,
     log,
     close() {
@@ -192,8 +200,8 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'egress'> &
-    PlaneDeps & { readonly adminTrail: AdminAudit },
+  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
+    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
@@ -210,11 +218,13 @@ function openAdminRunner(
     registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
     running: deps.servers.running,
+    programs: deps.programs,
     issuersOf: (name) =>
       name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
     explainFilter,
     openApi: openApiImport(config),
     readLimit: limiter.read,
+    newPortalLink: deps.portal.newLink,
     rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
   });
 }
@@ -222,6 +232,7 @@ function openAdminRunner(
 interface Planes {
   readonly front: Front;
   readonly signIn: boolean;
+  readonly portal: PortalRooms;
   readonly stopStreams: () => void;
 }
 
@@ -236,7 +247,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     ...{ nameHosts, egress, feed, trail: audit.trail },
   });
   const found = discovery(identities, (configured, called) => isSameOrganization(plane.snapshots, configured, called));
-  const { openUpstream, runs } = await openUpstreamOpener(config, {
+  const { openUpstream, runs, programs } = await openUpstreamOpener(config, {
     ...{ clock, log, egress, closers, env: deps.env ?? {}, db: deps.storage.db },
     variables: deps.storage.records.findVariables,
   });
@@ -252,22 +263,31 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    ...{ audit, servers },
+    ...{ audit, servers, programs },
     ...{ audit, egress },
     plane,
     found,
     receive,
     providers,
+    server,
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
   const rest = openRestFacade(config, { mcp: plane.handle, clock });
-  const front = openFront({ mcp: plane.handle, ...channels, rest, other: control.handle, receive, baseUrl, entrances });
+  const front = openFront({
+    mcp: plane.handle,
+    ...channels,
+    rest,
+    other: control.plane.handle,
+    receive,
+    baseUrl,
+    entrances,
+  });
   const stopStreams = () => {
     plane.heartbeat.close();
     servers.following.close();
   };
-  return { front, signIn: found.hasSignIn, stopStreams };
+  return { front, signIn: found.hasSignIn, portal: control.portal, stopStreams };
 }
 
 interface ControlDeps extends PlaneDeps {
@@ -275,21 +295,30 @@ interface ControlDeps extends PlaneDeps {
   readonly egress: Egress;
   readonly plane: DataPlane;
   readonly servers: RunServers;
+  readonly programs: ProgramsHere;
   readonly found: ReturnType<typeof discovery>;
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];
+  readonly server: AuthorizationServer | undefined;
   /** Of sign-in and the like. */
   readonly plugins: readonly FastifyPluginAsync[];
 }
 
 /** Everything that isn't MCP. */
-async function openControl(config: Config, deps: ControlDeps): Promise<ControlPlane> {
+async function openControl(
+  config: Config,
+  deps: ControlDeps,
+): Promise<{ readonly plane: ControlPlane; readonly portal: PortalRooms }> {
   const { baseUrl, entrances, state, log, clock, closers, version, metrics, plane, found, receive } = deps;
   const takeStranger = (address: string, forwardedFor: string | undefined) =>
     plane.takeStranger(receive.readAddress(address, forwardedFor));
   const token = await writeAdminToken(config.dataDir);
   const adminTrail = adminAudit(deps, deps.audit.trail);
-  const run = openAdminRunner(config, { ...deps, adminTrail });
+  const { storage, providers, server } = deps;
+  const people = openAdminPeople(config, { ...plane, db: storage.db, providers, own: server?.tokens, baseUrl });
+  const { readAddress } = receive;
+  const portal = openPortalRooms(config, { ...deps, people, audit: adminTrail, takeStranger, readAddress });
+  const run = openAdminRunner(config, { ...deps, adminTrail, portal });
   const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({
@@ -310,7 +339,8 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         token,
         following: deps.servers.following,
         verifyKey: (key) => plane.keys.verify(key),
-        verifyPerson: openAdminPeople(config, { ...plane, db: deps.storage.db, providers: deps.providers }),
+        verifyPerson: people.verify,
+        findSession: portal.findSession,
         takeStranger,
         readAddress: receive.readAddress,
         looksLikeApiKey,
@@ -318,7 +348,8 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
         maxBodyBytes,
         version,
       }),
-      ...compatPlugins(config, { ...deps, ...common, plane }),
+      portal.plugin,
+      ...compatPlugins(config, { ...deps, ...common, plane, sendPage: portal.sendPage }),
       ...directoryPlugins({ ...deps, ...common, db: deps.storage.db, keys: plane.keys }),
       registryPlugin({ ...plane, takeStranger, baseUrl }),
       verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
@@ -331,5 +362,5 @@ async function openControl(config: Config, deps: ControlDeps): Promise<ControlPl
     takeSignIn: plane.takeSignIn,
   });
   closers.add('control plane', () => control.close());
-  return control;
+  return { plane: control, portal };
 }

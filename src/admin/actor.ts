@@ -55,7 +55,14 @@ export interface PersonActor {
  * gateway (`userId`).
  */
 export type Actor =
-  | { readonly kind: 'platform'; readonly userId?: string; readonly isCommandLine?: true; readonly from?: Origin }
+  | {
+      readonly kind: 'platform';
+      readonly userId?: string;
+      readonly isCommandLine?: true;
+      readonly from?: Origin;
+      /** Of a session with a browser: Unix milliseconds. */
+      readonly freshUntil?: number;
+    }
   | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal; readonly from?: Origin }
   | PersonActor;
 
@@ -67,6 +74,8 @@ export interface SignedInPerson {
   /** An administrator of the gateway, by its settings. */
   readonly isPlatform: boolean;
   readonly from?: Origin;
+  /** Of a session with a browser: until then they signed in not long ago (Unix milliseconds). */
+  readonly freshUntil?: number;
   /** As read now; undefined: no member, or kept out. */
   rolesIn(organization: OrganizationRow): Promise<readonly string[] | undefined>;
 }
@@ -79,6 +88,8 @@ const exactOnly: ReadonlySet<string> = new Set([auditContentPermission]);
 
 const implied: Readonly<Record<string, readonly string[]>> = {
   [administratorRole]: ['admin:*'],
+  // Of the organization that it is said in (DESIGN rulings 4 and 18).
+  'MCP-Admin': ['admin:*'],
   [auditorRole]: ['admin:audit:read', auditContentPermission],
 };
 const impliedBy = (role: string): readonly string[] => (Object.hasOwn(implied, role) ? (implied[role] ?? []) : [role]);
@@ -91,8 +102,9 @@ export async function settleActor(
   input: unknown,
 ): Promise<Actor> {
   if (presented.kind !== 'signed-in') return presented;
-  const { userId, isPlatform, from } = presented;
-  if (isPlatform) return { kind: 'platform', userId, ...(from && { from }) };
+  const { userId, isPlatform, from, freshUntil } = presented;
+  if (isPlatform)
+    return { kind: 'platform', userId, ...(from && { from }), ...(freshUntil !== undefined && { freshUntil }) };
   if (route.scope === 'platform') throw new GatehouseError('forbidden');
   const ref = typeof input === 'object' && input !== null && 'organization' in input ? input.organization : undefined;
   const found = typeof ref === 'string' ? await records.findOrganization(ref) : undefined;
@@ -109,6 +121,20 @@ export function checkPermission(actor: Actor, route: Pick<AdminRoute, 'permissio
   const isCut = actor.kind === 'key' && actor.principal.endpoints !== undefined;
   if (!granted || isCut || route.scope === 'platform') throw new GatehouseError('forbidden');
 }
+
+/** What is dangerous is asked of whoever sits at the browser now (SECURITY H7). Throws `reauthenticate`. */
+export function checkFresh(
+  presented: Actor | SignedInPerson,
+  route: Pick<AdminRoute, 'freshSignIn'>,
+  now: number,
+): void {
+  const { freshUntil } = 'freshUntil' in presented ? presented : {};
+  if (route.freshSignIn && freshUntil !== undefined && now >= freshUntil) throw new GatehouseError('reauthenticate');
+}
+
+/** Whether roles of a person grant it. */
+export const grantsTo = (roles: readonly string[], permission: string): boolean =>
+  roles.flatMap(impliedBy).some((role) => grants(role, permission));
 
 /** Throws `not_member` for others than the platform, whatever the other organization is or isn't; else `not_found`. */
 export async function getOrganization(records: AdminRecords, actor: Actor, ref: string): Promise<OrganizationRow> {

@@ -124,7 +124,7 @@ async function checkAnswer(name: RouteName, made: Made, bearer?: string): Promis
   const route: AdminRoute = contract[name];
   const { status, json, type } = await ask(route, made, bearer);
   const where = `${name} ${JSON.stringify(made)} → ${status} ${JSON.stringify(json).slice(0, 300)}`;
-  expect(status, where).not.toBe(500);
+  expect(status, where).toBeLessThan(500);
   if (status < 300) {
     expect(status, where).toBe(route.status);
     expect(route.output.safeParse(json).error, where).toBeUndefined();
@@ -244,7 +244,7 @@ async function contents(): Promise<unknown> {
   return Promise.all(lists.map(async (list) => (await api.send(`GET /organizations/other/${list}`)).json));
 }
 
-test('the document is OpenAPI 3.1, and its examples are what the routes take', async () => {
+test('the document names every route, its parameters, its refusals and who may, and every reference in it leads somewhere', async () => {
   const { json } = await api.send('GET /admin/api/openapi.json');
   expect(json).toEqual(JSON.parse(JSON.stringify(openApi('1'))));
   expect(json.openapi).toBe('3.1.0');

@@ -17,6 +17,7 @@ import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
+import { portalRoutes } from './contract/portal.ts';
 import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
@@ -61,6 +62,8 @@ export interface AdminRoute {
   readonly scope: 'platform' | 'organization';
   readonly audit: string;
   readonly status: 200 | 201;
+  /** A session of the portal has to be of a sign-in that is not long ago (SECURITY H7). */
+  readonly freshSignIn?: true;
   /** Of a body; left out: what any may have. Whoever sends a larger one is identified before it is read. */
   readonly maxBodyBytes?: number;
   /** Of a list. */
@@ -274,6 +277,7 @@ export const contract = {
     scope: 'platform',
     audit: 'signing.rotate',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({
       /** The old ones are no longer to be trusted: what they signed is refused from now on. */
       atOnce: z.boolean().default(false),
@@ -300,6 +304,7 @@ export const contract = {
     scope: 'platform',
     audit: 'account.create',
     status: 201,
+    freshSignIn: true,
     input: z.strictObject({
       username,
       name: text.optional(),
@@ -332,6 +337,7 @@ export const contract = {
     scope: 'platform',
     audit: 'account.password',
     status: 200,
+    freshSignIn: true,
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
     answersSecret: true,
@@ -342,6 +348,7 @@ export const contract = {
   ...groupRoutes,
   ...peopleRoutes,
   ...policyRoutes,
+  ...portalRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

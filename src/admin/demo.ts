@@ -12,6 +12,8 @@ import { binOf } from './installed-bin.ts';
 import type { AdminRecords, NewServer, OrganizationRow, ServerRow } from './records.ts';
 
 export const demoOrganization = 'demo';
+/** Made with it: administers all of it. */
+export const demoAccount = 'admin';
 
 export interface DemoOptions {
   /** Where examples/files is, absolute. */
@@ -77,7 +79,7 @@ async function ensureKey(records: AdminRecords, { id }: OrganizationRow): Promis
 
 async function ensureAccount(records: AdminRecords, { id: org }: OrganizationRow): Promise<FirstAccount | undefined> {
   if ((await records.listAccounts()).length > 0) return undefined;
-  const username = 'admin';
+  const username = demoAccount;
   const password = makePassword();
   const membership = { org, roles: ['member'] };
   const digest = await hashPassword(password);

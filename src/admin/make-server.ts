@@ -9,6 +9,7 @@ import type { GivenAuth } from '#records/server-auth.ts';
 import { insertServer, removeServer } from '#records/servers.ts';
 import type { Actor } from './actor.ts';
 import { commandLine } from './catalog/entry.ts';
+import { checkDefinition, checkVariables } from './commands.ts';
 import type { AdminRecords, OrganizationRow } from './records.ts';
 import { naming } from './routes/naming.ts';
 import { checkName } from './routes/servers.ts';
@@ -19,6 +20,8 @@ export interface ServerToMake {
   readonly transport: ServerTransport;
   readonly auth?: GivenAuth | undefined;
   readonly credential: string | undefined;
+  /** Of a program: sealed with it. */
+  readonly variables?: Readonly<Record<string, string>>;
   readonly header: { readonly name: string; readonly template: string } | undefined;
 }
 
@@ -52,10 +55,8 @@ export async function checkServer(server: ServerToMake, { guard, actor, consent 
       throw new GatehouseError('bad_request', { message: `The address of "${key}" has places that nobody fills` });
     return { ...server, transport: { ...transport, url: await checkTarget(guard, transport.url) } };
   }
-  if (actor.kind !== 'platform' || actor.userId !== undefined)
-    throw new GatehouseError('forbidden', {
-      message: `"${key}" runs a program on this machine: only its operator adds it, with the command line there`,
-    });
+  checkDefinition(actor, transport);
+  checkVariables(server.variables ?? {});
   if (command === undefined || !consent.includes(command))
     throw new GatehouseError('bad_request', {
       message: `"${key}" would run \`${command}\`: agree to exactly that first`,
@@ -93,10 +94,19 @@ async function makeOwn({ key, title, transport, credential }: ServerToMake, { re
 }
 
 async function makePlatforms(
-  { key, title, transport, auth, credential }: ServerToMake,
+  { key, title, transport, auth, credential, variables = {} }: ServerToMake,
   { records, organization, access }: Making,
 ) {
   const { id } = await records.insertServer({ key, title, transport, auth, trusted: false, managedBy: 'api' });
+  const undo = () => records.asPlatform((scope) => removeServer(scope, id));
+  if (Object.keys(variables).length > 0) {
+    try {
+      await records.setVariables(id, variables);
+    } catch (thrown) {
+      await undo();
+      throw thrown;
+    }
+  }
   await records.putEnablement(organization.id, id, { enabled: credential === undefined, ...access });
-  return { id, undo: () => records.asPlatform((scope) => removeServer(scope, id)) };
+  return { id, undo };
 }

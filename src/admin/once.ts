@@ -62,13 +62,19 @@ export async function once<T>({ records, clock }: Deps, request: OnceRequest, wo
     request.onReplay?.();
     return answer as T;
   }
+  const answer = await releasing(work, () => records.asPlatform((scope) => releaseAdminRequest(scope, id)));
+  // It is done: if this cannot be kept, whoever repeats it is told that it is under way rather than that it happens twice.
+  const sealed = seal(isRepeatable ? answer : undefined);
+  await records.asPlatform((scope) => finishAdminRequest(scope, { id, sealed, nowMs: clock.now(), forMs: keptMs }));
+  return answer;
+}
+
+/** What failed may be tried again. */
+async function releasing<T>(work: () => Promise<T>, release: () => Promise<void>): Promise<T> {
   try {
-    const answer = await work();
-    const sealed = seal(isRepeatable ? answer : undefined);
-    await records.asPlatform((scope) => finishAdminRequest(scope, { id, sealed, nowMs: clock.now(), forMs: keptMs }));
-    return answer;
+    return await work();
   } catch (thrown) {
-    await records.asPlatform((scope) => releaseAdminRequest(scope, id));
+    await release();
     throw thrown;
   }
 }

@@ -31,7 +31,7 @@ export function openApi(version: string): object {
         cookie: {
           type: 'apiKey',
           in: 'cookie',
-          name: '__Host-gatehouse-portal',
+          name: '__Host-gw_admin',
           description: 'The session of the portal; changes need `X-CSRF-Token` too.',
         },
       },

@@ -1,7 +1,7 @@
 /**
  * The admin API over HTTP: every route of the contract under /admin/api/v1, problem+json errors (RFC 9457), nothing
  * cached. The caller is the platform (admin.token, from this machine), an API key with `admin:*` roles, or a person
- * with an access token of scope `admin:*`; never a cookie.
+ * with an access token of scope `admin:*` or a session of the portal.
  */
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
@@ -18,6 +18,7 @@ import type { LogFollowing } from './log-following.ts';
 import { etagOf } from './once.ts';
 import { isRead, openApi } from './openapi.ts';
 import { openApiPage } from './openapi-page.ts';
+import { sendProblem } from './problem.ts';
 
 export interface AdminPluginDeps {
   readonly run: AdminRunner;
@@ -26,6 +27,8 @@ export interface AdminPluginDeps {
   readonly verifyKey: (presented: string) => Promise<ApiKeyPrincipal>;
   /** Somebody by an access token of their own. Throws `invalid_token`, `insufficient_scope`. */
   readonly verifyPerson?: (presented: string) => Promise<SignedInPerson>;
+  /** Somebody whose browser is signed in to the portal; asked where no credential is sent. Throws `csrf_refused`. */
+  readonly findSession?: ((request: FastifyRequest['raw']) => Promise<Actor | SignedInPerson | undefined>) | undefined;
   /** Counts a failed sign-in of an address (the socket's, and what X-Forwarded-For says). Throws or rejects `rate_limited` once there were too many. */
   readonly takeStranger?: (address: string, forwardedFor: string | undefined) => void | Promise<void>;
   /** Through trusted proxies. */
@@ -137,7 +140,11 @@ export async function identify(request: FastifyRequest, deps: AdminPluginDeps): 
 
 async function identifyActor(request: FastifyRequest, deps: AdminPluginDeps): Promise<Actor | SignedInPerson> {
   const [, presented] = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? [];
-  if (presented === undefined) throw new GatehouseError('no_token');
+  if (presented === undefined) {
+    const found = request.headers.authorization === undefined ? await deps.findSession?.(request.raw) : undefined;
+    if (found) return found;
+    throw new GatehouseError('no_token');
+  }
   if (deps.looksLikeApiKey(presented)) return { kind: 'key', principal: await deps.verifyKey(presented) };
   const local = isLocalRequest(request.raw.socket.remoteAddress, request.headers);
   if (isAdminToken(presented, deps.token) && local) return { kind: 'platform' };
@@ -158,49 +165,3 @@ function translated(error: unknown): GatehouseError {
   const code = error instanceof GatehouseError || typeof status !== 'number' ? undefined : fastifyCodes[status];
   return code ? new GatehouseError(code, { cause: error }) : asGatehouseError(error);
 }
-
-interface Problem {
-  readonly error: GatehouseError;
-  readonly log: Log;
-}
-
-function sendProblem(reply: FastifyReply, request: FastifyRequest, { error, log }: Problem): FastifyReply {
-  // Codes that are 200 on the MCP surface are refusals here.
-  const status = error.row.http < 400 ? 403 : error.row.http;
-  log[error.row.level](
-    { err: error, method: request.method, path: request.routeOptions.url, status },
-    'admin request refused',
-  );
-  if (status === 401) reply.header('www-authenticate', 'Bearer realm="gatehouse-admin"');
-  if (error.retryAfterSeconds !== undefined) reply.header('retry-after', String(error.retryAfterSeconds));
-  return reply
-    .code(status)
-    .type('application/problem+json; charset=utf-8')
-    .send(
-      JSON.stringify({
-        type: 'about:blank',
-        title: titles[status] ?? 'Error',
-        status,
-        code: error.code,
-        detail: error.message,
-      }),
-    );
-}
-
-const titles: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  401: 'Unauthorized',
-  403: 'Forbidden',
-  404: 'Not Found',
-  409: 'Conflict',
-  410: 'Gone',
-  412: 'Precondition Failed',
-  413: 'Content Too Large',
-  415: 'Unsupported Media Type',
-  422: 'Unprocessable Content',
-  429: 'Too Many Requests',
-  500: 'Internal Server Error',
-  502: 'Bad Gateway',
-  504: 'Gateway Timeout',
-  503: 'Service Unavailable',
-};

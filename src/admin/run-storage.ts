@@ -8,7 +8,9 @@ import type { Db } from '#db/schema.ts';
 import { withPlatform } from '#db/scope.ts';
 import { openVariables, putVariables } from '#records/server-variables.ts';
 import { renewServer } from '#records/servers.ts';
+import type { PullImage } from '#runner/containers/pulls.ts';
 import type { Runs } from '#runner/runs.ts';
+import type { SandboxStatus } from '#runner/sandbox/sandbox.ts';
 
 /** Of the gateway that answers; undefined in AdminDeps: none runs. */
 export interface RunningServers {
@@ -19,6 +21,24 @@ export interface RunningServers {
     portOf(key: string): number | undefined;
     problemOf(key: string): string | undefined;
   };
+}
+
+export interface RunnerStatus {
+  /** `none`: programs run with the rights of the gateway, by the operator's word or in the demo. */
+  readonly sandbox: SandboxStatus | { readonly kind: 'none'; readonly state: 'ready'; readonly reason?: string };
+  /** Programs that run now. */
+  readonly running: number;
+  readonly containers: {
+    readonly engine: string | undefined;
+    readonly reason: string | undefined;
+    readonly running: number;
+  };
+}
+
+/** Where programs and containers run. */
+export interface ProgramsHere {
+  status(): RunnerStatus;
+  readonly pullImage: PullImage;
 }
 
 export interface RunRecords {

@@ -5,5 +5,6 @@ import { type ToolHiveDeps, toolHivePlugin } from '#admin/toolhive/plugin.ts';
 
 export const adminPlugins = (deps: ToolHiveDeps): readonly FastifyPluginAsync[] => [
   adminPlugin(deps),
-  toolHivePlugin(deps),
+  // No page of ours asks there: a session counts for our own API only.
+  toolHivePlugin({ ...deps, findSession: undefined }),
 ];

@@ -31,6 +31,7 @@ export interface CompatDeps {
   readonly baseUrl: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sendPage: S3PluginDeps['sendPage'];
 }
 
 /** Of the gateways that this one replaces: their health answers and their admin API. */
@@ -61,6 +62,7 @@ interface S3AdminDeps {
   readonly baseUrl: string;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sendPage: S3PluginDeps['sendPage'];
 }
 
 /** Open WebUI's administrators where they are bound to, and an organization's own (DESIGN ruling 18). */
@@ -76,6 +78,8 @@ function s3AdminDeps(config: Config, deps: S3AdminDeps): S3PluginDeps {
     checkUrl: (url) => checkWritten(guard, url),
     ...deps.audit,
     log: deps.log,
+    // Beside Open WebUI those are pages of its own.
+    sendPage: config.openWebuiUrl === undefined ? deps.sendPage : undefined,
     maxBodyBytes: config.limits.request.adminBytes,
     async identify(request, unsafe) {
       try {

@@ -11,13 +11,22 @@ import { type ContainerRunner, type EgressSocket, openContainerRunner } from '#r
 import type { Engine } from '#runner/containers/engine.ts';
 import { findEngine } from '#runner/containers/find-engine.ts';
 import { openInstance } from '#runner/containers/instance.ts';
+import { openPulls, type PullImage } from '#runner/containers/pulls.ts';
 import type { Runs } from '#runner/runs.ts';
 
 export interface ContainerOpener {
   open(target: UpstreamTarget & { readonly transport: ContainerTransport }): Upstream;
-  /** The engine, for whoever pulls an image. Throws EngineError. */
-  engine(): Promise<Engine>;
+  readonly pullImage: PullImage;
+  status(): ContainersStatus;
   close(): Promise<void>;
+}
+
+export interface ContainersStatus {
+  /** undefined: nobody has needed one yet. */
+  readonly engine: string | undefined;
+  /** Why there is none: for administrators. */
+  readonly reason: string | undefined;
+  readonly running: number;
 }
 
 export interface ContainerOpenerDeps {
@@ -45,7 +54,8 @@ export function openContainerOpener(config: Config, deps: ContainerOpenerDeps): 
   // Containers were run here before: a gateway that was killed may have left some.
   if (config.runner.engine !== 'none' && existsSync(join(config.dataDir, 'containers'))) containers();
   return {
-    engine: finder.find,
+    pullImage: openPulls(finder.find, config.runner.images),
+    status: () => ({ ...finder.status(), running: running?.runner.size ?? 0 }),
     open: (target) =>
       openContainerUpstream(target, {
         ...{ clock, log, options: optionsOf(config) },
@@ -68,14 +78,19 @@ export function openContainerOpener(config: Config, deps: ContainerOpenerDeps): 
 /** Kept once found; looked for again after a failure. */
 function openFinder({ runner }: Config, { env, log }: ContainerOpenerDeps) {
   let found: Promise<Engine> | undefined;
+  let status: Omit<ContainersStatus, 'running'> = { engine: undefined, reason: undefined };
   const find = (): Promise<Engine> => {
     if (found) return found;
     const finding = findEngine({ setting: runner.engine, env });
     found = finding;
     finding.then(
-      ({ name, version }) => log.info({ engine: name, version }, 'servers run in containers of this engine'),
-      () => {
+      ({ name, version }) => {
+        status = { engine: `${name} ${version}`, reason: undefined };
+        log.info({ engine: name, version }, 'servers run in containers of this engine');
+      },
+      (thrown: unknown) => {
         found = undefined;
+        status = { engine: undefined, reason: thrown instanceof Error ? thrown.message : 'none was found' };
       },
     );
     return finding;
@@ -84,7 +99,7 @@ function openFinder({ runner }: Config, { env, log }: ContainerOpenerDeps) {
     const engine = await found?.catch(() => undefined);
     await engine?.close();
   };
-  return { find, close };
+  return { find, close, status: () => status };
 }
 
 function openRunning(config: Config, deps: ContainerOpenerDeps, engine: () => Promise<Engine>) {
@@ -95,7 +110,10 @@ function openRunning(config: Config, deps: ContainerOpenerDeps, engine: () => Pr
   const runner = openContainerRunner({
     ...deps,
     ...{ instance, engine },
-    limits: { closeGraceMs: settings.stopMs, termGraceMs: settings.killMs },
+    limits: {
+      ...{ closeGraceMs: settings.stopMs, termGraceMs: settings.killMs },
+      maxContainersPerOwner: config.limits.organization.containers,
+    },
     settings: {
       user: settings.containerUser,
       runtime: settings.containerRuntime,

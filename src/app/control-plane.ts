@@ -28,7 +28,7 @@ const signInPath =
 
 /** Not `/verify` and `/introspect`: servers ask there about every call, and failures at the first are counted of their own. */
 const countedPath =
-  /^\/(?:oauth2\/)?(?:authorize|token|register|par|device|callback|connect|interaction|revoke|session)(?:[/?]|$)/;
+  /^\/(?:oauth2\/)?(?:authorize|token|register|par|device|callback|connect|interaction|revoke|session|(?:mcp-)?admin\/(?:sign-in|signed-in|link))(?:[/?]|$)/;
 
 /** Whoever is on this machine could do worse, and so look all who come through a proxy that nobody named. */
 async function countSignIn(request: FastifyRequest, reply: FastifyReply, deps: ControlPlaneDeps): Promise<void> {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { openProcessUpstream, openStdioUpstream } from '#adapters/upstream/index.ts';
 import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import { asInstalled } from '#admin/package-commands.ts';
+import type { RunnerStatus } from '#admin/run-storage.ts';
 import { openProgramFinder } from '#admin/server-programs.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
@@ -12,24 +13,17 @@ import type { AddressGuard } from '#http/address-guard.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
 import { openRuns, type Runs } from '#runner/runs.ts';
-import { openSandbox, type SandboxStatus } from '#runner/sandbox/sandbox.ts';
+import { openSandbox } from '#runner/sandbox/sandbox.ts';
 import type { Closers } from './closers.ts';
 import { productRoot } from './version.ts';
 
 export type RunTarget = UpstreamTarget & { readonly transport: StdioTransport | ProcessTransport };
 export type OpenRun = (target: RunTarget) => Upstream;
 
-export interface RunnerStatus {
-  /** `none`: programs run with the rights of the gateway, by the operator's word or in the demo. */
-  readonly sandbox: SandboxStatus | { readonly kind: 'none'; readonly state: 'ready' };
-  /** Programs that run now. */
-  readonly running: number;
-}
-
 export interface RunOpeners {
   readonly openRun: OpenRun;
   readonly runs: Runs;
-  status(): RunnerStatus;
+  status(): Omit<RunnerStatus, 'containers'>;
 }
 
 export interface RunOpenerDeps {

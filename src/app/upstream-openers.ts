@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { openBuiltins, openHttpUpstream, openSseUpstream } from '#adapters/upstream/index.ts';
 import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
+import type { ProgramsHere } from '#admin/run-storage.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
@@ -12,6 +13,7 @@ import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
 import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
+import { openContainerEgress } from './container-egress.ts';
 import { openContainerOpener } from './container-opener.ts';
 import { openHttpOpener } from './http-opener.ts';
 import { openApiOpener } from './openapi-opener.ts';
@@ -32,11 +34,19 @@ export interface UpstreamOpener {
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   /** The programs among them that run. */
   readonly runs: Runs;
+  readonly programs: ProgramsHere;
 }
 
 export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDeps): Promise<UpstreamOpener> {
   const { clock, log, egress, closers, env, variables } = deps;
-  const { openRun, runs } = openRunOpeners(config, { clock, log, guard: egress.guard, closers, env, variables });
+  const { openRun, runs, status } = openRunOpeners(config, {
+    clock,
+    log,
+    guard: egress.guard,
+    closers,
+    env,
+    variables,
+  });
   const builtins = await openBuiltins({ clock, log, fetch: egress.fetch, options: echoOptions(config) });
   const { upstream, timeouts } = config.limits;
   const http = {
@@ -48,11 +58,15 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
   const openHttp = openHttpOpener(config, { clock, log });
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
+  const ways = openContainerEgress({ clock, guard: egress.guard, log });
   const containers = openContainerOpener(config, {
     ...{ clock, log, env, runs, http },
-    findVariables: variables,
+    ...{ findVariables: variables, egressSocket: ways.socket },
   });
-  closers.add('containers', () => containers.close());
+  closers.add('containers', async () => {
+    await containers.close();
+    ways.close();
+  });
   const openUpstream = (target: UpstreamTarget): Upstream => {
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
@@ -71,7 +85,11 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
     if (transport.kind === 'container') return containers.open({ ...target, transport });
     return openRun({ ...target, transport });
   };
-  return { openUpstream, runs };
+  const programs = {
+    status: () => ({ ...status(), containers: containers.status() }),
+    pullImage: containers.pullImage,
+  };
+  return { openUpstream, runs, programs };
 }
 
 /** Throws GatehouseError `upstream_unreachable`: never without what the operator asked for. */

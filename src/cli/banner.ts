@@ -23,6 +23,8 @@ export interface Places {
   readonly account: { readonly username: string; readonly password: string } | undefined;
   /** Clients find a sign-in by themselves. */
   readonly signIn: boolean;
+  /** Of the demo: opens the portal once, within ten minutes. */
+  readonly portal?: string | undefined;
   /** How this command line was called. */
   readonly command: string;
 }
@@ -75,7 +77,7 @@ function styles(colour: boolean) {
 }
 
 function lines(
-  { url, keysUrl, endpoints, key, account, signIn, command, demo }: Places & { readonly demo: boolean },
+  { url, keysUrl, endpoints, key, account, signIn, command, demo, portal }: Places & { readonly demo: boolean },
   style: Style,
 ): readonly string[] {
   const urls = endpoints.map((path) => `${url}${path}`);
@@ -83,6 +85,15 @@ function lines(
   const [first] = urls;
   return [
     row('Welcome', style.cyan(`${url}/welcome`)),
+    ...(portal === undefined
+      ? []
+      : [
+          row(
+            'Portal',
+            `${style.cyan(`${url}/admin`)} ${style.dim('sign in, or open this, once, within ten minutes:')}`,
+          ),
+          row('', style.cyan(portal)),
+        ]),
     ...urls.map((mcp, index) =>
       row(
         index === 0 ? 'MCP' : '',

@@ -1,9 +1,11 @@
-/** `import`: servers from a registry's server.json, a client's file, an address or the registry by name. */
+/** `import`: servers from a registry's server.json, a client's file, an OpenAPI document, an address or the registry by name. */
 import { resolve } from 'node:path';
 import type { RouteInput, RouteOutput } from '#admin/contract.ts';
+import { keyFor } from '#admin/imports/plan.ts';
 import { agreed } from './catalog.ts';
-import { type ConnectOptions, connect } from './connection.ts';
+import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
+import { printTools } from './openapi.ts';
 import { chooseOrganization } from './organization.ts';
 import { printable, printJson } from './output.ts';
 import { openPrompts } from './prompts.ts';
@@ -25,17 +27,23 @@ type Preview = RouteOutput<'importServers'>;
 
 export async function importServers(io: Io, source: string, options: ImportOptions): Promise<void> {
   const read = await sourceOf(io, source);
-  if (read.document !== undefined && isOpenApi(read.document)) return importOpenApi();
   const connection = await connect(io, options);
   try {
+    const organization = await chooseOrganization(connection, options.org);
+    const api = { connection, organization, options };
+    // May be larger than any other document.
+    if (read.document !== undefined && isOpenApi(read.document))
+      return await importOpenApi(io, { document: read.document }, api);
     const wish: RouteInput<'importServers'> = {
-      ...{ ...read, organization: await chooseOrganization(connection, options.org) },
+      ...{ ...read, organization },
       ...{ answers: settings(options.set), allMembers: options.allMembers ?? false },
       ...(options.servers && { servers: [...options.servers] }),
       ...(options.as !== undefined && { as: options.as }),
       ...(options.network !== undefined && { network: options.network }),
     };
     const preview = await connection.call('importServers', { ...wish, dryRun: true });
+    if (preview.kind === 'openapi')
+      return await importOpenApi(io, read.url === undefined ? { document: read.document } : { from: read.url }, api);
     if (options.dryRun) return options.json ? printJson(io, preview) : show(io, preview);
     if (!options.json) show(io, preview);
     const answers = { ...wish.answers, ...(await askFor(io, preview)) };
@@ -50,9 +58,30 @@ export async function importServers(io: Io, source: string, options: ImportOptio
   }
 }
 
-/** OpenAPI documents have a command of their own: here is where the two would meet. */
-function importOpenApi(): never {
-  throw new UsageError('This is an OpenAPI document: `gatehouse openapi add` makes tools of it');
+interface OpenApiWish {
+  readonly connection: Connection;
+  readonly organization: string;
+  readonly options: ImportOptions;
+}
+
+/** A REST API: as `openapi add`, with a key out of its title. */
+async function importOpenApi(
+  io: Io,
+  source: Pick<RouteInput<'createOrganizationOpenApiServer'>, 'document' | 'from'>,
+  { connection, organization, options }: OpenApiWish,
+): Promise<void> {
+  const read = await connection.call('previewOrganizationOpenApi', { organization, ...source });
+  const key = options.as ?? keyFor(read.title);
+  if (!options.json) {
+    io.err(`${key}: ${printable(read.title)} ${printable(read.version)}\n`);
+    printTools(io, read);
+  }
+  if (options.dryRun) return options.json ? printJson(io, read) : undefined;
+  const allMembers = options.allMembers ?? false;
+  const made = await connection.call('createOrganizationOpenApiServer', { organization, ...source, key, allMembers });
+  if (options.json) return printJson(io, made);
+  io.err(`Made ${made.server}: POST /${organization}/mcp/${made.server}\n`);
+  if (read.schemes.length > 0) io.err(`Its key: gatehouse credential set ${made.server} --org ${organization}\n`);
 }
 
 const isOpenApi = (text: string): boolean =>
@@ -74,7 +103,7 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
   let size = 0;
   for await (const part of input) {
     size += part.length;
-    if (size > 1_048_576) throw new UsageError('The document is larger than 1 MiB');
+    if (size > 10_485_760) throw new UsageError('The document is larger than 10 MiB');
     parts.push(String(part));
   }
   return parts.join('');

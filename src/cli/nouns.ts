@@ -4,7 +4,7 @@ import { enforced } from '#admin/nouns.ts';
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
-import { printJson } from './output.ts';
+import { printable, printJson } from './output.ts';
 import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
@@ -59,8 +59,15 @@ export function listServers(io: Io, options: Options): Promise<void> {
 
 export function listServerHealth(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
+    const { runner } = await connection.call('listServerHealth', { limit: 1 });
     const items = await connection.list('listServerHealth', {});
     if (options.json) return printJson(io, items);
+    if (runner) {
+      const { sandbox, running, containers } = runner;
+      const why = (reason: string | null) => (reason === null ? '' : `: ${printable(reason)}`);
+      io.err(`Programs: ${running} run; sandbox ${sandbox.kind} ${sandbox.state}${why(sandbox.reason)}\n`);
+      io.err(`Containers: ${containers.running} run; engine ${containers.engine ?? 'none'}${why(containers.reason)}\n`);
+    }
     printTable(
       io,
       ['KEY', 'STATE', 'WELL', 'CALLS', 'LAST CHECK', 'LAST FAILURE'],

@@ -54,7 +54,10 @@ function preview(connection: Connection, source: Awaited<ReturnType<typeof sourc
     : connection.call('previewOrganizationOpenApi', { organization, ...source });
 }
 
-function printTools(io: Io, { tools, leftOut, warnings }: Preview): void {
+export function printTools(
+  io: Io,
+  { tools, leftOut, warnings }: Pick<Preview, 'tools' | 'leftOut' | 'warnings'>,
+): void {
   printTable(
     io,
     ['TOOL', 'OPERATION', 'TITLE'],

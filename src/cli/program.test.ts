@@ -20,6 +20,14 @@ test('--help lists the commands', async () => {
     expect(out).toContain(name);
 });
 
+test('--help has every command under a heading of what it is about, and the first is how to start', async () => {
+  const { out } = await cli(['--help']);
+  const headings = out.split('\n').filter((line) => /^\S.*:$/.test(line));
+  expect(headings).toContain('Servers run here:');
+  expect(headings.indexOf('Start and try:')).toBe(1);
+  expect(headings).not.toContain('Commands:');
+});
+
 test('--version prints the version', async () => {
   expect(await cli(['--version'])).toMatchObject({ code: 0, out: '1.2.3\n' });
 });

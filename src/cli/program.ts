@@ -4,12 +4,13 @@ import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
+import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
-import { addRuns } from './run-commands.ts';
+import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 import { addServerCommands } from './server-commands.ts';
 
@@ -37,9 +38,11 @@ function buildProgram(io: Io, version: string): Command {
     .showSuggestionAfterError();
   addServe(program, io, version);
   addRuns(program, io, remote);
+  addImages(group(program, 'images', 'images of servers in containers'), io, remote);
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);
+  addPortal(program, io);
   addCalls(program, io, version);
   addOrganizations(program, io);
   addUsers(program, io);
@@ -56,6 +59,7 @@ function buildProgram(io: Io, version: string): Command {
   addPolicies(program, io);
   addDatabase(program, io);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
+  groupHelp(program);
   return program;
 }
 
@@ -141,6 +145,12 @@ function addSigningKeys(program: Command, io: Io): void {
     .description('make a new one: it is published now and signs in ten minutes, nothing fails meanwhile')
     .option('--at-once', 'the old one is no longer to be trusted: everybody signs in anew')
     .action(async (options) => (await import('./key.ts')).rotateSigningKey(io, options));
+}
+
+function addPortal(program: Command, io: Io): void {
+  remote(group(program, 'admin', 'the portal').command('link'))
+    .description('print a link that signs a browser in to the portal: once, within ten minutes')
+    .action(async (options) => (await import('./admin-link.ts')).printPortalLink(io, options));
 }
 
 function addCalls(program: Command, io: Io, version: string): void {

@@ -51,6 +51,13 @@ export function addRuns(program: Command, io: Io, remote: Remote): void {
     .action(async (name, file, options) => (await import('./runs.ts')).exportRun(io, { name, file }, options));
 }
 
+export function addImages(images: Command, io: Io, remote: Remote): void {
+  remote(images.command('pull'))
+    .description('have an image here before a server needs it: no call ever pulls')
+    .argument('<image>', 'best by digest: ghcr.io/acme/tool@sha256:…')
+    .action(async (image, options) => (await import('./images.ts')).pullImage(io, image, options));
+}
+
 function addRun(program: Command, io: Io, remote: Remote): void {
   const run = remote(program.command('run'))
     .description('run a command or image as an MCP server')

@@ -21,10 +21,20 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   const { openApp } = await import('#app.ts');
   const app = await openApp(config, { version, env: io.env, onStep: banner.step, quiet: isShown });
   banner.done();
-  const { url, keysUrl, endpoints, firstKey, firstAccount, signIn } = app;
+  const { url, keysUrl, endpoints, firstKey, firstAccount, signIn, portalLink } = app;
   const account = firstAccount && { username: firstAccount.username, password: firstAccount.password.reveal() };
   const key = firstKey?.reveal();
-  if (isShown) banner.welcome({ url, keysUrl, endpoints, key, account, signIn, command: io.command });
+  if (isShown)
+    banner.welcome({
+      url,
+      keysUrl,
+      endpoints,
+      key,
+      account,
+      signIn,
+      portal: portalLink?.reveal(),
+      command: io.command,
+    });
   else if (key !== undefined) io.out(`${key}\n`);
   if (!isShown && account) io.out(`${account.username} ${account.password}\n`);
   io.onCrash((error) => crash(io, app, error));

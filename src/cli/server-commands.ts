@@ -12,7 +12,7 @@ export function addServerCommands(program: Command, io: Io, remote: Remote): voi
   program
     .command('tmux-server', { hidden: true })
     .description('an MCP server over tmux, on standard input and output')
-    .action(async () => (await import('./tmux-server.ts')).serveTmux(io.input, io.env.TMUX_SOCKET));
+    .action(async () => (await import('./tmux-server.ts')).serveTmux(io.input, io.env));
   remote(program.command('check'))
     .description('greet servers as a client does, and say which are well')
     .argument('[servers...]', 'keys (default: all that are enabled)')

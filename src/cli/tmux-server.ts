@@ -17,11 +17,14 @@ export type Tmux = (args: readonly string[]) => Promise<string>;
 const MAX_BYTES = 4 * 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 
-export function openTmux(socket: string): Tmux {
+export function openTmux(socket: string, variables: NodeJS.ProcessEnv): Tmux {
   if (!/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(socket)) throw new Error('TMUX_SOCKET is a name of letters and digits');
   return async (args) => {
-    const options = { shell: false, maxBuffer: MAX_BYTES, timeout: TIMEOUT_MS };
-    const { stdout } = await run('tmux', ['-L', socket, '-f', '/dev/null', ...args], options);
+    // Nobody, as whom sandboxed programs run, has no shell that stays.
+    const env = { ...variables, SHELL: variables.SHELL ?? '/bin/sh' };
+    const options = { shell: false, maxBuffer: MAX_BYTES, timeout: TIMEOUT_MS, env };
+    // -u: elsewhere than in a UTF-8 locale the tabs between fields would come as something else.
+    const { stdout } = await run('tmux', ['-u', '-L', socket, '-f', '/dev/null', ...args], options);
     return stdout;
   };
 }
@@ -34,7 +37,7 @@ const name = z.string().regex(/^[A-Za-z0-9][\w -]{0,63}$/, 'must be letters, dig
 type Result = { content: { type: 'text'; text: string }[]; isError?: boolean };
 
 const text = (value: unknown): Result => ({
-  content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value, null, 2) }],
+  content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value ?? null, null, 2) }],
 });
 
 /** What tmux refuses is an answer. */
@@ -211,8 +214,9 @@ async function resultOf(tmux: Tmux, id: string, asked: Typed | undefined) {
 }
 
 /** Until standard input ends. Its own sessions end with it; those on a socket that was named are somebody's. */
-export async function serveTmux(input: NodeJS.ReadableStream, socket: string | undefined): Promise<void> {
-  const tmux = openTmux(socket ?? `gatehouse-${process.pid}`);
+export async function serveTmux(input: NodeJS.ReadableStream, env: NodeJS.ProcessEnv): Promise<void> {
+  const { TMUX_SOCKET: socket } = env;
+  const tmux = openTmux(socket ?? `gatehouse-${process.pid}`, env);
   const ended = new Promise((resolve) => input.once('end', resolve));
   const running = new Set<Promise<unknown>>();
   const watched: Tmux = (args) => {

@@ -14,7 +14,6 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^POSTGRES_PASSWORD$/, 'the password is part of DATABASE_URL'],
   [/^DEBUG$/, 'LOG_LEVEL=debug says more in the log'],
   [/^(?:MCP_PROXY|ADMIN_PORTAL)_URL$/, 'gateway, proxy and portal are one process'],
-  [/^OPEN_WEBUI_URL$/, 'the reverse proxy leads to the pages of Open WebUI'],
   [/^(?:MCP_API_KEY|JWT_SECRET)$/, 'keys are made with `gatehouse key create`, and each can be revoked'],
   [/^MCP_MODE$/, 'MCP and REST are both served'],
   [/^(?:SKIP_CACHE_REFRESH|CACHE_REFRESH_\w+)$/, 'lists are read when they are needed, and kept fresh'],

@@ -49,6 +49,8 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   /** Absolute; undefined: no file. */
   readonly file: string | undefined;
   readonly ragieBaseUrl: string;
+  /** OPEN_WEBUI_URL: its pages are at `/`, hence `/admin` is one of them. */
+  readonly openWebuiUrl: string | undefined;
   /** By the server's key: MCP_PORT_<SERVER>. */
   readonly serverPorts: Readonly<Record<string, number>>;
   /** Of `catalog` and the variables of its entries. */
@@ -117,6 +119,7 @@ export function loadConfig(options: LoadOptions): Config {
     dataDir,
     file: file?.path,
     serverPorts: readServerPorts(env),
+    openWebuiUrl: findUrl(env, 'OPEN_WEBUI_URL'),
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
     settledCatalog,

@@ -29,6 +29,10 @@ export const errorTable = {
     level: 'warn',
     message: 'Invalid DPoP proof.',
   },
+  /** A session of the portal, for something dangerous: whoever sits there signs in anew. */
+  reauthenticate: { http: 401, rpc: -32000, level: 'info', message: 'Sign in again to do this' },
+  /** A browser asks with a cookie, and not from a page of ours. */
+  csrf_refused: { http: 403, rpc: -32000, level: 'warn', message: 'This request does not come from the portal' },
   not_member: { http: 403, rpc: -32000, challenge: 'none', level: 'warn', message: 'Access denied' },
   role_denied: { http: 403, rpc: -32000, challenge: 'none', level: 'warn', message: 'Access denied' },
   https_required: { http: 403, rpc: -32000, level: 'warn', message: 'This address is served over https only' },

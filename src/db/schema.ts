@@ -11,6 +11,7 @@ import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
 import type { OpenApiSchema } from './schema-openapi.ts';
 import type { PeopleSchema } from './schema-people.ts';
+import type { PortalSchema } from './schema-portal.ts';
 import type { RequestsSchema } from './schema-requests.ts';
 import type { RunsSchema } from './schema-runs.ts';
 import type { SyncSchema } from './schema-sync.ts';
@@ -323,6 +324,7 @@ export interface GatewaySchema
     FiltersSchema,
     OpenApiSchema,
     PeopleSchema,
+    PortalSchema,
     RunsSchema,
     SyncSchema {
   organizations: OrganizationsTable;

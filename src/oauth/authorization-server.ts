@@ -90,6 +90,13 @@ export interface AuthorizationServer {
   readonly strangers: Strangers;
   /** Who is signed in with this browser; undefined: nobody, or somebody who may not be any more. */
   personOf(req: IncomingMessage, res: ServerResponse): Promise<User | undefined>;
+  /** As `personOf`, and when they signed in (Unix milliseconds, cut to the second). */
+  signInOf(
+    req: IncomingMessage,
+    res: ServerResponse,
+  ): Promise<{ readonly user: User; readonly signedInAt: number } | undefined>;
+  /** Ends the session of this browser; what clients hold stays good. */
+  signOut(req: IncomingMessage, res: ServerResponse): Promise<void>;
   /** The gateway's own word on who somebody is, for one foreign authorization server. */
   assert(jag: NewIdJag): Promise<string>;
   readonly plugin: FastifyPluginAsync;
@@ -132,6 +139,14 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     built = build();
     deps.log.info({ keys: keys.current.map(({ jwk, state }) => `${jwk.kid} ${state}`) }, 'the signing keys changed');
   });
+  const signInOf: AuthorizationServer['signInOf'] = async (req, res) => {
+    const session = await built.provider.Session.get(built.provider.createContext(req, res));
+    const { accountId: value, loginTs = 0 } = session;
+    if (value === undefined) return undefined;
+    const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
+    const signedInAt = loginTs * 1000;
+    return user?.active && signedInAt >= (user.signedOutAt ?? 0) ? { user, signedInAt } : undefined;
+  };
   const sweeper = openSweeper({ ...deps, keys, every: deps.every ?? systemEvery });
   return {
     get provider() {
@@ -146,12 +161,11 @@ export async function openAuthorizationServer(deps: AuthorizationServerDeps): Pr
     }),
     members,
     strangers,
-    async personOf(req, res) {
+    personOf: async (req, res) => (await signInOf(req, res))?.user,
+    signInOf,
+    async signOut(req, res) {
       const session = await built.provider.Session.get(built.provider.createContext(req, res));
-      const { accountId: value, loginTs = 0 } = session;
-      if (value === undefined) return undefined;
-      const user = await withPlatform(deps.db, (scope) => findUser(scope, { column: 'subject', value }));
-      return user?.active && loginTs * 1000 >= (user.signedOutAt ?? 0) ? user : undefined;
+      if (session.accountId !== undefined) await session.destroy();
     },
     assert: async (jag) => (await mintIdJag({ keys, clock: deps.clock, issuer }, jag)).assertion,
     plugin: async (app) => {

@@ -146,6 +146,11 @@ export async function exportPerson(
       .where('account_id', 'in', subjects)
       .where('model', 'in', ['Session', 'Grant', 'RefreshToken'])
       .execute(),
+    portalSessions: await tx
+      .selectFrom('portal_sessions')
+      .select(['signed_in_at', 'seen_at', 'expires_at'])
+      .where('user_id', '=', user.id)
+      .execute(),
     audit: await tx.selectFrom('audit').selectAll().where(isTheirs(theirs, 'email')).orderBy('at').execute(),
     usage: await tx
       .selectFrom('usage')

@@ -91,7 +91,10 @@ describe('who may', () => {
     const plain = await world.key('plain', '--roles', 'reader');
     expect((await ask('GET', '/mcp-admin/api/users', undefined, bearer(key))).status).toBe(200);
     expect(await said(ask('GET', '/mcp-admin/api/users', undefined, bearer(plain)))).toEqual(other);
-    expect((await ask('GET', '/admin/users', undefined, { ...bearer(key), accept: 'text/html' })).status).toBe(404);
+    // A browser is led to the portal, whose address this is too.
+    const headers = { ...bearer(key), accept: 'text/html' };
+    const page = await fetch(`${world.app.url}/admin/users`, { headers, redirect: 'manual' });
+    expect([page.status, page.headers.get('location')?.includes('/mcp-admin/sign-in')]).toEqual([302, true]);
   });
 });
 

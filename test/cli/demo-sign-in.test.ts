@@ -84,6 +84,16 @@ test('an address beside it knows of no sign-in at all [X1.6]', async () => {
   expect([stranger.status, stranger.headers['www-authenticate']]).toEqual([401, 'Bearer']);
 });
 
+test('the account of the first start administers the demo in the portal', async () => {
+  const base = gateway.url.replace('127.0.0.1', 'localhost');
+  const jar = openBrowserJar((target) => !target.startsWith(base));
+  const page = await jar.open(`${base}/admin/sign-in`);
+  const { url: landed } = await jar.submit(page, { with: 'local', username: 'admin', password });
+  expect(landed).toBe(`${base}/admin`);
+  const answer = await fetch(`${base}/admin/api/v1/session`, { headers: { cookie: jar.cookiesFor(`${base}/`) } });
+  expect(await answer.json()).toMatchObject({ kind: 'person', isPlatform: true, gateway: { isDemo: true } });
+});
+
 test('whoever names an organization decides who signs in: the demo is then for API keys; the password is shown once', async () => {
   await gateway.stop();
   gateway = await startGateway({ configYaml: 'organizations: [{ slug: acme, name: Acme }]', dataDir });

@@ -95,14 +95,9 @@ describe('the bridge to Entra ID', () => {
 
     test('unknown paths reach nothing, least of all an API of workloads [S2.1] [X2.1]', async () => {
       for (const path of ['/oauth2', '/oauth2/device', '/v2.0/authorize']) {
-        expect([path, (await get(path)).status]).toEqual([path, 404]);
-        expect([path, (await send(at(path), { body: {} })).status]).toEqual([path, 404]);
+        expect([path, (await get(path)).status, (await send(at(path), { body: {} })).status]).toEqual([path, 404, 404]);
       }
-      // The API of workloads that there is asks who it is before anything else.
-      for (const path of ['/api/v1beta/workloads', '/api/v1beta/secrets']) {
-        expect([path, (await get(path)).status]).toEqual([path, 401]);
-        expect([401, 404]).toContain((await send(at(path), { body: {} })).status);
-      }
+      expect((await get('/api/v1beta/workloads')).status).toBe(401);
       expect((await send(at('/api/v1beta/workloads'), { body: { name: 'x', image: 'x' } })).status).toBe(401);
     });
   });

@@ -12,9 +12,14 @@ let root = '';
 /** A small product in the real house: the launcher, the manifest and the build are the real ones. */
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'gatehouse-build-'));
-  for (const path of ['bin', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
+  for (const path of ['bin', 'package.json', 'package-lock.json', 'README.md', 'LICENSE', 'CHANGELOG.md']) {
     cpSync(path, join(root, path), { recursive: true });
   }
+  for (const path of ['index.html', 'vite.config.ts', 'public']) {
+    cpSync(join('portal', path), join(root, 'portal', path), { recursive: true });
+  }
+  mkdirSync(join(root, 'portal/src'));
+  writeFileSync(join(root, 'portal/src/main.tsx'), `document.title = 'A small portal';`);
   symlinkSync(join(process.cwd(), 'node_modules'), join(root, 'node_modules'));
   mkdirSync(join(root, 'src/db'), { recursive: true });
   writeFileSync(join(root, 'src/db/one.sql'), 'select 1;');
@@ -54,6 +59,12 @@ test('the packed package has a working command of both names [S0.28]', () => {
     });
     expect(output).toBe('serve function\n');
   }
+});
+
+test('the portal is part of the package, built', () => {
+  const page = readFileSync(join(root, 'dist/package/dist/portal/index.html'), 'utf8');
+  const [, script = ''] = /src="\/mcp-admin\/(assets\/[^"]+\.js)"/.exec(page) ?? [];
+  expect(readFileSync(join(root, 'dist/package/dist/portal', script), 'utf8')).toContain('A small portal');
 });
 
 test('what runs in a thread of its own is a file of its own', () => {

@@ -1,5 +1,6 @@
 /** A GitHub-like REST API, imported from its document and called as tools by the official clients, through the gateway. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
@@ -284,5 +285,28 @@ describe('an API from the admin API and command line', () => {
     expect(response.status).toBe(401);
     const large = await admin('POST', '/openapi/preview', { document: 'x'.repeat(1_000_000) });
     expect(large).toMatchObject({ status: 400, body: { detail: expect.stringContaining('The OpenAPI document') } });
+  });
+
+  test('`import` knows an OpenAPI document, from a file and from an address, and makes callable tools of it [S3.23]', async () => {
+    const origin = createServer((_req, res) => res.end(JSON.stringify(restDocument(api.url))));
+    await new Promise<void>((done) => origin.listen(0, '127.0.0.1', done));
+    const address = origin.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/api.json`;
+    try {
+      const seen = await gateway.cli('import', url, '--org', 'acme', '--dry-run');
+      expect(seen).toMatchObject({ tools: expect.arrayContaining([expect.objectContaining({ name: 'repos_get' })]) });
+      for (const [source, as] of [
+        [url, 'byurl'],
+        [join(folder, 'api.json'), 'byfile'],
+      ] as const) {
+        const made = await gateway.cli('import', source, '--org', 'acme', '--as', as, '--all-members');
+        expect(made).toMatchObject({ server: as, url: `${api.url}/api/v3` });
+        await admin('POST', '/organizations/acme/credentials', { server: as, credential: restToken });
+        const repo = await (await modern(as)).callTool({ name: 'repos_get', arguments: roadmap });
+        expect(repo.structuredContent).toMatchObject({ full_name: 'acme/roadmap' });
+      }
+    } finally {
+      origin.close();
+    }
   });
 });

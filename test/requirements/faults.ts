@@ -1,4 +1,4 @@
-import { type Lines, numbered } from './line.ts';
+import { type Lines, numbered, partial } from './line.ts';
 
 /** SECURITY.md 2.2: faults that are injected, R1 to R35. */
 export const faults: Lines = numbered([
@@ -12,7 +12,10 @@ export const faults: Lines = numbered([
   'Redis down, silent, flushed or full: local limits, no errors',
   'garbage from Redis is a miss',
   'upstream refused, reset or silent: quick error, breaker, others unharmed',
-  'upstream misbehaves mid-answer: never a partial success, bounded time and memory',
+  partial(
+    'upstream misbehaves mid-answer: never a partial success, bounded time and memory',
+    'over HTTP, where an answer passes through unread: broken JSON, a foreign id and a body cut by too short a length reach the client',
+  ),
   'Retry-After of an upstream is passed on, calls are not retried',
   'children that crash, loop or flood are contained',
   'a missing sandbox never means running without one',

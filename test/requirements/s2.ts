@@ -1,4 +1,4 @@
-import { inDocuments, type Lines, numbered } from './line.ts';
+import { inDocuments, type Lines, numbered, partial } from './line.ts';
 
 /** Enterprise gateway for Entra ID, with ToolHive and Cedar. */
 export const s2: Lines = numbered([
@@ -13,7 +13,10 @@ export const s2: Lines = numbered([
   'request path: bearer, OIDC validation of issuer, audience, expiry and signature, Cedar, server',
   'initialize with 2024-11-05 and a bearer works at /mcp',
   inDocuments('client configuration for OpenCode and Claude Code'),
-  'containers are run through Podman or Docker',
+  partial(
+    'containers are run through Podman or Docker',
+    'Docker, and Podman without root: met only as a stand-in of their API',
+  ),
   'run a server with proxy port, transport, environment, permission, image and name; list them',
   'secrets come from environment, files or secret managers, never from configuration',
   'workload API: list, create, get, delete, stop, restart, edit, logs, status, export',

@@ -169,6 +169,21 @@ test('a changed variable restarts what runs, and dangerous names are refused [S2
     expect((await put({ [name]: 'x' })).status, name).toBe(400);
 });
 
+test('a program of a client’s file is imported by the operator, all its secrets sealed [S2.14] [S3.36]', async () => {
+  const file = join(folder, 'mcp.json');
+  const env = { FIRST_TOKEN: 'canary-first', SECOND_SECRET: 'canary-second', GREETING: 'hello' };
+  writeFileSync(
+    file,
+    JSON.stringify({ mcpServers: { imported: { command: process.execPath, args: [runnable], env } } }),
+  );
+  const made = await world.run(['import', file, '--org', 'acme', '--all-members', '--yes']);
+  expect([made.code, made.err]).toEqual([0, expect.stringContaining(runnable)]);
+  for (const [name, value] of Object.entries(env))
+    expect(await world.call(at('imported'), 'started', { name })).toMatchObject({ value });
+  const shown = [made, await world.run(['export', 'imported', '-', '--json']), await world.run(['list', '--json'])];
+  expect(JSON.stringify(shown) + world.gateway.output()).not.toContain('canary-');
+});
+
 test('an exported definition is a gatehouse.yaml that runs the same server [S2.13]', async () => {
   const file = join(folder, 'first.yaml');
   await world.run(['export', 'first', file]);
@@ -242,6 +257,44 @@ test('nothing is run without consent, downloaded, or privileged [S2.13] [G1]', a
     expect([code, err]).toEqual([2, expect.stringContaining(why)]);
   }
   expect(await list('unasked')).toBeUndefined();
+});
+
+test('administrators of the platform see where programs run; images are pulled by the operator alone [S2.13] [G1]', async () => {
+  const token = readFileSync(join(world.gateway.dataDir, 'admin.token'), 'utf8').trim();
+  const ask = (path: string, secret: string, body?: object) =>
+    fetch(`${world.gateway.url}/admin/api/v1${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: { authorization: `Bearer ${secret}`, 'content-type': 'application/json' },
+      ...(body && { body: JSON.stringify(body) }),
+    });
+  await world.call(at('first'), 'pid');
+  const health = await (await ask('/servers/health', token)).json();
+  expect(health).toMatchObject({
+    runner: {
+      sandbox: { kind: 'none', state: 'ready', reason: null },
+      running: expect.any(Number),
+      containers: { engine: null, running: 0 },
+    },
+  });
+  expect(z.object({ runner: z.object({ running: z.number().min(1) }) }).safeParse(health).success).toBe(true);
+  expect((await world.run(['server', 'health'])).err).toContain('sandbox none ready');
+  const made = await world.run(['key', 'create', '--org', 'acme', '--name', 'admin', '--roles', 'admin:*', '--json']);
+  const { key } = z.object({ key: z.string() }).parse(JSON.parse(made.out));
+  expect((await ask('/servers/health', key)).status).toBe(403);
+  expect((await ask('/images/pull', key, { image: 'registry.example/x:1' })).status).toBe(403);
+  expect((await world.run(['images', 'pull', '../containers/json'])).code).toBe(1);
+});
+
+test('the documented line for an image makes a container of it, its token sealed [S2.13]', async () => {
+  const own = String(await freePort());
+  const line = ['run', '--proxy-port', own, '--transport', 'stdio', '-e', 'GITHUB_PERSONAL_ACCESS_TOKEN=canary-pat'];
+  const image = 'ghcr.io/github/github-mcp-server:latest';
+  const made = await world.run([...line, '--permission', 'network', '--yes', image, 'github']);
+  expect([made.code, made.err]).toEqual([0, expect.stringContaining(image)]);
+  expect(await list('github')).toMatchObject({ kind: 'container', state: 'ready', port: Number(own) });
+  const { out } = await world.run(['export', 'github', '-', '--json']);
+  expect(out).toContain(image);
+  expect(out + made.err + world.gateway.output()).not.toContain('canary-pat');
 });
 
 test('rm ends a server and all that was made with it [S2.13]', async () => {

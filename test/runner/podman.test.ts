@@ -1,13 +1,16 @@
 /** Servers in containers of a real Podman, as people meet them: through the gateway, with the official client. */
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { afterAll, describe, expect, test } from 'vitest';
+import { openContainerEgress } from '#app/container-egress.ts';
 import { systemClock } from '#core/clock.ts';
 import { asServerId } from '#core/ids.ts';
 import { silentLog } from '#core/log.ts';
 import type { ContainerTransport } from '#core/transport.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import { createKey, type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer } from '#kit/http-client.ts';
 import { findPodman, type Podman } from '#kit/podman.ts';
@@ -63,7 +66,17 @@ function limits(engine: Podman): void {
   chmodSync(writable, 0o777);
   writeFileSync(join(readable, 'file'), 'of the host');
   const opened = findEngine({ setting: engine.socket, env: {} });
+  const asked: object[] = [];
+  const hear = (fields: object) => void asked.push(fields);
+  const ways = openContainerEgress({
+    log: { ...silentLog, info: hear, warn: hear },
+    guard: addressGuard({
+      allow: ['allowed.test'],
+      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+    }),
+  });
   const runner = openContainerRunner({
+    egressSocket: ways.socket,
     ...{ clock: systemClock, log: silentLog, runs: openRuns({ clock: systemClock }), engine: () => opened },
     instance: openInstance({ dataDir: folder, now: () => Date.now() }),
     settings: { user: '65534:65534', runtime: undefined, images: undefined, refusedSources: [] },
@@ -71,6 +84,7 @@ function limits(engine: Podman): void {
 
   afterAll(async () => {
     await runner.close();
+    ways.close();
     await (await opened).close();
     rmSync(folder, { recursive: true, force: true });
   });
@@ -90,6 +104,34 @@ function limits(engine: Podman): void {
     );
     return promise;
   }
+
+  test('a network of listed hosts is a socket of the gateway: nothing else is reached, each question is on record [G6]', async () => {
+    const web = createServer((_request, response) => response.end('hello'));
+    await new Promise<void>((done) => web.listen(0, '127.0.0.1', done));
+    const address = web.address();
+    const port = typeof address === 'object' ? address?.port : 0;
+    const targets = [`allowed.test:${port}`, `other.test:${port}`, 'inside.test:443'];
+    const code = `
+      const http = require('http'), net = require('net');
+      const ask = (path) => new Promise((done) => http.request({ socketPath: process.env.GATEHOUSE_EGRESS_SOCKET, method: 'CONNECT', path })
+        .on('connect', (res, socket) => { if (res.statusCode !== 200) return done(res.statusCode);
+          socket.on('data', (d) => done(String(d).includes('hello') ? 'hello' : String(d))); socket.write('GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n') })
+        .on('error', (e) => done(e.code)).end());
+      const direct = new Promise((done) => net.connect(${port}, '127.0.0.1', () => done('reached')).on('error', (e) => done(e.code)));
+      (async () => { const out = [await direct]; for (const each of ${JSON.stringify(targets)}) out.push(await ask(each)); console.log(JSON.stringify(out)); process.exit(0) })()`;
+    try {
+      const permission = { network: { allow: ['allowed.test', 'inside.test'] } };
+      const { line, exit } = await evaluate(code, { permission });
+      expect([line, exit.stderr]).toEqual([JSON.stringify(['ECONNREFUSED', 'hello', 403, 403]), '']);
+      expect(asked).toContainEqual(
+        expect.objectContaining({ server: 'evaluated', host: 'allowed.test', allowed: true }),
+      );
+      for (const host of targets.slice(1))
+        expect(asked).toContainEqual(expect.objectContaining({ host, allowed: false }));
+    } finally {
+      web.close();
+    }
+  });
 
   test('no root, no capability, no new privilege, a filter on system calls, nothing to write but scratch space [G7]', async () => {
     const probe = `

@@ -22,6 +22,8 @@ export interface S3PluginDeps extends S3Deps {
   readonly identify: (request: FastifyRequest['raw'], unsafe: boolean) => Promise<S3Administrator>;
   readonly audit: AdminDeps['audit'];
   readonly beginAudit: NonNullable<AdminDeps['beginAudit']>;
+  /** For browsers: the same addresses are pages. */
+  readonly sendPage?: ((request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>) | undefined;
   readonly log: Log;
   readonly maxBodyBytes: number;
 }
@@ -62,7 +64,8 @@ interface Answering {
 }
 
 async function answer(request: FastifyRequest, reply: FastifyReply, { base, route, deps }: Answering) {
-  if (base === '/admin' && asksForPage(request.headers.accept)) return reply.callNotFound();
+  if (base === '/admin' && asksForPage(request.headers.accept))
+    return deps.sendPage && route.method === 'GET' ? deps.sendPage(request, reply) : reply.callNotFound();
   const { org, by } = await deps.identify(request.raw, route.method !== 'GET');
   const input = { ...objectOf(request.query), ...objectOf(request.body), ...objectOf(request.params) };
   const event = { at: deps.now(), by, action: route.action, actor: actorName(by), organization: org };

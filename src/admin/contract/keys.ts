@@ -48,6 +48,7 @@ export const keyRoutes = {
     }),
     output: newApiKey,
     answersSecret: true,
+    freshSignIn: true,
   },
   revokeKey: {
     method: 'DELETE',
@@ -83,6 +84,7 @@ export const keyRoutes = {
     input: z.strictObject({ ...org, ...newProgramClientInput }),
     output: newProgramClient,
     answersSecret: true,
+    freshSignIn: true,
   },
   removeClient: {
     method: 'DELETE',

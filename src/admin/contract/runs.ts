@@ -92,6 +92,23 @@ export const runRoutes = {
     input: z.strictObject(one),
     output: run,
   },
+  pullImage: {
+    method: 'POST',
+    path: '/images/pull',
+    summary:
+      'Have an image here before a server needs it; ask again while it is `pulling`. From the machine of the gateway only',
+    permission: 'admin:runs:write',
+    scope: 'platform',
+    audit: 'image.pull',
+    status: 200,
+    input: z.strictObject({ image: z.string().min(1).max(512) }),
+    output: z.object({
+      state: z.enum(['pulling', 'here']),
+      progress: z.string().nullable().describe('What the engine said last.'),
+      id: z.string().nullable(),
+      digests: z.array(z.string()),
+    }),
+  },
   listRunLogs: {
     method: 'GET',
     path: '/runs/:server/logs',

@@ -52,6 +52,7 @@ export const secretsRoutes = {
     scope: 'platform',
     audit: 'organization.shred',
     status: 200,
+    freshSignIn: true,
     input: z.strictObject({
       organization: organizationRef,
       /** Its slug once more: there is no way back. */

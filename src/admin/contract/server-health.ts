@@ -37,6 +37,23 @@ export const serverHealth = z.object({
 
 export type ServerHealthItem = z.output<typeof serverHealth>;
 
+const running = z.int().describe('Now, on this replica.');
+export const runnerHealth = z.object({
+  sandbox: z
+    .object({
+      kind: z.enum(['bubblewrap', 'none']),
+      state: z.enum(['untested', 'ready', 'unavailable']),
+      reason: z.string().nullable(),
+    })
+    .describe('`unavailable`: programs do not start. `none`: they have the rights of the gateway.'),
+  running,
+  containers: z.object({
+    engine: z.string().nullable().describe('null: not needed yet, or not found.'),
+    reason: z.string().nullable().describe('Why it was not found.'),
+    running,
+  }),
+});
+
 const health = listing(serverHealth, {
   id: ['key', 'organization'],
   sort: ['key', 'state'],
@@ -53,7 +70,7 @@ export const serverHealthRoutes = {
     audit: 'server.health',
     status: 200,
     input: z.strictObject({ ...health.input }),
-    output: health.output,
+    output: health.output.extend({ runner: runnerHealth.nullable() }),
     list: health.list,
   },
 } as const;

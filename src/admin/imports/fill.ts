@@ -1,4 +1,4 @@
-/** A plan with the answers to what it needs: a definition and the one secret that is kept sealed beside it. */
+/** A plan with the answers to what it needs: a definition, and the secrets that are kept sealed beside it. */
 import { secretName } from '#admin/transport-nouns.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { ServerTransport } from '#core/transport.ts';
@@ -20,7 +20,7 @@ export const openNeeds = ({ needs }: ImportPlan, answers: Answers): readonly Nee
   needs.filter((need) => need.required && valueFor(need, answers) === undefined);
 
 /** Throws `bad_request` for a problem, for what is missing, and for an answer that does not fit. */
-export function fillPlan(plan: ImportPlan, answers: Answers, network?: 'none' | 'full'): FilledServer {
+export function fillPlan(plan: ImportPlan, answers: Answers, network: 'none' | 'full' = 'none'): FilledServer {
   const { key, title, way, problems, needs } = plan;
   const [problem] = problems;
   if (problem !== undefined || way === undefined) throw bad(`"${key}" cannot be imported: ${problem ?? 'no way in'}`);
@@ -83,36 +83,36 @@ interface Program {
   readonly key: string;
   readonly title: string;
   readonly way: ProgramPlan;
-  readonly network: 'none' | 'full' | undefined;
+  readonly network: 'none' | 'full';
 }
 
-function fillProgram({ key, title, way, network: wanted }: Program, values: Values): FilledServer {
+function fillProgram({ key, title, way, network }: Program, values: Values): FilledServer {
   const args = way.args.map((word) => fillWord(word, values));
   const secrets = Object.entries(way.env).flatMap(([name, text]) => {
     const isSecret = secretName.test(name) || placesOf(text).some((place) => values.get(place)?.need.secret);
     return isSecret && isAnswered(text, values) ? [{ name, value: fillText(text, values) }] : [];
   });
+  // A single one is the organization's credential, so that another organization brings its own.
   const [secret, ...more] = secrets;
-  if (more.length > 0)
-    throw bad(
-      `"${key}" needs ${secrets.length} secret variables (${secrets.map(({ name }) => name).join(', ')}): one is kept sealed`,
-    );
+  const isSingle = more.length === 0;
+  const sealed = new Set(secrets.map(({ name }) => name));
   const env = Object.fromEntries(
     Object.entries(way.env).flatMap(([name, text]) =>
-      name === secret?.name || !isAnswered(text, values) ? [] : [[name, fillText(text, values)]],
+      sealed.has(name) || !isAnswered(text, values) ? [] : [[name, fillText(text, values)]],
     ),
   );
-  // Packages are fetched when they are first run.
-  const network = wanted ?? (way.kind === 'container' ? 'none' : 'full');
   const run = {
     ...({ args, env, state: 'stateful', permission: { network } } as const),
-    ...(secret && { credentialEnv: secret.name }),
+    ...(secret && isSingle && { credentialEnv: secret.name }),
   };
   const transport: ServerTransport =
     way.kind === 'container'
       ? { kind: 'container', image: way.image, speaks: 'stdio', ...run }
       : { kind: 'stdio', command: way.command, ...run };
-  return { key, title, transport, credential: secret?.value, header: undefined };
+  const filled = { key, title, transport, header: undefined };
+  if (isSingle) return { ...filled, credential: secret?.value };
+  const variables = Object.fromEntries(secrets.map(({ name, value }) => [name, value]));
+  return { ...filled, credential: undefined, variables };
 }
 
 const placesOf = (text: string): readonly string[] => [...text.matchAll(placePattern)].map(([, name = '']) => name);

@@ -86,7 +86,7 @@ test('packages run at their exact versions, with one secret as the credential [S
   const { transport, credential } = fillPlan(plan, { city: 'Paris', WEATHER_API_KEY: 's3cret' });
   expect(transport).toEqual({
     ...{ kind: 'stdio', command: 'npx', args: ['-y', '@acme/weather@1.2.0', 'Paris', '--fast'], state: 'stateful' },
-    ...{ env: { UNITS: 'metric' }, credentialEnv: 'WEATHER_API_KEY', permission: { network: 'full' } },
+    ...{ env: { UNITS: 'metric' }, credentialEnv: 'WEATHER_API_KEY', permission: { network: 'none' } },
   });
   expect(credential).toBe('s3cret');
   expect(shownCommand(transport)).toBe('npx -y @acme/weather@1.2.0 Paris --fast');
@@ -97,6 +97,22 @@ test('packages run at their exact versions, with one secret as the credential [S
     warnings: [],
   });
   expect(planOf(oci('ghcr.io/acme/weather:1.2.0')).warnings[0]).toContain('A tag can be moved');
+});
+
+test('several secrets of one program are its sealed variables, none of them in its definition [S3.36] [G4]', () => {
+  const environmentVariables = [
+    { name: 'SITE', value: 'https://{site}.example', variables: { site: { isRequired: true } } },
+    { name: 'USER_NAME', isSecret: true, isRequired: true },
+    { name: 'API_TOKEN', isRequired: true },
+    { name: 'OTHER_SECRET', isSecret: true },
+  ];
+  const answers = { site: 'acme', USER_NAME: 'canary-user', API_TOKEN: 'canary-token' };
+  const filled = fillPlan(planOf(npm({ environmentVariables })), answers, 'full');
+  expect(filled.variables).toEqual({ USER_NAME: 'canary-user', API_TOKEN: 'canary-token' });
+  expect(filled.credential).toBeUndefined();
+  expect(filled.transport).toMatchObject({ env: { SITE: 'https://acme.example' }, permission: { network: 'full' } });
+  expect(filled.transport).not.toHaveProperty('credentialEnv');
+  expect(JSON.stringify(filled.transport)).not.toContain('canary');
 });
 
 test.each([
@@ -284,4 +300,24 @@ test.each([
 test('an OpenAPI document is told apart', () => {
   expect(readDocument('{"openapi":"3.1.0","info":{}}').kind).toBe('openapi');
   expect(readDocument('openapi: 3.1.0\ninfo: {}').kind).toBe('openapi');
+});
+
+test.each([
+  ['empty lines', '\n'.repeat(1_000_000)],
+  ['empty lines before something else', `${'\n'.repeat(999_990)}x`],
+  ['lines of space', ' \n'.repeat(500_000)],
+  ['quotes that never end', `"${'\\"'.repeat(500_000)}`],
+  ['comments that never end', '/*'.repeat(500_000)],
+  ['commas', `{${', '.repeat(500_000)}`],
+])('a document of nothing but %s is refused in no time [H10]', (_what, text) => {
+  const begun = performance.now();
+  expect(() => readDocument(text)).toThrow('no JSON');
+  expect(performance.now() - begun).toBeLessThan(2000);
+});
+
+test('comments and trailing commas are left out, what stands in strings stays', () => {
+  const text = `// a\n{ "mcpServers": { "x": { "url": "https://a.example//,]", /* , } */ "args": ["a", "\\"//,}", /* end */ ], }, }, }`;
+  expect(readDocument(text).value).toEqual({
+    mcpServers: { x: { url: 'https://a.example//,]', args: ['a', '"//,}'] } },
+  });
 });

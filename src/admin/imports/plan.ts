@@ -51,6 +51,8 @@ export interface FilledServer {
   readonly title: string;
   readonly transport: ServerTransport;
   readonly credential: string | undefined;
+  /** Of a program with several secrets: sealed with the server, given to it alone. */
+  readonly variables?: Readonly<Record<string, string>>;
   readonly header: { readonly name: string; readonly template: string } | undefined;
 }
 

@@ -22,6 +22,10 @@ export function importHandlers(deps: AdminDeps): Pick<Handlers, 'importServers'>
     async importServers(wish, actor) {
       const organization = await getOrganization(records, actor, wish.organization);
       const { kind, plans } = plansIn(await readSource(wish, deps));
+      if (kind === 'openapi') {
+        if (wish.dryRun) return { kind, servers: [] };
+        throw bad('This is an OpenAPI document: `gatehouse openapi add` makes tools of it');
+      }
       const chosen = choose(plans, wish);
       if (wish.dryRun) return { kind, servers: chosen.map((plan) => shown(plan, wish, false)) };
       const { consent, allMembers, allowedRoles } = wish;
@@ -53,7 +57,7 @@ async function readSource(
 
 function plansIn(text: string): { readonly kind: DocumentKind; readonly plans: readonly ImportPlan[] } {
   const { kind, value } = readDocument(text);
-  if (kind === 'openapi') throw bad('This is an OpenAPI document: `gatehouse openapi add` makes tools of it');
+  if (kind === 'openapi') return { kind, plans: [] };
   return { kind, plans: kind === 'server.json' ? [planServerJson(value)] : planClientConfig(value) };
 }
 
@@ -89,7 +93,10 @@ function shown(plan: ImportPlan, { answers, network }: Wish, made: boolean): Sho
       default: need.secret ? null : (fallback ?? null),
       given: given !== undefined || Object.hasOwn(answers, need.name),
     })),
-    warnings: [...warnings],
+    warnings: [
+      ...warnings,
+      ...(isRun && network !== 'full' ? ['It gets no network: --network full changes that'] : []),
+    ],
     problems: [...problems, ...(problems.length === 0 && openNeeds(plan, answers).length === 0 ? problem : [])],
   };
 }

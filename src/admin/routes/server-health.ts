@@ -1,5 +1,6 @@
 import type { ServerHealthItem } from '#admin/contract/server-health.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
+import type { RunnerStatus } from '#admin/run-storage.ts';
 
 /** What the data plane knows of a server. Times in Unix milliseconds. */
 export interface KnownServer {
@@ -37,7 +38,8 @@ const nothing = {
 export function serverHealthHandlers({
   records,
   serverFigures,
-}: Pick<AdminDeps, 'records' | 'serverFigures'>): Pick<Handlers, 'listServerHealth'> {
+  programs,
+}: Pick<AdminDeps, 'records' | 'serverFigures' | 'programs'>): Pick<Handlers, 'listServerHealth'> {
   return {
     async listServerHealth() {
       const known = serverFigures?.() ?? [];
@@ -46,10 +48,21 @@ export function serverHealthHandlers({
         .filter(({ id }) => !used.has(id))
         .map(({ id, key, org, transport }) => ({ ...nothing, id, key, org, kind: transport.kind }));
       const items = [...known.map((server) => shown(server, true)), ...unused.map((server) => shown(server, false))];
-      return { items: items.sort((a, b) => a.key.localeCompare(b.key)) };
+      const runner = programs ? shownRunner(programs.status()) : null;
+      return { items: items.sort((a, b) => a.key.localeCompare(b.key)), runner };
     },
   };
 }
+
+const shownRunner = ({ sandbox, running, containers }: RunnerStatus) => ({
+  sandbox: { kind: sandbox.kind, state: sandbox.state, reason: sandbox.reason ?? null },
+  running,
+  containers: {
+    engine: containers.engine ?? null,
+    reason: containers.reason ?? null,
+    running: containers.running,
+  },
+});
 
 const at = (ms: number) => new Date(ms).toISOString();
 const shownFailure = (failure: FailureAt | undefined) =>

@@ -9,8 +9,10 @@ import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
 import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
 import { publicPlugin } from '#admin/public.ts';
+import type { Configuration } from '#admin/routes/configuration.ts';
 import type { ProgramsHere } from '#admin/run-storage.ts';
-import { openAccountRooms } from '#app/accounts.ts';
+import type { SelfRooms } from '#admin/self.ts';
+import { type AccountRooms, openAccountRooms } from '#app/accounts.ts';
 import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
 import { openAdminPeople } from '#app/admin-people.ts';
 import { adminPlugins } from '#app/admin-plugins.ts';
@@ -18,6 +20,7 @@ import { applyAll } from '#app/apply-all.ts';
 import { openChannels } from '#app/channels.ts';
 import { type Closers, openClosers } from '#app/closers.ts';
 import { compatPlugins } from '#app/compat-admin.ts';
+import { openConfiguration } from '#app/configuration.ts';
 import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
 import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
 import { directoryPlugins } from '#app/directories.ts';
@@ -36,9 +39,11 @@ import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
 import { openPortalRooms, type PortalRooms } from '#app/portal.ts';
 import { registryPlugin } from '#app/registry.ts';
+import { openReloading, type Reloading } from '#app/reload.ts';
 import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
+import { openSelf } from '#app/self.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import type { ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -93,6 +98,8 @@ export interface App {
   /** Clients find a sign-in by themselves. */
   readonly signIn: boolean;
   readonly log: Log;
+  /** Another gatehouse.yaml: what can change live does. Never rejects. */
+  reload(read: () => Config): Promise<void>;
   /** Finishes calls in flight within the drain time, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
@@ -135,6 +142,8 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const baseUrl = config.baseUrlGiven ? config.http.baseUrl : `http://localhost:${listeners.port}`;
   const domains = await openDomains({ db: storage.db, log });
   const { ports } = listeners;
+  const configuration = openConfiguration(config, { storage, policies, log });
+  const reloading = openReloading(config, { ...deps, configuration });
   const entrances = openEntrances(config, { baseUrl, keysPort: listeners.keysPort, domains, ports });
   const shedding = openShedding({ percent: config.limits.replica.heapPercent, log });
   closers.add('shedding', async () => shedding.close());
@@ -142,7 +151,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   const limiter = await openLimiter(config, { ...deps, rootSecret: storage.rootSecret });
   const planes = {
     ...{ ...deps, storage, operatorServers, policies, limiter },
-    ...{ url, baseUrl, entrances, domains, state, metrics, ports },
+    ...{ url, baseUrl, entrances, domains, state, metrics, ports, configuration, reloading },
   };
   const { front, signIn, stopStreams, portal } = await openPlanes(config, planes);
   await writeGatewayFile(config.dataDir, url);
@@ -170,6 +179,7 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
     portalLink: demo && new Secret((await portal.newLink()).url),
     signIn,
     log,
+    reload: reloading.reload,
     close() {
       closing ??= closers.closeAll(log).then(() => log.close());
       return closing;
@@ -189,6 +199,8 @@ interface PlaneDeps extends OpenDeps {
   readonly state: { readonly ready: boolean };
   readonly metrics: Metrics;
   readonly ports: ServerPorts;
+  readonly configuration: Configuration;
+  readonly reloading: Reloading;
 }
 
 async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
@@ -201,22 +213,27 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 function openAdminRunner(
   config: Config,
   deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
-    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms },
+    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
   return openAdmin({
     policies,
     records: storage.records,
     clock,
-    status: () => ({ status: 'healthy', version, url, demo: config.demo }),
+    status: () => ({
+      ...{ status: 'healthy', version, url, demo: config.demo },
+      ...(config.file !== undefined && { configuration: deps.reloading.status() }),
+    }),
     ...deps.adminTrail,
     serverFigures: deps.plane.figures.list,
+    self: deps.self,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     catalog: config.settledCatalog.entries,
     fetchDocument: documentFetcher(deps.egress),
     registryUrl: config.catalog.registryUrl,
     secrets: openSecretsAdmin(storage, clock),
+    configuration: deps.configuration,
     running: deps.servers.running,
     programs: deps.programs,
     issuersOf: (name) =>
@@ -269,7 +286,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     found,
     receive,
     providers,
-    server,
+    ...{ server, connections: rooms.connections },
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -300,6 +317,7 @@ interface ControlDeps extends PlaneDeps {
   readonly receive: ReceiveOptions;
   readonly providers: readonly IdentityProvider[];
   readonly server: AuthorizationServer | undefined;
+  readonly connections: AccountRooms['connections'];
   /** Of sign-in and the like. */
   readonly plugins: readonly FastifyPluginAsync[];
 }
@@ -318,7 +336,7 @@ async function openControl(
   const people = openAdminPeople(config, { ...plane, db: storage.db, providers, own: server?.tokens, baseUrl });
   const { readAddress } = receive;
   const portal = openPortalRooms(config, { ...deps, people, audit: adminTrail, takeStranger, readAddress });
-  const run = openAdminRunner(config, { ...deps, adminTrail, portal });
+  const run = openAdminRunner(config, { ...deps, adminTrail, portal, self: openSelf(config, deps) });
   const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
   const maxBodyBytes = config.limits.request.adminBytes;
   const control = await openControlPlane({

@@ -27,6 +27,7 @@ const io: Io = {
   onSignal(listener) {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, listener);
   },
+  onReload: (listener) => void process.on('SIGHUP', listener),
 };
 
 /** In the package the launcher is below node_modules, and npx finds it by the package's name. */

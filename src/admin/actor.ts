@@ -48,6 +48,13 @@ export interface PersonActor {
   readonly org: OrgId;
   readonly roles: readonly string[];
   readonly from?: Origin;
+  readonly following?: Following;
+}
+
+/** Whoever waits for what takes a while hears of it as it happens, and breaks it off by going away. */
+export interface Following {
+  readonly hear: (said: object) => void;
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -76,6 +83,7 @@ export interface SignedInPerson {
   readonly from?: Origin;
   /** Of a session with a browser: until then they signed in not long ago (Unix milliseconds). */
   readonly freshUntil?: number;
+  readonly following?: Following;
   /** As read now; undefined: no member, or kept out. */
   rolesIn(organization: OrganizationRow): Promise<readonly string[] | undefined>;
 }
@@ -102,19 +110,24 @@ export async function settleActor(
   input: unknown,
 ): Promise<Actor> {
   if (presented.kind !== 'signed-in') return presented;
-  const { userId, isPlatform, from, freshUntil } = presented;
-  if (isPlatform)
+  const { userId, isPlatform, from, freshUntil, following } = presented;
+  if (isPlatform && route.scope !== 'self')
     return { kind: 'platform', userId, ...(from && { from }), ...(freshUntil !== undefined && { freshUntil }) };
   if (route.scope === 'platform') throw new GatehouseError('forbidden');
   const ref = typeof input === 'object' && input !== null && 'organization' in input ? input.organization : undefined;
   const found = typeof ref === 'string' ? await records.findOrganization(ref) : undefined;
   const roles = found && (await presented.rolesIn(found));
   if (!found || !roles) throw new GatehouseError('not_member');
-  return { kind: 'person', userId, org: found.id, roles, ...(from && { from }) };
+  return { kind: 'person', userId, org: found.id, roles, ...(from && { from }), ...(following && { following }) };
 }
 
 /** Throws `forbidden`. */
 export function checkPermission(actor: Actor, route: Pick<AdminRoute, 'permission' | 'scope'>): void {
+  if (route.scope === 'self') {
+    // Whoever holds a key, or this machine, is nobody with tools of their own.
+    if (actor.kind !== 'person') throw new GatehouseError('forbidden', { message: 'This is for people: sign in' });
+    return;
+  }
   if (actor.kind === 'platform') return;
   const granted = permissionsOf(actor).some((role) => grants(role, route.permission));
   // A key cut down to some endpoints was never meant to administer.
@@ -145,6 +158,16 @@ export async function getOrganization(records: AdminRecords, actor: Actor, ref: 
     message: `There is no organization "${ref}": list them with \`gatehouse org list\``,
   });
 }
+
+/** Who acts on what is their own. Throws `forbidden`. */
+export function personIn(actor: Actor): PersonActor {
+  if (actor.kind === 'person') return actor;
+  throw new GatehouseError('forbidden');
+}
+
+/** They administer something of their organization. */
+export const administers = (actor: PersonActor, permission: AdminRoute['permission']): boolean =>
+  permissionsOf(actor).some((role) => grants(role, permission));
 
 /** Nobody hands on more administration than they have, nor touches who has more. Throws `forbidden`. */
 export function checkHandedOn(actor: Actor, roles: readonly string[]): void {

@@ -23,6 +23,7 @@ export interface WantedGroup {
   readonly title?: string | undefined;
   readonly externalId?: string | undefined;
   readonly priority?: number | undefined;
+  readonly adopt?: boolean;
   readonly members: readonly string[];
   readonly grants: readonly {
     readonly server?: string | undefined;
@@ -43,7 +44,8 @@ export async function applyGroup(
 ): Promise<boolean> {
   const where = `${organization.slug}/${wanted.name}`;
   const found = await records.within(organization.id, (scope) => findGroup(scope, wanted.name));
-  if (found && !found.builtin && found.managedBy !== file)
+  const isForeign = found !== undefined && !found.builtin && found.managedBy !== file;
+  if (isForeign && !wanted.adopt)
     throw settingError(
       `The group "${where}" of gatehouse.yaml was made by the API or command line: remove it there, or rename it in the file`,
     );
@@ -66,8 +68,15 @@ export async function applyGroup(
 
 async function renew(scope: OrganizationScope, found: GroupRow, wanted: WantedGroup): Promise<boolean> {
   const { title = '', externalId, priority = found.builtin ? found.priority : usualPriority } = wanted;
-  if (found.title === title && found.externalId === externalId && found.priority === priority) return false;
-  await updateGroup(scope, found, { title, externalId: externalId ?? null, priority });
+  const isAdopted = !found.builtin && found.managedBy !== file;
+  if (found.title === title && found.externalId === externalId && found.priority === priority && !isAdopted)
+    return false;
+  await updateGroup(scope, found, {
+    title,
+    externalId: externalId ?? null,
+    priority,
+    ...(isAdopted && { managedBy: file }),
+  });
   return true;
 }
 

@@ -25,7 +25,11 @@ export interface AppliedPolicies {
 
 /** What the file no longer names stays, as everything else of it does. Throws GatehouseError `setting`. */
 export async function applyPolicies(
-  { records, engine }: { readonly records: AdminRecords; readonly engine: PolicyEngine },
+  {
+    records,
+    engine,
+    adopt,
+  }: { readonly records: AdminRecords; readonly engine: PolicyEngine; readonly adopt?: boolean },
   wanted: readonly WantedPolicy[],
 ): Promise<AppliedPolicies> {
   const changed: string[] = [];
@@ -40,7 +44,7 @@ export async function applyPolicies(
     warnings.push(...said.map((warning) => `${label}: ${warning}`));
     const values = { name, onError, mode, ...target, config, managedBy: 'file' as const };
     const found = (await records.listPolicies(organization.id)).find((row) => row.name === name);
-    if (found && found.managedBy !== 'file')
+    if (found && found.managedBy !== 'file' && !adopt)
       throw settingError(`The ${label} of gatehouse.yaml were made by the API: remove them there, or rename them`);
     if (found && isSame(found, values)) continue;
     if (found) await records.updatePolicy(organization.id, found.id, values);

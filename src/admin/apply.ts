@@ -11,6 +11,7 @@ import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 import { givenAuth, type serverAuth } from './account-nouns.ts';
 import { applyCredentials, type WantedCredential } from './apply-credentials.ts';
+import { applyGrants, type WantedGrant } from './apply-grants.ts';
 import { applyGroup, type WantedGroup } from './apply-groups.ts';
 import { applyLimits, type WantedLimit } from './apply-limits.ts';
 import { canonical } from './canonical.ts';
@@ -60,6 +61,9 @@ export interface Wanted {
     readonly allowedRoles?: readonly string[] | undefined;
   }[];
   readonly groups?: readonly WantedGroup[];
+  readonly grants?: readonly WantedGrant[];
+  /** What the API or portal made becomes the file's, instead of being refused. */
+  readonly adopt?: boolean;
 }
 
 export interface Applied {
@@ -78,7 +82,7 @@ export async function applyConfig(
 ): Promise<Applied> {
   const changed: string[] = [];
   for (const organization of wanted.organizations) await applyOrganization(records, organization, changed);
-  await applyServers(records, wanted.servers, changed);
+  await applyServers(records, wanted, changed);
   const servers = new Map((await records.listServers()).map((row) => [row.key, row]));
   const bound = wanted.collections.flatMap(({ organization, bindings }) =>
     bindings.map(({ server }) => ({ organization, server, allowedRoles: [] })),
@@ -89,12 +93,15 @@ export async function applyConfig(
   const locked: string[] = [];
   for (const collection of wanted.collections)
     await orLocked(locked, `collection ${collection.organization}/${collection.name}`, () =>
-      applyCollection(records, { collection, servers, defaults: listing }, changed),
+      applyCollection(records, { collection, servers, defaults: listing, adopt: wanted.adopt === true }, changed),
     );
   for (const group of wanted.groups ?? []) {
     const organization = await getOrganization(records, group.organization);
-    if (await applyGroup(records, organization, group)) changed.push(`group ${organization.slug}/${group.name}`);
+    const { adopt } = wanted;
+    if (await applyGroup(records, organization, { ...group, ...(adopt && { adopt }) }))
+      changed.push(`group ${organization.slug}/${group.name}`);
   }
+  await applyGrants(records, wanted.grants ?? [], changed);
   await applyLimits(records, wanted.limits?.rules ?? [], changed);
   for (const credential of wanted.credentials ?? [])
     await orLocked(locked, `credential ${credential.organization}/${credential.server}`, () =>
@@ -131,19 +138,27 @@ async function applyOrganization(
   changed.push(`organization ${slug}`);
 }
 
-async function applyServers(records: AdminRecords, wanted: Wanted['servers'], changed: string[]): Promise<void> {
+async function applyServers(
+  records: AdminRecords,
+  { servers, adopt = false }: Pick<Wanted, 'servers' | 'adopt'>,
+  changed: string[],
+): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
-  for (const server of wanted) {
+  for (const server of servers) {
     const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls, port } = server;
     translate(() => checkName(key));
     const found = known.get(key);
     const auth = wantedAuth && givenAuth(wantedAuth);
     const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
     const values = { key, title, transport, auth, trusted, keyName, port, managedBy: 'file' } as const;
-    if (found?.managedBy === 'api') throw madeByApi(`server "${key}"`);
+    if (found?.managedBy === 'api' && !adopt) {
+      if (sameServer(found, values)) continue;
+      throw madeByApi(`server "${key}"`);
+    }
     // The file goes before the catalogue.
     if (found && found.managedBy !== 'file') {
-      await records.updateServer(found.id, { ...values, active: true });
+      const isOwnSwitch = found.managedBy === 'api';
+      await records.updateServer(found.id, { ...values, ...(!isOwnSwitch && { active: true }) });
       changed.push(`server ${key}`);
       continue;
     }
@@ -191,13 +206,14 @@ async function applyEnablement(records: AdminRecords, enabling: Enabling, change
 
 interface Collecting {
   readonly defaults: Listing;
+  readonly adopt: boolean;
   readonly collection: Wanted['collections'][number];
   readonly servers: ReadonlyMap<string, ServerRow>;
 }
 
 async function applyCollection(
   records: AdminRecords,
-  { collection, servers, defaults }: Collecting,
+  { collection, servers, defaults, adopt }: Collecting,
   changed: string[],
 ): Promise<void> {
   translate(() => checkName(collection.name));
@@ -207,7 +223,7 @@ async function applyCollection(
   const listing = { names, mode, tokenBudget };
   const values = { name, allowedRoles, listing, bindings, managedBy: 'file' } as const;
   const found = (await records.listCollections(organization.id)).find((row) => row.name === name);
-  if (found && found.managedBy !== 'file') throw madeByApi(`collection "${organization.slug}/${name}"`);
+  if (found && found.managedBy !== 'file' && !adopt) throw madeByApi(`collection "${organization.slug}/${name}"`);
   if (!found) await records.insertCollection(organization.id, values);
   else if (!(await records.replaceCollection(organization.id, found.id, values)).changed) return;
   changed.push(`collection ${organization.slug}/${name}`);

@@ -102,6 +102,7 @@ async function insertBindings(
 async function readTree(scope: OrganizationScope, collection: Collection): Promise<CollectionRow> {
   const servers = new Map((await listServers(scope)).map((row) => [row.id, row.key]));
   const bindings = await listBindings(scope, collection.id);
+  const headers = new Map((await listHeaders(scope)).map(({ id, ...header }) => [id, header]));
   return {
     id: collection.id,
     name: collection.name,
@@ -112,6 +113,7 @@ async function readTree(scope: OrganizationScope, collection: Collection): Promi
       server: servers.get(binding.server) ?? binding.server,
       partition: binding.partition,
       hasCredential: binding.credential !== undefined,
+      header: binding.credential && headers.get(binding.credential),
       enforced: plainEnforced(binding),
       prefix: binding.prefix,
       tools: binding.tools,
@@ -156,6 +158,9 @@ async function isSame({ db, vault }: TreeDeps, { org, id, values }: Replacing): 
   }
   return true;
 }
+
+const listHeaders = ({ tx }: OrganizationScope) =>
+  tx.selectFrom('credentials').select(['id', 'header_name as name', 'header_template as template']).execute();
 
 function findHeader({ tx }: OrganizationScope, id: CredentialId) {
   return tx

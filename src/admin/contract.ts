@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { serverAuth } from './account-nouns.ts';
 import { auditRoutes } from './contract/audit.ts';
 import { catalogRoutes } from './contract/catalog.ts';
+import { configurationRoutes } from './contract/configuration.ts';
 import { connectionRoutes } from './contract/connections.ts';
 import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
@@ -13,8 +14,10 @@ import { groupRoutes } from './contract/groups.ts';
 import { keyRoutes } from './contract/keys.ts';
 import { limitRoutes } from './contract/limits.ts';
 import { type ListRule, listing } from './contract/lists.ts';
+import { meRoutes } from './contract/me.ts';
 import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
+import { oversightRoutes } from './contract/oversight.ts';
 import { peopleRoutes } from './contract/people.ts';
 import { policyRoutes } from './contract/policies.ts';
 import { portalRoutes } from './contract/portal.ts';
@@ -56,10 +59,10 @@ export interface AdminRoute {
   /** Below `adminBase`, `:name` for parameters. */
   readonly path: string;
   readonly summary: string;
-  /** What the caller's role must grant: `admin:*`, `admin:{noun}:*` or this. */
-  readonly permission: `admin:${string}:${'read' | 'write'}`;
-  /** platform: never for a key of one organization. organization: only inside the caller's own. */
-  readonly scope: 'platform' | 'organization';
+  /** What the caller's role must grant: `admin:*`, `admin:{noun}:*` or this. `self:`: every member has it about themselves. */
+  readonly permission: `${'admin' | 'self'}:${string}:${'read' | 'write'}`;
+  /** platform: never for a key of one organization. organization: only inside the caller's own. self: people, about themselves. */
+  readonly scope: 'platform' | 'organization' | 'self';
   readonly audit: string;
   readonly status: 200 | 201;
   /** A session of the portal has to be of a sign-in that is not long ago (SECURITY H7). */
@@ -342,6 +345,7 @@ export const contract = {
     output: newAccount,
     answersSecret: true,
   },
+  ...configurationRoutes,
   ...connectionRoutes,
   ...auditRoutes,
   ...organizationRoutes,
@@ -349,6 +353,8 @@ export const contract = {
   ...peopleRoutes,
   ...policyRoutes,
   ...portalRoutes,
+  ...meRoutes,
+  ...oversightRoutes,
 } as const satisfies Record<string, AdminRoute>;
 
 export type Contract = typeof contract;

@@ -33,11 +33,15 @@ import { ifUnchanged, once, type RequestConditions } from './once.ts';
 import type { OpenApiImport } from './openapi-import.ts';
 import { pageOfAll } from './paging.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
+import { accessHandlers } from './routes/access.ts';
+import { accessRequestHandlers } from './routes/access-requests.ts';
 import { accountHandlers } from './routes/accounts.ts';
+import { appHandlers } from './routes/apps.ts';
 import { auditHandlers } from './routes/audit.ts';
 import { catalogHandlers } from './routes/catalog.ts';
 import { clientHandlers } from './routes/clients.ts';
 import { collectionHandlers } from './routes/collections.ts';
+import { type Configuration, configurationHandlers } from './routes/configuration.ts';
 import { connectionHandlers } from './routes/connections.ts';
 import { credentialHandlers } from './routes/credentials.ts';
 import { enablementHandlers } from './routes/enablements.ts';
@@ -48,7 +52,9 @@ import { imageHandlers } from './routes/images.ts';
 import { importHandlers } from './routes/imports.ts';
 import { keyHandlers } from './routes/keys.ts';
 import { limitHandlers } from './routes/limits.ts';
+import { meHandlers } from './routes/me.ts';
 import { memberHandlers } from './routes/members.ts';
+import { myKeyHandlers } from './routes/my-keys.ts';
 import { openApiHandlers } from './routes/openapi.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
@@ -63,6 +69,7 @@ import { serverToolHandlers } from './routes/server-tools.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 import type { ProgramsHere, RunningServers } from './run-storage.ts';
+import type { SelfRooms } from './self.ts';
 
 /** What becomes an audit row: no input values, which may hold secrets. */
 export interface AdminEvent {
@@ -100,6 +107,8 @@ export interface AdminDeps {
   readonly secrets?: SecretsAdmin;
   /** Unix milliseconds; undefined: no gateway runs. */
   readonly newPortalLink?: () => Promise<{ readonly url: string; readonly expiresAt: number }>;
+  /** As code; undefined: nobody composed it. */
+  readonly configuration?: Configuration;
   /** What runs here; undefined: no gateway runs. */
   readonly running?: RunningServers;
   /** Where they run; undefined: no gateway runs. */
@@ -120,6 +129,8 @@ export interface AdminDeps {
   readonly fetchDocument?: (url: string) => Promise<string>;
   /** Of the registry that imports by name ask. */
   readonly registryUrl?: string;
+  /** What people may use, and their calls; undefined: no gateway runs. */
+  readonly self?: SelfRooms;
   /** How much is used of what a limiter counts. */
   readonly readLimit: Limiter['read'];
   /** Of the keys that sign access tokens; `signsAt` in Unix milliseconds. */
@@ -155,6 +166,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
+    ...configurationHandlers(deps),
     ...connectionHandlers(deps),
     ...keyHandlers(deps),
     ...limitHandlers(deps),
@@ -180,6 +192,11 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...personHandlers(deps),
     ...policyHandlers(deps),
     ...portalHandlers(deps),
+    ...meHandlers(deps),
+    ...myKeyHandlers(deps),
+    ...accessRequestHandlers(deps),
+    ...appHandlers(deps),
+    ...accessHandlers(deps),
   };
   return async (name, input, presented, conditions = {}) => {
     const route: AdminRoute = contract[name];

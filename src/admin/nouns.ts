@@ -229,6 +229,16 @@ export const status = z.object({
   version: z.string(),
   demo: z.boolean(),
   url: z.string(),
+  /** The file that is watched; left out where none is. */
+  configuration: z
+    .object({
+      file: z.string().nullable(),
+      appliedAt: time,
+      /** null: it is as the file says. */
+      problem: z.string().nullable(),
+      needsRestart: z.array(z.string()),
+    })
+    .optional(),
 });
 
 export type Organization = z.output<typeof organization>;

@@ -10,10 +10,11 @@ import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
 import { pageHeaders } from '#http/page.ts';
-import { type Actor, originOf, type SignedInPerson } from './actor.ts';
+import { type Actor, type Following, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
+import { answerInLines, wantsLines } from './lines.ts';
 import type { LogFollowing } from './log-following.ts';
 import { etagOf } from './once.ts';
 import { isRead, openApi } from './openapi.ts';
@@ -107,6 +108,12 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
       idempotencyKey: request.headers['idempotency-key']?.toString(),
       onReplay: () => reply.header('idempotent-replayed', 'true'),
     };
+    if (name === 'callAsMyself' && wantsLines(request)) {
+      const work = (following: Following) =>
+        deps.run(name, inputOf(request, route), actor.kind === 'signed-in' ? { ...actor, following } : actor);
+      await answerInLines(reply, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
+      return reply;
+    }
     const result = await deps.run(name, inputOf(request, route), actor, conditions);
     if (isRead.has(name)) reply.header('etag', etagOf(result));
     return reply.code(route.status).send(result);
@@ -114,6 +121,12 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   const { maxBodyBytes } = route;
   const large = maxBodyBytes === undefined ? {} : { bodyLimit: maxBodyBytes, onRequest: onlyKnown };
   app.route({ method: route.method, url: `${adminBase}${route.path}`, handler, exposeHeadRoute: false, ...large });
+}
+
+/** What has begun can only be broken off. */
+function afterLines(reply: FastifyReply, thrown: unknown): void {
+  if (!reply.sent) throw thrown;
+  reply.raw.destroy();
 }
 
 /** Path parameters win over a field of the same name. */

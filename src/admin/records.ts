@@ -101,6 +101,8 @@ export interface CollectionRow {
     readonly server: string;
     readonly partition: string | undefined;
     readonly hasCredential: boolean;
+    /** How the credential goes out; undefined: there is none. */
+    readonly header?: { readonly name: string; readonly template: string } | undefined;
     readonly enforced: EnforcedInput;
     readonly prefix: string | undefined;
     readonly tools: ToolsInput;

@@ -16,7 +16,7 @@ import type { RootLog } from '#http/log.ts';
 import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { openAccountTrail } from '#oauth/connect/account-trail.ts';
 import { type Accounts, openAccounts } from '#oauth/connect/accounts.ts';
-import type { Linkable } from '#oauth/connect/connections.ts';
+import { type Connections, type Linkable, openConnections } from '#oauth/connect/connections.ts';
 import { openForeignClients } from '#oauth/connect/foreign-clients.ts';
 import { openForeignServers } from '#oauth/connect/foreign-servers.ts';
 import { openAccountHealth } from '#oauth/connect/health.ts';
@@ -44,6 +44,8 @@ export interface AccountRoomsDeps {
 
 export interface AccountRooms {
   readonly accounts: Accounts;
+  /** undefined: nobody links anything here. */
+  readonly connections: Pick<Connections, 'list' | 'remove'> | undefined;
   /** What `linkables` may see is decided where calls are. */
   readonly plugins: (judging: AuthorizeDeps) => readonly FastifyPluginAsync[];
 }
@@ -77,6 +79,7 @@ export function openAccountRooms(deps: AccountRoomsDeps): AccountRooms {
     metrics.watch(`connected_accounts_${state}`, () => health.counts[state]);
   return {
     accounts,
+    connections: server && openConnections({ ...common, log, servers, clients }),
     plugins: (judging) => {
       if (!server) return [];
       const formKey = deriveKey(rootSecret.reveal(), 'connect-forms');

@@ -18,7 +18,7 @@ import { openProbe } from '#gateway/health/probe.ts';
 import { type Heartbeat, openHeartbeat } from '#gateway/heartbeat.ts';
 import { type Identifier, openIdentifier } from '#gateway/identify.ts';
 import { type Limits, openLimits } from '#gateway/limits.ts';
-import { openLiveCalls } from '#gateway/live-calls.ts';
+import { type LiveCalls, openLiveCalls } from '#gateway/live-calls.ts';
 import type { Metrics } from '#gateway/metrics.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';
 import { openRepeats } from '#gateway/repeat.ts';
@@ -86,6 +86,8 @@ export interface DataPlane {
   readonly takeSignIn: (address: string) => void | Promise<void>;
   readonly limitStats: Limits['stats'];
   readonly upstreams: Pick<Upstreams, 'settle'>;
+  /** What is open here. */
+  readonly calls: Pick<LiveCalls, 'list' | 'end'>;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -146,7 +148,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeStranger: (address) => limits.takeStranger(addressKey(address)),
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
-    upstreams,
+    ...{ upstreams, calls },
   };
 }
 

@@ -8,6 +8,8 @@ import { listDomains } from '#records/organizations.ts';
 export interface Domains {
   /** The organization's slug. `host`: lower case. */
   find(host: string): string | undefined;
+  /** Host name of an organization, by its slug. */
+  of(slug: string): string | undefined;
   readonly isEmpty: boolean;
   /** Answers how to stop. */
   follow(feed: ChangeFeed): () => Promise<void>;
@@ -32,6 +34,7 @@ export async function openDomains({ db, log }: { readonly db: Db; readonly log: 
 
   return {
     find: (host) => byHost.get(host),
+    of: (slug) => [...byHost].find(([, named]) => named === slug)?.[0],
     get isEmpty() {
       return byHost.size === 0;
     },

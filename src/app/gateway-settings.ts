@@ -104,5 +104,5 @@ export function localUrl({ http: { host } }: Config, port: number): string {
 }
 
 /** How endpoints list that don't say it themselves. */
-export const listingOf = ({ http }: Config): Listing =>
+export const listingOf = ({ http }: Pick<Config, 'http'>): Listing =>
   http.metaTools ? { ...plainListing, mode: 'meta' } : plainListing;

@@ -8,11 +8,12 @@ import { type AdminAudit, adminAudit } from './admin-audit.ts';
 import { openClosers } from './closers.ts';
 import { openSecretsAdmin } from './secrets.ts';
 import { signingKeyRotation } from './sign-in.ts';
-import { openStorage } from './storage.ts';
+import { openStorage, type Storage } from './storage.ts';
 import { openDirectTrail } from './trail.ts';
 
 export interface OpenRecords {
   readonly records: AdminRecords;
+  readonly storage: Storage;
   readonly secrets: SecretsAdmin;
   readonly rotateSigningKeys: ReturnType<typeof signingKeyRotation>;
   /** Who changes the database from the command line is in the trail too. */
@@ -30,7 +31,7 @@ export async function openRecords(config: Config, log: Log): Promise<OpenRecords
     closers.add('audit chain', direct.close);
     const audit = { ...adminAudit({ storage, log }, direct.trail), reader: direct.reader };
     const secrets = openSecretsAdmin(storage, systemClock);
-    return { records: storage.records, secrets, rotateSigningKeys, audit, close: () => closers.closeAll(log) };
+    return { records: storage.records, storage, secrets, rotateSigningKeys, audit, close: () => closers.closeAll(log) };
   } catch (error) {
     await closers.closeAll(log);
     throw error;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { LRUCache } from 'lru-cache';
 import { openOpenApiReader, openOpenApiUpstream } from '#adapters/upstream/index.ts';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
-import type { OpenApiImport } from '#admin/openapi-import.ts';
+import type { OpenApiImport, ReadOpenApi } from '#admin/openapi-import.ts';
 import type { Config } from '#config/load.ts';
 import { GatehouseError, settingError } from '#core/error.ts';
 import type { OpenApiTransport, ServerTransport } from '#core/transport.ts';
@@ -107,28 +107,49 @@ async function fetchText(fetch: typeof globalThis.fetch, url: string): Promise<s
   throw new Error('too many redirects');
 }
 
+type FileServer = Config['servers'][number];
+
+/** Servers as they are applied, with the documents that have to be there first. */
+export interface ReadServers {
+  readonly servers: readonly (Omit<FileServer, 'openapi' | 'transport'> & { readonly transport: ServerTransport })[];
+  readonly documents: readonly ReadOpenApi[];
+}
+
 /** Documents that gatehouse.yaml names are stored; its servers then say which. Throws GatehouseError `setting`. */
 export async function withOpenApi(config: Config, db: Db) {
+  const { servers, documents } = await readServers(config, config.servers);
+  await storeDocuments(db, documents);
+  return { ...config, servers };
+}
+
+export async function storeDocuments(db: Db, documents: ReadServers['documents']): Promise<void> {
+  for (const read of documents) await withPlatform(db, (scope) => putOpenApiDocument(scope, read));
+}
+
+/** Nothing is stored yet. Throws GatehouseError `setting`. */
+export async function readServers(config: Pick<Config, 'egress'>, given: Config['servers']): Promise<ReadServers> {
   const importing = openApiImport(config);
+  const documents: ReadOpenApi[] = [];
   const servers = await Promise.all(
-    config.servers.map(async ({ openapi, transport, ...server }) => {
+    given.map(async ({ openapi, transport, ...server }) => {
       if (!openapi) {
         if (!transport) throw settingError(`gatehouse.yaml: server "${server.key}" has no transport`);
         return { ...server, transport };
       }
-      const { file, from, url: given, ...selection } = openapi;
+      const { file, from, document, url: where, ...selection } = openapi;
       const what = `gatehouse.yaml: the OpenAPI document of server "${server.key}"`;
       const read = await orSetting(what, async () => {
-        const text = file === undefined ? await importing.fetch(from ?? '') : await readFile(file, 'utf8');
+        const text =
+          document ?? (file === undefined ? await importing.fetch(from ?? '') : await readFile(file, 'utf8'));
         return importing.read(text, { selection, at: from });
       });
-      const url = given ?? read.url;
+      const url = where ?? read.url;
       if (url === undefined) throw settingError(`${what} does not say where its API is: add \`url\``);
-      await withPlatform(db, (scope) => putOpenApiDocument(scope, read));
+      documents.push(read);
       return { title: read.title, ...server, transport: { kind: 'openapi', document: read.digest, url } as const };
     }),
   );
-  return { ...config, servers };
+  return { servers, documents };
 }
 
 async function orSetting<T>(what: string, work: () => Promise<T>): Promise<T> {

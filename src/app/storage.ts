@@ -31,6 +31,8 @@ export interface Storage extends RootSecrets {
   readonly vault: Vault;
   readonly apiKeys: ApiKeys;
   readonly records: AdminRecords;
+  /** The same over another `Db`: a transaction of many scopes (`withOneTransaction`). */
+  readonly recordsOf: (db: Db) => AdminRecords;
 }
 
 export interface StorageDeps {
@@ -57,16 +59,19 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   const vault = openVault({ kms, store: dataKeys, clock, openLegacy });
   const apiKeys = openApiKeys(rootSecret, olderSecrets);
   const keyMode = config.production ? 'live' : 'test';
+  const sealer = serverSecretSealer({ rootSecret, olderSecrets });
+  const common = { keys: apiKeys, clock, keyMode, sealer } as const;
   return {
     ...{ rootSecret, olderSecrets, kms, dataKeys },
     database,
     db,
     vault,
     apiKeys,
-    records: openAdminRecords({
-      ...{ db, vault, keys: apiKeys, clock, keyMode },
-      sealer: serverSecretSealer({ rootSecret, olderSecrets }),
-    }),
+    records: openAdminRecords({ ...common, db, vault }),
+    recordsOf: (inner) => {
+      const own = openVault({ kms, store: openDataKeyStore(inner), clock, openLegacy });
+      return openAdminRecords({ ...common, db: inner, vault: own });
+    },
   };
 }
 

@@ -2,13 +2,14 @@
 import type { Command, Option } from 'commander';
 
 const groups: readonly (readonly [heading: string, commands: readonly string[]])[] = [
-  ['Start and try:', ['serve', 'tools', 'call', 'check', 'bridge', 'connect']],
-  ['Servers run here:', ['run', 'list', 'start', 'stop', 'restart', 'logs', 'rm', 'export']],
+  ['Start and try:', ['serve', 'init', 'doctor', 'admin', 'tools', 'call', 'check', 'bridge', 'connect']],
+  ['Servers run here:', ['run', 'list', 'start', 'stop', 'restart', 'logs', 'rm', 'images']],
   ['Servers:', ['server', 'servers', 'catalog', 'import', 'openapi', 'credential']],
   ['What is published, and for whom:', ['collection', 'enable', 'disable', 'block', 'unblock', 'group', 'grant']],
   ['Rules:', ['policy', 'filter', 'limit']],
   ['People and programs:', ['org', 'user', 'member', 'person', 'service-account', 'key', 'client']],
-  ['The gateway itself:', ['db', 'secrets', 'signing-key', 'audit', 'help']],
+  ['Configuration as code:', ['plan', 'apply', 'export', 'schema']],
+  ['The gateway itself:', ['db', 'secrets', 'signing-key', 'audit', 'completion', 'help']],
 ];
 
 const order = groups.flatMap(([, names]) => names);

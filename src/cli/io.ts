@@ -23,6 +23,8 @@ export interface Io {
   readonly onCrash: (listener: (error: unknown) => void) => void;
   /** Calls back at every such signal. */
   readonly onSignal: (listener: (signal: 'SIGINT' | 'SIGTERM') => void) => void;
+  /** Calls back at every SIGHUP; undefined: there is none here. */
+  readonly onReload?: (listener: () => void) => void;
 }
 
 /** A command line that cannot be understood: exit 2. */

@@ -2,6 +2,7 @@
 import { openAdmin } from '#admin/handlers.ts';
 import { listAll } from '#admin/lists.ts';
 import { openClosers } from '#app/closers.ts';
+import { openConfiguration } from '#app/configuration.ts';
 import { explainFilter } from '#app/filters.ts';
 import { openConfiguredEgress } from '#app/identities.ts';
 import { documentFetcher } from '#app/imports.ts';
@@ -15,15 +16,17 @@ import { addressGuard } from '#http/address-guard.ts';
 import type { Connection } from './connection.ts';
 
 export async function openLocal(config: Config): Promise<Connection> {
-  const { records, secrets, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
+  const { records, storage, secrets, rotateSigningKeys, audit, close } = await openRecords(config, silentLog);
   const status = () => ({ status: 'healthy', version: '', demo: config.demo, url: config.http.baseUrl }) as const;
   // Nobody counts where no gateway runs.
   const readLimit = () => ({ used: 0, resetMs: 0 });
   const guard = addressGuard(config.egress);
   const closers = openClosers();
   const fetchDocument = documentFetcher(openConfiguredEgress(config, closers));
+  const policies = await openPolicyEngine();
   const run = openAdmin({
-    policies: await openPolicyEngine(),
+    policies,
+    configuration: openConfiguration(config, { storage, policies, log: silentLog }),
     ...{ records, clock: systemClock, status, readLimit, rotateSigningKeys, ...audit },
     openApi: openApiImport(config),
     ...{ guard, explainFilter, secrets, fetchDocument },

@@ -13,7 +13,17 @@ const authCodes: ReadonlySet<ErrorCode> = new Set([
   'policy_denied',
 ]);
 
+/** Done, and said so by this exit code. */
+export class ExitCode extends Error {
+  readonly code: number;
+  constructor(code: number) {
+    super(`exit ${code}`);
+    this.code = code;
+  }
+}
+
 export function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof ExitCode) return thrown.code;
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : 2;
   if (thrown instanceof UsageError) return 2;
   return thrown instanceof GatehouseError && authCodes.has(thrown.code) ? 3 : 1;
@@ -21,7 +31,7 @@ export function exitCodeOf(thrown: unknown): number {
 
 /** Prints what was thrown, once; commander has printed its own already. */
 export function printError(io: Io, thrown: unknown, json: boolean): void {
-  if (thrown instanceof CommanderError) return;
+  if (thrown instanceof CommanderError || thrown instanceof ExitCode) return;
   const code = thrown instanceof UsageError ? 'usage' : asGatehouseError(thrown).code;
   const message = sentence(thrown);
   io.err(json ? `${JSON.stringify({ error: { code, message } })}\n` : `${message}\n`);

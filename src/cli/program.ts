@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
+import { addConfiguration } from './configuration-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
 import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
@@ -13,6 +14,7 @@ import { addPolicies } from './policy-commands.ts';
 import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
 import { addServerCommands } from './server-commands.ts';
+import { addSetup } from './setup-commands.ts';
 
 /** Runs one command line (without node and script); answers the exit code. Never throws. */
 export async function runCli(args: readonly string[], io: Io, version: string): Promise<number> {
@@ -39,6 +41,8 @@ function buildProgram(io: Io, version: string): Command {
   addServe(program, io, version);
   addRuns(program, io, remote);
   addImages(group(program, 'images', 'images of servers in containers'), io, remote);
+  addSetup(program, io);
+  addConfiguration(program, io, remote);
   addKeys(program, io);
   addClients(program, io);
   addSigningKeys(program, io);

@@ -44,11 +44,6 @@ export function addRuns(program: Command, io: Io, remote: Remote): void {
     .description('end a server and remove it')
     .argument('<name>', 'as in `list`')
     .action(async (name, options) => (await import('./runs.ts')).removeRun(io, name, options));
-  remote(program.command('export'))
-    .description('write the definition of a server, without secrets: .yaml for gatehouse.yaml, .json for ToolHive')
-    .argument('<name>', 'as in `list`')
-    .argument('<file>', '- for standard output')
-    .action(async (name, file, options) => (await import('./runs.ts')).exportRun(io, { name, file }, options));
 }
 
 export function addImages(images: Command, io: Io, remote: Remote): void {

@@ -5,7 +5,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { toolHiveProfile } from '#admin/run-export.ts';
 import { permissionProfile, secretName } from '#admin/transport-nouns.ts';
-import { looksSecret } from '#config/schema.ts';
+import { looksSecret } from '#core/looks-secret.ts';
 import type { Volume } from '#core/run.ts';
 import { type Io, UsageError } from './io.ts';
 

@@ -1,4 +1,5 @@
 /** `serve`: starts the gateway, says where it is, and stops it when the process is told to. */
+import { unwatchFile, watchFile } from 'node:fs';
 import type { App } from '#app.ts';
 import { type Config, loadConfig } from '#config/load.ts';
 import { openBanner } from './banner.ts';
@@ -14,7 +15,8 @@ interface ServeOptions {
 
 /** Returns when the gateway has stopped. Throws GatehouseError when it cannot start. */
 export async function serve(io: Io, options: ServeOptions, version: string): Promise<void> {
-  const config = loadConfig({ ...io, env: withFlags(io.env, options), isTerminal: io.outIsTerminal });
+  const read = () => loadConfig({ ...io, env: withFlags(io.env, options), isTerminal: io.outIsTerminal });
+  const config = read();
   const untilStopped = openStopper(io, config);
   const isShown = io.outIsTerminal && config.telemetry.logFormat === 'pretty';
   const banner = openBanner(isShown ? io : { ...io, err: () => undefined }, { version, demo: config.demo });
@@ -38,8 +40,25 @@ export async function serve(io: Io, options: ServeOptions, version: string): Pro
   else if (key !== undefined) io.out(`${key}\n`);
   if (!isShown && account) io.out(`${account.username} ${account.password}\n`);
   io.onCrash((error) => crash(io, app, error));
-  await untilStopped(app);
+  const unwatch = watchConfig(io, app, { file: config.file, read });
+  await untilStopped(app).finally(unwatch);
 }
+
+/** By name, not by inode: editors and mounted configuration maps put another file in its place. */
+function watchConfig(
+  io: Io,
+  app: App,
+  { file, read }: { readonly file: string | undefined; readonly read: () => Config },
+): () => void {
+  const renew = () => void app.reload(read);
+  if (file === undefined) return () => undefined;
+  // A terminal that is closed ends what runs in it, as ever.
+  if (!io.inIsTerminal) io.onReload?.(renew);
+  watchFile(file, { interval: WATCH_MS, persistent: false }, renew);
+  return () => unwatchFile(file, renew);
+}
+
+const WATCH_MS = 1000;
 
 const CRASH_MS = 5000;
 

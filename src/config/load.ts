@@ -5,6 +5,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { catalogVariables } from '#admin/catalog/catalog.ts';
 import { settingError } from '#core/error.ts';
+import { looksSecret } from '#core/looks-secret.ts';
 import { Secret } from '#core/secret.ts';
 import { type SettledCatalog, settleCatalog, withoutAddress } from './catalog.ts';
 import { checkConfig } from './check.ts';
@@ -13,7 +14,7 @@ import { dotted, explain } from './explain.ts';
 import { foreignVariables } from './foreign.ts';
 import { readMapping } from './mapping.ts';
 import { type NamedSettings, readEcho, readNamed } from './named.ts';
-import { configSchema, demoIdentity, type FileConfig, isSecretPath, looksSecret, type Mapping } from './schema.ts';
+import { configSchema, demoIdentity, type FileConfig, isSecretPath, type Mapping } from './schema.ts';
 import { readServerPorts } from './server-ports.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
@@ -168,6 +169,28 @@ function readConfigFile(env: Env, cwd: string, readFile: LoadOptions['readFile']
     if (env.GATEHOUSE_CONFIG === undefined) return undefined;
     throw settingError(`The configuration file ${shown} does not exist: create it or correct GATEHOUSE_CONFIG`);
   }
+  return parseConfigFile({ source, shown, path }, env, readFile);
+}
+
+/** A file of configuration that is to be planned or applied: references resolved, nothing judged yet. Throws `setting`. */
+export function readStructured(
+  options: LoadOptions,
+  shown: string,
+): { readonly path: string; readonly yaml: YamlFile; readonly env: Env } {
+  const env = mergeEnv(options);
+  const path = resolve(options.cwd, shown);
+  const source = options.readFile(path);
+  if (source === undefined) throw settingError(`There is no file ${shown}`);
+  return { ...parseConfigFile({ source, shown, path }, env, options.readFile), env };
+}
+
+interface Source {
+  readonly source: string;
+  readonly shown: string;
+  readonly path: string;
+}
+
+function parseConfigFile({ source, shown, path }: Source, env: Env, readFile: LoadOptions['readFile']): ConfigFile {
   const readReference = (name: string) => readFile(isAbsolute(name) ? name : resolve(path, '..', name));
   const yaml = parseYaml(source, shown, (value, at, place) => {
     const secretPath = isSecretPath(at);

@@ -6,24 +6,12 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { identityAdapters } from '#adapters/identity/index.ts';
 import { kmsAdapters } from '#adapters/kms/index.ts';
-import { serverAuth } from '#admin/account-nouns.ts';
-import { openApiSelection } from '#admin/contract/openapi.ts';
-import {
-  bindingInput,
-  bindingsOf,
-  collectionName,
-  listingInput,
-  organizationRef,
-  rolesOrAll,
-  slug,
-  text,
-} from '#admin/nouns.ts';
-import { domainName } from '#admin/people-nouns.ts';
-import { secretName, transport } from '#admin/transport-nouns.ts';
+import { structuredSections } from '#admin/configuration-nouns.ts';
+import { collectionName, organizationRef, rolesOrAll, slug, text } from '#admin/nouns.ts';
+import { secretName } from '#admin/transport-nouns.ts';
 import { Secret } from '#core/secret.ts';
 import { catalogSection } from './catalog.ts';
 import { containerSettings } from './containers.ts';
-import { groupsConfig } from './groups.ts';
 import {
   auditLimits,
   count,
@@ -36,7 +24,6 @@ import {
   suspicionLimits,
   usageLimits,
 } from './limits.ts';
-import { policies } from './policies.ts';
 import { auditExports, telemetryExports } from './telemetry.ts';
 
 const secret = z
@@ -96,20 +83,8 @@ const proxyUrl = z.preprocess(
   (value) => (typeof value === 'string' && /^[\w.-]+:\d+\/?$/.test(value) ? `http://${value}` : value),
   httpUrl,
 );
-/** As the API has it, but what is secret never lies about in the open. */
-const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
-
 /** Some of its settings are secret: behind a function, where no printer looks. */
 const keyManagement = kmsAdapters.config.transform((settings) => ({ kind: settings.kind, read: () => settings }));
-
-const openApiSource = openApiSelection
-  .extend({
-    file: text.exactOptional().describe('The document, relative to this file; JSON or YAML, read at every start,'),
-    from: httpUrl.exactOptional().describe('or where it is fetched at every start.'),
-    url: httpUrl.exactOptional().describe('Where requests go; default: what the document says.'),
-  })
-  .refine(({ file, from }) => (file === undefined) !== (from === undefined), { error: 'needs file or from' })
-  .describe('An OpenAPI document whose operations are the tools, instead of a transport (docs/guide/openapi.md).');
 
 export const configSchema = z.strictObject({
   http: section({
@@ -220,110 +195,8 @@ export const configSchema = z.strictObject({
       .default([])
       .describe('Issuers whose workloads (clusters, build services) organizations may trust for service accounts.'),
   }),
-  organizations: z
-    .array(
-      z.strictObject({
-        slug: slug.describe('In URLs: `/{slug}/mcp`.'),
-        name: text.describe('For people.'),
-        externalId: organizationRef.optional().describe('Its id at the identity provider.'),
-        domain: domainName.optional().describe('A host name whose `/mcp` is this organization’s.'),
-      }),
-    )
-    .default([]),
-  servers: z
-    .array(
-      z
-        .strictObject({
-          key: slug.describe('In URLs, and before the underscore of aggregated tools.'),
-          title: text.optional().describe('For people.'),
-          openapi: openApiSource.optional(),
-          transport: transport
-            .optional()
-            .describe(
-              '`{ kind: http, url, urls, state }`, `{ kind: sse, url }` (HTTP+SSE of 2024-11-05), `{ kind: stdio, command, args, env, cwd, credentialEnv, state }`, `{ kind: process, command, args, speaks, port, path, … }` (a program that listens itself), `{ kind: container, image, args, speaks, port, path, env, credentialEnv, state, volumes, permission, resources }` or `{ kind: builtin, name }`. `state`: `stateful` or `stateless`. A stateful HTTP server remembers things in its session: replicas then go on with one session of each caller instead of one each (`stateless`, the default). A stateful program runs once for each caller (the default), a stateless one once for the organization.',
-            ),
-          auth: serverAuth.optional(),
-          trusted: flag.describe('Gets the identity headers (X-User-Email and the like).'),
-          credential: secret
-            .optional()
-            .describe('The key of whoever has no other: a reference to a variable or file, read at every start.'),
-          header: bindingInput.shape.header.describe('How the key goes out; default `authorization`, `Bearer {}`.'),
-          tls: z
-            .strictObject({
-              caFile: text.optional().describe('PEM file of the authorities that its certificate may come from.'),
-              certFile: text.optional().describe('PEM file of the certificate that the gateway shows it (mutual TLS),'),
-              keyFile: text.optional().describe('and of its private key.'),
-            })
-            .refine(({ certFile, keyFile }) => (certFile === undefined) === (keyFile === undefined), {
-              error: 'needs certFile and keyFile together',
-            })
-            .optional()
-            .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
-          keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
-          port: port
-            .refine((value) => value > 0, 'must be a port, 1 to 65535')
-            .optional()
-            .describe('Where it answers beside its path, as on the main port; `MCP_PORT_<SERVER>` over it.'),
-        })
-        .refine(({ openapi, transport: given }) => (openapi === undefined) !== (given === undefined), {
-          path: ['transport'],
-          error: 'needs a transport, or an OpenAPI document',
-        }),
-    )
-    .default([]),
-  collections: z
-    .array(
-      z.strictObject({
-        organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
-        name: collectionName.describe('In URLs: `/{organization}/mcp/{name}`.'),
-        allowedRoles: rolesOrAll.describe('`*`: every member; an empty list: nobody.'),
-        ...listingInput,
-        mode: listingInput.mode
-          .unwrap()
-          .optional()
-          .describe(`${listingInput.mode.description} Default: \`full\`, with \`http.metaTools\` \`meta\`.`),
-        bindings: bindingsOf(binding).describe('The servers in it.'),
-      }),
-    )
-    .default([]),
-  credentials: z
-    .array(
-      z
-        .strictObject({
-          organization: organizationRef.describe('Whose it is: slug, external id or UUID.'),
-          server: slug.describe('Key of the server.'),
-          group: text.optional().describe('Name of the group; left out: whoever no group decides for.'),
-          keyName: z.string().default('').describe('Which of several credentials it is.'),
-          credential: secret.optional().describe('Sent upstream, sealed here: a reference to a variable or file.'),
-          header: bindingInput.shape.header.describe('How it goes out; default `authorization`, `Bearer {}`.'),
-          url: httpUrl.optional().describe("In the place of the server's own address; no other credential goes there."),
-        })
-        .refine(({ credential, url }) => credential !== undefined || url !== undefined, {
-          error: 'needs a credential, a url or both',
-        }),
-    )
-    .default([])
-    .describe('What groups reach servers with (docs/guide/credentials.md).'),
-  enablements: z
-    .array(
-      z
-        .strictObject({
-          organization: organizationRef.describe('For which: slug, external id or UUID.'),
-          server: slug.describe('Key of the server.'),
-          allMembers: z
-            .literal(true)
-            .optional()
-            .describe('Every member may use it. Neither this nor `allowedRoles`: whoever is granted it.'),
-          allowedRoles: z.array(text).optional().describe('Members with one of these roles may use it.'),
-        })
-        .refine((value) => value.allMembers !== true || value.allowedRoles === undefined, {
-          error: 'takes either allMembers: true or allowedRoles, not both',
-        }),
-    )
-    .default([]),
+  ...structuredSections,
   catalog: catalogSection,
-  groups: groupsConfig,
-  policies,
   limits,
   audit: section({
     calls: z
@@ -387,14 +260,4 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
   if (top === 'servers' && (last === 'clientSecret' || last === 'credential')) return true;
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
-}
-
-/** Text that can only be a secret, wherever it stands: well-known prefixes, JWTs, passwords inside URLs. */
-export function looksSecret(value: string): boolean {
-  return (
-    /^(sk[-_]|ghp_|gho_|github_pat_|xox[abpr]-|AKIA[0-9A-Z]{12}|tnt_|gh_key_)/.test(value) ||
-    /^eyJ[\w-]+\.eyJ[\w-]+\./.test(value) ||
-    /^-----BEGIN [A-Z ]*PRIVATE KEY/.test(value) ||
-    /^[a-z][a-z0-9+.-]*:\/\/[^/@\s]*:[^/@\s]+@/i.test(value)
-  );
 }

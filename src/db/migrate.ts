@@ -22,6 +22,7 @@ import { runs } from './migrations/0018-runs.ts';
 import { openapi } from './migrations/0019-openapi.ts';
 import { portalSessions } from './migrations/0020-portal-sessions.ts';
 import { adminRequests } from './migrations/0021-admin-requests.ts';
+import { accessRequests } from './migrations/0022-access-requests.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -40,10 +41,11 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0015-audit': audit,
   '0016-sync': sync,
   '0017-mcp-proxy': mcpProxy,
-  '0019-openapi': openapi,
   '0018-runs': runs,
+  '0019-openapi': openapi,
   '0020-portal-sessions': portalSessions,
   '0021-admin-requests': adminRequests,
+  '0022-access-requests': accessRequests,
 };
 
 const oldestVersion = 150_000;

@@ -7,6 +7,7 @@ import type { Generated, Kysely, Transaction } from 'kysely';
 import type { Int8, Json, JsonDefault, NullableJson, NullableTime, Time, TimeDefault } from './column-types.ts';
 import type { AccessSchema } from './schema-access.ts';
 import type { AccountsSchema } from './schema-accounts.ts';
+import type { AdminRequestsSchema } from './schema-admin-requests.ts';
 import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
 import type { OpenApiSchema } from './schema-openapi.ts';
@@ -318,13 +319,14 @@ export interface ToolPinsTable {
 
 export interface GatewaySchema
   extends AccessSchema,
-    RequestsSchema,
     AccountsSchema,
+    AdminRequestsSchema,
     AuditSchema,
     FiltersSchema,
     OpenApiSchema,
     PeopleSchema,
     PortalSchema,
+    RequestsSchema,
     RunsSchema,
     SyncSchema {
   organizations: OrganizationsTable;

@@ -54,6 +54,53 @@ async function asPlatform<T>(tx: Tx, work: (scope: PlatformScope) => Promise<T>)
   return work({ kind: 'platform', tx });
 }
 
+/** `keep` false: nothing of it stays. */
+export interface Outcome<T> {
+  readonly result: T;
+  readonly keep: boolean;
+}
+
+/**
+ * One transaction of many scopes: whatever `work` does through the `Db` that it is handed takes place in it, one scope
+ * after the other, and stays only if `keep` says so. What is done through another `Db` meanwhile may wait for ever.
+ * Throws what `work` throws, and what scopes do.
+ */
+export async function withOneTransaction<T>(db: Db, work: (joined: Db) => Promise<Outcome<T>>): Promise<T> {
+  const undone = Promise.withResolvers<T>();
+  const isUndone = new Error('undone on purpose');
+  try {
+    return await db
+      .transaction()
+      .setIsolationLevel(writing.isolationLevel)
+      .execute(async (tx) => {
+        joined.set(tx, { tx, last: Promise.resolve() });
+        const { result, keep } = await work(tx);
+        if (keep) return result;
+        undone.resolve(result);
+        throw isUndone;
+      });
+  } catch (error) {
+    if (error === isUndone) return undone.promise;
+    throw asStorageError(error);
+  }
+}
+
+interface Joined {
+  readonly tx: Tx;
+  /** The scope that is under way: roles are the transaction's, so two at once would mix them up. */
+  last: Promise<unknown>;
+}
+
+const joined = new WeakMap<Db, Joined>();
+
+function join<T>(outer: Joined, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const mine = outer.last.then(() => work(outer.tx));
+  outer.last = mine.catch(() => undefined);
+  return mine.catch((error) => {
+    throw asStorageError(error);
+  });
+}
+
 interface Place {
   readonly role: 'gatehouse_app' | 'gatehouse_platform';
   /** A UUID, or nothing. */
@@ -79,6 +126,8 @@ interface TransactionSettings {
 const writing: TransactionSettings = { isolationLevel: 'read committed', accessMode: 'read write' };
 
 async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>, settings = writing): Promise<T> {
+  const outer = joined.get(db);
+  if (outer) return join(outer, work);
   for (let attempt = 1; ; attempt++) {
     let committing = false;
     try {

@@ -254,6 +254,7 @@ interface Admitting {
 /** A value when what they hold is in memory. */
 function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
   const { question, organization } = admitting;
+  checkClient(caller, organization);
   const holder = holderOf(caller, admitting.isVouched);
   const holdings = holder ? question.holdings.find(organization.id, holder) : noHoldings;
   if (holdings || !holder)
@@ -261,6 +262,14 @@ function admit(caller: Caller, admitting: Admitting): Access | Promise<Access> {
   return question.holdings
     .load(organization.id, holder)
     .then((loaded) => admitWith(reachOf(organization, { caller, ...admitting, holdings: loaded }), admitting));
+}
+
+/** Members only learn of it. Throws `forbidden`. */
+function checkClient({ principal }: Caller, { blockedClients }: OrganizationSnapshot): void {
+  if (!blockedClients || principal.kind !== 'user') return;
+  const { client_id: client } = principal.claims;
+  if (typeof client === 'string' && blockedClients.has(client))
+    throw new GatehouseError('forbidden', { message: 'Your organization does not let this application in' });
 }
 
 function admitWith(reach: Reach, { question, organization, endpoints }: Admitting): Access {

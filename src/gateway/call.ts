@@ -116,6 +116,9 @@ export function newCall(
   };
 }
 
+export const shownCall = ({ id, endpoint, at }: Call, isStream: boolean) =>
+  ({ id, kind: isStream ? 'stream' : 'call', endpoint: endpoint?.name, at }) as const;
+
 /**
  * What the call is called in answers, logs and upstream: the caller's own name for it where that is a plain one (REQUIREMENTS
  * S4.11), so that both sides' logs meet. Never what rows are known by: callers may say the same twice.

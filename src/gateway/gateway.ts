@@ -17,7 +17,7 @@ import { type Access, type AuthorizeDeps, authorize, checkStillOpen, refusedIn }
 import { type Breakers, reasonOf, verdictOf } from './breakers.ts';
 import { openBridging } from './bridging.ts';
 import type { Bulkheads } from './bulkheads.ts';
-import { type Call, newCall, type Received } from './call.ts';
+import { type Call, newCall, type Received, shownCall } from './call.ts';
 import { takeSeat } from './channel/door.ts';
 import type { Engine, EngineDeps } from './engine/engine.ts';
 import type { Asked } from './entrance.ts';
@@ -25,7 +25,7 @@ import type { FindEvidence } from './evidence.ts';
 import type { InUse } from './health/health.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Caller, Identifier } from './identify.ts';
-import { identifyCall } from './identify-call.ts';
+import { identifyCall, recheckAt } from './identify-call.ts';
 import { joinHeld, type Limits } from './limits.ts';
 import type { LiveCalls } from './live-calls.ts';
 import { logNotEnabled, notEnabled } from './not-enabled.ts';
@@ -137,6 +137,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       deps.observe(record);
       deps.tracing?.end(record, call);
       deps.logRequest(record, logFields(record, outcome.error));
+      call.door?.heard?.(record);
     }
     const write = (final: CallRecord) =>
       deps.recorder.record(final, () => {
@@ -183,7 +184,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
       organization: () => call.org,
       user: () => call.userId,
       async judge() {
-        const again = await deps.identifier.recheck(headers);
+        const again = await (recheckAt(call, deps.identifier) ?? deps.identifier.recheck(headers));
         if (!call.endpoint) {
           // It is being let in by what was so before the change.
           call.doubted = again;
@@ -200,6 +201,7 @@ export function openGateway(deps: GatewayDeps): McpHandler {
         checkStillOpen(call.endpoint, access.endpoint, call.server);
       },
       cut: (error) => (call.relay ? call.relay.cut(error) : refuse(call, error)),
+      shown: () => shownCall(call, isStream(call)),
     });
   }
 

@@ -29,12 +29,12 @@ export function identifyCall(call: Received, deps: IdentifyDeps, { next, fail }:
   let caller: Caller | Promise<Caller>;
   try {
     if (call.entrance.keysOnly) checkApiKey(call.headers);
-    caller = call.door?.isInner
-      ? deps.identifier.recheck(call.headers)
-      : deps.identifier.identify(call.headers, {
-          method: call.door?.facade?.method ?? call.req.method ?? '',
-          url: publicUrl(call),
-        });
+    caller =
+      recheckAt(call, deps.identifier) ??
+      deps.identifier.identify(call.headers, {
+        method: call.door?.facade?.method ?? call.req.method ?? '',
+        url: publicUrl(call),
+      });
     if (!(caller instanceof Promise)) checkAudience(caller, wish);
   } catch (thrown) {
     refuseStranger(thrown);
@@ -47,6 +47,15 @@ export function identifyCall(call: Received, deps: IdentifyDeps, { next, fail }:
     });
     checked.then(next, refuseStranger).catch(fail);
   } else next(caller);
+}
+
+/** Of somebody who was let in before, who is not asked for a proof of possession twice; undefined: a request of its own. */
+export function recheckAt(
+  { door, headers }: Pick<Received, 'door' | 'headers'>,
+  identifier: Pick<Identifier, 'recheck'>,
+): Promise<Caller> | undefined {
+  if (door?.caller) return door.caller();
+  return door?.isInner ? identifier.recheck(headers) : undefined;
 }
 
 /** As the client wrote it; the trailing slash is part of it. */

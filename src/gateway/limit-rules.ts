@@ -42,6 +42,12 @@ export function findRules(asker: Asker, target: RuleTarget | undefined): FoundRu
   return { charges, places };
 }
 
+/** Those that hold for somebody, whatever they are about, with the key that counts them. */
+export const rulesHolding = ({ organization, reach }: Asker) =>
+  organization.limits
+    .filter((rule) => holdsFor(rule, reach))
+    .flatMap((rule) => subjectsOf(rule, reach).map((subject) => ({ rule, key: ruleKey(rule, subject) })));
+
 function isAbout({ server, tool }: LimitRule, target: RuleTarget | undefined): boolean {
   if (!target) return server === undefined;
   if (server !== target.server || tool === undefined || tool === target.tool) return server === target.server;

@@ -3,7 +3,7 @@
  * would no longer be let in: a revocation ends what is under way, not only what comes next (SECURITY B11).
  */
 import type { Clock } from '#core/clock.ts';
-import { asGatehouseError, type GatehouseError } from '#core/error.ts';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { Change } from '#db/change-feed.ts';
@@ -18,6 +18,24 @@ export interface LiveCall {
   /** Asks the rooms again. Rejects with what the caller would be told now. */
   judge(): Promise<void>;
   cut(error: GatehouseError): void;
+  /** For whoever looks at what is open; undefined: nothing that is shown. */
+  shown?(): ShownCall;
+}
+
+export interface ShownCall {
+  readonly id: string;
+  readonly kind: 'call' | 'stream';
+  readonly endpoint: string | undefined;
+  /** Unix milliseconds. */
+  readonly at: number;
+}
+
+export interface OpenCall extends ShownCall {
+  /** The row of the person; undefined: a key, or a program. */
+  readonly user: string | undefined;
+  /** What the trail knows the caller by. */
+  readonly subject: string;
+  readonly client: string | undefined;
 }
 
 export interface LiveCalls {
@@ -28,6 +46,10 @@ export interface LiveCalls {
   /** What an organization has or allows was renewed: its open calls are judged by that. */
   renewed(organization: OrgId): void;
   readonly size: number;
+  /** Of one organization, at this replica. */
+  list(organization: OrgId): readonly OpenCall[];
+  /** Those of an organization are cut that are named. How many. */
+  end(organization: OrgId, isMeant: (call: OpenCall) => boolean): number;
   close(): void;
 }
 
@@ -162,12 +184,34 @@ export function openLiveCalls({
     get size() {
       return live.length;
     },
+    list: (organization) => openIn(live, organization).map(({ open }) => open),
+    end(organization, isMeant) {
+      const meant = openIn(live, organization).filter(({ open }) => isMeant(open));
+      for (const { call } of meant) call.cut(new GatehouseError('session_unknown'));
+      return meant.length;
+    },
     close() {
       closed = true;
       clearTimeout(retry);
       clearInterval(sweep);
     },
   };
+}
+
+function openIn(live: readonly Place[], organization: OrgId) {
+  return live.flatMap(({ call }) => {
+    const shown = call.organization() === organization ? call.shown?.() : undefined;
+    if (!shown) return [];
+    const { principal, userId } = call.caller;
+    const client = principal.kind === 'user' ? principal.claims.client_id : undefined;
+    const open: OpenCall = {
+      ...shown,
+      user: call.user?.() ?? userId,
+      subject: principal.kind === 'user' ? principal.subject : principal.keyId,
+      client: typeof client === 'string' ? client : undefined,
+    };
+    return [{ call, open }];
+  });
 }
 
 /**

@@ -6,9 +6,9 @@
 import { randomUUID } from 'node:crypto';
 import { type Selectable, sql, type UpdateObject } from 'kysely';
 import { asOrgId, asServerId, type OrgId, type ServerId, uuidv7 } from '#core/ids.ts';
-import type { Db, GatewaySchema } from '#db/schema.ts';
+import type { Db, GatewaySchema, Tx } from '#db/schema.ts';
 import type { ConnectedAccountsTable } from '#db/schema-accounts.ts';
-import { withOrganization, withPlatform } from '#db/scope.ts';
+import { type PlatformScope, withOrganization, withPlatform } from '#db/scope.ts';
 import type { Place } from './vault.ts';
 
 /** Whose account where. */
@@ -213,6 +213,10 @@ export interface ShownAccount extends ConnectedAccount {
   readonly name: string | undefined;
 }
 
+/** Of one person in one organization. */
+export const listMyAccounts = ({ tx }: PlatformScope, org: OrgId, user: string): Promise<readonly ShownAccount[]> =>
+  accountsIn(tx, org, { user });
+
 /** Of one server, or of one person, in one organization. */
 export function listConnectedAccounts(
   db: Db,
@@ -220,22 +224,28 @@ export function listConnectedAccounts(
   of: { readonly server: ServerId } | { readonly user: string },
 ): Promise<readonly ShownAccount[]> {
   // People are the platform's.
-  return withPlatform(db, async ({ tx }) => {
-    const all = tx
-      .selectFrom('connected_accounts as a')
-      .innerJoin('users as u', 'u.id', 'a.user_id')
-      .selectAll('a')
-      .select(['u.subject', 'u.email', 'u.name'])
-      .where('a.org_id', '=', org);
-    const some = 'server' in of ? all.where('a.server_id', '=', of.server) : all.where('a.user_id', '=', of.user);
-    const rows = await some.orderBy('a.created_at').execute();
-    return rows.map((row) => ({
-      ...asAccount(row),
-      subject: row.subject,
-      email: row.email ?? undefined,
-      name: row.name ?? undefined,
-    }));
-  });
+  return withPlatform(db, ({ tx }) => accountsIn(tx, org, of));
+}
+
+async function accountsIn(
+  tx: Tx,
+  org: OrgId,
+  of: { readonly server: ServerId } | { readonly user: string },
+): Promise<readonly ShownAccount[]> {
+  const all = tx
+    .selectFrom('connected_accounts as a')
+    .innerJoin('users as u', 'u.id', 'a.user_id')
+    .selectAll('a')
+    .select(['u.subject', 'u.email', 'u.name'])
+    .where('a.org_id', '=', org);
+  const some = 'server' in of ? all.where('a.server_id', '=', of.server) : all.where('a.user_id', '=', of.user);
+  const rows = await some.orderBy('a.created_at').execute();
+  return rows.map((row) => ({
+    ...asAccount(row),
+    subject: row.subject,
+    email: row.email ?? undefined,
+    name: row.name ?? undefined,
+  }));
 }
 
 /** Those that nobody used to renew for so long, the longest first. */

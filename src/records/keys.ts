@@ -72,11 +72,14 @@ export function findKey(db: Db, id: KeyId): Promise<KeyRow | undefined> {
         is.or([is('k.user_id', 'is', null), is.and([is('m.active', '=', true), is('u.deactivated_at', 'is', null)])]),
       )
       .selectAll('k')
-      .select('m.roles as account_roles')
+      .select(['m.roles as account_roles', 'u.kind as account_kind'])
       .executeTakeFirst();
     if (!row) return undefined;
     const key = asKey(row);
-    const roles = row.user_id === null ? key.roles : [...new Set([...key.roles, ...parseRoles(row.account_roles)])];
+    if (row.user_id === null) return { ...key, digest: row.digest };
+    // Whoever has somebody's own key does not administer in their name.
+    const held = parseRoles(row.account_roles).filter((role) => row.account_kind !== 'person' || !/^admin:/.test(role));
+    const roles = [...new Set([...key.roles, ...held])];
     return { ...key, roles, digest: row.digest };
   });
 }

@@ -53,6 +53,7 @@ interface OrganizationRow {
   readonly name: string;
   readonly audit_content: 'none' | 'digest' | 'redacted';
   readonly version: string | number | null;
+  readonly blocked: readonly string[];
 }
 
 type BindingRow = Awaited<ReturnType<typeof readBindings>>[number];
@@ -65,6 +66,11 @@ const selectOrganizations = (tx: Tx) =>
     .selectFrom('organizations')
     .select(['id', 'slug', 'external_id', 'name', 'audit_content'])
     .select((is) => is.selectFrom('change_counter').select('value').as('version'))
+    .select(
+      sql<string[]>`array(select b.client_id from gateway.blocked_clients b where b.org_id = organizations.id)`.as(
+        'blocked',
+      ),
+    )
     .where('deleted_at', 'is', null);
 
 /** An id goes before a slug, a slug before an external id: another organization's external id cannot shadow a slug. */
@@ -144,6 +150,7 @@ async function build(organizations: readonly OrganizationRow[], tx: Tx, house: H
     externalId: row.external_id ?? undefined,
     auditContent: row.audit_content,
     name: row.name,
+    ...(row.blocked.length > 0 && { blockedClients: new Set(row.blocked) }),
     version: Number(row.version ?? 0),
     listing: house.listing,
     ...accessOf(access, row.id, {

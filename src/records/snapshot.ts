@@ -29,6 +29,8 @@ export interface OrganizationSnapshot {
   readonly limits: readonly LimitRule[];
   /** What the trail keeps of arguments; undefined: `digest`. */
   readonly auditContent?: 'none' | 'digest' | 'redacted';
+  /** OAuth clients whose tokens are not accepted here; undefined: none. */
+  readonly blockedClients?: ReadonlySet<string>;
 }
 
 export interface Group {

@@ -64,6 +64,9 @@ const rows: Readonly<Record<string, string>> = {
     select rpad(${canary}, 43, 'x'), o.id, u.id, ${canary}, now() + interval '1 day' ${of(user)}`,
   upstream_clients: `insert into gateway.upstream_clients (id, org_id, issuer, client_id, sealed, auth_method, redirect_uri)
     select gateway.uuidv7(), o.id, 'https://issuer.example', ${canary}, ${canary}, 'none', 'https://gw.example/connect' ${of()}`,
+  access_requests: `insert into gateway.access_requests (org_id, user_id, server_id, reason)
+    select o.id, u.id, s.id, ${canary} ${of(`${user} ${server}`)}`,
+  blocked_clients: `insert into gateway.blocked_clients (org_id, client_id, blocked_by) select o.id, ${canary}, ${canary} ${of()}`,
   openapi_documents: `insert into gateway.openapi_documents (org_id, digest, text, title, version)
     select o.id, encode(sha256(convert_to(${canary}, 'UTF8')), 'hex'), ${canary}, ${canary}, '1' ${of()}`,
   scim_users: `insert into gateway.scim_users (org_id, user_id, user_name, user_name_key)

@@ -69,6 +69,7 @@ function limits(engine: Podman): void {
   const asked: object[] = [];
   const hear = (fields: object) => void asked.push(fields);
   const ways = openContainerEgress({
+    clock: systemClock,
     log: { ...silentLog, info: hear, warn: hear },
     guard: addressGuard({
       allow: ['allowed.test'],

@@ -21,17 +21,21 @@ type AuditHandlers = Pick<
 
 const monthMs = 30 * 86_400_000;
 
+/** Throws `not_found` where nothing keeps a trail, and `bad_request`. */
+export async function auditPage(reader: AuditReader | undefined, org: OrgId | undefined, { cursor, ...filter }: Asked) {
+  if (!reader) throw new GatehouseError('not_found', { message: 'There is no trail here' });
+  const items = await reader.list({ ...filter, org, after: parseCursor(cursor) });
+  const last = items.length === filter.limit ? items.at(-1) : undefined;
+  return { items: [...items], next: last ? formatCursor(last) : null };
+}
+
 export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandlers {
   const read = (): AuditReader => {
     if (!reader) throw new GatehouseError('not_found', { message: 'There is no trail here' });
     return reader;
   };
   const idOf = async (actor: Actor, ref: string) => (await getOrganization(records, actor, ref)).id;
-  const listed = async (org: OrgId | undefined, { cursor, ...filter }: Asked) => {
-    const items = await read().list({ ...filter, org, after: parseCursor(cursor) });
-    const last = items.length === filter.limit ? items.at(-1) : undefined;
-    return { items: [...items], next: last ? formatCursor(last) : null };
-  };
+  const listed = (org: OrgId | undefined, filter: Asked) => auditPage(reader, org, filter);
   const verified = async (org: OrgId | undefined) => {
     const { problems, ...counts } = await read().verify(org);
     return { ...counts, problems: [...problems], publicKey: read().publicKey };

@@ -10,6 +10,7 @@ import type { LiveStream } from '#gateway/heartbeat.ts';
 import type { Caller } from '#gateway/identify.ts';
 import type { Outcome } from '#gateway/relay.ts';
 import type { Message } from '#mcp/message.ts';
+import type { CallRecord } from '#records/call-record.ts';
 
 export interface Door {
   /** Of a channel that was let in: its credential is judged anew, but a proof of possession is not asked for twice. */
@@ -21,6 +22,10 @@ export interface Door {
   /** The request opens a channel. */
   readonly opening?: Opening;
   readonly facade?: Facade;
+  /** Somebody whom this gateway knows already comes with no credential: asked anew whenever that may have changed. */
+  readonly caller?: () => Promise<Caller>;
+  /** Of the call, once it is over. */
+  readonly heard?: (record: CallRecord) => void;
 }
 
 /** A request that is no message but becomes one: what it says, and what it is told, is in words of its own (rest/). */

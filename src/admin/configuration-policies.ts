@@ -1,8 +1,8 @@
 /** `policies` of gatehouse.yaml. */
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { policyChoices, policyName, policyTarget } from '#admin/contract/policies.ts';
-import { organizationRef } from '#admin/nouns.ts';
+import { policyChoices, policyName, policyTarget } from './contract/policies.ts';
+import { organizationRef } from './nouns.ts';
 
 const json = z.record(z.string(), z.json());
 

@@ -1,0 +1,110 @@
+/** Plan, apply and export: a document becomes rows in one transaction, judged before and after, and kept or undone. */
+import type { PolicyEngine } from '#adapters/policy/policy.ts';
+import { applyConfig } from '#admin/apply.ts';
+import { applyPolicies } from '#admin/apply-policies.ts';
+import { type Change, diffDocuments } from '#admin/configuration/diff.ts';
+import { exportConfiguration } from '#admin/configuration/export.ts';
+import { pruneConfiguration } from '#admin/configuration/prune.ts';
+import type { ConfigurationPlan, ConfigurationWish } from '#admin/contract/configuration.ts';
+import type { Configuration } from '#admin/routes/configuration.ts';
+import type { Config } from '#config/load.ts';
+import { GatehouseError } from '#core/error.ts';
+import { type Log, silentLog } from '#core/log.ts';
+import type { Db } from '#db/schema.ts';
+import { withOneTransaction } from '#db/scope.ts';
+import { openPolicies } from '#gateway/rights/open-policies.ts';
+import { openSnapshotLoader } from '#records/snapshot-loader.ts';
+import { diffAccess, type OrganizationAccess, readAccess } from './access-of.ts';
+import { listingOf } from './gateway-settings.ts';
+import { type ReadServers, readServers, storeDocuments } from './openapi-opener.ts';
+import type { Storage } from './storage.ts';
+
+interface ConfigurationDeps {
+  readonly storage: Pick<Storage, 'db' | 'records' | 'recordsOf'>;
+  readonly policies: PolicyEngine;
+  readonly log: Log;
+}
+
+export function openConfiguration(config: Pick<Config, 'egress' | 'http'>, deps: ConfigurationDeps): Configuration {
+  const { storage } = deps;
+  return {
+    export: () => exportConfiguration(storage.records),
+    async apply(wish, keep) {
+      checkFiles(wish);
+      const read = await asBadRequest(() => readServers(config, wish.document.servers));
+      return withOneTransaction(storage.db, async (db) => ({
+        result: await work({ ...deps, wish, read, db, keep, listing: listingOf(config) }),
+        keep,
+      }));
+    },
+  };
+}
+
+/** A path means the machine of whoever wrote it. */
+function checkFiles({ document }: ConfigurationWish): void {
+  const found = document.servers.find(({ openapi }) => openapi?.file !== undefined);
+  if (found)
+    throw new GatehouseError('bad_request', {
+      message: `servers: the OpenAPI document of "${found.key}" must be sent along as \`document\``,
+    });
+}
+
+interface Work extends ConfigurationDeps {
+  readonly wish: ConfigurationWish;
+  readonly read: ReadServers;
+  readonly db: Db;
+  readonly keep: boolean;
+  readonly listing: ReturnType<typeof listingOf>;
+}
+
+async function work(given: Work): Promise<ConfigurationPlan> {
+  const { storage, wish, read, db, keep, listing, policies: engine } = given;
+  const { document, prune, adopt } = wish;
+  const records = storage.recordsOf(db);
+  const before = await exportConfiguration(records);
+  const wereGiven = await accessIn(given);
+  await storeDocuments(db, read.documents);
+  const wanted = { ...document, servers: read.servers, adopt };
+  const { changed, locked } = await asBadRequest(() => applyConfig(records, wanted, listing));
+  const applied = await asBadRequest(() => applyPolicies({ records, engine, adopt }, document.policies));
+  if (prune !== 'none') await pruneConfiguration({ records, document, all: prune === 'all' });
+  const after = await exportConfiguration(records);
+  const seen = diffDocuments(before.document, after.document);
+  return {
+    changes: [...seen, ...unseen([...changed, ...applied.changed], seen)].map(plainly),
+    access: diffAccess(wereGiven, await accessIn(given), openPolicies({ engine, log: silentLog })),
+    warnings: [...applied.warnings, ...locked.map((what) => `${what}: key management does not answer`)],
+    applied: keep,
+  };
+}
+
+/** What was written and doesn't show: secrets, and whose it is. */
+function unseen(written: readonly string[], seen: readonly Change[]): readonly Change[] {
+  const isTold = (what: string) => seen.some((change) => change.what === what || change.what.startsWith(`${what}/`));
+  const others = new Set(written.filter((what) => !what.startsWith('limit of ') && !isTold(what)));
+  const told = new Set(seen.map(({ what }) => what.replace(/^credential ([^/]+)\/.*?([^/]+)$/, 'credential $1/$2')));
+  return [...others].filter((what) => !told.has(what)).map((what) => ({ action: 'change', what, fields: [] }) as const);
+}
+
+const plainly = ({ action, what, fields }: Change): ConfigurationPlan['changes'][number] => ({
+  ...{ action, what },
+  fields: fields.map((field) => ({ ...field })),
+});
+
+async function accessIn({ storage, db, log, listing }: Work): Promise<readonly OrganizationAccess[]> {
+  const organizations = await storage.recordsOf(db).listOrganizations();
+  const snapshots = await openSnapshotLoader(db, log, { listing }).loadAll(organizations.map(({ id }) => id));
+  const all: OrganizationAccess[] = [];
+  for (const snapshot of snapshots) all.push(await readAccess(db, snapshot));
+  return all;
+}
+
+/** What is wrong with a file at the start is wrong with a request here. */
+async function asBadRequest<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof GatehouseError) || cause.code !== 'setting') throw cause;
+    throw new GatehouseError('bad_request', { message: cause.message, cause });
+  }
+}

@@ -77,19 +77,7 @@ function Matrix() {
         />
       )}
       {draft.size > 0 && (
-        <Paper withBorder p="sm" pos="sticky" bottom={8}>
-          <Group justify="space-between">
-            <Text size="sm" fw={600} aria-live="polite">
-              {draft.size === 1 ? 'One change is' : `${draft.size} changes are`} not saved yet
-            </Text>
-            <Group gap="xs">
-              <Button variant="default" onClick={() => setDraft(new Map())}>
-                Forget them
-              </Button>
-              <Button onClick={() => setReviewing(true)}>Review and save</Button>
-            </Group>
-          </Group>
-        </Paper>
+        <Unsaved count={draft.size} onForget={() => setDraft(new Map())} onReview={() => setReviewing(true)} />
       )}
       <CellEditor
         cell={open === undefined ? undefined : cellOf(open)}
@@ -149,3 +137,25 @@ function useLeaveWarning(isOn: boolean): void {
     return () => window.removeEventListener('beforeunload', warn);
   }, [isOn]);
 }
+
+interface UnsavedProps {
+  readonly count: number;
+  readonly onForget: () => void;
+  readonly onReview: () => void;
+}
+
+const Unsaved = ({ count, onForget, onReview }: UnsavedProps) => (
+  <Paper withBorder p="sm" pos="sticky" bottom={8}>
+    <Group justify="space-between">
+      <Text size="sm" fw={600} aria-live="polite">
+        {count === 1 ? 'One change is' : `${count} changes are`} not saved yet
+      </Text>
+      <Group gap="xs">
+        <Button variant="default" onClick={onForget}>
+          Forget them
+        </Button>
+        <Button onClick={onReview}>Review and save</Button>
+      </Group>
+    </Group>
+  </Paper>
+);

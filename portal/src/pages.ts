@@ -71,6 +71,20 @@ export const organizationPages: readonly PortalPage[] = [
     permissions: ['admin:credentials:read'],
     load: () => import('./pages/routing/routing-page.tsx'),
   },
+  {
+    ...{ path: 'people/:user', title: 'A person', group: 'Access', icon: UserRound, isHidden: true },
+    permissions: ['admin:access:read'],
+    load: () => import('./pages/person/person-page.tsx'),
+  },
+  {
+    ...{ path: 'requests', title: 'Requests', group: 'Access', icon: Inbox, permissions: ['admin:requests:read'] },
+    load: () => import('./pages/requests/requests-page.tsx'),
+  },
+  {
+    ...{ path: 'settings', title: 'Settings', group: 'Access', icon: Settings },
+    permissions: ['admin:organizations:read', 'admin:limits:read'],
+    load: () => import('./pages/settings/settings-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */

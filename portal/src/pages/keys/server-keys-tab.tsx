@@ -78,11 +78,23 @@ const columnsFor = (canWrite: boolean, replace: Act, remove: Act): readonly Colu
   {
     title: 'Group',
     sort: 'group',
-    cell: ({ group }) => group ?? <Text c="dimmed">{everybodyElse}</Text>,
+    cell: ({ group }) =>
+      group ?? (
+        <Text size="sm" c="dimmed">
+          {everybodyElse}
+        </Text>
+      ),
   },
   {
     title: 'Key name',
-    cell: ({ keyName }) => (keyName === '' ? <Text c="dimmed">none</Text> : <Code>{keyName}</Code>),
+    cell: ({ keyName }) =>
+      keyName === '' ? (
+        <Text size="sm" c="dimmed">
+          none
+        </Text>
+      ) : (
+        <Code>{keyName}</Code>
+      ),
   },
   {
     title: 'Key',

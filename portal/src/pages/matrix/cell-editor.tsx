@@ -60,7 +60,7 @@ function Editor({ cell, access, onSet, onClose }: EditorProps & { readonly cell:
             onClose();
           }}
         >
-          Take over
+          Apply
         </Button>
       </Group>
     </Stack>

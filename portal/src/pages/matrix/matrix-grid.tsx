@@ -13,7 +13,7 @@ import { BulkMenu } from './bulk-menu.tsx';
 import { MatrixCell } from './matrix-cell.tsx';
 import { type Access, type Draft, type Granted, type GroupItem, keyOf, type ServerItem } from './model.ts';
 
-const size = { column: 132, row: 44, head: 52 } as const;
+const size = { column: 140, row: 44, head: 52 } as const;
 
 interface GridProps {
   readonly groups: readonly GroupItem[];
@@ -171,7 +171,7 @@ function GroupHead({ group, index, start, servers, canWrite, onSet }: GroupHeadP
       style={{ left: start, width: size.column }}
     >
       <Tooltip label={`${title === '' ? name : title}, ${members} members`}>
-        <Text size="sm" fw={600} truncate>
+        <Text size="sm" fw={600} lh={1.2} lineClamp={2} style={{ overflowWrap: 'anywhere' }}>
           {name}
         </Text>
       </Tooltip>

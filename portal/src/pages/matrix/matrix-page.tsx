@@ -64,7 +64,8 @@ function Matrix() {
         <Filter name="server" label="Filter servers" />
         <Filter name="group" label="Filter groups" />
         <Text size="sm" c="dimmed">
-          {shownServers.length} servers, {shownGroups.length} groups
+          {shownServers.length} {shownServers.length === 1 ? 'server' : 'servers'}, {shownGroups.length}{' '}
+          {shownGroups.length === 1 ? 'group' : 'groups'}
         </Text>
       </Group>
       {shownGroups.length === 0 || shownServers.length === 0 ? (

@@ -72,7 +72,7 @@ export function DirectoryTab() {
           {groups.items.length === 0
             ? 'No group has come from the directory yet.'
             : `${groups.items.length}${groups.hasMore ? ' or more' : ''} groups are kept by the directory.`}{' '}
-          <Anchor component={Link} href={`/o/${organization}/audit?action=scim`}>
+          <Anchor component={Link} underline="always" href={`/o/${organization}/audit?action=scim`}>
             What the directory said
           </Anchor>
         </Text>

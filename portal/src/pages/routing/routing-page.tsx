@@ -78,7 +78,16 @@ interface ColumnsOf {
 
 const columnsFor = ({ organization, canWrite, edit, remove }: ColumnsOf): readonly Column<Credential>[] => [
   { title: 'Server', sort: 'server', cell: ({ server }) => server },
-  { title: 'Group', sort: 'group', cell: ({ group }) => group ?? <Text c="dimmed">everybody else</Text> },
+  {
+    title: 'Group',
+    sort: 'group',
+    cell: ({ group }) =>
+      group ?? (
+        <Text size="sm" c="dimmed">
+          everybody else
+        </Text>
+      ),
+  },
   { title: 'Address', cell: ({ url }) => <Code>{url}</Code> },
   {
     title: 'Key',

@@ -73,7 +73,7 @@ export function DirectoryTab() {
             ? 'No group has come from the directory yet.'
             : `${groups.items.length}${groups.hasMore ? ' or more' : ''} groups are kept by the directory.`}
         </Text>
-        <Anchor component={Link} size="sm" w="fit-content" href={`/o/${organization}/audit?action=scim`}>
+        <Anchor component={Link} size="sm" w="fit-content" href={`/o/${organization}/audit?kind=admin`}>
           What the directory said
         </Anchor>
       </Step>

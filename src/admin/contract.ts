@@ -19,6 +19,7 @@ import { portalRoutes } from './contract/portal.ts';
 import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
+import { serverTestRoutes } from './contract/server-tests.ts';
 import {
   account,
   apiKey,
@@ -298,6 +299,7 @@ export const contract = {
   ...filterRoutes,
   ...secretsRoutes,
   ...serverHealthRoutes,
+  ...serverTestRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',

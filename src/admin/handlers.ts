@@ -18,6 +18,7 @@ import {
   type SignedInPerson,
   settleActor,
 } from './actor.ts';
+import type { ServerAsking } from './asking.ts';
 import type { CatalogEntry } from './catalog/entry.ts';
 import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
 import type { Status } from './nouns.ts';
@@ -49,6 +50,7 @@ import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
 import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
+import { serverTestHandlers } from './routes/server-tests.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 import type { ProgramsHere, RunningServers } from './run-storage.ts';
@@ -103,6 +105,8 @@ export interface AdminDeps {
   readonly openApi?: OpenApiImport;
   /** What the data plane knows of servers; undefined: there is none here. */
   readonly serverFigures?: () => readonly KnownServer[];
+  /** Asks servers; undefined: no gateway runs here. */
+  readonly asking?: ServerAsking;
   /** Default: what is shipped. */
   readonly catalog?: readonly CatalogEntry[];
   /** Text at a URL, within the rules of egress; undefined: nothing is fetched. */
@@ -134,6 +138,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
     ...serverHealthHandlers(deps),
+    ...serverTestHandlers(deps),
     ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),

@@ -108,6 +108,17 @@ export const renderPages = (): readonly Page[] => [
   catalogPage(),
 ];
 
+/** Method and path of every route, for the portal: it takes only types from the server's code. */
+export function portalRoutes(): string {
+  const rows = Object.entries(contract).map(([name, { method, path }]) => `  ${name}: ['${method}', '${path}'],\n`);
+  return `/** Generated from the contract of the admin API by \`npm run docs\`: method and path of every route. */
+export const routes = {
+${rows.join('')}} as const;
+`;
+}
+
+export const portalRoutesFile = (root: string): string => join(root, 'portal', 'src', 'api', 'routes.ts');
+
 export const referenceFolder = (root: string): string => join(root, 'docs', 'reference');
 
 if (import.meta.main) {
@@ -117,4 +128,6 @@ if (import.meta.main) {
     writeFileSync(join(referenceFolder(root), file), text);
     process.stdout.write(`docs/reference/${file}\n`);
   }
+  writeFileSync(portalRoutesFile(root), portalRoutes());
+  process.stdout.write('portal/src/api/routes.ts\n');
 }

@@ -10,7 +10,9 @@ import { connectionRoutes } from './contract/connections.ts';
 import { credentialRoutes } from './contract/credentials.ts';
 import { filterRoutes } from './contract/filters.ts';
 import { groupRoutes } from './contract/groups.ts';
+import { keyRoutes } from './contract/keys.ts';
 import { limitRoutes } from './contract/limits.ts';
+import { type ListRule, listing } from './contract/lists.ts';
 import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { peopleRoutes } from './contract/people.ts';
@@ -22,30 +24,26 @@ import { serverHealthRoutes } from './contract/server-health.ts';
 import { serverTestRoutes } from './contract/server-tests.ts';
 import {
   account,
-  apiKey,
   bindingInput,
   bindingsOf,
   collection,
   collectionName,
   listingInput,
   newAccount,
-  newApiKey,
-  newProgramClient,
-  newProgramClientInput,
   organization,
   organizationRef,
   password,
   pin,
-  programClient,
   rolesOrAll,
   server,
+  serverDetail,
   signingKey,
   slug,
   status,
   text,
   username,
 } from './nouns.ts';
-import { domainName } from './people-nouns.ts';
+import { domainName, serverKey } from './people-nouns.ts';
 import { transport } from './transport-nouns.ts';
 
 /** What has a body. */
@@ -69,6 +67,12 @@ export interface AdminRoute {
   readonly freshSignIn?: true;
   /** Of a body; left out: what any may have. Whoever sends a larger one is identified before it is read. */
   readonly maxBodyBytes?: number;
+  /** Of a list. */
+  readonly list?: ListRule;
+  /** Its answer holds a secret that is shown once: it is never answered again. */
+  readonly answersSecret?: true;
+  /** The route that reads what this one changes: `If-Match` is held against its answer. */
+  readonly changes?: string;
   readonly input: z.ZodObject;
   readonly output: z.ZodType;
 }
@@ -82,7 +86,24 @@ const pinDecision = {
   /** Of the definition that was looked at: another one is not decided on. */
   hash: z.string().regex(/^[0-9a-f]{64}$/, 'must be the hash of what waits'),
 };
-const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
+
+const organizations = listing(organization, {
+  id: ['id'],
+  sort: ['slug', 'name'],
+  search: ['slug', 'name', 'externalId', 'domain'],
+});
+const servers = listing(server, { id: ['id'], sort: ['key', 'title', 'kind'], search: ['key', 'title', 'kind'] });
+const collections = listing(collection, { id: ['id'], sort: ['name'], search: ['name'] });
+const pins = listing(pin, {
+  id: ['server', 'partition', 'tool'],
+  sort: ['server', 'tool', 'state'],
+  search: ['server', 'tool'],
+});
+const accounts = listing(account, {
+  id: ['id'],
+  sort: ['username', 'name', 'createdAt'],
+  search: ['username', 'name', 'email'],
+});
 
 export const contract = {
   ...limitRoutes,
@@ -107,8 +128,9 @@ export const contract = {
     scope: 'platform',
     audit: 'organization.list',
     status: 200,
-    input: z.strictObject({}),
-    output: list(organization),
+    input: z.strictObject({ ...organizations.input }),
+    output: organizations.output,
+    list: organizations.list,
   },
   createOrganization: {
     method: 'POST',
@@ -126,6 +148,17 @@ export const contract = {
     }),
     output: organization,
   },
+  getServer: {
+    method: 'GET',
+    path: '/servers/:server',
+    summary: 'One server of the platform, with its definition but without secrets',
+    permission: 'admin:servers:read',
+    scope: 'platform',
+    audit: 'server.read',
+    status: 200,
+    input: z.strictObject({ server: serverKey }),
+    output: serverDetail,
+  },
   listServers: {
     method: 'GET',
     path: '/servers',
@@ -134,8 +167,9 @@ export const contract = {
     scope: 'platform',
     audit: 'server.list',
     status: 200,
-    input: z.strictObject({}),
-    output: list(server),
+    input: z.strictObject({ ...servers.input }),
+    output: servers.output,
+    list: servers.list,
   },
   createServer: {
     method: 'POST',
@@ -164,8 +198,20 @@ export const contract = {
     scope: 'organization',
     audit: 'collection.list',
     status: 200,
-    input: z.strictObject(org),
-    output: list(collection),
+    input: z.strictObject({ ...org, ...collections.input }),
+    output: collections.output,
+    list: collections.list,
+  },
+  getCollection: {
+    method: 'GET',
+    path: '/organizations/:organization/collections/:name',
+    summary: 'One collection of an organization',
+    permission: 'admin:collections:read',
+    scope: 'organization',
+    audit: 'collection.read',
+    status: 200,
+    input: z.strictObject({ ...org, name: collectionName }),
+    output: collection,
   },
   createCollection: {
     method: 'POST',
@@ -192,8 +238,9 @@ export const contract = {
     scope: 'organization',
     audit: 'pin.list',
     status: 200,
-    input: z.strictObject({ ...org, server: slug.optional(), state: pin.shape.state.optional() }),
-    output: list(pin),
+    input: z.strictObject({ ...org, server: slug.optional(), state: pin.shape.state.optional(), ...pins.input }),
+    output: pins.output,
+    list: pins.list,
   },
   approvePin: {
     method: 'POST',
@@ -217,83 +264,7 @@ export const contract = {
     input: z.strictObject(pinDecision),
     output: pin,
   },
-  listKeys: {
-    method: 'GET',
-    path: '/organizations/:organization/keys',
-    summary: 'API keys of an organization, without the keys themselves',
-    permission: 'admin:keys:read',
-    scope: 'organization',
-    audit: 'key.list',
-    status: 200,
-    input: z.strictObject(org),
-    output: list(apiKey),
-  },
-  createKey: {
-    method: 'POST',
-    path: '/organizations/:organization/keys',
-    summary: 'Make an API key: its text is in this answer and nowhere else',
-    permission: 'admin:keys:write',
-    scope: 'organization',
-    audit: 'key.create',
-    status: 201,
-    freshSignIn: true,
-    input: z.strictObject({
-      ...org,
-      name: text,
-      roles: z.array(text).max(100).default([]),
-      endpoints: z.array(text).max(1000).optional(),
-      /** The key acts as it: with its groups and grants, and its roles beside the key's own. */
-      serviceAccount: text.optional(),
-      /** Undefined: until revoked. */
-      expiresInSeconds: z.int().min(1).max(315_360_000).optional(),
-    }),
-    output: newApiKey,
-  },
-  revokeKey: {
-    method: 'DELETE',
-    path: '/organizations/:organization/keys/:id',
-    summary: 'Revoke an API key',
-    permission: 'admin:keys:write',
-    scope: 'organization',
-    audit: 'key.revoke',
-    status: 200,
-    input: z.strictObject({ ...org, id: text }),
-    output: apiKey,
-  },
-  listClients: {
-    method: 'GET',
-    path: '/organizations/:organization/clients',
-    summary: 'OAuth clients that operators registered for programs of an organization',
-    permission: 'admin:clients:read',
-    scope: 'organization',
-    audit: 'client.list',
-    status: 200,
-    input: z.strictObject(org),
-    output: list(programClient),
-  },
-  createClient: {
-    method: 'POST',
-    path: '/organizations/:organization/clients',
-    summary: 'Register an OAuth client for a program: its secret is in this answer and nowhere else',
-    permission: 'admin:clients:write',
-    scope: 'organization',
-    audit: 'client.create',
-    status: 201,
-    freshSignIn: true,
-    input: z.strictObject({ ...org, ...newProgramClientInput }),
-    output: newProgramClient,
-  },
-  removeClient: {
-    method: 'DELETE',
-    path: '/organizations/:organization/clients/:id',
-    summary: 'Remove an OAuth client of a program: its tokens end with it',
-    permission: 'admin:clients:write',
-    scope: 'organization',
-    audit: 'client.remove',
-    status: 200,
-    input: z.strictObject({ ...org, id: text }),
-    output: programClient,
-  },
+  ...keyRoutes,
   ...catalogRoutes,
   ...credentialRoutes,
   ...filterRoutes,
@@ -323,8 +294,9 @@ export const contract = {
     scope: 'platform',
     audit: 'account.list',
     status: 200,
-    input: z.strictObject({}),
-    output: list(account),
+    input: z.strictObject({ ...accounts.input }),
+    output: accounts.output,
+    list: accounts.list,
   },
   createAccount: {
     method: 'POST',
@@ -346,6 +318,7 @@ export const contract = {
       roles: z.array(text).max(100).default([]),
     }),
     output: newAccount,
+    answersSecret: true,
   },
   deactivateAccount: {
     method: 'POST',
@@ -369,6 +342,7 @@ export const contract = {
     freshSignIn: true,
     input: z.strictObject({ username, password: password.optional() }),
     output: newAccount,
+    answersSecret: true,
   },
   ...connectionRoutes,
   ...auditRoutes,

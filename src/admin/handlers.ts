@@ -7,6 +7,7 @@ import { asGatehouseError, type ErrorCode, GatehouseError } from '#core/error.ts
 import type { JsonObject } from '#core/json.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
+import type { PageWish } from '#records/page.ts';
 import type { IssuersOf } from '#records/people.ts';
 import {
   type Actor,
@@ -20,9 +21,18 @@ import {
 } from './actor.ts';
 import type { ServerAsking } from './asking.ts';
 import type { CatalogEntry } from './catalog/entry.ts';
-import { type AdminRoute, contract, type ParsedInput, type RouteName, type RouteOutput } from './contract.ts';
+import {
+  type AdminRoute,
+  contract,
+  type ParsedInput,
+  type RouteName,
+  type RouteOutput,
+  routeNames,
+} from './contract.ts';
 import type { Status } from './nouns.ts';
+import { ifUnchanged, once, type RequestConditions } from './once.ts';
 import type { OpenApiImport } from './openapi-import.ts';
+import { pageOfAll } from './paging.ts';
 import type { AdminRecords, SecretsAdmin } from './records.ts';
 import { accountHandlers } from './routes/accounts.ts';
 import { auditHandlers } from './routes/audit.ts';
@@ -121,7 +131,12 @@ export interface AdminDeps {
   }) => Promise<{ readonly kid: string; readonly signsAt: number }>;
 }
 
-export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<RouteOutput<Name>>;
+/** Of a list without `next`: all of it, whose page is made afterwards. */
+export type Answer<Name extends RouteName> =
+  RouteOutput<Name> extends { readonly items: readonly unknown[]; readonly next: string | null }
+    ? Omit<RouteOutput<Name>, 'next'> & { readonly next?: string | null }
+    : RouteOutput<Name>;
+export type Handler<Name extends RouteName> = (input: ParsedInput<Name>, actor: Actor) => Promise<Answer<Name>>;
 export type Handlers = { readonly [Name in RouteName]: Handler<Name> };
 
 /** Runs a route by name. Throws GatehouseError: `invalid_params` with what is wrong, `forbidden`, and what the work throws. */
@@ -129,6 +144,7 @@ export type AdminRunner = <Name extends RouteName>(
   name: Name,
   input: unknown,
   actor: Actor | SignedInPerson,
+  conditions?: RequestConditions,
 ) => Promise<RouteOutput<Name>>;
 
 export function openAdmin(deps: AdminDeps): AdminRunner {
@@ -168,7 +184,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...policyHandlers(deps),
     ...portalHandlers(deps),
   };
-  return async (name, input, presented) => {
+  return async (name, input, presented, conditions = {}) => {
     const route: AdminRoute = contract[name];
     const { clock } = deps;
     const event = {
@@ -185,8 +201,12 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       checkPermission(actor, route);
       checkFresh(presented, route, clock.now());
       const parsed = parseInput(name, input);
-      if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
-      const result = await handlers[name](parsed, actor);
+      const work = async () => {
+        if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
+        return paged(route, parsed, await handlers[name](parsed, actor)) as RouteOutput<typeof name>;
+      };
+      const read = (of: RouteName, ofInput: unknown) => handlers[of](parseInput(of, ofInput) as never, actor);
+      const result = await conditioned(deps, { name, input: parsed, asked: input, actor, read, conditions }, work);
       await end('done', learnedFrom(result));
       return result;
     } catch (thrown) {
@@ -196,11 +216,53 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
   };
 }
 
+/** Large lists come as pages already. */
+function paged(route: AdminRoute, input: object, answer: object): object {
+  if (!route.list || !('items' in answer) || !Array.isArray(answer.items) || 'next' in answer) return answer;
+  const { limit = 100, ...wish }: Partial<PageWish> = input;
+  return { ...answer, ...pageOfAll(answer.items, { limit, ...wish }, route.list) };
+}
+
+interface Conditioned {
+  readonly name: RouteName;
+  readonly input: object;
+  /** As it was sent. */
+  readonly asked: unknown;
+  readonly actor: Actor;
+  readonly read: (name: RouteName, input: unknown) => Promise<unknown>;
+  readonly conditions: RequestConditions;
+}
+
+function conditioned<T>(deps: AdminDeps, request: Conditioned, work: () => Promise<T>): Promise<T> {
+  const { name, input, actor, read, conditions } = request;
+  const { ifMatch, idempotencyKey: key, onReplay } = conditions;
+  const route: AdminRoute = contract[name];
+  const of = routeNames.find((each) => each === route.changes);
+  const guarded = () => {
+    if (ifMatch === undefined || of === undefined) return work();
+    const names = Object.keys(contract[of].input.shape);
+    const place = Object.fromEntries(Object.entries(input).filter(([field]) => names.includes(field)));
+    const target = JSON.stringify([of, place]).toLowerCase();
+    return ifUnchanged(deps, { ifMatch, target, read: () => read(of, place) }, work);
+  };
+  if (key === undefined || route.method !== 'POST') return guarded();
+  const isRepeatable = route.answersSecret !== true;
+  return once(
+    deps,
+    { actor: actorName(actor), route: name, key, input: request.asked, isRepeatable, onReplay },
+    guarded,
+  );
+}
+
 /** Under which name what an erased person did is found. */
 const learnedFrom = (result: object): JsonObject | undefined =>
   'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
 function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
+  if (isUnfit(input))
+    throw new GatehouseError('bad_request', {
+      message: 'The request has a NUL character in it, or is nested too deeply',
+    });
   const parsed = contract[name].input.safeParse(input);
   if (parsed.success) return parsed.data as ParsedInput<Name>;
   const issue = parsed.error.issues[0];
@@ -209,6 +271,16 @@ function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedI
   throw new GatehouseError('bad_request', {
     message: `${where} ${unknown ?? `is wrong: ${issue?.message ?? 'correct it'}`}`,
   });
+}
+
+const deepest = 100;
+
+/** What no column of text can hold, or is nested more deeply than anything that is asked for. */
+function isUnfit(value: unknown, depth = 0): boolean {
+  if (typeof value === 'string') return value.includes('\0');
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth > deepest) return true;
+  return Object.entries(value).some(([name, each]) => name.includes('\0') || isUnfit(each, depth + 1));
 }
 
 function named(input: unknown, route: AdminRoute): Pick<AdminEvent, 'organization' | 'target'> {

@@ -42,6 +42,17 @@ export const server = z.object({
   blockedTools: z.array(z.string()),
 });
 
+/** For whoever edits it: what is sealed stays where it is. */
+export const serverDetail = server.extend({
+  managedBy: z.string(),
+  keyName: z.string(),
+  totalTimeoutMs: z.int().nullable(),
+  /** As it was given; values of variables are null where something else than the API defines it. */
+  transport: z.record(z.string(), z.unknown()),
+  /** Without its secret. */
+  auth: z.record(z.string(), z.unknown()).nullable(),
+});
+
 export const bindingInput = z.strictObject({
   server: slug.describe('Key of the server.'),
   partition: text.optional().describe('Replaces `{partition}` in its URL.'),

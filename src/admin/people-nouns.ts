@@ -36,6 +36,7 @@ export const groupMember = z.object({
   label: z.string().nullable(),
   /** null: made here. */
   source: z.string().nullable(),
+  addedAt: time,
 });
 
 /** Of several, exactly one. */
@@ -86,6 +87,12 @@ export const enablement = z.object({
     .nullable(),
   /** By whoever it belongs to, for everybody. */
   blockedTools: z.array(z.string()),
+});
+
+/** `transport`: of the organization's own servers; null: the platform's. */
+export const enablementDetail = enablement.extend({
+  keyName: z.string().nullable(),
+  transport: z.record(z.string(), z.unknown()).nullable(),
 });
 
 export const member = z.object({

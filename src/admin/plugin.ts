@@ -9,12 +9,15 @@ import { asServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { ApiKeyPrincipal } from '#core/principal.ts';
 import type { Secret } from '#core/secret.ts';
+import { pageHeaders } from '#http/page.ts';
 import { type Actor, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
 import type { LogFollowing } from './log-following.ts';
-import { openApi } from './openapi.ts';
+import { etagOf } from './once.ts';
+import { isRead, openApi } from './openapi.ts';
+import { openApiPage } from './openapi-page.ts';
 import { sendProblem } from './problem.ts';
 
 export interface AdminPluginDeps {
@@ -35,6 +38,8 @@ export interface AdminPluginDeps {
   /** SECURITY.md 3.3: 256 KiB unless told. */
   readonly maxBodyBytes?: number;
   readonly version: string;
+  /** Where people reach the gateway: for what the page of the API shows. */
+  readonly baseUrl?: string;
   /** Of what servers write; undefined: nothing runs here. */
   readonly following?: LogFollowing;
 }
@@ -64,6 +69,13 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
         return document;
       });
     }
+    app.get('/admin/api', async (request, reply) => {
+      await identify(request, deps);
+      return reply
+        .headers(pageHeaders)
+        .type('text/html; charset=utf-8')
+        .send(openApiPage(deps.baseUrl ?? ''));
+    });
     for (const name of routeNames) addRoute(app, name, deps);
     addFollowing(app, deps);
   };
@@ -90,7 +102,13 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
   };
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const actor = { ...(await identify(request, deps)), from: originOf(request.raw, deps.readAddress) };
-    const result = await deps.run(name, inputOf(request, route), actor);
+    const conditions = {
+      ifMatch: request.headers['if-match'],
+      idempotencyKey: request.headers['idempotency-key']?.toString(),
+      onReplay: () => reply.header('idempotent-replayed', 'true'),
+    };
+    const result = await deps.run(name, inputOf(request, route), actor, conditions);
+    if (isRead.has(name)) reply.header('etag', etagOf(result));
     return reply.code(route.status).send(result);
   };
   const { maxBodyBytes } = route;

@@ -143,7 +143,7 @@ test('an organization’s key sees, tests and changes its own policies and no ot
     () => run('showPolicyMatrix', { organization: 'one' }, actor),
   ])
     await expect(work()).rejects.toMatchObject({ code: 'not_member' });
-  expect(await run('listPolicies', { organization: 'two' }, actor)).toEqual({ items: [] });
+  expect(await run('listPolicies', { organization: 'two' }, actor)).toEqual({ items: [], next: null });
   const reader: Actor = { kind: 'key', principal: { ...principal, roles: ['admin:policies:read'] } };
   const own = { organization: 'two', name: 'p', policies: permitAll };
   await expect(run('createPolicy', own, reader)).rejects.toMatchObject({ code: 'forbidden' });

@@ -196,7 +196,20 @@ export interface NewFilter extends Omit<ContentFilterRecord, 'id' | 'server'> {
   readonly server: string | undefined;
 }
 
-export interface AdminRecords extends PolicyRecords, LimitRecords, CredentialRecords, FilterRecords, RunRecords {
+export interface RequestSealing {
+  /** null: nothing seals here, so that nothing is kept. `id`: of the request. */
+  sealRequest(id: string, text: string): string | null;
+  /** undefined: not sealed here. */
+  openRequest(id: string, sealed: string): string | undefined;
+}
+
+export interface AdminRecords
+  extends RequestSealing,
+    PolicyRecords,
+    LimitRecords,
+    CredentialRecords,
+    FilterRecords,
+    RunRecords {
   /** One transaction of one organization: for what src/records does in it. */
   within<T>(org: OrgId, work: (scope: OrganizationScope) => Promise<T>): Promise<T>;
   /** One transaction of the platform. Whoever works in it names the organization in every statement. */

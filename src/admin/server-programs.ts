@@ -42,7 +42,7 @@ export function openProgramFinder({ dataDir, path = '', root }: ProgramPlaces): 
     if (from === 'pypi') {
       const command = join(folder, 'bin', name);
       const isThere = isExecutable(command) && !(isExact && !hasDistribution(folder, name, version));
-      return isThere ? { command, args: [], reads: [folder] } : undefined;
+      return isThere ? { command, args: [], reads: environmentIn(folder) } : undefined;
     }
     const folders = [join(folder, 'node_modules'), ...(require_.resolve.paths(name) ?? [])];
     for (const modules of folders) {
@@ -67,6 +67,10 @@ const commandNames: Readonly<Record<string, string>> = {
   '@modelcontextprotocol/server-sequential-thinking': 'mcp-server-sequential-thinking',
   '@playwright/mcp': 'playwright-mcp',
 };
+
+/** Not the whole folder: beside it lies what other programs keep. */
+const environmentIn = (folder: string): readonly string[] =>
+  ['bin', 'lib', 'lib64', 'pyvenv.cfg'].map((name) => join(folder, name)).filter((path) => existsSync(path));
 
 const script = (file: string, reads: readonly string[]): Program => ({
   ...{ command: process.execPath, args: [file], reads },

@@ -86,7 +86,7 @@ test('a collection says how it lists, and a binding how its tools are published'
       { prefix: null, tools: {} },
     ],
   });
-  expect(await run('listCollections', { organization: 'shape' }, platform)).toEqual({ items: [made] });
+  expect(await run('listCollections', { organization: 'shape' }, platform)).toEqual({ items: [made], next: null });
 });
 
 test.each([

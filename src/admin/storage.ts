@@ -46,6 +46,8 @@ export function openAdminRecords(deps: AdminRecordsDeps): AdminRecords {
   const { db, clock } = deps;
   const accounts = accountRecords(deps);
   return {
+    sealRequest: (id, text) => deps.sealer?.seal(`admin request ${id}`, text) ?? null,
+    openRequest: (id, sealed) => deps.sealer?.open(`admin request ${id}`, sealed),
     within: (org, work) => withOrganization(db, org, work),
     asPlatform: (work) => withPlatform(db, work),
     listOrganizations: () => withPlatform(db, listOrganizations),

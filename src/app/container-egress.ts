@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Clock } from '#core/clock.ts';
 import type { ServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
@@ -19,13 +20,13 @@ interface Way {
   readonly close: () => void;
 }
 
-export function openContainerEgress({
-  guard,
-  log,
-}: {
+export interface ContainerEgressDeps {
+  readonly clock: Clock;
   readonly guard: AddressGuard;
   readonly log: Log;
-}): ContainerEgress {
+}
+
+export function openContainerEgress(deps: ContainerEgressDeps): ContainerEgress {
   const ways = new Map<ServerId, Way>();
   let folder: string | undefined;
   let made = 0;
@@ -39,7 +40,7 @@ export function openContainerEgress({
       // Nobody else may enter it; short, because the path of a socket may have 107 bytes only.
       folder ??= mkdtempSync(join(tmpdir(), 'gatehouse-e'));
       const path = join(folder, String(++made));
-      const close = openEgressProxy({ path, allow, guard, log, server: key, writableAll: true });
+      const close = openEgressProxy({ ...deps, path, allow, server: key, writableAll: true });
       ways.set(id, { hosts, path, close });
       return path;
     },

@@ -70,7 +70,7 @@ export interface ControlPlane {
 export async function openControlPlane(deps: ControlPlaneDeps): Promise<ControlPlane> {
   const app = fastify({
     bodyLimit: deps.maxBodyBytes,
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 256 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 2048 },
   });
   app.setNotFoundHandler((request, reply) => {
     const { method, headers } = request;

@@ -58,7 +58,7 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
   const openHttp = openHttpOpener(config, { clock, log });
   const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
-  const ways = openContainerEgress({ guard: egress.guard, log });
+  const ways = openContainerEgress({ clock, guard: egress.guard, log });
   const containers = openContainerOpener(config, {
     ...{ clock, log, env, runs, http },
     ...{ findVariables: variables, egressSocket: ways.socket },

@@ -39,7 +39,7 @@ function refOf(who: string) {
 
 export function listGroups(io: Io, options: AccessOptions): Promise<void> {
   return inOrganization(io, options, async ({ connection, organization }) => {
-    const { items } = await connection.call('listGroups', { organization });
+    const items = await connection.list('listGroups', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ name, title, members, externalId, priority }) => [
       ...[name, String(members), String(priority), externalId ?? '-', title],
@@ -106,7 +106,7 @@ function printGrants(io: Io, items: RouteOutput<'listGrants'>['items']): void {
 
 export function listGrants(io: Io, options: AccessOptions): Promise<void> {
   return inOrganization(io, options, async ({ connection, organization }) => {
-    const { items } = await connection.call('listGrants', { organization });
+    const items = await connection.list('listGrants', { organization });
     if (options.json) printJson(io, items);
     else printGrants(io, items);
   });

@@ -188,7 +188,7 @@ export async function borrowKey(connection: Connection, { organization, name, ke
   }
   const url = new URL(`${connection.url}/${organization}/mcp${name === undefined ? '' : `/${name}`}`);
   if (key !== undefined) return { url, key, close: () => connection.close() };
-  const { items } = await connection.call('listCollections', { organization });
+  const items = await connection.list('listCollections', { organization });
   const here = items.filter((item) => name === undefined || item.name === name);
   const roles = here.flatMap(({ allowedRoles }) => (allowedRoles === '*' ? [] : allowedRoles));
   const made = await connection.call('createKey', {

@@ -25,7 +25,7 @@ async function connected(io: Io, options: Options, work: Work): Promise<void> {
 
 export function listCatalog(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection, organization) => {
-    const { items } = await connection.call('listCatalog', { organization });
+    const items = await connection.list('listCatalog', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map((item) => [
       ...[item.key, item.title, item.kind, item.auth],

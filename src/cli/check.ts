@@ -56,7 +56,7 @@ const wishFor = (named: readonly NamedWish[], key: string): NamedWish | undefine
 
 /** Those whose variable says so; else all, without those whose variable says no. */
 async function defaultKeys(connection: Connection, named: readonly NamedWish[]): Promise<readonly string[]> {
-  const { items } = await connection.call('listServers', {});
+  const items = await connection.list('listServers', {});
   const all = items.map(({ key }) => key);
   const chosen = all.filter((key) => wishFor(named, key)?.tested === true);
   return chosen.length > 0 ? chosen : all.filter((key) => wishFor(named, key)?.tested !== false);

@@ -51,7 +51,7 @@ export async function listClients(io: Io, options: ClientOptions): Promise<void>
   const connection = await connect(io, options);
   try {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listClients', { organization });
+    const items = await connection.list('listClients', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ id, name, grants, scopes, roles }) => [
       id,

@@ -13,6 +13,7 @@ import {
   type RouteOutput,
 } from '#admin/contract.ts';
 import { findRunning } from '#admin/gateway-file.ts';
+import { type ListName, listAll } from '#admin/lists.ts';
 import { loadConfig } from '#config/load.ts';
 import { type ErrorCode, errorTable, GatehouseError } from '#core/error.ts';
 import { type Io, UsageError } from './io.ts';
@@ -21,6 +22,8 @@ export interface Connection {
   /** Of the gateway; undefined when the database was opened directly. */
   readonly url: string | undefined;
   call<Name extends RouteName>(name: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>>;
+  /** Every item of a list, page after page. */
+  list<Name extends ListName>(name: Name, input: RouteInput<Name>): Promise<RouteOutput<Name>['items']>;
   /** Every line of an answer that goes on, until it ends or the process is interrupted; undefined: no gateway runs. */
   readonly follow?: (path: string, hear: (line: string) => void) => Promise<void>;
   close(): Promise<void>;
@@ -64,7 +67,7 @@ export function parseUrl(value: string, name: string): URL {
 
 function remoteConnection(io: Io, url: string, secret: string): Connection {
   const base = parseUrl(url, '--url') && url.replace(/\/+$/, '');
-  return {
+  const connection: Connection = {
     url: base,
     async call(name, input) {
       const response = await send(io, { base, secret, route: contract[name], input });
@@ -76,9 +79,11 @@ function remoteConnection(io: Io, url: string, secret: string): Connection {
         message: `${base} does not answer like a Gatehouse of this version: check --url`,
       });
     },
+    list: (name, input) => listAll(connection.call, name, input),
     follow: (path, hear) => followLines(io, { url: `${base}${adminBase}${path}`, secret }, hear),
     close: async () => undefined,
   };
+  return connection;
 }
 
 interface Outgoing {

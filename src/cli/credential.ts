@@ -29,7 +29,7 @@ async function connected(io: Io, options: Options, work: Work): Promise<void> {
 export function listCredentials(io: Io, options: Options & { readonly server?: string }): Promise<void> {
   return connected(io, options, async (connection, organization) => {
     const { server } = options;
-    const { items } = await connection.call('listCredentials', { organization, ...(server && { server }) });
+    const items = await connection.list('listCredentials', { organization, ...(server && { server }) });
     if (options.json) return printJson(io, items);
     const rows = items.map((item) => [
       item.server,

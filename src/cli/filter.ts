@@ -15,7 +15,7 @@ export async function listFilters(io: Io, options: Options): Promise<void> {
   const connection = await connect(io, options);
   try {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listFilters', { organization });
+    const items = await connection.list('listFilters', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ name, kind, looksAt, action, server, collection }) => [
       ...[name, kind, looksAt, action],

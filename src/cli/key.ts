@@ -45,7 +45,7 @@ export async function listKeys(io: Io, options: KeyOptions & { readonly all?: bo
   const connection = await connect(io, options);
   try {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listKeys', { organization });
+    const items = await connection.list('listKeys', { organization });
     if (options.json) return printJson(io, items);
     const rows = items
       .filter((key) => options.all || !key.revokedAt)

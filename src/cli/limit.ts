@@ -27,7 +27,7 @@ export async function listLimits(io: Io, options: LimitOptions): Promise<void> {
   const connection = await connect(io, options);
   try {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listLimits', { organization });
+    const items = await connection.list('listLimits', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map((limit) => [
       limit.id,

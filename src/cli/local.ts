@@ -1,5 +1,6 @@
 /** The admin API without a gateway: the same routes, run here on the database itself. */
 import { openAdmin } from '#admin/handlers.ts';
+import { listAll } from '#admin/lists.ts';
 import { openClosers } from '#app/closers.ts';
 import { explainFilter } from '#app/filters.ts';
 import { openConfiguredEgress } from '#app/identities.ts';
@@ -32,9 +33,11 @@ export async function openLocal(config: Config): Promise<Connection> {
     await closers.closeAll(silentLog);
     await close();
   };
+  const call: Connection['call'] = (name, input) => run(name, input, { kind: 'platform', isCommandLine: true });
   return {
     url: undefined,
-    call: (name, input) => run(name, input, { kind: 'platform', isCommandLine: true }),
+    call,
+    list: (name, input) => listAll(call, name, input),
     close: shut,
   };
 }

@@ -32,7 +32,7 @@ function say(io: Io, options: Options, value: unknown, sentence: string): void {
 export function listMembers(io: Io, options: OrganizationOptions): Promise<void> {
   return connected(io, options, async (connection) => {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listMembers', { organization });
+    const items = await connection.list('listMembers', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ user, email, name, roles, active }) => [
       ...[email ?? name ?? '-', roles.join(',') || '-'],
@@ -86,7 +86,7 @@ export function removeMember(io: Io, who: string, options: OrganizationOptions):
 
 async function findMember(connection: Connection, organization: string, who: string): Promise<string> {
   if (!who.includes('@')) return who;
-  const { items } = await connection.call('listMembers', { organization });
+  const items = await connection.list('listMembers', { organization, search: who });
   const found = items.filter(({ email, user }) => user !== null && email?.toLowerCase() === who.toLowerCase());
   const [only, ...others] = found;
   if (only?.user && others.length === 0) return only.user;
@@ -100,7 +100,7 @@ async function findMember(connection: Connection, organization: string, who: str
 export function listServiceAccounts(io: Io, options: OrganizationOptions): Promise<void> {
   return connected(io, options, async (connection) => {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listServiceAccounts', { organization });
+    const items = await connection.list('listServiceAccounts', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ name, clientId, roles, active, workloads }) => [
       ...[name, roles.join(',') || '-', active ? 'active' : 'switched off', clientId],
@@ -152,7 +152,7 @@ export function trustWorkload(io: Io, account: string, options: OrganizationOpti
 
 export function listPeople(io: Io, search: string | undefined, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listPeople', search === undefined ? {} : { search });
+    const items = await connection.list('listPeople', search === undefined ? {} : { search });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ id, email, name, active, organizations }) => [
       ...[email ?? name ?? '-', organizations.join(',') || '-', active ? 'active' : 'deactivated', id],

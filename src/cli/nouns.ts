@@ -22,7 +22,7 @@ async function connected(io: Io, options: Options, work: (connection: Connection
 
 export function listOrganizations(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listOrganizations', {});
+    const items = await connection.list('listOrganizations', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -47,7 +47,7 @@ export function createOrganization(
 
 export function listServers(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listServers', {});
+    const items = await connection.list('listServers', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -59,7 +59,8 @@ export function listServers(io: Io, options: Options): Promise<void> {
 
 export function listServerHealth(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items, runner } = await connection.call('listServerHealth', {});
+    const { runner } = await connection.call('listServerHealth', { limit: 1 });
+    const items = await connection.list('listServerHealth', {});
     if (options.json) return printJson(io, items);
     if (runner) {
       const { sandbox, running, containers } = runner;
@@ -85,7 +86,7 @@ interface OrganizationOptions extends Options {
 export function listCollections(io: Io, options: OrganizationOptions): Promise<void> {
   return connected(io, options, async (connection) => {
     const organization = await chooseOrganization(connection, options.org);
-    const { items } = await connection.call('listCollections', { organization });
+    const items = await connection.list('listCollections', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ name, allowedRoles, bindings }) => [
       name,

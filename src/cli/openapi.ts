@@ -143,10 +143,10 @@ export function updateOpenApi(io: Io, server: string, where: string, options: Up
 export function listOpenApi(io: Io, options: Options): Promise<void> {
   const { organization } = options;
   return connected(io, options, async (connection) => {
-    const { items } =
+    const items =
       organization === undefined
-        ? await connection.call('listOpenApiDocuments', {})
-        : await connection.call('listOrganizationOpenApiDocuments', { organization });
+        ? await connection.list('listOpenApiDocuments', {})
+        : await connection.list('listOrganizationOpenApiDocuments', { organization });
     if (options.json) return printJson(io, items);
     const rows = items.map(({ digest, title, version, servers }) => [
       digest,

@@ -32,7 +32,7 @@ async function connected(io: Io, options: Options, work: (ready: Ready) => Promi
 
 export function listPolicies(io: Io, options: Options): Promise<void> {
   return connected(io, options, async ({ connection, organization }) => {
-    const { items } = await connection.call('listPolicies', { organization });
+    const items = await connection.list('listPolicies', { organization });
     if (options.json) return printJson(io, items);
     printTable(
       io,
@@ -56,7 +56,7 @@ interface PutOptions extends Options {
 export function putPolicy(io: Io, name: string, options: PutOptions): Promise<void> {
   const source = readPolicies(io, options.file);
   return connected(io, options, async ({ connection, organization }) => {
-    const { items } = await connection.call('listPolicies', { organization });
+    const items = await connection.list('listPolicies', { organization });
     const route = items.some((item) => item.name === name) ? 'updatePolicy' : 'createPolicy';
     const { server, collection, onError, mode } = options;
     const wanted = { organization, name, ...source, ...defined({ server, collection, onError, mode }) };

@@ -99,7 +99,7 @@ function refuseElsewhere(options: object): void {
 /** The one named, else the only one. */
 async function organizationOf(connection: Connection, { organization }: RunOptions): Promise<string | undefined> {
   if (organization !== undefined) return organization;
-  const { items } = await connection.call('listOrganizations', {});
+  const items = await connection.list('listOrganizations', {});
   return items.length === 1 ? items[0]?.slug : undefined;
 }
 

@@ -23,7 +23,7 @@ async function connected(io: Io, options: Options, work: (connection: Connection
 
 export function listRuns(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listRuns', {});
+    const items = await connection.list('listRuns', {});
     if (options.json) return printJson(io, items);
     const rows = items.map((item) => [
       item.server,

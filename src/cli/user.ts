@@ -38,7 +38,7 @@ export async function createUser(io: Io, username: string, options: CreateOption
 
 export function listUsers(io: Io, options: Options): Promise<void> {
   return connected(io, options, async (connection) => {
-    const { items } = await connection.call('listAccounts', {});
+    const items = await connection.list('listAccounts', {});
     if (options.json) return printJson(io, items);
     printTable(
       io,

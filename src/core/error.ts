@@ -54,6 +54,18 @@ export const errorTable = {
   too_many_calls: { http: 429, rpc: -32000, level: 'warn', message: 'Too many concurrent calls' },
   bad_request: { http: 400, rpc: -32600, level: 'info', message: 'Bad request' },
   conflict: { http: 409, rpc: -32000, level: 'info', message: 'Already exists' },
+  precondition_failed: {
+    http: 412,
+    rpc: -32000,
+    level: 'info',
+    message: 'It was changed meanwhile: read it again, then repeat your change',
+  },
+  idempotency_mismatch: {
+    http: 422,
+    rpc: -32600,
+    level: 'info',
+    message: 'This Idempotency-Key was used with another request: use a new one',
+  },
   uri_too_long: { http: 414, rpc: -32600, level: 'info', message: 'Request target is too long' },
   too_large: { http: 413, rpc: -32600, level: 'info', message: 'Request body is too large' },
   media_type: { http: 415, rpc: -32000, level: 'info', message: 'Content-Type must be application/json' },

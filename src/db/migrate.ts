@@ -21,6 +21,7 @@ import { mcpProxy } from './migrations/0017-mcp-proxy.ts';
 import { runs } from './migrations/0018-runs.ts';
 import { openapi } from './migrations/0019-openapi.ts';
 import { portalSessions } from './migrations/0020-portal-sessions.ts';
+import { adminRequests } from './migrations/0021-admin-requests.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -42,6 +43,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0019-openapi': openapi,
   '0018-runs': runs,
   '0020-portal-sessions': portalSessions,
+  '0021-admin-requests': adminRequests,
 };
 
 const oldestVersion = 150_000;

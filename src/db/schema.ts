@@ -12,6 +12,7 @@ import type { FiltersSchema } from './schema-filters.ts';
 import type { OpenApiSchema } from './schema-openapi.ts';
 import type { PeopleSchema } from './schema-people.ts';
 import type { PortalSchema } from './schema-portal.ts';
+import type { RequestsSchema } from './schema-requests.ts';
 import type { RunsSchema } from './schema-runs.ts';
 import type { SyncSchema } from './schema-sync.ts';
 
@@ -317,6 +318,7 @@ export interface ToolPinsTable {
 
 export interface GatewaySchema
   extends AccessSchema,
+    RequestsSchema,
     AccountsSchema,
     AuditSchema,
     FiltersSchema,

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { asGroupId, type GroupId } from '#core/ids.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
+import { contains, type Page, type PageRule, type PageWish, pageOf } from './page.ts';
 
 export interface GroupRow {
   readonly id: GroupId;
@@ -46,19 +47,45 @@ export interface GroupMember extends MemberRef {
   readonly label: string | undefined;
   /** The identity provider or file whose word it is; undefined: made here. */
   readonly source: string | undefined;
+  readonly addedAt: Date;
 }
 
-const listed = ({ tx }: OrganizationScope) =>
+const rowsOf = ({ tx }: OrganizationScope) =>
   tx
     .selectFrom('groups as g')
     .select(['g.id', 'g.name', 'g.title', 'g.external_id', 'g.priority', 'g.builtin', 'g.managed_by'])
-    .select(sql<number>`(select count(*)::integer from gateway.group_members m where m.group_id = g.id)`.as('members'))
-    .orderBy('g.priority')
-    .orderBy('g.name');
+    .select(sql<number>`(select count(*)::integer from gateway.group_members m where m.group_id = g.id)`.as('members'));
+
+const listed = (scope: OrganizationScope) => rowsOf(scope).orderBy('g.priority').orderBy('g.name');
 
 /** In the order in which they decide. */
 export async function listGroups(scope: OrganizationScope): Promise<readonly GroupRow[]> {
   return (await listed(scope).execute()).map(asGroup);
+}
+
+const groupRule: PageRule = {
+  columns: {
+    // One word of both: of the same priority the name decides.
+    priority: { kind: 'text', of: sql`lpad(g.priority::text, 10, '0') || ' ' || g.name` },
+    name: { kind: 'text', of: sql`lower(g.name)` },
+  },
+  sort: 'priority',
+  id: sql`g.id`,
+  idKind: 'uuid',
+};
+
+export interface GroupWish extends PageWish {
+  readonly managedBy?: string | undefined;
+}
+
+/** One page of `listGroups`. Throws `bad_request`. */
+export async function pageGroups(scope: OrganizationScope, wish: GroupWish): Promise<Page<GroupRow>> {
+  const { search = '', managedBy } = wish;
+  const query = rowsOf(scope)
+    .$if(managedBy !== undefined, (found) => found.where('g.managed_by', '=', managedBy ?? ''))
+    .$if(search !== '', (found) => found.where(contains(search, [sql`g.name`, sql`g.title`, sql`g.external_id`])));
+  const { items, next } = await pageOf(query, wish, groupRule);
+  return { items: items.map(asGroup), next };
 }
 
 /** By name, whatever its case, or id. */
@@ -125,24 +152,55 @@ export async function removeGroup(scope: OrganizationScope, group: GroupRow): Pr
 }
 
 /** Names of people are the platform's to read: hence its scope. */
-export async function listGroupMembers({ tx }: PlatformScope, group: GroupId): Promise<readonly GroupMember[]> {
-  const rows = await tx
+export async function listGroupMembers(scope: PlatformScope, group: GroupId): Promise<readonly GroupMember[]> {
+  const rows = await membersOf(scope, group).orderBy('m.created_at').orderBy('m.email').execute();
+  return rows.map(asGroupMember);
+}
+
+const membersOf = ({ tx }: PlatformScope, group: GroupId) =>
+  tx
     .selectFrom('group_members as m')
     .leftJoin('users as u', 'u.id', 'm.user_id')
     .leftJoin('api_keys as k', 'k.id', 'm.key_id')
-    .select(['m.user_id', 'm.email', 'm.key_id', 'm.source', 'u.name', 'u.email as address', 'k.name as key_name'])
-    .where('m.group_id', '=', group)
-    .orderBy('m.created_at')
-    .orderBy('m.email')
-    .execute();
-  return rows.map((row) => ({
+    .select(['m.user_id', 'm.email', 'm.key_id', 'm.source', 'm.created_at'])
+    .select(['u.name', 'u.email as address', 'k.name as key_name'])
+    .where('m.group_id', '=', group);
+
+const memberLabel = sql`lower(coalesce(u.email, u.name, m.email, k.name, ''))`;
+const memberRule: PageRule = {
+  columns: {
+    label: { kind: 'text', of: memberLabel },
+    addedAt: { kind: 'time', of: sql`m.created_at` },
+  },
+  sort: 'addedAt',
+  id: sql`coalesce(m.user_id::text, m.email, m.key_id)`,
+  idKind: 'text',
+};
+
+/** One page of `listGroupMembers`. Throws `bad_request`. */
+export async function pageGroupMembers(
+  scope: PlatformScope,
+  group: GroupId,
+  wish: PageWish,
+): Promise<Page<GroupMember>> {
+  const { search = '' } = wish;
+  const query = membersOf(scope, group).$if(search !== '', (found) => found.where(contains(search, [memberLabel])));
+  const { items, next } = await pageOf(query, wish, memberRule);
+  return { items: items.map(asGroupMember), next };
+}
+
+function asGroupMember(row: MemberColumns): GroupMember {
+  return {
     userId: row.user_id ?? undefined,
     email: row.email ?? undefined,
     keyId: row.key_id ?? undefined,
     label: row.address ?? row.name ?? row.email ?? row.key_name ?? undefined,
     source: row.source ?? undefined,
-  }));
+    addedAt: row.created_at,
+  };
 }
+
+type MemberColumns = Awaited<ReturnType<ReturnType<typeof membersOf>['execute']>>[number];
 
 /** Once, however often. Throws `not_found` for a person or key that is nobody here. */
 export async function insertGroupMember(
@@ -181,7 +239,7 @@ function columnsOf({ userId, email, keyId }: MemberRef) {
   return { user_id: userId ?? null, email: email?.trim().toLowerCase() ?? null, key_id: keyId ?? null };
 }
 
-type Row = Awaited<ReturnType<ReturnType<typeof listed>['execute']>>[number];
+type Row = Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number];
 
 function asGroup(row: Row): GroupRow {
   return {

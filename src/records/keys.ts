@@ -5,6 +5,7 @@ import { asKeyId, asOrgId, type KeyId, type OrgId } from '#core/ids.ts';
 import type { Db } from '#db/schema.ts';
 import { type OrganizationScope, withPlatform } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
+import { contains, type Page, type PageRule, type PageWish, pageOf } from './page.ts';
 
 export interface KeyRow {
   readonly id: KeyId;
@@ -83,12 +84,53 @@ export function findKey(db: Db, id: KeyId): Promise<KeyRow | undefined> {
 /** By name, revoked ones included. */
 export async function listKeys({ tx }: OrganizationScope): Promise<readonly KeySummary[]> {
   const rows = await tx.selectFrom('api_keys').selectAll().orderBy('name').orderBy('created_at').execute();
-  return rows.map((row) => ({
-    ...asKey(row),
-    last4: row.last4,
-    createdAt: row.created_at.getTime(),
-    lastUsedAt: row.last_used_at?.getTime(),
-  }));
+  return rows.map(asSummary);
+}
+
+const asSummary = (row: SummaryColumns): KeySummary => ({
+  ...asKey(row),
+  last4: row.last4,
+  createdAt: row.created_at.getTime(),
+  lastUsedAt: row.last_used_at?.getTime(),
+});
+
+interface SummaryColumns extends KeyColumns {
+  readonly last4: string;
+  readonly created_at: Date;
+  readonly last_used_at: Date | null;
+}
+
+const rule: PageRule = {
+  columns: {
+    name: { kind: 'text', of: sql`lower(k.name)` },
+    createdAt: { kind: 'time', of: sql`k.created_at` },
+    // Those without an end come last.
+    expiresAt: { kind: 'time', of: sql`coalesce(k.expires_at, '2999-01-01T00:00:00Z'::timestamptz)` },
+  },
+  sort: 'name',
+  id: sql`k.id`,
+  idKind: 'text',
+};
+
+export interface KeyWish extends PageWish {
+  readonly state?: 'active' | 'expired' | 'revoked' | undefined;
+  /** Unix milliseconds. */
+  readonly nowMs: number;
+}
+
+/** One page of `listKeys`. Throws `bad_request`. */
+export async function pageKeys({ tx }: OrganizationScope, wish: KeyWish): Promise<Page<KeySummary>> {
+  const { search = '', state, nowMs } = wish;
+  const isOver = sql<boolean>`coalesce(k.expires_at <= ${new Date(nowMs)}, false)`;
+  const query = tx
+    .selectFrom('api_keys as k')
+    .selectAll('k')
+    .$if(state === 'revoked', (found) => found.where('k.revoked_at', 'is not', null))
+    .$if(state === 'expired', (found) => found.where('k.revoked_at', 'is', null).where(isOver))
+    .$if(state === 'active', (found) => found.where('k.revoked_at', 'is', null).where(sql<boolean>`not ${isOver}`))
+    .$if(search !== '', (found) => found.where(contains(search, [sql`k.name`, sql`k.last4`])));
+  const { items, next } = await pageOf(query, wish, rule);
+  return { items: items.map(asSummary), next };
 }
 
 /** Every replica refuses it within a second. A second time changes nothing. Throws `not_found`. */

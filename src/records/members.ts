@@ -4,6 +4,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseRoles } from './columns.ts';
+import { contains, cursorOf, type Page, type PageRule, type PageWish, pageOf, parseCursor } from './page.ts';
 
 /** Whoever has it administers the organization. */
 export const administratorRole = 'admin';
@@ -20,15 +21,82 @@ export interface Member {
   readonly saidBy: string | undefined;
 }
 
-const listed = ({ tx }: PlatformScope, org: OrgId) =>
+/** In a cursor: people are through. */
+const invitedMark = 'invited';
+
+const rowsOf = ({ tx }: PlatformScope, org: OrgId) =>
   tx
     .selectFrom('members as m')
     .innerJoin('users as u', 'u.id', 'm.user_id')
     .select(['m.user_id', 'm.roles', 'm.active', 'm.identity_provider', 'u.email', 'u.name', 'u.kind'])
     .select(['u.deactivated_at'])
-    .where('m.org_id', '=', org)
-    .orderBy(sql`lower(coalesce(u.email, u.name, u.subject))`)
-    .orderBy('m.user_id');
+    .where('m.org_id', '=', org);
+
+const listed = (scope: PlatformScope, org: OrgId) =>
+  rowsOf(scope, org).orderBy(sql`lower(coalesce(u.email, u.name, u.subject))`).orderBy('m.user_id');
+
+export interface MemberWish extends PageWish {
+  readonly role?: string | undefined;
+  readonly state?: 'active' | 'inactive' | 'invited' | undefined;
+}
+
+const label = sql`lower(coalesce(u.email, u.name, u.subject))`;
+const peopleRule: PageRule = {
+  columns: { name: { kind: 'text', of: label } },
+  sort: 'name',
+  id: sql`m.user_id`,
+  idKind: 'uuid',
+};
+const invitedRule: PageRule = {
+  columns: { name: { kind: 'text', of: sql`i.email` } },
+  sort: 'name',
+  id: sql`${invitedMark}::text`,
+  idKind: 'text',
+};
+
+/** One page of `listMembers`. Throws `bad_request`. */
+export async function pageMembers(scope: PlatformScope, org: OrgId, wish: MemberWish): Promise<Page<Member>> {
+  const { sort = 'name', cursor, limit, state } = wish;
+  const place = cursor === undefined ? undefined : parseCursor(cursor, sort);
+  const isPast = place?.id === invitedMark;
+  const people = isPast || state === 'invited' ? nothing : await pagePeople(scope, org, wish);
+  const items = people.items.map(asMember);
+  if (people.next !== null || (state !== undefined && state !== 'invited')) return { items, next: people.next };
+  const begin = place?.value === undefined || !isPast ? undefined : cursor;
+  // At least one: whether there are any decides about the next page.
+  const room = limit - items.length;
+  const invited = await pageInvited(scope, org, { ...wish, cursor: begin, limit: Math.max(1, room) });
+  if (room === 0) {
+    return { items, next: invited.items.length > 0 ? cursorOf({ sort, value: undefined, id: invitedMark }) : null };
+  }
+  const more = invited.items.map(({ email, roles }) => asInvited(email, parseRoles(roles)));
+  return { items: [...items, ...more], next: invited.next };
+}
+
+const nothing = { items: [], next: null } as const;
+
+function pagePeople(scope: PlatformScope, org: OrgId, wish: MemberWish) {
+  const { search = '', role, state } = wish;
+  const isActive = sql<boolean>`(m.active and u.deactivated_at is null)`;
+  const query = rowsOf(scope, org)
+    .where('u.kind', '=', 'person')
+    .$if(role !== undefined, (found) => found.where(sql<boolean>`jsonb_exists(m.roles, ${role})`))
+    .$if(state === 'active', (found) => found.where(isActive))
+    .$if(state === 'inactive', (found) => found.where(sql<boolean>`not ${isActive}`))
+    .$if(search !== '', (found) => found.where(contains(search, [sql`u.email`, sql`u.name`])));
+  return pageOf(query, wish, peopleRule);
+}
+
+function pageInvited({ tx }: PlatformScope, org: OrgId, wish: MemberWish) {
+  const { search = '', role } = wish;
+  const query = tx
+    .selectFrom('invitations as i')
+    .select(['i.email', 'i.roles'])
+    .where('i.org_id', '=', org)
+    .$if(role !== undefined, (found) => found.where(sql<boolean>`jsonb_exists(i.roles, ${role})`))
+    .$if(search !== '', (found) => found.where(contains(search, [sql`i.email`])));
+  return pageOf(query, wish, invitedRule);
+}
 
 /** People, then those who are invited. */
 export async function listMembers(scope: PlatformScope, org: OrgId): Promise<readonly Member[]> {
@@ -169,7 +237,7 @@ const asInvited = (email: string, roles: readonly string[]): Member => ({
   saidBy: undefined,
 });
 
-type Row = Awaited<ReturnType<ReturnType<typeof listed>['execute']>>[number];
+type Row = Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number];
 
 function asMember(row: Row): Member {
   return {

@@ -23,14 +23,35 @@ type Scope = OrganizationScope | PlatformScope;
 
 const ownerOf = (scope: Scope) => (scope.kind === 'organization' ? scope.org : null);
 
-/** The same text twice is one document. */
+/** What one organization may keep: documents are compiled in memory, and its rows are everybody's database. */
+export const openApiShare = { documents: 100, bytes: 50 * 1024 * 1024 } as const;
+
+/** The same text twice is one document. Throws `conflict` where an organization keeps as much as it may. */
 export async function putOpenApiDocument(scope: Scope, document: NewOpenApiDocument): Promise<void> {
   const { digest, text, title, version } = document;
+  if (scope.kind === 'organization') await checkShare(scope, document);
   await scope.tx
     .insertInto('openapi_documents')
     .values({ org_id: ownerOf(scope), digest, text, title, version })
     .onConflict((conflict) => conflict.columns(['org_id', 'digest']).doNothing())
     .execute();
+}
+
+async function checkShare(scope: OrganizationScope, { digest, text }: NewOpenApiDocument): Promise<void> {
+  const kept = await scope.tx
+    .selectFrom('openapi_documents')
+    .select([
+      sql<number>`count(*)::int`.as('documents'),
+      sql<number>`coalesce(sum(octet_length(text)), 0)::int`.as('bytes'),
+    ])
+    .where('org_id', '=', scope.org)
+    .where('digest', '!=', digest)
+    .executeTakeFirstOrThrow();
+  const isOver = kept.documents >= openApiShare.documents || kept.bytes + Buffer.byteLength(text) > openApiShare.bytes;
+  if (!isOver) return;
+  throw new GatehouseError('conflict', {
+    message: `An organization keeps at most ${openApiShare.documents} OpenAPI documents of ${openApiShare.bytes} bytes together: remove those that no server uses`,
+  });
 }
 
 /** Its text: the scope's own, or the platform's. */

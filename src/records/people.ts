@@ -4,6 +4,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { PlatformScope } from '#db/scope.ts';
 import { parseIdentities, parseRoles } from './columns.ts';
 import { listGrantsOf } from './grants.ts';
+import { contains, type Page, type PageRule, type PageWish, pageOf } from './page.ts';
 import { findUser, type Identity, type User } from './users.ts';
 
 export interface PersonRow extends User {
@@ -14,9 +15,8 @@ export interface PersonRow extends User {
   readonly lastSignInAt: number | undefined;
 }
 
-/** By address, name or subject; at most 200. */
-export async function listPeople({ tx }: PlatformScope, search: string | undefined): Promise<readonly PersonRow[]> {
-  const rows = await tx
+const rowsOf = ({ tx }: PlatformScope) =>
+  tx
     .selectFrom('users as u')
     .selectAll('u')
     .select(
@@ -29,22 +29,46 @@ export async function listPeople({ tx }: PlatformScope, search: string | undefin
         'organizations',
       ),
     )
-    .where('u.kind', '=', 'person')
-    .$if(search !== undefined, (query) => {
-      const wanted = (search ?? '').toLowerCase();
-      return query.where((is) =>
-        is.or([
-          is(sql`lower(u.email)`, '=', wanted),
-          is(sql`lower(u.name)`, '=', wanted),
-          is('u.subject', '=', search ?? ''),
-          is(sql`u.id::text`, '=', wanted),
-        ]),
-      );
-    })
-    .orderBy('u.created_at')
-    .limit(200)
-    .execute();
-  return rows.map((row) => ({
+    .where('u.kind', '=', 'person');
+
+const rule: PageRule = {
+  columns: {
+    createdAt: { kind: 'time', of: sql`u.created_at` },
+    name: { kind: 'text', of: sql`lower(coalesce(u.email, u.name, u.subject))` },
+    // Who never did comes first.
+    lastSignInAt: { kind: 'time', of: sql`coalesce(u.last_sign_in_at, 'epoch'::timestamptz)` },
+  },
+  sort: 'createdAt',
+  id: sql`u.id`,
+  idKind: 'uuid',
+};
+
+export interface PersonWish extends PageWish {
+  readonly active?: boolean | undefined;
+}
+
+/** One page, by part of an address, name or subject, or by id. Throws `bad_request`. */
+export async function pagePeople(scope: PlatformScope, wish: PersonWish): Promise<Page<PersonRow>> {
+  const { search = '', active } = wish;
+  const query = rowsOf(scope)
+    .$if(active !== undefined, (found) => found.where('u.deactivated_at', active ? 'is' : 'is not', null))
+    .$if(search !== '', (found) =>
+      found.where(contains(search, [sql`u.email`, sql`u.name`, sql`u.subject`, sql`u.id`])),
+    );
+  const { items, next } = await pageOf(query, wish, rule);
+  return { items: items.map(asPerson), next };
+}
+
+/** By id. */
+export async function findPerson(scope: PlatformScope, id: string): Promise<PersonRow | undefined> {
+  const row = await rowsOf(scope).where(sql`u.id::text`, '=', id.toLowerCase()).executeTakeFirst();
+  return row && asPerson(row);
+}
+
+type PersonColumns = Awaited<ReturnType<ReturnType<typeof rowsOf>['execute']>>[number];
+
+function asPerson(row: PersonColumns): PersonRow {
+  return {
     id: row.id,
     subject: row.subject,
     email: row.email ?? undefined,
@@ -58,7 +82,7 @@ export async function listPeople({ tx }: PlatformScope, search: string | undefin
     organizations: parseRoles(row.organizations),
     createdAt: row.created_at.getTime(),
     lastSignInAt: row.last_sign_in_at?.getTime(),
-  }));
+  };
 }
 
 /** Throws `not_found`. */

@@ -2,6 +2,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 import type { RunningProcess } from './launch.ts';
 import { lineReader } from './lines.ts';
+import { isTakenByOthers } from './port-owner.ts';
 import type { StderrSink } from './stderr.ts';
 
 export interface ChildExit {
@@ -31,7 +32,7 @@ export interface Child {
   stop(): Promise<ChildExit>;
   /** SIGKILL to the whole process group at once. */
   kill(reason: string): void;
-  /** To a port of its loopback where it listens. Rejects when nothing does, or after `timeoutMs`. */
+  /** To a port of its loopback where it listens. Rejects when nothing does, when somebody else does, or after `timeoutMs`. */
   connect(port: number, timeoutMs: number): Promise<Socket>;
 }
 
@@ -135,8 +136,15 @@ export function watchChild(parts: ChildParts): Child {
       });
     },
     kill,
-    connect: parts.connect ?? connectLocally,
+    connect: parts.connect ?? ((port, timeoutMs) => connectToOwn(child.pid, port, timeoutMs)),
   };
+}
+
+async function connectToOwn(pid: number | undefined, port: number, timeoutMs: number): Promise<Socket> {
+  const socket = await connectLocally(port, timeoutMs);
+  if (pid === undefined || !isTakenByOthers(port, pid)) return socket;
+  socket.destroy();
+  throw new Error('another program listens there');
 }
 
 function connectLocally(port: number, timeoutMs: number): Promise<Socket> {

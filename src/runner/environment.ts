@@ -82,6 +82,13 @@ export function buildEnvironment(
 /** What to hide in the child's output, line by line (a private key has many), longest first. */
 export function secretsOf(given: Readonly<Record<string, EnvironmentValue>>): string[] {
   const secrets: string[] = [];
-  for (const value of Object.values(given)) if (value instanceof Secret) secrets.push(...value.reveal().split('\n'));
-  return secrets.filter((secret) => secret.trim().length > 3).sort((a, b) => b.length - a.length);
+  for (const value of Object.values(given))
+    if (value instanceof Secret)
+      secrets.push(
+        ...value
+          .reveal()
+          .split('\n')
+          .map((line) => line.trim()),
+      );
+  return secrets.filter((secret) => secret.length > 3).sort((a, b) => b.length - a.length);
 }

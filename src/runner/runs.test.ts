@@ -36,3 +36,11 @@ test('the newest thousand lines of each server are kept, and followers hear each
   expect(runs.lines(server, 5000)).toHaveLength(1000);
   expect(runs.lines(other, 5)).toEqual([]);
 });
+
+test('long lines take the place of more old ones: what is kept of a server is bounded [G11]', () => {
+  const runs = openRuns({ clock: manualClock(0) });
+  for (let n = 0; n < 200; n++) runs.log(server, 'a', `${n} `.padEnd(8192, 'x'));
+  const kept = runs.lines(server, 5000);
+  expect(kept).toHaveLength(64);
+  expect(kept.at(-1)?.text).toMatch(/^199 /);
+});

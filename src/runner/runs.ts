@@ -58,10 +58,13 @@ export interface Runs {
 }
 
 const RING_LINES = 1000;
+/** Lines may be long: a thousand of the longest, of every server, would be a lot. */
+const RING_CHARACTERS = 512 * 1024;
 const MAX_SERVERS = 1000;
 
 interface Output {
   readonly lines: LogLine[];
+  characters: number;
   readonly followers: Set<(line: LogLine) => void>;
   lastExit: RunExit | undefined;
   exits: number;
@@ -80,7 +83,7 @@ export function openRuns({ clock }: { readonly clock: Clock }): Runs {
       const [oldest] = [...outputs].find(isIdle) ?? [];
       if (oldest) outputs.delete(oldest);
     }
-    const made: Output = { lines: [], followers: new Set(), lastExit: undefined, exits: 0 };
+    const made: Output = { lines: [], characters: 0, followers: new Set(), lastExit: undefined, exits: 0 };
     outputs.set(server, made);
     return made;
   }
@@ -99,7 +102,9 @@ export function openRuns({ clock }: { readonly clock: Clock }): Runs {
       const output = outputOf(server);
       const line = { at: clock.now(), run, text };
       output.lines.push(line);
-      if (output.lines.length > RING_LINES) output.lines.shift();
+      output.characters += text.length;
+      while (output.lines.length > RING_LINES || output.characters > RING_CHARACTERS)
+        output.characters -= output.lines.shift()?.text.length ?? output.characters;
       for (const hear of output.followers) hear(line);
     },
     list: () => [...running.values()].map(({ run }) => run),

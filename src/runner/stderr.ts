@@ -2,6 +2,7 @@
  * A child's standard error: always read (a full pipe would block the child), kept as a tail of bounded size, and passed
  * to the log line by line with secrets, control characters and excess removed.
  */
+import { StringDecoder } from 'node:string_decoder';
 import type { Clock } from '#core/clock.ts';
 
 export interface StderrSink {
@@ -22,10 +23,13 @@ export interface StderrOptions {
 }
 
 const LINE_BYTES = 8192;
+/** A secret that begins in what is shown of a line ends in it. */
+const CUT_BYTES = 2 * LINE_BYTES;
 
 export function openStderr(options: StderrOptions): StderrSink {
   const ring = Buffer.alloc(options.keepBytes);
   let written = 0;
+  const decoder = new StringDecoder('utf8');
   let partial = '';
   let windowAt = options.clock.monotonic();
   let inWindow = 0;
@@ -47,17 +51,18 @@ export function openStderr(options: StderrOptions): StderrSink {
       dropped = 0;
     }
     if (++inWindow > options.linesPerSecond) dropped++;
-    else options.onLine(clean(line, options.secrets));
+    else options.onLine(clean(line, options.secrets).slice(0, LINE_BYTES));
   }
 
   return {
     push(chunk) {
       remember(chunk);
-      const lines = (partial + chunk.toString('utf8')).split('\n');
+      const lines = (partial + decoder.write(chunk)).split('\n');
       partial = lines.pop() ?? '';
-      for (const line of lines) if (line.trim() !== '') report(line.slice(0, LINE_BYTES));
+      // Cut after what is secret in it was taken out: half of a secret would be none.
+      for (const line of lines) if (line.trim() !== '') report(line.slice(0, CUT_BYTES));
       if (partial.length > LINE_BYTES) {
-        report(partial.slice(0, LINE_BYTES));
+        report(partial.slice(0, CUT_BYTES));
         partial = '';
       }
     },
@@ -73,8 +78,16 @@ export function openStderr(options: StderrOptions): StderrSink {
 
 /** Without terminal sequences and control characters, with secrets replaced. */
 function clean(text: string, secrets: readonly string[]): string {
-  let out = text.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g, '');
-  out = out.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '');
-  for (const secret of secrets) out = out.replaceAll(secret, '[secret]');
+  let out = plain(text);
+  for (const secret of secrets.map(plain)) if (secret.trim() !== '') out = out.replaceAll(secret, '[secret]');
   return out;
+}
+
+/** As it is shown: also without what turns or hides text (SECURITY F1). */
+function plain(text: string): string {
+  const out = text.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g, '');
+  return out.replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\udb40[\udc00-\udfff]/g,
+    '',
+  );
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { identityAdapters } from '#adapters/identity/index.ts';
-import { configPage, referenceFolder, renderPages } from '#scripts/docs.ts';
+import { configPage, portalRoutes, portalRoutesFile, referenceFolder, renderPages } from '#scripts/docs.ts';
 import { listIdentityKeys, listSection } from '#scripts/docs-file.ts';
 import { row } from '#scripts/markdown.ts';
 
@@ -35,4 +35,8 @@ test('every setting of sign-in says what it means, and what it is unless set', (
   const keys = listSection('oauth');
   expect(keys.filter(({ meaning }) => meaning === '')).toEqual([]);
   expect(keys.find(({ path }) => path.join('.') === 'oauth.registration.perAddressPerHour')?.default).toBe('5000');
+});
+
+test("the portal's table of routes equals the contract (else: npm run docs)", () => {
+  expect(readFileSync(portalRoutesFile(process.cwd()), 'utf8')).toBe(portalRoutes());
 });

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createKey } from '#kit/gateway.ts';
 import { freePort, type RunWorld, runnable, startRunWorld } from '#kit/run-world.ts';
 
 let world: RunWorld;
@@ -128,10 +129,24 @@ test('what is asked for and cannot be had is refused, nothing of it is left out 
 });
 
 test('it is for administrators of the platform alone, and unknown paths are nothing [S2.15] [X2.1] [G1]', async () => {
-  for (const path of ['/workloads', '/version', '/groups', '/secrets', '/registry', '/workloads/hive/logs']) {
+  // Of everything in its organization, and of nothing beside it.
+  const administrator = await createKey(world.gateway, 'acme', '--roles', 'admin:*');
+  for (const path of [
+    '/workloads',
+    '/version',
+    '/groups',
+    '/clients',
+    '/secrets/default/keys',
+    '/secrets',
+    '/registry',
+    '/workloads/hive/logs',
+  ]) {
     expect((await fetch(`${world.gateway.url}/api/v1beta${path}`)).status, path).toBe(401);
-    expect((await ask(`GET ${path}`, undefined, world.key)).status, path).toBe(403);
+    for (const key of [world.key, administrator])
+      expect((await ask(`GET ${path}`, undefined, key)).status, path).toBe(403);
   }
-  expect((await ask('POST /workloads', request(), world.key)).status).toBe(403);
+  for (const order of ['/workloads', '/workloads/stop', '/workloads/hive/restart', '/workloads/hive/edit'])
+    for (const key of [world.key, administrator])
+      expect((await ask(`POST ${order}`, { ...request(), names: ['hive'] }, key)).status, order).toBe(403);
   expect((await fetch(`${world.gateway.url}/api/v1beta/unknown`)).status).toBe(404);
 });

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { organizationRef, slug, text } from '#admin/nouns.ts';
 import { roleList } from '#admin/people-nouns.ts';
+import { listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 const key = z.string().min(1).max(16_384);
@@ -64,6 +65,12 @@ export const importedNoun = z.object({
   made: z.boolean(),
 });
 
+const catalogList = listing(catalogNoun, {
+  id: ['key'],
+  sort: ['key', 'title', 'kind'],
+  search: ['key', 'title', 'description', 'tags'],
+});
+
 export const catalogRoutes = {
   listCatalog: {
     method: 'GET',
@@ -73,8 +80,9 @@ export const catalogRoutes = {
     scope: 'organization',
     audit: 'catalog.list',
     status: 200,
-    input: z.strictObject(org),
-    output: z.object({ items: z.array(catalogNoun) }),
+    input: z.strictObject({ ...org, ...catalogList.input, tag: text.optional() }),
+    output: catalogList.output,
+    list: catalogList.list,
   },
   getCatalogEntry: {
     method: 'GET',

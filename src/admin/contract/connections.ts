@@ -3,8 +3,15 @@ import { z } from 'zod';
 import { connection, connections } from '#admin/account-nouns.ts';
 import type { AdminRoute } from '#admin/contract.ts';
 import { organizationRef, slug } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const ofServer = { organization: organizationRef, server: slug };
+
+const connectionList = listing(connection, {
+  id: ['id'],
+  sort: ['email', 'state', 'connectedAt', 'expiresAt'],
+  search: ['email', 'subject', 'state'],
+});
 
 export const connectionRoutes = {
   listConnections: {
@@ -15,8 +22,9 @@ export const connectionRoutes = {
     scope: 'organization',
     audit: 'connection.list',
     status: 200,
-    input: z.strictObject(ofServer),
-    output: connections,
+    input: z.strictObject({ ...ofServer, ...connectionList.input }),
+    output: connections.extend(connectionList.output.shape),
+    list: connectionList.list,
   },
   removeConnection: {
     method: 'DELETE',

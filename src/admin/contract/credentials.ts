@@ -1,6 +1,7 @@
 /** Routes of the admin API about credentials and addresses of servers by group: values go in and never come back. */
 import { z } from 'zod';
 import { bindingInput, organizationRef, slug, text } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const group = z
   .string()
@@ -24,6 +25,12 @@ export const credentialNoun = z.object({
   updatedAt: z.iso.datetime(),
 });
 
+const credentials = listing(credentialNoun, {
+  id: ['server', 'group', 'keyName'],
+  sort: ['server', 'group', 'updatedAt'],
+  search: ['server', 'group', 'keyName', 'url'],
+});
+
 export const credentialRoutes = {
   listCredentials: {
     method: 'GET',
@@ -33,8 +40,9 @@ export const credentialRoutes = {
     scope: 'organization',
     audit: 'credential.list',
     status: 200,
-    input: z.strictObject({ organization: organizationRef, server: slug.optional() }),
-    output: z.object({ items: z.array(credentialNoun) }),
+    input: z.strictObject({ organization: organizationRef, server: slug.optional(), ...credentials.input }),
+    output: credentials.output,
+    list: credentials.list,
   },
   setCredential: {
     method: 'POST',

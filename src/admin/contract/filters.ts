@@ -1,6 +1,7 @@
 /** Routes of the admin API about content filters. */
 import { z } from 'zod';
 import { collectionName, organizationRef, slug } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const name = collectionName;
 const looksAt = z.enum(['arguments', 'results', 'both']);
@@ -16,6 +17,12 @@ export const filterNoun = z.object({
   collection: z.string().nullable(),
 });
 
+const filters = listing(filterNoun, {
+  id: ['name'],
+  sort: ['name', 'kind'],
+  search: ['name', 'kind', 'server', 'collection'],
+});
+
 export const filterRoutes = {
   listFilters: {
     method: 'GET',
@@ -25,8 +32,9 @@ export const filterRoutes = {
     scope: 'organization',
     audit: 'filter.list',
     status: 200,
-    input: z.strictObject({ organization: organizationRef }),
-    output: z.object({ items: z.array(filterNoun) }),
+    input: z.strictObject({ organization: organizationRef, ...filters.input }),
+    output: filters.output,
+    list: filters.list,
   },
   setFilter: {
     method: 'POST',

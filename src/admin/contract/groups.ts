@@ -12,17 +12,29 @@ import {
   serverKey,
   toolNames,
 } from '#admin/people-nouns.ts';
+import { listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 /** By name or id. */
 const one = { ...org, group: groupName };
-const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const base = '/organizations/:organization/groups';
 const fields = {
   title: z.string().trim().max(512).optional(),
   externalId: text.nullable().optional(),
   priority: z.int().min(0).max(1_000_000).optional(),
 };
+
+const groups = listing(group, { id: ['id'], sort: ['priority', 'name'], search: ['name', 'title', 'externalId'] });
+const groupMembers = listing(groupMember, {
+  id: ['user', 'email', 'key'],
+  sort: ['label', 'addedAt'],
+  search: ['label', 'email'],
+});
+const grants = listing(grant, {
+  id: ['id'],
+  sort: ['server', 'collection', 'group'],
+  search: ['group', 'user', 'email', 'server', 'collection', 'tools'],
+});
 
 export const groupRoutes = {
   listGroups: {
@@ -33,8 +45,9 @@ export const groupRoutes = {
     scope: 'organization',
     audit: 'group.list',
     status: 200,
-    input: z.strictObject(org),
-    output: list(group),
+    input: z.strictObject({ ...org, ...groups.input, managedBy: text.optional() }),
+    output: groups.output,
+    list: groups.list,
   },
   getGroup: {
     method: 'GET',
@@ -68,6 +81,7 @@ export const groupRoutes = {
     status: 200,
     input: z.strictObject({ ...one, name: groupName.optional(), ...fields }),
     output: group,
+    changes: 'getGroup',
   },
   removeGroup: {
     method: 'DELETE',
@@ -79,6 +93,19 @@ export const groupRoutes = {
     status: 200,
     input: z.strictObject(one),
     output: group,
+    changes: 'getGroup',
+  },
+  listGroupMembers: {
+    method: 'GET',
+    path: `${base}/:group/members`,
+    summary: 'Who is in a group',
+    permission: 'admin:groups:read',
+    scope: 'organization',
+    audit: 'group.members',
+    status: 200,
+    input: z.strictObject({ ...one, ...groupMembers.input }),
+    output: groupMembers.output,
+    list: groupMembers.list,
   },
   addGroupMember: {
     method: 'POST',
@@ -111,8 +138,16 @@ export const groupRoutes = {
     scope: 'organization',
     audit: 'grant.list',
     status: 200,
-    input: z.strictObject({ ...org, group: groupName.optional(), server: serverKey.optional() }),
-    output: list(grant),
+    input: z.strictObject({
+      ...org,
+      group: groupName.optional(),
+      server: serverKey.optional(),
+      ...grants.input,
+      user: rowId.optional(),
+      collection: collectionName.optional(),
+    }),
+    output: grants.output,
+    list: grants.list,
   },
   putGrant: {
     method: 'PUT',

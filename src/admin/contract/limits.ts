@@ -2,9 +2,16 @@
 import { z } from 'zod';
 import { limit, limitInput, limitUsage } from '#admin/limit-nouns.ts';
 import { organizationRef, text } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 const one = { ...org, id: z.uuid('must be the id of a limit') };
+
+const limits = listing(limit, {
+  id: ['id'],
+  sort: ['server', 'group', 'points'],
+  search: ['server', 'tool', 'group', 'user', 'apiKey'],
+});
 
 export const limitRoutes = {
   listLimits: {
@@ -15,8 +22,20 @@ export const limitRoutes = {
     scope: 'organization',
     audit: 'limit.list',
     status: 200,
-    input: z.strictObject(org),
-    output: z.object({ items: z.array(limit) }),
+    input: z.strictObject({ ...org, ...limits.input }),
+    output: limits.output,
+    list: limits.list,
+  },
+  getLimit: {
+    method: 'GET',
+    path: '/organizations/:organization/limits/:id',
+    summary: 'One limit',
+    permission: 'admin:limits:read',
+    scope: 'organization',
+    audit: 'limit.read',
+    status: 200,
+    input: z.strictObject(one),
+    output: limit,
   },
   setLimit: {
     method: 'POST',
@@ -39,6 +58,7 @@ export const limitRoutes = {
     status: 200,
     input: z.strictObject(one),
     output: limit,
+    changes: 'getLimit',
   },
   getLimitUsage: {
     method: 'GET',

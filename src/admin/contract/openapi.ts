@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { AdminRoute } from '#admin/contract.ts';
 import { organizationRef, slug, text } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const strings = z.array(z.string().min(1).max(300)).max(500);
 
@@ -60,6 +61,12 @@ const inputs = {
   update: { ...source, server: slug, url: baseUrl, dryRun: z.boolean().default(false) },
 };
 
+const documents = listing(stored, {
+  id: ['digest'],
+  sort: ['title', 'createdAt'],
+  search: ['title', 'version', 'digest', 'servers'],
+});
+
 export const openApiRoutes = {
   previewOpenApi: {
     method: 'POST',
@@ -102,8 +109,9 @@ export const openApiRoutes = {
     audit: 'openapi.list',
     ...read,
     summary: "The platform's OpenAPI documents and the servers made from them",
-    input: z.strictObject({}),
-    output: z.object({ items: z.array(stored) }),
+    input: z.strictObject({ ...documents.input }),
+    output: documents.output,
+    list: documents.list,
   },
   removeOpenApiDocument: {
     method: 'DELETE',
@@ -161,8 +169,9 @@ export const openApiRoutes = {
     scope: 'organization',
     audit: 'ownopenapi.list',
     summary: "The organization's own OpenAPI documents and the servers made from them",
-    input: z.strictObject({ organization: organizationRef }),
-    output: z.object({ items: z.array(stored) }),
+    input: z.strictObject({ organization: organizationRef, ...documents.input }),
+    output: documents.output,
+    list: documents.list,
   },
   removeOrganizationOpenApiDocument: {
     method: 'DELETE',

@@ -12,11 +12,11 @@ import {
   server,
   text,
 } from '#admin/nouns.ts';
-import { domainName, enablement, roleList, serverKey, toolNames } from '#admin/people-nouns.ts';
+import { domainName, enablement, enablementDetail, roleList, serverKey, toolNames } from '#admin/people-nouns.ts';
 import { ownTransport, transport } from '#admin/transport-nouns.ts';
+import { flag, listing } from './lists.ts';
 
 const org = { organization: organizationRef };
-const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const servers = '/organizations/:organization/servers';
 const change = {
   title: text.optional(),
@@ -29,6 +29,12 @@ const change = {
   totalTimeoutMs: z.int().min(1000).max(86_400_000).nullable().optional(),
 };
 const tools = { tools: toolNames.min(1), blocked: z.boolean() };
+
+const enablements = listing(enablement, {
+  id: ['server', 'own'],
+  sort: ['server', 'title', 'kind'],
+  search: ['server', 'title', 'kind'],
+});
 
 export const organizationRoutes = {
   getOrganization: {
@@ -57,6 +63,7 @@ export const organizationRoutes = {
       domain: domainName.nullable().optional(),
     }),
     output: organization,
+    changes: 'getOrganization',
   },
   removeOrganization: {
     method: 'DELETE',
@@ -68,6 +75,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject(org),
     output: organization,
+    changes: 'getOrganization',
   },
   updateServer: {
     method: 'PATCH',
@@ -79,6 +87,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ server: serverKey, ...change }),
     output: server,
+    changes: 'getServer',
   },
   removeServer: {
     method: 'DELETE',
@@ -90,6 +99,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ server: serverKey }),
     output: server,
+    changes: 'getServer',
   },
   blockServerTools: {
     method: 'POST',
@@ -101,6 +111,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ server: serverKey, ...tools }),
     output: server,
+    changes: 'getServer',
   },
   listOrganizationServers: {
     method: 'GET',
@@ -110,8 +121,20 @@ export const organizationRoutes = {
     scope: 'organization',
     audit: 'enablement.list',
     status: 200,
-    input: z.strictObject(org),
-    output: list(enablement),
+    input: z.strictObject({ ...org, ...enablements.input, own: flag.optional(), enabled: flag.optional() }),
+    output: enablements.output,
+    list: enablements.list,
+  },
+  getOrganizationServer: {
+    method: 'GET',
+    path: `${servers}/:server`,
+    summary: 'One server as an organization has it, with the definition of one of its own',
+    permission: 'admin:servers:read',
+    scope: 'organization',
+    audit: 'ownserver.read',
+    status: 200,
+    input: z.strictObject({ ...org, server: serverKey }),
+    output: enablementDetail,
   },
   createOrganizationServer: {
     method: 'POST',
@@ -148,6 +171,7 @@ export const organizationRoutes = {
       keyName: change.keyName,
     }),
     output: enablement,
+    changes: 'getOrganizationServer',
   },
   removeOrganizationServer: {
     method: 'DELETE',
@@ -159,6 +183,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ ...org, server: serverKey }),
     output: enablement,
+    changes: 'getOrganizationServer',
   },
   putEnablement: {
     method: 'PUT',
@@ -178,6 +203,7 @@ export const organizationRoutes = {
       blockedTools: toolNames.optional(),
     }),
     output: enablement,
+    changes: 'getOrganizationServer',
   },
   removeEnablement: {
     method: 'DELETE',
@@ -189,6 +215,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ ...org, server: serverKey }),
     output: enablement,
+    changes: 'getOrganizationServer',
   },
   blockTools: {
     method: 'POST',
@@ -200,6 +227,7 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ ...org, server: serverKey, ...tools }),
     output: enablement,
+    changes: 'getOrganizationServer',
   },
   updateCollection: {
     method: 'PUT',
@@ -224,6 +252,7 @@ export const organizationRoutes = {
       ),
     }),
     output: collection,
+    changes: 'getCollection',
   },
   removeCollection: {
     method: 'DELETE',
@@ -235,5 +264,6 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ ...org, name: collectionName }),
     output: collection,
+    changes: 'getCollection',
   },
 } as const;

@@ -2,13 +2,21 @@
 import { z } from 'zod';
 import { organizationRef, text } from '#admin/nouns.ts';
 import { email, member, newWorkload, person, roleList, rowId, serviceAccount } from '#admin/people-nouns.ts';
+import { flag, listing } from './lists.ts';
 
 const org = { organization: organizationRef };
-const list = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const members = '/organizations/:organization/members';
 const accounts = '/organizations/:organization/service-accounts';
 /** Name, id or client id. */
 const account = { ...org, account: text };
+
+const memberList = listing(member, { id: ['user', 'email'], sort: ['name'], search: ['email', 'name'] });
+const accountList = listing(serviceAccount, { id: ['id'], sort: ['name'], search: ['name', 'clientId'] });
+const personList = listing(person, {
+  id: ['id'],
+  sort: ['createdAt', 'name', 'lastSignInAt'],
+  search: ['email', 'name', 'subject', 'id'],
+});
 
 export const peopleRoutes = {
   listMembers: {
@@ -19,8 +27,25 @@ export const peopleRoutes = {
     scope: 'organization',
     audit: 'member.list',
     status: 200,
-    input: z.strictObject(org),
-    output: list(member),
+    input: z.strictObject({
+      ...org,
+      ...memberList.input,
+      role: text.optional(),
+      state: z.enum(['active', 'inactive', 'invited']).optional(),
+    }),
+    output: memberList.output,
+    list: memberList.list,
+  },
+  getMember: {
+    method: 'GET',
+    path: `${members}/:user`,
+    summary: 'One member of an organization',
+    permission: 'admin:members:read',
+    scope: 'organization',
+    audit: 'member.read',
+    status: 200,
+    input: z.strictObject({ ...org, user: rowId }),
+    output: member,
   },
   addMember: {
     method: 'POST',
@@ -43,6 +68,7 @@ export const peopleRoutes = {
     status: 200,
     input: z.strictObject({ ...org, user: rowId, roles: roleList.optional(), active: z.boolean().optional() }),
     output: member,
+    changes: 'getMember',
   },
   removeMember: {
     method: 'DELETE',
@@ -54,6 +80,7 @@ export const peopleRoutes = {
     status: 200,
     input: z.strictObject({ ...org, user: rowId }),
     output: member,
+    changes: 'getMember',
   },
   removeInvitation: {
     method: 'DELETE',
@@ -74,8 +101,9 @@ export const peopleRoutes = {
     scope: 'organization',
     audit: 'serviceaccount.list',
     status: 200,
-    input: z.strictObject(org),
-    output: list(serviceAccount),
+    input: z.strictObject({ ...org, ...accountList.input }),
+    output: accountList.output,
+    list: accountList.list,
   },
   createServiceAccount: {
     method: 'POST',
@@ -140,13 +168,14 @@ export const peopleRoutes = {
   listPeople: {
     method: 'GET',
     path: '/people',
-    summary: 'People who have an account here, by e-mail address, name, subject or id; at most 200',
+    summary: 'People who have an account here, by e-mail address, name, subject or id',
     permission: 'admin:people:read',
     scope: 'platform',
     audit: 'person.list',
     status: 200,
-    input: z.strictObject({ search: text.optional() }),
-    output: list(person),
+    input: z.strictObject({ ...personList.input, active: flag.optional() }),
+    output: personList.output,
+    list: personList.list,
   },
   updatePerson: {
     method: 'PATCH',

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { AdminRoute } from '#admin/contract.ts';
 import { collectionName, organizationRef, slug } from '#admin/nouns.ts';
+import { listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 /** Part of a path. */
@@ -83,6 +84,8 @@ const matrix = z.object({
 });
 export type PolicyMatrix = z.output<typeof matrix>;
 
+const policies = listing(policy, { id: ['id'], sort: ['name', 'updatedAt'], search: ['name', 'server', 'collection'] });
+
 export const policyRoutes = {
   listPolicies: {
     method: 'GET',
@@ -92,8 +95,9 @@ export const policyRoutes = {
     scope: 'organization',
     audit: 'policy.list',
     status: 200,
-    input: z.strictObject(org),
-    output: z.object({ items: z.array(policy) }),
+    input: z.strictObject({ ...org, ...policies.input }),
+    output: policies.output,
+    list: policies.list,
   },
   getPolicy: {
     method: 'GET',
@@ -128,6 +132,7 @@ export const policyRoutes = {
     freshSignIn: true,
     input: z.strictObject({ ...org, name: policyName, ...policyTarget, ...source, ...policyChoices }),
     output: saved,
+    changes: 'getPolicy',
   },
   removePolicy: {
     method: 'DELETE',
@@ -140,6 +145,7 @@ export const policyRoutes = {
     freshSignIn: true,
     input: z.strictObject({ ...org, name: policyName }),
     output: policy,
+    changes: 'getPolicy',
   },
   testPolicies: {
     method: 'POST',

@@ -11,6 +11,7 @@ import {
   variableName,
   variableValues,
 } from '#admin/run-nouns.ts';
+import { listing } from './lists.ts';
 
 const one = { server: slug };
 const order = (verb: string, summary: string) =>
@@ -25,7 +26,11 @@ const order = (verb: string, summary: string) =>
     input: z.strictObject(one),
     output: run,
   }) as const;
-const variables = z.object({ items: z.array(z.object({ name: z.string(), updatedAt: z.iso.datetime() })) });
+const variable = z.object({ name: z.string(), updatedAt: z.iso.datetime() });
+const variables = z.object({ items: z.array(variable) });
+
+const runs = listing(run, { id: ['server'], sort: ['server', 'title', 'state'], search: ['server', 'title', 'kind'] });
+const variableList = listing(variable, { id: ['name'], sort: ['name', 'updatedAt'], search: ['name'] });
 
 export const runRoutes = {
   listRuns: {
@@ -36,8 +41,9 @@ export const runRoutes = {
     scope: 'platform',
     audit: 'run.list',
     status: 200,
-    input: z.strictObject({}),
-    output: z.object({ items: z.array(run) }),
+    input: z.strictObject({ ...runs.input }),
+    output: runs.output,
+    list: runs.list,
   },
   getRun: {
     method: 'GET',
@@ -133,8 +139,9 @@ export const runRoutes = {
     scope: 'platform',
     audit: 'variable.list',
     status: 200,
-    input: z.strictObject(one),
-    output: variables,
+    input: z.strictObject({ ...one, ...variableList.input }),
+    output: variableList.output,
+    list: variableList.list,
   },
   setRunVariables: {
     method: 'PUT',

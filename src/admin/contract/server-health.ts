@@ -1,5 +1,6 @@
 /** How servers are: as the replica that answers knows it. */
 import { z } from 'zod';
+import { listing } from './lists.ts';
 
 const time = z.iso.datetime();
 const failure = z.object({ reason: z.string(), at: time });
@@ -53,6 +54,12 @@ export const runnerHealth = z.object({
   }),
 });
 
+const health = listing(serverHealth, {
+  id: ['key', 'organization'],
+  sort: ['key', 'state'],
+  search: ['key', 'kind', 'state'],
+});
+
 export const serverHealthRoutes = {
   listServerHealth: {
     method: 'GET',
@@ -62,7 +69,8 @@ export const serverHealthRoutes = {
     scope: 'platform',
     audit: 'server.health',
     status: 200,
-    input: z.strictObject({}),
-    output: z.object({ items: z.array(serverHealth), runner: runnerHealth.nullable() }),
+    input: z.strictObject({ ...health.input }),
+    output: health.output.extend({ runner: runnerHealth.nullable() }),
+    list: health.list,
   },
 } as const;

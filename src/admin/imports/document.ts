@@ -23,8 +23,14 @@ export function readDocument(text: string): ImportDocument {
   return { kind: kindOf(value), value };
 }
 
-/** OpenAPI in YAML is read by its own reader. */
-const looksLikeYaml = (text: string): boolean => /^(?:\s*#[^\n]*\n|\s*\n|---\s*\n)*(?:openapi|swagger)\s*:/.test(text);
+/** OpenAPI in YAML is read by its own reader. Line by line: an expression over all of them would take for ever. */
+function looksLikeYaml(text: string): boolean {
+  for (const line of text.split('\n')) {
+    const said = line.trim();
+    if (said !== '' && said !== '---' && !said.startsWith('#')) return /^(?:openapi|swagger)\s*:/.test(said);
+  }
+  return false;
+}
 
 function parse(text: string): Json {
   try {
@@ -41,11 +47,24 @@ function parse(text: string): Json {
   }
 }
 
+/** Every alternative takes what it begins with, ended or not: nothing is looked at twice. */
+const tokens = /"(?:[^"\\]+|\\[\s\S]?)*"?|\/\/[^\n]*|\/\*[\s\S]*?(?:\*\/|$)|[^"/,\]}\s]+|\s+|[\s\S]/g;
+
 /** Without comments and trailing commas; what stands in strings stays. */
 function plainJson(text: string): string {
-  const tokens = /"(?:[^"\\]|\\.)*"|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
-  const uncommented = text.replace(tokens, (token) => (token.startsWith('"') ? token : ' '));
-  return uncommented.replace(/"(?:[^"\\]|\\.)*"|,(?=\s*[}\]])/g, (token) => (token === ',' ? '' : token));
+  const words: string[] = [];
+  /** Of the comma that nothing but space has followed so far. */
+  let comma: number | undefined;
+  for (const [token] of text.matchAll(tokens)) {
+    if (/^(?:\s|\/[/*])/.test(token)) {
+      words.push(' ');
+      continue;
+    }
+    if (comma !== undefined && /^[\]}]/.test(token)) words[comma] = '';
+    comma = token === ',' ? words.length : undefined;
+    words.push(token);
+  }
+  return words.join('');
 }
 
 function checkSize(value: Json): void {

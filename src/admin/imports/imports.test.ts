@@ -301,3 +301,23 @@ test('an OpenAPI document is told apart', () => {
   expect(readDocument('{"openapi":"3.1.0","info":{}}').kind).toBe('openapi');
   expect(readDocument('openapi: 3.1.0\ninfo: {}').kind).toBe('openapi');
 });
+
+test.each([
+  ['empty lines', '\n'.repeat(1_000_000)],
+  ['empty lines before something else', `${'\n'.repeat(999_990)}x`],
+  ['lines of space', ' \n'.repeat(500_000)],
+  ['quotes that never end', `"${'\\"'.repeat(500_000)}`],
+  ['comments that never end', '/*'.repeat(500_000)],
+  ['commas', `{${', '.repeat(500_000)}`],
+])('a document of nothing but %s is refused in no time [H10]', (_what, text) => {
+  const begun = performance.now();
+  expect(() => readDocument(text)).toThrow('no JSON');
+  expect(performance.now() - begun).toBeLessThan(2000);
+});
+
+test('comments and trailing commas are left out, what stands in strings stays', () => {
+  const text = `// a\n{ "mcpServers": { "x": { "url": "https://a.example//,]", /* , } */ "args": ["a", "\\"//,}", /* end */ ], }, }, }`;
+  expect(readDocument(text).value).toEqual({
+    mcpServers: { x: { url: 'https://a.example//,]', args: ['a', '"//,}'] } },
+  });
+});

@@ -26,9 +26,11 @@ export function catalogHandlers({
     });
   };
   return {
-    async listCatalog({ organization: ref }, actor) {
+    async listCatalog({ organization: ref, tag }, actor) {
       const on = await enabledIn(records, await getOrganization(records, actor, ref));
-      return { items: catalog.map((entry) => shown(entry, on)) };
+      return {
+        items: catalog.filter(({ tags }) => tag === undefined || tags.includes(tag)).map((entry) => shown(entry, on)),
+      };
     },
     async getCatalogEntry({ organization: ref, key }, actor) {
       const on = await enabledIn(records, await getOrganization(records, actor, ref));

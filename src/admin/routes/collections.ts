@@ -16,7 +16,7 @@ import { Secret } from '#core/secret.ts';
 import { removeCollection } from '#records/collections.ts';
 import { checkName } from './servers.ts';
 
-type Names = 'listCollections' | 'createCollection' | 'updateCollection' | 'removeCollection';
+type Names = 'listCollections' | 'getCollection' | 'createCollection' | 'updateCollection' | 'removeCollection';
 
 export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
   return {
@@ -24,6 +24,10 @@ export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, Names
       const organization = await getOrganization(records, actor, input.organization);
       const rows = await records.listCollections(organization.id);
       return { items: rows.map((row) => shown(row, organization)) };
+    },
+    async getCollection(input, actor) {
+      const organization = await getOrganization(records, actor, input.organization);
+      return shown(await getByName(records, organization, input.name), organization);
     },
     async createCollection(input, actor) {
       checkName(input.name);
@@ -50,13 +54,19 @@ export function collectionHandlers({ records }: AdminDeps): Pick<Handlers, Names
   };
 }
 
-async function getOwn(records: AdminRecords, { id }: OrganizationRow, name: string): Promise<CollectionRow> {
+async function getByName(records: AdminRecords, { id }: OrganizationRow, name: string): Promise<CollectionRow> {
   const found = (await records.listCollections(id)).find((row) => row.name === name);
   if (!found) {
     throw new GatehouseError('not_found', {
       message: 'There is no such collection: list them with `gatehouse collection list`',
     });
   }
+  return found;
+}
+
+/** Throws `not_found`; `conflict` for what the file has. */
+async function getOwn(records: AdminRecords, organization: OrganizationRow, name: string): Promise<CollectionRow> {
+  const found = await getByName(records, organization, name);
   if (found.managedBy === 'file')
     throw new GatehouseError('conflict', { message: 'gatehouse.yaml has this collection: change it there' });
   return found;

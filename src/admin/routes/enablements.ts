@@ -22,12 +22,15 @@ import {
   updateServer,
 } from '#records/servers.ts';
 import { naming } from './naming.ts';
+import { definitionOf } from './server-definition.ts';
 import { checkName, shownServer } from './servers.ts';
 
 type Names =
   | 'updateServer'
   | 'removeServer'
   | 'blockServerTools'
+  | 'getServer'
+  | 'getOrganizationServer'
   | 'listOrganizationServers'
   | 'createOrganizationServer'
   | 'updateOrganizationServer'
@@ -42,8 +45,13 @@ export function enablementHandlers(deps: AdminDeps): Pick<Handlers, Names> {
 
 function platformHandlers({
   records,
-}: AdminDeps): Pick<Handlers, 'updateServer' | 'removeServer' | 'blockServerTools'> {
+}: AdminDeps): Pick<Handlers, 'getServer' | 'updateServer' | 'removeServer' | 'blockServerTools'> {
   return {
+    getServer: ({ server: key }) =>
+      records.asPlatform(async (scope) => {
+        const found = existing(await findServer(scope, key));
+        return { ...shownServer(found), ...definitionOf(found) };
+      }),
     updateServer: ({ server: key, totalTimeoutMs, ...change }) =>
       records.asPlatform(async (scope) => {
         // The switch of a server must be at hand, also of one that the file defines: the file says nothing of it.
@@ -103,18 +111,37 @@ function ownServerHandlers({ records }: AdminDeps): Pick<Handlers, OwnNames> {
   };
 }
 
-type EnablingNames = 'listOrganizationServers' | 'putEnablement' | 'removeEnablement' | 'blockTools';
+type EnablingNames =
+  | 'getOrganizationServer'
+  | 'listOrganizationServers'
+  | 'putEnablement'
+  | 'removeEnablement'
+  | 'blockTools';
 
 function enablingHandlers({ records }: AdminDeps): Pick<Handlers, EnablingNames> {
   return {
-    async listOrganizationServers({ organization: ref }, actor) {
+    async getOrganizationServer({ organization: ref, server: key }, actor) {
+      const organization = await getOrganization(records, actor, ref);
+      return records.within(organization.id, async (scope) => {
+        const { server, enablement } = await findOffered(scope, actor, key);
+        const own = server.org === undefined ? undefined : definitionOf(server);
+        const more = { keyName: own?.keyName ?? null, transport: own?.transport ?? null };
+        return { ...noun(organization, server, enablement), ...more };
+      });
+    },
+    async listOrganizationServers({ organization: ref, own, enabled: isOn }, actor) {
       const organization = await getOrganization(records, actor, ref);
       return records.within(organization.id, async (scope) => {
         const enabled = new Map((await listEnablements(scope)).map((row) => [row.server, row]));
         const visible = ownFirst(await listServers(scope)).filter(
           ({ id, org }) => org !== undefined || enabled.has(id) || actor.kind === 'platform',
         );
-        return { items: visible.map((server) => noun(organization, server, enabled.get(server.id))) };
+        const items = visible.map((server) => noun(organization, server, enabled.get(server.id)));
+        const is = (wanted: 'true' | 'false' | undefined, value: boolean) =>
+          wanted === undefined || value === (wanted === 'true');
+        return {
+          items: items.filter((item) => is(own, item.own) && is(isOn, item.enablement?.enabled === true)),
+        };
       });
     },
     async putEnablement({ organization: ref, server: key, ...change }, actor) {

@@ -15,13 +15,15 @@ const of = oneOf(['server', 'collection']);
 
 export function grantHandlers({ records }: AdminDeps): Pick<Handlers, 'listGrants' | 'putGrant' | 'removeGrant'> {
   return {
-    async listGrants({ organization: ref, group, server }, actor) {
+    async listGrants({ organization: ref, group, server, user, collection }, actor) {
       const organization = await getOrganization(records, actor, ref);
       const rows = await records.within(organization.id, listGrants);
       const wanted = rows.filter(
         (row) =>
           (group === undefined || row.group?.toLowerCase() === group.toLowerCase()) &&
-          (server === undefined || row.server === server),
+          (server === undefined || row.server === server) &&
+          (collection === undefined || row.collection === collection) &&
+          (user === undefined || row.userId === user.toLowerCase()),
       );
       return { items: wanted.map((row) => shownGrant(row, organization)) };
     },

@@ -5,13 +5,15 @@ import type { AdminRecords, OrganizationRow } from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
 import { listGrants } from '#records/grants.ts';
 import {
+  type GroupMember,
   type GroupRow,
   getGroup,
   insertGroup,
   insertGroupMember,
   listGroupMembers,
-  listGroups,
   type MemberRef,
+  pageGroupMembers,
+  pageGroups,
   removeGroup,
   removeGroupMember,
   updateGroup,
@@ -24,6 +26,7 @@ import { naming } from './naming.ts';
 type Names =
   | 'listGroups'
   | 'getGroup'
+  | 'listGroupMembers'
   | 'createGroup'
   | 'updateGroup'
   | 'removeGroup'
@@ -48,10 +51,16 @@ export function groupHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
       });
     };
   return {
-    async listGroups({ organization: ref }, actor) {
+    async listGroups({ organization: ref, ...wish }, actor) {
       const organization = await getOrganization(records, actor, ref);
-      const rows = await records.within(organization.id, listGroups);
-      return { items: rows.map((row) => shown(row, organization)) };
+      const { items, next } = await records.within(organization.id, (scope) => pageGroups(scope, wish));
+      return { items: items.map((row) => shown(row, organization)), next };
+    },
+    async listGroupMembers({ organization: ref, group: name, ...wish }, actor) {
+      const organization = await getOrganization(records, actor, ref);
+      const group = await records.within(organization.id, (scope) => getGroup(scope, name));
+      const { items, next } = await records.asPlatform((scope) => pageGroupMembers(scope, group.id, wish));
+      return { items: items.map(shownMember), next };
     },
     async getGroup({ organization: ref, group: name }, actor) {
       const organization = await getOrganization(records, actor, ref);
@@ -62,13 +71,7 @@ export function groupHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
       const people = await records.asPlatform((scope) => listGroupMembers(scope, group.id));
       return {
         ...shown(group, organization),
-        people: people.map(({ userId, email, keyId, label, source }) => ({
-          user: userId ?? null,
-          email: email ?? null,
-          key: keyId ?? null,
-          label: label ?? null,
-          source: source ?? null,
-        })),
+        people: people.map(shownMember),
         grants: grants.filter((row) => row.group === group.name).map((row) => shownGrant(row, organization)),
       };
     },
@@ -102,6 +105,15 @@ export function groupHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
     removeGroupMember: changeMember(removeOne),
   };
 }
+
+const shownMember = ({ userId, email, keyId, label, source, addedAt }: GroupMember) => ({
+  user: userId ?? null,
+  email: email ?? null,
+  key: keyId ?? null,
+  label: label ?? null,
+  source: source ?? null,
+  addedAt: addedAt.toISOString(),
+});
 
 const taken = 'A group of the organization has this name or external id already';
 

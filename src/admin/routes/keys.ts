@@ -4,14 +4,17 @@ import type { ApiKey } from '#admin/nouns.ts';
 import type { KeyRow, OrganizationRow } from '#admin/records.ts';
 import { GatehouseError } from '#core/error.ts';
 import { asKeyId } from '#core/ids.ts';
+import { pageKeys } from '#records/keys.ts';
 import { getServiceAccount } from '#records/service-accounts.ts';
 
 export function keyHandlers({ records, clock }: AdminDeps): Pick<Handlers, 'listKeys' | 'createKey' | 'revokeKey'> {
   return {
-    async listKeys(input, actor) {
-      const organization = await getOrganization(records, actor, input.organization);
-      const rows = await records.listKeys(organization.id);
-      return { items: rows.map((row) => shown(row, organization)) };
+    async listKeys({ organization: ref, ...wish }, actor) {
+      const organization = await getOrganization(records, actor, ref);
+      const { items, next } = await records.within(organization.id, (scope) =>
+        pageKeys(scope, { ...wish, nowMs: clock.now() }),
+      );
+      return { items: items.map((row) => shown(row, organization)), next };
     },
     async createKey({ organization: ref, name, roles, endpoints, serviceAccount, expiresInSeconds }, actor) {
       const organization = await getOrganization(records, actor, ref);

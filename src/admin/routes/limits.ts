@@ -8,7 +8,7 @@ import { asGroupId, asKeyId, asServerId } from '#core/ids.ts';
 import { ruleKey } from '#records/limit-rules.ts';
 import type { LimitRule } from '#records/snapshot.ts';
 
-type Names = Pick<Handlers, 'listLimits' | 'setLimit' | 'removeLimit' | 'getLimitUsage'>;
+type Names = Pick<Handlers, 'listLimits' | 'getLimit' | 'setLimit' | 'removeLimit' | 'getLimitUsage'>;
 
 const unknownLimit = () =>
   new GatehouseError('not_found', { message: 'There is no such limit: list them with `gatehouse limit list`' });
@@ -19,6 +19,12 @@ export function limitHandlers({ records, readLimit }: AdminDeps): Names {
       const organization = await getOrganization(records, actor, input.organization);
       const names = await records.limitNames(organization.id);
       return { items: (await records.listLimits(organization.id)).map((rule) => shown(rule, names)) };
+    },
+    async getLimit(input, actor) {
+      const organization = await getOrganization(records, actor, input.organization);
+      const rule = (await records.listLimits(organization.id)).find(({ id }) => id === input.id);
+      if (!rule) throw unknownLimit();
+      return shown(rule, await records.limitNames(organization.id));
     },
     async setLimit(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);

@@ -6,22 +6,27 @@ import {
   getMember,
   insertMember,
   insertMemberByEmail,
-  listMembers,
   type Member,
+  pageMembers,
   removeInvitation,
   removeMember,
   updateMember,
 } from '#records/members.ts';
 import { getPerson } from '#records/people.ts';
 
-type Names = 'listMembers' | 'addMember' | 'updateMember' | 'removeMember' | 'removeInvitation';
+type Names = 'listMembers' | 'getMember' | 'addMember' | 'updateMember' | 'removeMember' | 'removeInvitation';
 const who = oneOf(['user', 'email']);
 
 export function memberHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
   return {
-    async listMembers({ organization: ref }, actor) {
+    async listMembers({ organization: ref, ...wish }, actor) {
       const { id } = await getOrganization(records, actor, ref);
-      return { items: (await records.asPlatform((scope) => listMembers(scope, id))).map(shown) };
+      const { items, next } = await records.asPlatform((scope) => pageMembers(scope, id, wish));
+      return { items: items.map(shown), next };
+    },
+    async getMember({ organization: ref, user }, actor) {
+      const { id } = await getOrganization(records, actor, ref);
+      return shown(person(await records.asPlatform((scope) => getMember(scope, id, user))));
     },
     async addMember({ organization: ref, user, email, roles }, actor) {
       const { id: org } = await getOrganization(records, actor, ref);

@@ -1,8 +1,9 @@
 import { getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { OpenApiChoice, OpenApiImport, ReadOpenApi } from '#admin/openapi-import.ts';
+import { openOpenApiPace } from '#admin/openapi-pace.ts';
 import { GatehouseError } from '#core/error.ts';
-import type { ServerId } from '#core/ids.ts';
+import type { OrgId, ServerId } from '#core/ids.ts';
 import type { OpenApiTransport } from '#core/transport.ts';
 import type { OrganizationScope, PlatformScope } from '#db/scope.ts';
 import { addressGuard } from '#http/address-guard.ts';
@@ -54,6 +55,11 @@ function platformHandlers(deps: AdminDeps): Pick<Handlers, PlatformNames> {
 
 function ownHandlers(deps: AdminDeps): Pick<Handlers, OwnNames> {
   const { records } = deps;
+  const pace = openOpenApiPace(deps);
+  const paced = (org: OrgId): AdminDeps => {
+    const openApi = pace.of(org, deps.openApi);
+    return openApi ? { ...deps, openApi } : deps;
+  };
   const check = (url: string) => checkWritten(deps.guard ?? addressGuard(), url);
   const withinOf =
     (org: Parameters<typeof records.within>[0]): Within =>
@@ -61,12 +67,12 @@ function ownHandlers(deps: AdminDeps): Pick<Handlers, OwnNames> {
       records.within(org, work);
   return {
     async previewOrganizationOpenApi({ organization, ...given }, actor) {
-      await getOrganization(records, actor, organization);
-      return shown(await readSource(deps, given));
+      const { id } = await getOrganization(records, actor, organization);
+      return shown(await readSource(paced(id), given));
     },
     async createOrganizationOpenApiServer({ organization, allMembers, allowedRoles, ...given }, actor) {
       const { id } = await getOrganization(records, actor, organization);
-      const read = await readSource(deps, given);
+      const read = await readSource(paced(id), given);
       const url = await check(urlOf(given, read));
       return create(withinOf(id), {
         ...{ given, read, url },
@@ -78,7 +84,7 @@ function ownHandlers(deps: AdminDeps): Pick<Handlers, OwnNames> {
     },
     async updateOrganizationOpenApiServer({ organization, ...given }, actor) {
       const { id } = await getOrganization(records, actor, organization);
-      return update(deps, withinOf(id), { given, check });
+      return update(paced(id), withinOf(id), { given, check });
     },
     async listOrganizationOpenApiDocuments({ organization }, actor) {
       const { id } = await getOrganization(records, actor, organization);

@@ -1,20 +1,31 @@
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { PersonNoun } from '#admin/people-nouns.ts';
-import { erasePerson, exportPerson, getPerson, listPeople, noSuchPerson, type PersonRow } from '#records/people.ts';
+import {
+  erasePerson,
+  exportPerson,
+  findPerson,
+  getPerson,
+  noSuchPerson,
+  type PersonRow,
+  pagePeople,
+} from '#records/people.ts';
 import { setUserActive } from '#records/users.ts';
 
 type Names = 'listPeople' | 'updatePerson' | 'exportPerson' | 'erasePerson';
 
 export function personHandlers({ records, clock, issuersOf }: AdminDeps): Pick<Handlers, Names> {
   return {
-    async listPeople({ search }) {
-      return { items: (await records.asPlatform((scope) => listPeople(scope, search))).map(shown) };
+    async listPeople({ active, ...wish }) {
+      const { items, next } = await records.asPlatform((scope) =>
+        pagePeople(scope, { ...wish, active: active === undefined ? undefined : active === 'true' }),
+      );
+      return { items: items.map(shown), next };
     },
     updatePerson: ({ id, active }) =>
       records.asPlatform(async (scope) => {
         const { id: userId, active: isActive } = await getPerson(scope, id);
         if (active !== isActive) await setUserActive(scope, { userId, active, nowMs: clock.now() });
-        const [row] = await listPeople(scope, userId);
+        const row = await findPerson(scope, userId);
         if (!row) throw noSuchPerson();
         return shown(row);
       }),

@@ -7,6 +7,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import { z } from 'zod';
 import { type Actor, originOf, type SignedInPerson } from '#admin/actor.ts';
 import type { RouteInput, RouteName, RouteOutput } from '#admin/contract.ts';
+import { listAll } from '#admin/lists.ts';
 import { type AdminPluginDeps, identify } from '#admin/plugin.ts';
 import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import { definitionOf, parseRequest, requestOf, statusOf, workloadOf } from './shapes.ts';
@@ -137,7 +138,7 @@ const listQuery = z.object({ all: z.string().optional() });
 
 async function listWorkloads({ call, request, deps }: Asked): Promise<unknown> {
   const { all } = listQuery.parse(request.query);
-  const { items } = await call('listRuns', {});
+  const items = await listAll(call, 'listRuns', {});
   const wanted = items.filter(({ state }) => all === 'true' || state !== 'stopped');
   const workloads = await Promise.all(
     wanted.map(async (run) => {
@@ -151,7 +152,7 @@ async function listWorkloads({ call, request, deps }: Asked): Promise<unknown> {
 async function createWorkload({ call, request, reply, deps }: Asked): Promise<unknown> {
   const given = parseRequest(request.body);
   const { transport, variables, port } = definitionOf(given);
-  const { items } = await call('listOrganizations', {});
+  const items = await listAll(call, 'listOrganizations', {});
   const only = given.organization || (items.length === 1 ? items[0]?.slug : undefined);
   const group = given.group && given.group !== 'default' ? given.group : undefined;
   const made = await call('createRun', {
@@ -193,18 +194,20 @@ function addRest(app: FastifyInstance, deps: ToolHiveDeps): void {
     capabilities: { can_read: false, can_write: false, can_delete: false, can_list: true, can_cleanup: false },
   });
   on('/secrets/default/keys', async ({ call }) => {
-    const { items } = await call('listRuns', {});
+    const items = await listAll(call, 'listRuns', {});
     const found = await Promise.all(
       items.map(async ({ server }) =>
-        (await call('listRunVariables', { server })).items.map(({ name }) => `${server}/${name}`),
+        (await call('listRunVariables', { server, limit: 1000 })).items.map(({ name }) => `${server}/${name}`),
       ),
     );
     return { keys: found.flat().map((key) => ({ key })) };
   });
   on('/groups', async ({ call }) => {
-    const organizations = (await call('listOrganizations', {})).items;
-    const lists = await Promise.all(organizations.map(({ slug }) => call('listGroups', { organization: slug })));
-    const names = new Set(['default', ...lists.flatMap(({ items }) => items.map(({ name }) => name))]);
+    const organizations = await listAll(call, 'listOrganizations', {});
+    const lists = await Promise.all(
+      organizations.map(({ slug }) => listAll(call, 'listGroups', { organization: slug })),
+    );
+    const names = new Set(['default', ...lists.flat().map(({ name }) => name)]);
     return { groups: [...names].map((name) => ({ name, registered_clients: [] })) };
   });
 }

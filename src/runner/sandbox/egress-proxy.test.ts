@@ -1,9 +1,13 @@
-import { createServer } from 'node:http';
+import { mkdtempSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Log } from '#core/log.ts';
+import { addressGuard } from '#http/address-guard.ts';
 import { noSandbox, openSandboxedRunners, runScript } from '#kit/sandbox.ts';
-import { hostList } from './egress-proxy.ts';
+import { hostList, openEgressProxy } from './egress-proxy.ts';
 
 const open = openSandboxedRunners();
 const web = createServer((_request, response) => response.end('hello'));
@@ -23,6 +27,31 @@ test('a list names hosts, all below one, each with a port or any', () => {
   expect(isListed('a.acme.test', 8443)).toBe(true);
   expect(isListed('a.acme.test', 443)).toBe(false);
   expect(isListed('acme.test', 8443)).toBe(false);
+});
+
+test('a program that asks without end does not fill the log [G6] [G11]', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'egress-')), 'e');
+  let count = 0;
+  let dropped: unknown;
+  const hear = (fields: object) => {
+    count++;
+    if ('dropped' in fields) dropped = fields.dropped;
+  };
+  const log: Log = { debug() {}, info: hear, warn: hear, error: hear };
+  let now = 0;
+  const close = openEgressProxy({
+    ...{ path, allow: [], log, server: 'files', guard: addressGuard({}), clock: { monotonic: () => now } },
+  });
+  const ask = () =>
+    new Promise((done) =>
+      request({ socketPath: path, method: 'CONNECT', path: 'x.test:443' }).on('connect', done).on('error', done).end(),
+    );
+  for (let i = 0; i < 700; i++) await ask();
+  expect(count).toBe(600);
+  now = 60_000;
+  await ask();
+  expect([count, dropped]).toEqual([602, 100]);
+  close();
 });
 
 describe.skipIf(noSandbox !== '')('a program that may reach some hosts', () => {

@@ -4,6 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { AddressGuard } from '#http/address-guard.ts';
 import { bareHost } from '#http/address-guard.ts';
@@ -16,6 +17,7 @@ export interface EgressProxyOptions {
   readonly allow: readonly string[];
   readonly guard: AddressGuard;
   readonly log: Log;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** The server's key. */
   readonly server: string;
   /** Of whatever user: for a folder that nobody else may enter, out of which the socket is mounted. */
@@ -25,10 +27,12 @@ export interface EgressProxyOptions {
 const MAX_CONNECTIONS = 64;
 const HEAD_MS = 10_000;
 const IDLE_MS = 300_000;
+const LINES_PER_MINUTE = 600;
 
 /** Returns how to close it. */
 export function openEgressProxy(options: EgressProxyOptions): () => void {
-  const { path, allow, guard, log, server, writableAll = false } = options;
+  const { path, allow, guard, server, writableAll = false } = options;
+  const log = sparing(server, options);
   const sockets = new Set<Socket>();
   const isAllowed = hostList(allow);
   const proxy = createServer((_request, response) => {
@@ -79,6 +83,29 @@ export function openEgressProxy(options: EgressProxyOptions): () => void {
   return () => {
     for (const socket of sockets) socket.destroy();
     proxy.close();
+  };
+}
+
+/** A program that asks without end fills no disk: so many lines a minute, then how many there were. */
+function sparing(
+  server: string,
+  { log, clock }: Pick<EgressProxyOptions, 'log' | 'clock'>,
+): Pick<Log, 'info' | 'warn'> {
+  let windowAt = 0;
+  let said = 0;
+  const isTold = (): boolean => {
+    const now = clock.monotonic();
+    if (now - windowAt >= 60_000 || said === 0) {
+      if (said > LINES_PER_MINUTE)
+        log.warn({ server, dropped: said - LINES_PER_MINUTE }, 'a sandboxed program asked for hosts too often');
+      windowAt = now;
+      said = 0;
+    }
+    return ++said <= LINES_PER_MINUTE;
+  };
+  return {
+    info: (fields: object, message: string) => void (isTold() && log.info(fields, message)),
+    warn: (fields: object, message: string) => void (isTold() && log.warn(fields, message)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { noSandbox, openSandboxedRunners, runScript } from '#kit/sandbox.ts';
 
@@ -15,6 +16,33 @@ describe.skipIf(noSandbox !== '')('what a program may use', () => {
       setInterval(() => { for (let i = 0; i < 4; i++) spawn('/bin/sleep', ['60']).on('error', () => process.exit(9)) }, 10)`;
     const { exit } = await runScript(await open(), bomb, { resources: { processes: 40 } });
     expect([exit.reason, exit.code]).toEqual(exit.reason === 'processes' ? ['processes', null] : ['exited', 9]);
+  });
+
+  test('memory in files without bytes counts as memory [G8]', async () => {
+    const script = `const fs = require('fs'); for (let i = 0; i < 400000; i++) fs.closeSync(fs.openSync('/tmp/' + i, 'w')); console.log('done')`;
+    const { exit, stdout } = await runScript(await open(), script, { resources: { memoryMb: 96 } });
+    expect([exit.reason, stdout]).toEqual(['memory', '']);
+  });
+
+  test.skipIf(!existsSync('/usr/bin/python3'))('memory that no process owns is not to be had [G8]', async () => {
+    const { runner } = await open();
+    const script = [
+      ...['import os, mmap, ctypes', 'c = ctypes.CDLL(None, use_errno=True)', 'def name(e): print(e.strerror)'],
+      ...['try: os.memfd_create("x")', 'except OSError as e: name(e)'],
+      ...['try: mmap.mmap(-1, 1 << 20)', 'except OSError as e: name(e)'],
+      ...['for call in (c.shmget, c.semget): print(call(0, 16, 0o1600))', 'print(c.msgget(0, 0o1600))'],
+      ...['d = os.open("/dev/zero", os.O_RDONLY)', 'print(os.read(d, 3), os.fstat(d).st_size)'],
+      ...['import multiprocessing as m', 'q = m.Queue(); q.put("shared"); print(q.get())'],
+    ].join('\n');
+    const lines: string[] = [];
+    await new Promise((onExit) => {
+      const program = { command: '/usr/bin/python3', args: ['-c', script], env: {} };
+      runner.spawn(program, { onLine: (line) => lines.push(line.toString()), onExit });
+    });
+    expect(lines).toEqual([
+      ...['Function not implemented', 'Operation not permitted', '-1', '-1', '-1'],
+      ...["b'\\x00\\x00\\x00' 67108864", 'shared'],
+    ]);
   });
 
   test('one that fills the disk or opens too many files is refused more [G8]', async () => {

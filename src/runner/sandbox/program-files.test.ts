@@ -43,6 +43,12 @@ test('a program in a folder that holds secrets comes alone [G5]', () => {
   expect(findProgramFiles(line, places([root])).paths).toEqual([join(root, 'server.js')]);
 });
 
+test('a program of a Python environment comes with that, not with what lies beside it [G5]', () => {
+  const root = folder({ 'pyvenv.cfg': '', 'bin/files': '', 'lib/python3/x.py': '', 'memory/memory.json': '{}' });
+  const found = findProgramFiles({ command: join(root, 'bin/files'), args: [] }, places());
+  expect(found.paths).toEqual(['bin', 'lib', 'pyvenv.cfg'].map((name) => join(root, name)));
+});
+
 test('a program that is not there is named', () => {
   expect(() => findProgramFiles({ command: 'no-such-program', args: [] }, places())).toThrow(/no-such-program/);
 });

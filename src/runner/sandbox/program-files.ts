@@ -81,11 +81,17 @@ function neededBy(file: string, secret: readonly string[]): string[] {
     const folder = packageOf(path);
     const isOpen = folder !== undefined && folder !== sep && !secret.some((other) => isInside(other, folder));
     if (folder === undefined || !isOpen) return [path];
+    // Beside an environment there may be what isn't of it: what other programs keep.
+    if (existsSync(join(folder, 'pyvenv.cfg'))) return [path, ...environmentOf(folder)];
     const modules = join(folder, 'node_modules');
     const linked = existsSync(modules) ? [realpathSync(modules)] : [];
     return [folder, realpathSync(folder), ...linked];
   });
 }
+
+/** What Python's environments are made of. */
+const environmentOf = (folder: string): string[] =>
+  ['bin', 'lib', 'lib64', 'pyvenv.cfg'].map((name) => join(folder, name)).filter((path) => existsSync(path));
 
 /** The outermost node_modules around it, its Python environment, or the nearest folder with a package.json. */
 function packageOf(file: string): string | undefined {

@@ -132,4 +132,24 @@ describe.skipIf(noSandbox !== '')('a real sandbox', () => {
     expect(start({ volumes: [{ source: '/usr', target: '/x\0--share-net', readOnly: true }] })).toThrow(/NUL/);
     expect(runner.size).toBe(0);
   });
+
+  test('neither links nor what lies inside are a way to the data of the gateway, nor to the machine [G4] [G5]', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'data-'));
+    const data = join(folder, 'data');
+    for (const name of ['data', 'data/db', 'data/servers', 'data/servers/mine', 'other']) mkdirSync(join(folder, name));
+    symlinkSync(data, join(folder, 'link'));
+    symlinkSync(join(data, 'db'), join(folder, 'other', 'deep'));
+    const { runner } = await open({ dataDir: join(folder, 'link') });
+    const start = (spec: object) => () =>
+      runner.spawn({ command: '/bin/true', args: [], env: {}, ...spec }, { onLine() {}, onExit() {} });
+    const paths = [data, join(data, 'db'), join(folder, 'link', 'db'), join(folder, 'other', 'deep')];
+    for (const path of [...paths, '/proc', '/dev/shm', '/sys/fs', '/run/docker.sock', '/run', '/var/lib/docker/x']) {
+      expect(start({ volumes: [{ source: path, target: '/x', readOnly: true }] })).toThrow(/data|machine/);
+      expect(start({ permission: { network: 'none', read: [path] } })).toThrow(/data|machine/);
+    }
+    for (const path of paths) expect(start({ cwd: path })).toThrow(/working folder/);
+    expect(
+      start({ volumes: [{ source: join(data, 'servers', 'mine'), target: '/x', readOnly: false }] }),
+    ).not.toThrow();
+  });
 });

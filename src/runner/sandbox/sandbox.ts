@@ -2,7 +2,7 @@
  * The sandbox of programs: bubblewrap with a system call filter, limits, and no network but what the permission says.
  * It is tested once before the first program runs in it; where it does not hold, programs do not run (SECURITY R14).
  */
-import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, isAbsolute, join, resolve } from 'node:path';
 import type { Clock } from '#core/clock.ts';
@@ -14,9 +14,10 @@ import { buildEnvironment } from '#runner/environment.ts';
 import type { Launch } from '#runner/launch.ts';
 import type { ChildSpec } from '#runner/runner.ts';
 import { GIVEN, sandboxLine, WORK } from './arguments.ts';
+import { checkPaths } from './check-paths.ts';
 import { openEgressProxy } from './egress-proxy.ts';
 import { type ForwardSettings, forwarderText, PROXY_PORT } from './forwarder.ts';
-import { findProgramFiles, isInside } from './program-files.ts';
+import { findProgramFiles } from './program-files.ts';
 import { seccompProgram } from './seccomp.ts';
 import { testSandbox } from './self-test.ts';
 import { openTunnel, type Tunnel } from './tunnel.ts';
@@ -61,6 +62,9 @@ const stubs: Readonly<Record<string, string>> = {
   group: 'sandbox:x:65534:\n',
   hosts: '127.0.0.1 localhost\n::1 localhost\n',
 };
+
+/** In the place of /dev/zero, which is memory for whoever maps it: as much as anybody reads of it, and bounded. */
+const ZERO_BYTES = 64 * 1024 * 1024;
 
 export function openSandbox(deps: SandboxDeps): Sandbox {
   const { log, env } = deps;
@@ -146,6 +150,8 @@ function openPlaces(path: string): Places {
   writeFileSync(join(folder, 'filter'), filter);
   writeFileSync(join(folder, 'forward.cjs'), forwarderText);
   for (const [name, text] of Object.entries(stubs)) writeFileSync(join(folder, name), text);
+  writeFileSync(join(folder, 'zero'), '');
+  truncateSync(join(folder, 'zero'), ZERO_BYTES);
   let count = 0;
   return { program, folder, next: () => ++count };
 }
@@ -216,20 +222,6 @@ function prepare(spec: ChildSpec, deps: PrepareDeps): Launch {
   };
 }
 
-/** Throws GatehouseError `bad_request`: what the operator writes must not open the fence by mistake. */
-function checkPaths({ cwd, permission, volumes = [] }: ChildSpec, { secret, dataDir }: PrepareDeps): void {
-  const given = [...(permission?.read ?? []), ...(permission?.write ?? []), ...volumes.map(({ source }) => source)];
-  const targets = volumes.map(({ target }) => target);
-  // Bubblewrap reads its words from a list that NUL separates.
-  const isBroken = [cwd ?? '/x', ...given, ...targets].some((path) => path.includes('\0') || !isAbsolute(path));
-  const isOpen = given.some((path) => isInside(dataDir, resolve(path)));
-  const isHome = cwd !== undefined && [...secret, dataDir].some((folder) => isInside(folder, cwd));
-  if (isBroken) throw new GatehouseError('bad_request', { message: 'A path is not absolute, or has a NUL byte' });
-  if (isOpen) throw new GatehouseError('bad_request', { message: "A path holds the gateway's own data" });
-  if (isHome)
-    throw new GatehouseError('bad_request', { message: 'The working folder holds more than a program may see' });
-}
-
 function found<T>(find: () => T): T {
   try {
     return find();
@@ -243,6 +235,7 @@ function givenFiles({ folder }: Places, isNetworkFull: boolean): Record<string, 
     [join(folder, 'forward.cjs')]: `${GIVEN}/forward.cjs`,
     [join(folder, 'passwd')]: '/etc/passwd',
     [join(folder, 'group')]: '/etc/group',
+    [join(folder, 'zero')]: '/dev/zero',
     [isNetworkFull ? '/etc/hosts' : join(folder, 'hosts')]: '/etc/hosts',
   };
 }
@@ -256,7 +249,7 @@ interface Ways {
 }
 
 /** What leads out of a sandbox and into it, where the permission is not the whole network. */
-function openWays(spec: ChildSpec, { places, guard, log }: PrepareDeps): Ways {
+function openWays(spec: ChildSpec, { places, guard, log, clock }: PrepareDeps): Ways {
   const { network } = spec.permission ?? noNetwork;
   const isListening = spec.listens === true && network !== 'full';
   if (typeof network === 'string' && !isListening) return { env: {}, given: {}, launcher: [], close() {} };
@@ -268,7 +261,7 @@ function openWays(spec: ChildSpec, { places, guard, log }: PrepareDeps): Ways {
   const server = spec.label ?? '';
   const closeEgress =
     typeof network === 'object'
-      ? openEgressProxy({ path: `${name}e`, allow: network.allow, guard, log, server })
+      ? openEgressProxy({ path: `${name}e`, allow: network.allow, guard, log, clock, server })
       : undefined;
   const tunnel = isListening ? openTunnel(`${name}t`) : undefined;
   return {

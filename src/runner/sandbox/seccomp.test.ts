@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { deniedNumbers, seccompProgram } from './seccomp.ts';
+import { absentNumbers, deniedNumbers, seccompProgram } from './seccomp.ts';
 
 const ALLOW = 0x7fff0000;
 const EPERM = 0x00050001;
@@ -30,15 +30,37 @@ function decide(program: Buffer, data: { arch: number; nr: number; args?: readon
 }
 
 test.each([
-  { architecture: 'x64', arch: 0xc000003e, mount: 165, clone: 56, clone3: 435, socket: 41, ioctl: 16, read: 0 },
-  { architecture: 'arm64', arch: 0xc00000b7, mount: 40, clone: 220, clone3: 435, socket: 198, ioctl: 29, read: 63 },
+  {
+    architecture: 'x64',
+    arch: 0xc000003e,
+    mount: 165,
+    clone: 56,
+    clone3: 435,
+    socket: 41,
+    ioctl: 16,
+    mmap: 9,
+    read: 0,
+  },
+  {
+    architecture: 'arm64',
+    arch: 0xc00000b7,
+    mount: 40,
+    clone: 220,
+    clone3: 435,
+    socket: 198,
+    ioctl: 29,
+    mmap: 222,
+    read: 63,
+  },
 ] as const)('the filter of $architecture refuses what is listed and nothing else [G5] [G7]', (row) => {
   const program = seccompProgram(row.architecture) ?? Buffer.alloc(0);
   const { arch } = row;
   const denied = deniedNumbers(row.architecture);
   expect(denied).toContain(row.mount);
   for (const nr of denied) expect(decide(program, { arch, nr })).toBe(EPERM);
-  const special: readonly number[] = [row.clone, row.clone3, row.socket, row.ioctl];
+  const absent = absentNumbers(row.architecture);
+  for (const nr of absent) expect(decide(program, { arch, nr })).toBe(0x00050000 + 38);
+  const special: readonly number[] = [row.clone, row.clone3, row.socket, row.ioctl, ...absent];
   for (let nr = 0; nr < 470; nr++) {
     if (!denied.includes(nr) && !special.includes(nr)) expect(decide(program, { arch, nr })).toBe(ALLOW);
   }
@@ -57,6 +79,9 @@ test.each([
   expect(decide(program, { arch, nr: row.ioctl, args: [0, 0x5412] })).toBe(EPERM);
   expect(decide(program, { arch, nr: row.ioctl, args: [0, 0x541c] })).toBe(EPERM);
   expect(decide(program, { arch, nr: row.ioctl, args: [0, 0x5401] })).toBe(ALLOW);
+  const mapped = (flags: number) => decide(program, { arch, nr: row.mmap, args: [0, 4096, 3, flags] });
+  for (const shared of [0x21, 0x23, 0x8021]) expect(mapped(shared)).toBe(EPERM);
+  for (const own of [0x01, 0x02, 0x22, 0x4022]) expect(mapped(own)).toBe(ALLOW);
 });
 
 test('numbers of the second ABI of x86_64 are refused, and other architectures have no filter', () => {

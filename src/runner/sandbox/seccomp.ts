@@ -69,9 +69,21 @@ const denied: Readonly<Record<string, readonly [number | undefined, number | und
   uselib: [134, undefined],
 };
 
+/**
+ * Memory that no process shows as its own, so that nobody could count it (usage.ts): these calls are as if the kernel had
+ * none of them. Shared memory with a name is in /dev/shm, which is bounded.
+ */
+const absent: typeof denied = {
+  memfd_create: [319, 279],
+  memfd_secret: [447, 447],
+  shmget: [29, 194],
+  semget: [64, 190],
+  msgget: [68, 186],
+};
+
 const numbers = {
-  x64: { clone: 56, clone3: 435, socket: 41, ioctl: 16 },
-  arm64: { clone: 220, clone3: 435, socket: 198, ioctl: 29 },
+  x64: { clone: 56, clone3: 435, socket: 41, ioctl: 16, mmap: 9 },
+  arm64: { clone: 220, clone3: 435, socket: 198, ioctl: 29, mmap: 222 },
 } as const;
 
 /** linux/seccomp.h and linux/bpf_common.h. */
@@ -98,6 +110,8 @@ const families = [1, 2, 10, 16];
 /** They write into a terminal's input. */
 const TIOCSTI = 0x5412;
 const TIOCLINUX = 0x541c;
+const MAP_SHARED = 0x01;
+const MAP_ANONYMOUS = 0x20;
 
 type Instruction = readonly [code: number, then: number, otherwise: number, value: number];
 
@@ -117,18 +131,22 @@ export function seccompProgram(architecture: string): Buffer | undefined {
         ] as const)
       : []),
     ...deniedNumbers(architecture).flatMap((call) => on(call, [[RETURN, 0, 0, errno(EPERM)]])),
+    ...absentNumbers(architecture).flatMap((call) => on(call, [[RETURN, 0, 0, errno(ENOSYS)]])),
     ...byArgument(numbers[architecture]),
     [RETURN, 0, 0, ALLOW],
   ]);
 }
 
 /** System call numbers that are refused whatever their arguments. */
-export function deniedNumbers(architecture: Architecture): readonly number[] {
-  const column = architecture === 'x64' ? 0 : 1;
-  return Object.values(denied).flatMap((row) => row[column] ?? []);
-}
+export const deniedNumbers = (architecture: Architecture): readonly number[] => numbersOf(denied, architecture);
 
-function byArgument({ clone, clone3, socket, ioctl }: (typeof numbers)[Architecture]): readonly Instruction[] {
+/** System call numbers that answer as if there were none of that number. */
+export const absentNumbers = (architecture: Architecture): readonly number[] => numbersOf(absent, architecture);
+
+const numbersOf = (calls: typeof denied, architecture: Architecture): readonly number[] =>
+  Object.values(calls).flatMap((row) => row[architecture === 'x64' ? 0 : 1] ?? []);
+
+function byArgument({ clone, clone3, socket, ioctl, mmap }: (typeof numbers)[Architecture]): readonly Instruction[] {
   return [
     // Its flags lie in memory, out of a filter's sight: libraries go back to clone.
     ...on(clone3, [[RETURN, 0, 0, errno(ENOSYS)]]),
@@ -148,6 +166,14 @@ function byArgument({ clone, clone3, socket, ioctl }: (typeof numbers)[Architect
       [LOAD, 0, 0, argument(1)],
       [IF_EQUAL, 1, 0, TIOCSTI],
       [IF_EQUAL, 0, 1, TIOCLINUX],
+      [RETURN, 0, 0, errno(EPERM)],
+      [RETURN, 0, 0, ALLOW],
+    ]),
+    // It stays where it was filled when all but a page of it is given back: nobody could count it.
+    ...on(mmap, [
+      [LOAD, 0, 0, argument(3)],
+      [IF_ANY_BIT, 0, 2, MAP_ANONYMOUS],
+      [IF_ANY_BIT, 0, 1, MAP_SHARED],
       [RETURN, 0, 0, errno(EPERM)],
       [RETURN, 0, 0, ALLOW],
     ]),

@@ -2,7 +2,7 @@
  * OpenAPI documents as upstream servers: any REST API's operations are tools. A document is a stranger's text: it is
  * bounded before it is read, nothing in it is fetched, and what can't be understood is left out by name.
  */
-import { isScalar, parseDocument as parseYamlDocument, visit } from 'yaml';
+import { isScalar, Lexer, parseDocument as parseYamlDocument, visit } from 'yaml';
 import { GatehouseError } from '#core/error.ts';
 import { isJsonObject, type Json, type JsonObject, stringIn } from '#core/json.ts';
 import { JsonScanner } from '#mcp/json-scan.ts';
@@ -12,12 +12,16 @@ export const documentLimits = {
   bytes: 10 * 1024 * 1024,
   /** YAML is read ten times more slowly than JSON. */
   yamlBytes: 1024 * 1024,
+  /** Keys, values, signs and line ends: each takes some microseconds, whatever its length. */
+  yamlWords: 250_000,
   depth: 96,
   keys: 1_000_000,
   tokens: 3_000_000,
   stringBytes: 1024 * 1024,
   operations: 2000,
 } as const;
+
+const MAX_YAML_HEADERS = 8;
 
 /** Throws GatehouseError `bad_request` with one sentence that says what is wrong, and where. */
 export function parseDocument(text: string): JsonObject {
@@ -62,6 +66,7 @@ function parseYamlText(text: string): Json {
     wrong(`is larger than ${documentLimits.yamlBytes} bytes as YAML: give it as JSON`);
   }
   try {
+    checkYamlWords(text);
     const parsed = parseYamlDocument(text, { uniqueKeys: false, strict: true, logLevel: 'silent', schema: 'core' });
     const [error] = parsed.errors;
     if (error) throw error;
@@ -70,6 +75,29 @@ function parseYamlText(text: string): Json {
     return plainJson(value, { left: documentLimits.tokens }, 0);
   } catch (thrown) {
     return wrong(`can't be read as YAML: ${reasonOf(thrown)}`);
+  }
+}
+
+/** What would keep the reader busy for long is refused before it begins: everybody else would wait. */
+function checkYamlWords(text: string): void {
+  let words = 0;
+  let depth = 0;
+  let begunInLine = 0;
+  let headers = 0;
+  let isText = false;
+  for (const word of new Lexer().lex(text)) {
+    if (++words > documentLimits.yamlWords) throw new Error('it is too large as YAML: give it as JSON');
+    // The lexer marks text by a sign before it: what it says is no sign itself.
+    if (!isText) {
+      if (word === '[' || word === '{') depth++;
+      else if (word === ']' || word === '}') depth--;
+      else if (word === '-' || word === '?') begunInLine++;
+      else if (word.endsWith('\n')) begunInLine = 0;
+      else if (word === '---' || word.startsWith('%')) headers++;
+    }
+    isText = word === '\u001f';
+    if (Math.max(depth, begunInLine) > documentLimits.depth) throw new RangeError();
+    if (headers > MAX_YAML_HEADERS) throw new Error('it is several documents, or has too many directives');
   }
 }
 

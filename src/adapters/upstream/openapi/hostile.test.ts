@@ -30,6 +30,11 @@ describe('hostile documents are refused with one sentence [S8] [D16]', () => {
   ];
   const table: readonly (readonly [name: string, text: string, message: RegExp])[] = [
     ['nothing', '', /is not an object/],
+    ['signs that open', `openapi: 3.1.0\nx: ${'['.repeat(1_000_000)}`, /nested too deeply/],
+    ['lists in lists', `openapi: 3.1.0\nx:\n  ${'- '.repeat(500_000)}`, /nested too deeply/],
+    ['directives', '%a\n'.repeat(330_000), /too many directives/],
+    ['documents after each other', '---\n'.repeat(250_000), /several documents/],
+    ['small words', `openapi: 3.1.0\nx: [${'&a b,'.repeat(200_000)}]`, /too large as YAML/],
     ['a page', '<!doctype html><p>hello', /document/],
     ['another version', '{"openapi":"4.0"}', /version/],
     ['Swagger 1', '{"swagger":"1.2"}', /Swagger/],

@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '#core/clock.ts';
@@ -96,6 +97,30 @@ describe('programs that listen', () => {
     await until(() => mute.runner.size === 0);
     const gone = open({ transport: { args: ['-e', ''] } });
     expect((await openSession(gone.upstream)).opened.error?.code).toBe('upstream_unreachable');
+  });
+
+  test.skipIf(process.platform !== 'linux')(
+    'whoever took its port before it is never told a call, nor the key that goes with it [G6] [G14]',
+    async () => {
+      let heard = 0;
+      const thief = createServer((socket) => socket.on('data', () => heard++).on('error', () => {}));
+      await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
+      closing.push(() => void thief.close());
+      const address = thief.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      const args = ['-e', 'setInterval(() => {}, 1000)'];
+      const { upstream, runner } = open({ transport: { args, port }, options: { startMs: 300 } });
+      const { opened } = await openSession(upstream, { credential: new Secret('sesame-open') });
+      expect(opened.error?.code).toBe('upstream_timeout');
+      expect(heard).toBe(0);
+      await until(() => runner.size === 0);
+    },
+  );
+
+  test('a child of the program may listen in its place, also one that lost its parent', async () => {
+    const start = `const c = require('child_process').spawn(process.execPath, ['-e', "require('child_process').spawn(process.execPath, process.argv.slice(1), { stdio: 'inherit' }).unref(); process.exit()", ${JSON.stringify(script)}], { stdio: 'inherit' }); setInterval(() => {}, 1000)`;
+    const { upstream } = open({ transport: { args: ['-e', start] } });
+    expect((await openSession(upstream)).opened.status).toBe(200);
   });
 
   test('an idle one stops, and can be ended by whoever looks after programs', async () => {

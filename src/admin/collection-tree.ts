@@ -70,7 +70,10 @@ export async function replaceCollectionTree(
 }
 
 /** By binding. Throws `bad_request` for one that has nothing to keep. */
-function keptCredentials(before: readonly BindingRecord[], now: readonly NewBinding[]): readonly (CredentialId | undefined)[] {
+function keptCredentials(
+  before: readonly BindingRecord[],
+  now: readonly NewBinding[],
+): readonly (CredentialId | undefined)[] {
   return now.map(({ keepCredential, credential, server, partition }) => {
     if (!keepCredential || credential) return undefined;
     const same = before.find((one) => one.server === server && one.partition === partition && one.credential);

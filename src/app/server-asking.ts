@@ -87,7 +87,9 @@ export function openServerAsking(config: Config, deps: ServerAskingDeps): Server
     const organization = await deps.snapshots.load(org);
     const binding = organization && bindingOf(organization, server, collection);
     if (!organization || !binding)
-      throw new GatehouseError('not_found', { message: `"${server}" is not on for this organization: enable it first` });
+      throw new GatehouseError('not_found', {
+        message: `"${server}" is not on for this organization: enable it first`,
+      });
     const greeting = await ask(deps, { ...routeOf(organization, binding), userId });
     if (greeting.state === 'well') deps.breakers.mark(organization.id, lineOf(binding.server), true);
     return greeting;
@@ -163,7 +165,7 @@ async function readAll(peer: Peer, route: Route, events: PeerEvents): Promise<Om
   const capabilities = objectIn(hello, 'capabilities') ?? {};
   const info = infoIn(hello);
   const said = {
-    ...{ state: 'well', era: peer.era, protocolVersion: versionIn(hello), problem: null } as const,
+    ...({ state: 'well', era: peer.era, protocolVersion: versionIn(hello), problem: null } as const),
     name: stringIn(info, 'name')?.slice(0, 256) ?? null,
     version: stringIn(info, 'version')?.slice(0, 128) ?? null,
     instructions: stringIn(hello, 'instructions')?.slice(0, 8192) ?? null,
@@ -185,7 +187,12 @@ function infoIn(hello: JsonObject): JsonObject {
 
 function versionIn(hello: JsonObject): string | null {
   const { supportedVersions: versions } = hello;
-  const newest = Array.isArray(versions) ? versions.filter((one) => typeof one === 'string').sort().at(-1) : undefined;
+  const newest = Array.isArray(versions)
+    ? versions
+        .filter((one) => typeof one === 'string')
+        .sort()
+        .at(-1)
+    : undefined;
   return stringIn(hello, 'protocolVersion') ?? newest ?? null;
 }
 

@@ -247,7 +247,9 @@ export const organizationRoutes = {
           keepCredential: z
             .boolean()
             .default(false)
-            .describe('The credential that the same server has in it stays, with its header. Not with another partition.'),
+            .describe(
+              'The credential that the same server has in it stays, with its header. Not with another partition.',
+            ),
         }),
       ),
     }),

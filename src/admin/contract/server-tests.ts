@@ -1,10 +1,10 @@
 /** Routes that ask servers something for an administrator: before they are saved, how they are, and once more. */
 import { z } from 'zod';
+import type { AdminRoute } from '#admin/contract.ts';
 import { bindingInput, enforced, organizationRef, slug, text } from '#admin/nouns.ts';
 import { serverKey } from '#admin/people-nouns.ts';
 import { tools as shaping } from '#admin/tool-nouns.ts';
 import { ownTransport, transport } from '#admin/transport-nouns.ts';
-import type { AdminRoute } from '#admin/contract.ts';
 import { serverHealth } from './server-health.ts';
 
 const org = { organization: organizationRef };

@@ -72,7 +72,10 @@ async function getOwn(records: AdminRecords, organization: OrganizationRow, name
   return found;
 }
 
-function newCollection(input: Omit<ParsedInput<'createCollection'>, 'bindings'> & { readonly bindings: readonly BindingInput[] }, servers: ReadonlyMap<string, ServerRow>): NewCollection {
+function newCollection(
+  input: Omit<ParsedInput<'createCollection'>, 'bindings'> & { readonly bindings: readonly BindingInput[] },
+  servers: ReadonlyMap<string, ServerRow>,
+): NewCollection {
   return {
     name: input.name,
     allowedRoles: input.allowedRoles,

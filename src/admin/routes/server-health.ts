@@ -70,7 +70,10 @@ const shownFailure = (failure: FailureAt | undefined) =>
   failure ? { reason: String(failure.reason), at: at(failure.at) } : null;
 
 /** `figures`: undefined where nobody called it since this replica runs. */
-export function shownHealth({ id, key, org, transport }: ServerRow, figures: KnownServer | undefined): ServerHealthItem {
+export function shownHealth(
+  { id, key, org, transport }: ServerRow,
+  figures: KnownServer | undefined,
+): ServerHealthItem {
   return shown(figures ?? { ...nothing, id, key, org, kind: transport.kind }, figures !== undefined);
 }
 

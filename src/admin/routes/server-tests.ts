@@ -27,7 +27,10 @@ export function serverTestHandlers(deps: AdminDeps): Pick<Handlers, Names> {
   const { records, guard = addressGuard() } = deps;
   const asking = () => askingOf(deps);
   const secret = (value: string | undefined) => (value === undefined ? undefined : new Secret(value));
-  const saved = async (input: { organization: string; server: string; collection?: string | undefined }, actor: Actor) => {
+  const saved = async (
+    input: { organization: string; server: string; collection?: string | undefined },
+    actor: Actor,
+  ) => {
     const { id: org } = await getOrganization(records, actor, input.organization);
     const userId = actor.kind === 'key' ? undefined : actor.userId;
     return asking().greetSaved({ org, server: input.server, collection: input.collection, userId });
@@ -78,7 +81,10 @@ export function serverTestHandlers(deps: AdminDeps): Pick<Handlers, Names> {
       });
       const count = deps.asking?.estimateTokens;
       const tokens = items.reduce((sum, { published }) => sum + (published && count ? count(published) : 0), 0);
-      return { items: items.map(({ tool, published }) => ({ tool, published: published && { ...published } })), tokens };
+      return {
+        items: items.map(({ tool, published }) => ({ tool, published: published && { ...published } })),
+        tokens,
+      };
     },
   };
 }

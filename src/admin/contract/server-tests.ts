@@ -5,6 +5,7 @@ import { bindingInput, enforced, organizationRef, slug, text } from '#admin/noun
 import { serverKey } from '#admin/people-nouns.ts';
 import { tools as shaping } from '#admin/tool-nouns.ts';
 import { ownTransport, transport } from '#admin/transport-nouns.ts';
+import { listing } from './lists.ts';
 import { serverHealth } from './server-health.ts';
 
 const org = { organization: organizationRef };
@@ -38,6 +39,11 @@ const ownHealth = serverHealth.omit({ refused: true, organization: true }).exten
   title: z.string(),
   retryAt: z.iso.datetime().nullable().describe('Its calls are refused until then, after too many failures.'),
 });
+const health = listing(ownHealth, {
+  id: ['key'],
+  sort: ['key', 'title', 'state'],
+  search: ['key', 'title', 'kind', 'state'],
+});
 export type OwnHealth = z.output<typeof ownHealth>;
 
 export const serverTestRoutes = {
@@ -63,7 +69,7 @@ export const serverTestRoutes = {
     input: z.strictObject({ ...org, transport: ownTransport, ...given }),
     output: greeting,
   },
-  listServerTools: {
+  getServerTools: {
     method: 'GET',
     path: '/organizations/:organization/servers/:server/tools',
     summary: 'Greet a server of the organization, as members without a group or through a collection: its own tools',
@@ -93,8 +99,9 @@ export const serverTestRoutes = {
     scope: 'organization',
     audit: 'enablement.health',
     status: 200,
-    input: z.strictObject({ ...org, server: slug.optional() }),
-    output: z.object({ items: z.array(ownHealth) }),
+    input: z.strictObject({ ...org, ...health.input, server: slug.optional() }),
+    output: health.output,
+    list: health.list,
   },
   previewTools: {
     method: 'POST',

@@ -18,7 +18,7 @@ import { shownHealth } from './server-health.ts';
 type Names =
   | 'probeServer'
   | 'probeOrganizationServer'
-  | 'listServerTools'
+  | 'getServerTools'
   | 'retryServer'
   | 'listOrganizationHealth'
   | 'previewTools';
@@ -47,7 +47,7 @@ export function serverTestHandlers(deps: AdminDeps): Pick<Handlers, Names> {
       for (const url of 'urls' in transport ? (transport.urls ?? []) : []) await checkTarget(guard, url);
       return asking().greetNew({ key: 'probe', transport, org, header, partition, credential: secret(credential) });
     },
-    listServerTools: saved,
+    getServerTools: saved,
     retryServer: saved,
     async listOrganizationHealth({ organization: ref, server }, actor) {
       const organization = await getOrganization(records, actor, ref);

@@ -71,7 +71,7 @@ export const serverTestRoutes = {
   },
   getServerTools: {
     method: 'GET',
-    path: '/organizations/:organization/servers/:server/tools',
+    path: '/organizations/:organization/servers/:server/greeting',
     summary: 'Greet a server of the organization, as members without a group or through a collection: its own tools',
     permission: 'admin:servers:read',
     scope: 'organization',

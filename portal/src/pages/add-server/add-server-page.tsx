@@ -43,7 +43,11 @@ export function Page() {
           onChange={({ currentTarget }) => setText(currentTarget.value)}
         />
         <div aria-live="polite">{settled.trim() !== '' && <What detected={detected} />}</div>
-        {settled.trim() === '' ? <Examples onChoose={setText} /> : <Form key={keyFor(detected)} detected={detected} organization={organization} />}
+        {settled.trim() === '' ? (
+          <Examples onChoose={setText} />
+        ) : (
+          <Form key={keyFor(detected)} detected={detected} organization={organization} />
+        )}
       </Stack>
     </PageFrame>
   );
@@ -112,7 +116,9 @@ function Examples({ onChoose }: { readonly onChoose: (text: string) => void }) {
             {what}
           </List.Item>
         ))}
-        <List.Item>a server.json, the mcpServers of any client (JSON, with comments too), an OpenAPI document</List.Item>
+        <List.Item>
+          a server.json, the mcpServers of any client (JSON, with comments too), an OpenAPI document
+        </List.Item>
       </List>
     </Card>
   );

@@ -3,15 +3,40 @@
 export type Detected =
   | { readonly kind: 'remote'; readonly key: string; readonly url: string; readonly transport: 'http' | 'sse' }
   | { readonly kind: 'program'; readonly key: string; readonly transport: Program; readonly note?: string }
-  | { readonly kind: 'import'; readonly from: { readonly document: string } | { readonly url: string } | { readonly registry: string } }
-  | { readonly kind: 'openapi'; readonly key: string; readonly from: { readonly document: string } | { readonly from: string } }
+  | {
+      readonly kind: 'import';
+      readonly from: { readonly document: string } | { readonly url: string } | { readonly registry: string };
+    }
+  | {
+      readonly kind: 'openapi';
+      readonly key: string;
+      readonly from: { readonly document: string } | { readonly from: string };
+    }
   | { readonly kind: 'unknown'; readonly why: string };
 
 export type Program =
   | { readonly kind: 'stdio'; readonly command: string; readonly args: string[]; readonly env: Record<string, string> }
-  | { readonly kind: 'container'; readonly image: string; readonly args: string[]; readonly env: Record<string, string> };
+  | {
+      readonly kind: 'container';
+      readonly image: string;
+      readonly args: string[];
+      readonly env: Record<string, string>;
+    };
 
-const launchers = new Set(['npx', 'uvx', 'bunx', 'pnpm', 'yarn', 'node', 'python', 'python3', 'uv', 'deno', 'bun', 'go']);
+const launchers = new Set([
+  'npx',
+  'uvx',
+  'bunx',
+  'pnpm',
+  'yarn',
+  'node',
+  'python',
+  'python3',
+  'uv',
+  'deno',
+  'bun',
+  'go',
+]);
 
 export function detect(given: string): Detected {
   const text = given.trim();
@@ -38,7 +63,10 @@ function ofJson(text: string): Detected {
   } catch (error) {
     // Comments and trailing commas are fine in clients' files: the gateway reads those.
     if (/"(mcpServers|servers|mcp)"/.test(text)) return { kind: 'import', from: { document: text } };
-    return { kind: 'unknown', why: `This begins like JSON and is none: ${error instanceof Error ? error.message : ''}` };
+    return {
+      kind: 'unknown',
+      why: `This begins like JSON and is none: ${error instanceof Error ? error.message : ''}`,
+    };
   }
   const isDocument = typeof value === 'object' && value !== null && ('openapi' in value || 'swagger' in value);
   if (isDocument) return { kind: 'openapi', key: '', from: { document: text } };
@@ -66,10 +94,14 @@ function ofName(name: string): Detected {
   if (name.includes('/') && /^[a-z0-9][\w./:@-]*$/i.test(name)) return container(name, [], {});
   if (/^[a-z0-9][\w.-]*(@[\w.^~-]+)?$/i.test(name))
     return { ...program('npx', ['-y', name]), note: `Taken as a package of npm. Of PyPI: write pypi:${name}` };
-  return { kind: 'unknown', why: 'Nothing that is known: paste an address, a command, a package, an image or a document' };
+  return {
+    kind: 'unknown',
+    why: 'Nothing that is known: paste an address, a command, a package, an image or a document',
+  };
 }
 
-const isRegistryHost = (name: string): boolean => /^(docker\.io|ghcr\.io|quay\.io|[\w-]+\.azurecr\.io|gcr\.io|public\.ecr\.aws)\//.test(name);
+const isRegistryHost = (name: string): boolean =>
+  /^(docker\.io|ghcr\.io|quay\.io|[\w-]+\.azurecr\.io|gcr\.io|public\.ecr\.aws)\//.test(name);
 
 interface ProgramDetected {
   readonly kind: 'program';
@@ -88,7 +120,20 @@ const container = (image: string, args: string[], env: Record<string, string>): 
   transport: { kind: 'container', image, args, env },
 });
 
-const valued = new Set(['-e', '--env', '-v', '--volume', '--name', '--network', '-p', '--publish', '--mount', '-w', '--user', '--platform']);
+const valued = new Set([
+  '-e',
+  '--env',
+  '-v',
+  '--volume',
+  '--name',
+  '--network',
+  '-p',
+  '--publish',
+  '--mount',
+  '-w',
+  '--user',
+  '--platform',
+]);
 
 /** `docker run -i --rm -e NAME=value image args`: the gateway says itself how it is run. */
 function ofContainerLine(args: readonly string[]): Detected {
@@ -114,13 +159,34 @@ export function words(line: string): string[] {
   );
 }
 
-const dull = new Set(['mcp', 'www', 'api', 'com', 'net', 'org', 'io', 'dev', 'ai', 'app', 'co', 'localhost', 'server', 'latest']);
+const dull = new Set([
+  'mcp',
+  'www',
+  'api',
+  'com',
+  'net',
+  'org',
+  'io',
+  'dev',
+  'ai',
+  'app',
+  'co',
+  'localhost',
+  'server',
+  'latest',
+]);
 
 /** A short name out of a host, a package or an image. */
 export function keyOf(name: string): string {
-  const own = name.replace(/@sha256:.*$/, '').replace(/(?!^)@[^/]*$/, '').replace(/:[^/]*$/, '');
+  const own = name
+    .replace(/@sha256:.*$/, '')
+    .replace(/(?!^)@[^/]*$/, '')
+    .replace(/:[^/]*$/, '');
   const last = own.includes('/') ? (own.split('/').at(-1) ?? own) : own;
-  const parts = last.toLowerCase().split(/[^a-z0-9]+/).filter((part) => part !== '');
+  const parts = last
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+    .filter((part) => part !== '');
   const telling = parts.filter((part) => !dull.has(part));
   const chosen = own.includes('/') || !own.includes('.') ? telling : telling.slice(-1);
   return (chosen.length > 0 ? chosen : parts).join('-').slice(0, 63);
@@ -129,6 +195,7 @@ export function keyOf(name: string): string {
 /** For the eye of whoever decides. */
 export function commandLine(transport: Program): string {
   const quote = (word: string) => (/^[\w@%+=:,./-]+$/.test(word) ? word : JSON.stringify(word));
-  const said = transport.kind === 'stdio' ? [transport.command, ...transport.args] : [transport.image, ...transport.args];
+  const said =
+    transport.kind === 'stdio' ? [transport.command, ...transport.args] : [transport.image, ...transport.args];
   return said.map(quote).join(' ');
 }

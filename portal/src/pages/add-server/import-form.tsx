@@ -1,11 +1,24 @@
 /** Servers of a document: what each needs, what would run, and what was refused; then they are made, all or none. */
-import { Alert, Button, Card, Checkbox, Code, Group, PasswordInput, Select, Skeleton, Stack, Text, TextInput } from '@mantine/core';
+import {
+  Alert,
+  Button,
+  Card,
+  Checkbox,
+  Code,
+  Group,
+  PasswordInput,
+  Select,
+  Skeleton,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import type { RouteOutput } from '#portal/api/client.ts';
 import { useChange, useRoute } from '#portal/api/hooks.ts';
-import { ErrorPanel } from '#portal/parts/states.tsx';
 import { kindName } from '#portal/pages/servers/state.tsx';
+import { ErrorPanel } from '#portal/parts/states.tsx';
 import type { Detected } from './detect.ts';
 import { ForWhom } from './key-fields.tsx';
 
@@ -33,7 +46,9 @@ export function ImportForm({ from, organization }: Props) {
   const { servers } = preview.data;
   const keys = chosen ?? servers.filter(({ problems }) => problems.length === 0).map(({ key }) => key);
   const wanted = servers.filter(({ key }) => keys.includes(key));
-  const missing = wanted.flatMap(({ needs }) => needs).filter(({ name, required, given, default: usual }) => required && !given && usual === null && !answers[name]);
+  const missing = wanted
+    .flatMap(({ needs }) => needs)
+    .filter(({ name, required, given, default: usual }) => required && !given && usual === null && !answers[name]);
   const unread = wanted.filter(({ command }) => command !== null && !agreed.includes(command));
   const filled = Object.fromEntries(Object.entries(answers).filter(([, value]) => value !== ''));
   return (
@@ -108,9 +123,15 @@ function One({ server, isChosen, onChoose, answers, onAnswer, isAgreed, onAgree 
             {warning}
           </Alert>
         ))}
-        {isChosen && needs.map((need) => (
-          <NeedField key={need.name} need={need} value={answers[need.name] ?? ''} onChange={(value) => onAnswer(need.name, value)} />
-        ))}
+        {isChosen &&
+          needs.map((need) => (
+            <NeedField
+              key={need.name}
+              need={need}
+              value={answers[need.name] ?? ''}
+              onChange={(value) => onAnswer(need.name, value)}
+            />
+          ))}
         {isChosen && command !== null && (
           <>
             <Code block tabIndex={0}>

@@ -1,5 +1,18 @@
 /** A REST API: which operations become tools, where requests go, the key that goes with them. */
-import { Alert, Badge, Button, Checkbox, Code, Group, Skeleton, Stack, Table, TagsInput, Text, TextInput } from '@mantine/core';
+import {
+  Alert,
+  Badge,
+  Button,
+  Checkbox,
+  Code,
+  Group,
+  Skeleton,
+  Stack,
+  Table,
+  TagsInput,
+  Text,
+  TextInput,
+} from '@mantine/core';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { call } from '#portal/api/client.ts';
@@ -49,9 +62,25 @@ export function OpenApiForm({ detected: { from, key: guessed }, organization }: 
           {warning}
         </Alert>
       ))}
-      <TextInput label="Short name" required value={short} error={checkKey(short)} onChange={({ currentTarget }) => setKey(currentTarget.value)} />
-      <TextInput label="Where requests go" placeholder={data.url ?? 'https://api.example.com'} required={data.url === null} value={url} onChange={({ currentTarget }) => setUrl(currentTarget.value)} />
-      <Checkbox label="Only what reads (GET)" checked={onlyReads} onChange={({ currentTarget }) => setOnlyReads(currentTarget.checked)} />
+      <TextInput
+        label="Short name"
+        required
+        value={short}
+        error={checkKey(short)}
+        onChange={({ currentTarget }) => setKey(currentTarget.value)}
+      />
+      <TextInput
+        label="Where requests go"
+        placeholder={data.url ?? 'https://api.example.com'}
+        required={data.url === null}
+        value={url}
+        onChange={({ currentTarget }) => setUrl(currentTarget.value)}
+      />
+      <Checkbox
+        label="Only what reads (GET)"
+        checked={onlyReads}
+        onChange={({ currentTarget }) => setOnlyReads(currentTarget.checked)}
+      />
       <TagsInput
         label="Only these operations"
         description="Operation ids, paths such as /repos/*, or both: GET /repos/*. Empty: all."
@@ -61,7 +90,12 @@ export function OpenApiForm({ detected: { from, key: guessed }, organization }: 
       <Operations tools={data.tools} leftOut={data.leftOut.length} isFetching={isFetching} />
       {organization !== undefined && <KeyFields values={secret} onChange={setSecret} />}
       {organization !== undefined && <ForWhom allMembers={allMembers} onChange={setAllMembers} />}
-      <Button w="fit-content" loading={save.isPending} disabled={checkKey(short) !== null || (data.url === null && url === '')} onClick={submit}>
+      <Button
+        w="fit-content"
+        loading={save.isPending}
+        disabled={checkKey(short) !== null || (data.url === null && url === '')}
+        onClick={submit}
+      >
         Save and enable
       </Button>
     </Stack>
@@ -73,12 +107,21 @@ type Source = Extract<Detected, { readonly kind: 'openapi' }>['from'] & {
 };
 
 function usePreview(organization: string | undefined, source: Source) {
-  const own = useRoute('previewOrganizationOpenApi', { organization: organization ?? '', ...source }, { enabled: organization !== undefined });
+  const own = useRoute(
+    'previewOrganizationOpenApi',
+    { organization: organization ?? '', ...source },
+    { enabled: organization !== undefined },
+  );
   const platform = useRoute('previewOpenApi', source, { enabled: organization === undefined });
   return organization === undefined ? platform : own;
 }
 
-type Saving = Source & { readonly key: string; readonly title: string; readonly url?: string; readonly allMembers: boolean };
+type Saving = Source & {
+  readonly key: string;
+  readonly title: string;
+  readonly url?: string;
+  readonly allMembers: boolean;
+};
 
 function useSaveOpenApi(organization: string | undefined) {
   const refreshes = ['listOrganizationServers', 'listServers'] as const;

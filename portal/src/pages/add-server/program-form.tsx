@@ -6,8 +6,8 @@ import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { useChange } from '#portal/api/hooks.ts';
 import { useSession } from '#portal/api/session.tsx';
-import { CopyText } from '#portal/parts/copy.tsx';
 import { type Greeting, GreetingPanel } from '#portal/pages/servers/greeting.tsx';
+import { CopyText } from '#portal/parts/copy.tsx';
 import { commandLine, type Detected } from './detect.ts';
 import { checkKey, EnableFor } from './key-fields.tsx';
 
@@ -29,8 +29,8 @@ function Elsewhere({ detected: { key, transport }, organization }: Props) {
     <Alert color="blue" title="Commands are decided on the gateway’s own machine">
       <Stack gap="xs">
         <Text size="sm">
-          A program runs with what the machine allows it, so its operator starts it there. Give them this line, or open the
-          portal with the link that <Code>gatehouse admin link</Code> prints on that machine.
+          A program runs with what the machine allows it, so its operator starts it there. Give them this line, or open
+          the portal with the link that <Code>gatehouse admin link</Code> prints on that machine.
         </Text>
         <CopyText text={`gatehouse run --name ${key}${org} -- ${commandLine(transport)}`} label="command" />
       </Stack>
@@ -51,15 +51,27 @@ function Own({ detected, organization }: Props) {
     initialValues: { key: detected.key, enableFor: organization ?? null, agreed: false },
     validate: { key: checkKey, agreed: (agreed) => (agreed ? null : 'Read the command, then agree to it') },
   });
-  const plain = Object.fromEntries(Object.entries(values).filter(([name, value]) => !secretName.test(name) && value !== ''));
-  const variables = Object.fromEntries(Object.entries(values).filter(([name, value]) => secretName.test(name) && value !== ''));
+  const plain = Object.fromEntries(
+    Object.entries(values).filter(([name, value]) => !secretName.test(name) && value !== ''),
+  );
+  const variables = Object.fromEntries(
+    Object.entries(values).filter(([name, value]) => secretName.test(name) && value !== ''),
+  );
   const transport = { ...detected.transport, env: plain };
   const test = useChange('probeServer', { refreshes: [] });
-  const create = useChange('createRun', { refreshes: ['listRuns', 'listServers', 'listOrganizationServers'], done: ({ title }) => `${title} is there` });
+  const create = useChange('createRun', {
+    refreshes: ['listRuns', 'listServers', 'listOrganizationServers'],
+    done: ({ title }) => `${title} is there`,
+  });
   const shown = commandLine(detected.transport);
   const submit = form.onSubmit(({ key, enableFor }) =>
     create.mutate(
-      { key, transport, ...(Object.keys(variables).length > 0 && { variables }), ...(enableFor !== null && { organization: enableFor }) },
+      {
+        key,
+        transport,
+        ...(Object.keys(variables).length > 0 && { variables }),
+        ...(enableFor !== null && { organization: enableFor }),
+      },
       { onSuccess: () => navigate(`/runs/${key}`) },
     ),
   );
@@ -71,10 +83,20 @@ function Own({ detected, organization }: Props) {
         </Alert>
         <TextInput label="Short name" required {...form.getInputProps('key')} />
         {names.map((name) => (
-          <Variable key={name} name={name} value={values[name] ?? ''} onChange={(value) => setValues({ ...values, [name]: value })} />
+          <Variable
+            key={name}
+            name={name}
+            value={values[name] ?? ''}
+            onChange={(value) => setValues({ ...values, [name]: value })}
+          />
         ))}
         <Group align="flex-end">
-          <TextInput label="Another variable" placeholder="API_KEY" value={newName} onChange={({ currentTarget }) => setNewName(currentTarget.value.toUpperCase())} />
+          <TextInput
+            label="Another variable"
+            placeholder="API_KEY"
+            value={newName}
+            onChange={({ currentTarget }) => setNewName(currentTarget.value.toUpperCase())}
+          />
           <Button
             variant="default"
             disabled={!/^[A-Z][A-Z0-9_]{0,63}$/.test(newName) || names.includes(newName)}
@@ -89,7 +111,10 @@ function Own({ detected, organization }: Props) {
         {organization === undefined && (
           <EnableFor value={form.values.enableFor} onChange={(slug) => form.setFieldValue('enableFor', slug)} />
         )}
-        <Checkbox label="I have read the command, and it may run here" {...form.getInputProps('agreed', { type: 'checkbox' })} />
+        <Checkbox
+          label="I have read the command, and it may run here"
+          {...form.getInputProps('agreed', { type: 'checkbox' })}
+        />
         <Group>
           <Button
             variant="default"

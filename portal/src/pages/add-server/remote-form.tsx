@@ -30,13 +30,16 @@ export function RemoteForm({ detected, organization }: Props) {
   const given = values.signIn === 'own' ? {} : keyOfValues(key);
   const test = useTest(organization, setGreeting);
   const save = useSave(organization);
-  const submit = form.onSubmit(() =>
-    save.run({ ...values, transport, given, title: values.title || values.key }),
-  );
+  const submit = form.onSubmit(() => save.run({ ...values, transport, given, title: values.title || values.key }));
   return (
     <form onSubmit={submit}>
       <Stack>
-        <TextInput label="Short name" description="In addresses and before its tools’ names." required {...form.getInputProps('key')} />
+        <TextInput
+          label="Short name"
+          description="In addresses and before its tools’ names."
+          required
+          {...form.getInputProps('key')}
+        />
         <TextInput label="Title" placeholder={values.key} {...form.getInputProps('title')} />
         <TextInput label="Address" required {...form.getInputProps('url')} />
         <Radio.Group label="How it speaks" {...form.getInputProps('transport')}>
@@ -119,20 +122,24 @@ function useSave(organization: string | undefined) {
       if (organization !== undefined) {
         own.mutate(
           { organization, key, title, transport, allMembers },
-          { onSuccess: async () => {
-            await seal(organization, saving);
-            navigate(`/o/${organization}/servers/${key}`);
-          } },
+          {
+            onSuccess: async () => {
+              await seal(organization, saving);
+              navigate(`/o/${organization}/servers/${key}`);
+            },
+          },
         );
         return;
       }
       const auth = signIn === 'own' ? { auth: { kind: 'connected' as const } } : {};
       platform.mutate(
         { key, title, transport, ...auth, ...(enableFor !== null && { enableFor }) },
-        { onSuccess: async () => {
-          await seal(enableFor ?? undefined, saving);
-          navigate(`/servers/${key}`);
-        } },
+        {
+          onSuccess: async () => {
+            await seal(enableFor ?? undefined, saving);
+            navigate(`/servers/${key}`);
+          },
+        },
       );
     },
   };

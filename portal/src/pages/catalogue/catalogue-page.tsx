@@ -1,17 +1,30 @@
 /** Servers that Gatehouse knows, and those of the MCP registry by name. */
-import { Alert, Anchor, Badge, Button, Checkbox, Code, Drawer, Group, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
+import {
+  Alert,
+  Anchor,
+  Badge,
+  Button,
+  Checkbox,
+  Code,
+  Drawer,
+  Group,
+  PasswordInput,
+  Stack,
+  Text,
+  TextInput,
+} from '@mantine/core';
 import { useState } from 'react';
 import { Link, useLocation } from 'wouter';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { ForWhom } from '#portal/pages/add-server/key-fields.tsx';
+import { kindName } from '#portal/pages/servers/state.tsx';
 import { useListQuery } from '#portal/parts/list-query.ts';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
 import { safeHref } from '#portal/parts/safe-href.ts';
 import { Empty } from '#portal/parts/states.tsx';
 import { useUrlState } from '#portal/parts/url-state.ts';
-import { ForWhom } from '#portal/pages/add-server/key-fields.tsx';
-import { kindName } from '#portal/pages/servers/state.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 
 type Entry = Item<'listCatalog'>;
@@ -53,7 +66,9 @@ export function Page() {
         rowKey={({ key }) => key}
         onOpen={({ key }) => setName(key)}
         searchLabel="Search the catalogue"
-        empty={<Empty title="The catalogue is empty">Add a server by its address instead: Servers, Add a server.</Empty>}
+        empty={
+          <Empty title="The catalogue is empty">Add a server by its address instead: Servers, Add a server.</Empty>
+        }
       />
       <Drawer opened={entry !== undefined} onClose={() => setName('')} title={entry?.title}>
         {entry && <EntryForm key={entry.key} entry={entry} organization={organization} />}
@@ -149,7 +164,10 @@ function AddForm({ entry: { key, url, command, auth }, organization }: FormProps
     done: ({ server }) => `${server} is on`,
   });
   const isKeyed = auth === 'key' || auth === 'variable';
-  const isReady = (!isKeyed || credential !== '') && (command === null || agreed) && (url !== null || command !== null || address !== '');
+  const isReady =
+    (!isKeyed || credential !== '') &&
+    (command === null || agreed) &&
+    (url !== null || command !== null || address !== '');
   const submit = (event: React.FormEvent) => {
     event.preventDefault();
     add.mutate(
@@ -165,7 +183,13 @@ function AddForm({ entry: { key, url, command, auth }, organization }: FormProps
     <form onSubmit={submit}>
       <Stack>
         {url === null && command === null && (
-          <TextInput label="Its address" required placeholder="https://…" value={address} onChange={({ currentTarget }) => setAddress(currentTarget.value)} />
+          <TextInput
+            label="Its address"
+            required
+            placeholder="https://…"
+            value={address}
+            onChange={({ currentTarget }) => setAddress(currentTarget.value)}
+          />
         )}
         {isKeyed && (
           <PasswordInput
@@ -182,7 +206,11 @@ function AddForm({ entry: { key, url, command, auth }, organization }: FormProps
             <Code block tabIndex={0}>
               {command}
             </Code>
-            <Checkbox label="This may run on the gateway’s machine, exactly so" checked={agreed} onChange={({ currentTarget }) => setAgreed(currentTarget.checked)} />
+            <Checkbox
+              label="This may run on the gateway’s machine, exactly so"
+              checked={agreed}
+              onChange={({ currentTarget }) => setAgreed(currentTarget.checked)}
+            />
           </>
         )}
         <ForWhom allMembers={allMembers} onChange={setAllMembers} />

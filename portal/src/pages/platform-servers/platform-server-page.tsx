@@ -105,12 +105,15 @@ function OfferTab({ item: { key } }: { readonly item: Detail }) {
   const [slug, setSlug] = useState<string | null>(null);
   const refreshes = ['listOrganizationServers', 'getOrganizationServer'] as const;
   const put = useChange('putEnablement', { refreshes, done: ({ organization }) => `${key} is on for ${organization}` });
-  const take = useChange('removeEnablement', { refreshes, done: ({ organization }) => `${key} was taken from ${organization}` });
+  const take = useChange('removeEnablement', {
+    refreshes,
+    done: ({ organization }) => `${key} was taken from ${organization}`,
+  });
   return (
     <Stack maw={520}>
       <Text size="sm">
-        An organization sees this server once it is offered to it; from then on its administrators switch it on and off and
-        say who may use it.
+        An organization sees this server once it is offered to it; from then on its administrators switch it on and off
+        and say who may use it.
       </Text>
       <Select
         label="Organization"
@@ -121,10 +124,19 @@ function OfferTab({ item: { key } }: { readonly item: Detail }) {
         limit={100}
       />
       <Group>
-        <Button disabled={slug === null} loading={put.isPending} onClick={() => slug !== null && put.mutate({ organization: slug, server: key, enabled: true })}>
+        <Button
+          disabled={slug === null}
+          loading={put.isPending}
+          onClick={() => slug !== null && put.mutate({ organization: slug, server: key, enabled: true })}
+        >
           Offer and enable
         </Button>
-        <Button variant="default" disabled={slug === null} loading={take.isPending} onClick={() => slug !== null && take.mutate({ organization: slug, server: key })}>
+        <Button
+          variant="default"
+          disabled={slug === null}
+          loading={take.isPending}
+          onClick={() => slug !== null && take.mutate({ organization: slug, server: key })}
+        >
           Take away
         </Button>
         {slug !== null && (
@@ -142,7 +154,10 @@ function SettingsTab({ item, etag }: TabProps) {
   const form = useForm({ initialValues: { title: item.title, trusted: item.trusted } });
   const refreshes = ['getServer', 'listServers'] as const;
   const update = useChange('updateServer', { refreshes, done: 'Saved', quiet: true });
-  const remove = useChange('removeServer', { refreshes: ['listServers', 'listOrganizationServers'], done: `${item.key} was removed` });
+  const remove = useChange('removeServer', {
+    refreshes: ['listServers', 'listOrganizationServers'],
+    done: `${item.key} was removed`,
+  });
   const submit = form.onSubmit((values) =>
     update.mutate(
       { server: item.key, ...values, ...(etag !== undefined && { etag }) },

@@ -2,7 +2,7 @@
 import { Button, Switch, Text } from '@mantine/core';
 import { Link, useLocation } from 'wouter';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
-import { LastFailure, kindName, StateBadge } from '#portal/pages/servers/state.tsx';
+import { kindName, LastFailure, StateBadge } from '#portal/pages/servers/state.tsx';
 import { useListQuery } from '#portal/parts/list-query.ts';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
@@ -21,7 +21,11 @@ export function Page() {
     </Button>
   );
   return (
-    <PageFrame title="All servers" about="Defined once for the whole gateway, and offered to organizations." actions={add}>
+    <PageFrame
+      title="All servers"
+      about="Defined once for the whole gateway, and offered to organizations."
+      actions={add}
+    >
       <ResourceTable
         label="All servers"
         list={list}
@@ -43,7 +47,10 @@ const columnsOf = (health: ReadonlyMap<string, Health>): readonly Column<Server>
   { title: 'Server', sort: 'key', cell: ({ key }) => key },
   { title: 'Title', sort: 'title', cell: ({ title }) => title },
   { title: 'Kind', sort: 'kind', cell: ({ kind }) => kindName(kind) },
-  { title: 'State', cell: ({ key, active }) => <StateBadge state={active ? (health.get(key)?.state ?? 'unknown') : 'off'} /> },
+  {
+    title: 'State',
+    cell: ({ key, active }) => <StateBadge state={active ? (health.get(key)?.state ?? 'unknown') : 'off'} />,
+  },
   { title: 'Last failure', cell: ({ key }) => <LastFailure failure={health.get(key)?.lastFailure} /> },
   { title: 'Sign-in', cell: ({ accounts }) => (accounts === null ? <Text c="dimmed">shared</Text> : 'own accounts') },
   { title: 'On', cell: (row) => <ActiveSwitch row={row} /> },

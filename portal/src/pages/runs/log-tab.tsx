@@ -25,7 +25,9 @@ export function LogTab({ server }: { readonly server: string }) {
   }, [lines, isFollowing]);
   const save = () => {
     const link = document.createElement('a');
-    link.href = URL.createObjectURL(new Blob([lines.map(({ at, text }) => `${at} ${text}\n`).join('')], { type: 'text/plain' }));
+    link.href = URL.createObjectURL(
+      new Blob([lines.map(({ at, text }) => `${at} ${text}\n`).join('')], { type: 'text/plain' }),
+    );
     link.download = `${server}.log`;
     link.click();
     URL.revokeObjectURL(link.href);
@@ -33,8 +35,17 @@ export function LogTab({ server }: { readonly server: string }) {
   return (
     <>
       <Group mb="sm">
-        <TextInput aria-label="Search the log" placeholder="Search the log" value={search} onChange={({ currentTarget }) => setSearch(currentTarget.value)} />
-        <Switch label="Follow" checked={isFollowing} onChange={({ currentTarget }) => setFollowing(currentTarget.checked)} />
+        <TextInput
+          aria-label="Search the log"
+          placeholder="Search the log"
+          value={search}
+          onChange={({ currentTarget }) => setSearch(currentTarget.value)}
+        />
+        <Switch
+          label="Follow"
+          checked={isFollowing}
+          onChange={({ currentTarget }) => setFollowing(currentTarget.checked)}
+        />
         <Button variant="default" disabled={lines.length === 0} onClick={save}>
           Download
         </Button>
@@ -42,7 +53,11 @@ export function LogTab({ server }: { readonly server: string }) {
       {problem !== undefined && <Text size="sm">{problem}</Text>}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
       <section className="scrolling log" ref={box} aria-label="Log" tabIndex={0}>
-        {shown.length === 0 && <Text size="sm" c="dimmed">It wrote nothing yet, or nothing that matches.</Text>}
+        {shown.length === 0 && (
+          <Text size="sm" c="dimmed">
+            It wrote nothing yet, or nothing that matches.
+          </Text>
+        )}
         {shown.map(({ at, run, text }, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: lines have nothing else that tells them apart
           <div key={`${at} ${run} ${i}`}>

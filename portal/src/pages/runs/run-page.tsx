@@ -81,7 +81,12 @@ function Orders({ run: { server, state } }: { readonly run: RunDetail }) {
   );
 }
 
-const sandboxes = { bubblewrap: 'Bubblewrap', docker: 'Docker', podman: 'Podman', none: 'none: the rights of the gateway' };
+const sandboxes = {
+  bubblewrap: 'Bubblewrap',
+  docker: 'Docker',
+  podman: 'Podman',
+  none: 'none: the rights of the gateway',
+};
 
 function Now({ run: { programs, lastExit, exits, port, portProblem, createdAt } }: { readonly run: RunDetail }) {
   return (
@@ -89,7 +94,10 @@ function Now({ run: { programs, lastExit, exits, port, portProblem, createdAt } 
       {programs.length === 0 ? (
         <Text size="sm">No program of it runs on this replica now: the next call starts one.</Text>
       ) : (
-        <Table.ScrollContainer minWidth={480} scrollAreaProps={{ viewportProps: { tabIndex: 0, 'aria-label': 'Programs' } }}>
+        <Table.ScrollContainer
+          minWidth={480}
+          scrollAreaProps={{ viewportProps: { tabIndex: 0, 'aria-label': 'Programs' } }}
+        >
           <Table aria-label="Programs">
             <Table.Thead>
               <Table.Tr>
@@ -139,7 +147,10 @@ function Definition({ server, run }: { readonly server: string; readonly run: Ru
   const { user } = useSession();
   const [, navigate] = useLocation();
   const { data } = useRoute('exportRun', { server });
-  const remove = useChange('removeRun', { refreshes: ['listRuns', 'listServers', 'listOrganizationServers'], done: `${server} was removed` });
+  const remove = useChange('removeRun', {
+    refreshes: ['listRuns', 'listServers', 'listOrganizationServers'],
+    done: `${server} was removed`,
+  });
   return (
     <Stack>
       <CopyText text={JSON.stringify(run.transport, null, 2)} label="definition" />

@@ -4,7 +4,12 @@ import type { Item } from '#portal/api/hooks.ts';
 
 export type Run = Item<'listRuns'>;
 
-const colors: Readonly<Record<Run['state'], string>> = { running: 'green', ready: 'blue', stopped: 'gray', failed: 'red' };
+const colors: Readonly<Record<Run['state'], string>> = {
+  running: 'green',
+  ready: 'blue',
+  stopped: 'gray',
+  failed: 'red',
+};
 const texts: Readonly<Record<Run['state'], string>> = {
   running: 'Running',
   ready: 'Starts at the next call',

@@ -10,7 +10,10 @@ import { Time } from '#portal/parts/time.tsx';
 export function VariablesTab({ run: { server } }: { readonly run: RouteOutput<'getRun'> }) {
   const { user } = useSession();
   const { items } = useList('listRunVariables', { server });
-  const remove = useChange('removeRunVariable', { refreshes: ['listRunVariables', 'getRun'], done: 'It was removed, and the program restarts' });
+  const remove = useChange('removeRunVariable', {
+    refreshes: ['listRunVariables', 'getRun'],
+    done: 'It was removed, and the program restarts',
+  });
   return (
     <Stack maw={640}>
       {items.length === 0 && <Text size="sm">No sealed variable.</Text>}
@@ -61,17 +64,39 @@ export function VariablesTab({ run: { server } }: { readonly run: RouteOutput<'g
 function NewVariable({ server }: { readonly server: string }) {
   const [name, setName] = useState('');
   const [value, setValue] = useState('');
-  const set = useChange('setRunVariables', { refreshes: ['listRunVariables', 'getRun'], done: 'Sealed: the program restarts with it' });
+  const set = useChange('setRunVariables', {
+    refreshes: ['listRunVariables', 'getRun'],
+    done: 'Sealed: the program restarts with it',
+  });
   return (
     <form
       onSubmit={(event) => {
         event.preventDefault();
-        set.mutate({ server, variables: { [name]: value } }, { onSuccess: () => { setName(''); setValue(''); } });
+        set.mutate(
+          { server, variables: { [name]: value } },
+          {
+            onSuccess: () => {
+              setName('');
+              setValue('');
+            },
+          },
+        );
       }}
     >
       <Group align="flex-end">
-        <TextInput label="Name" placeholder="API_KEY" value={name} onChange={({ currentTarget }) => setName(currentTarget.value.toUpperCase())} />
-        <PasswordInput label="Value" autoComplete="off" value={value} onChange={({ currentTarget }) => setValue(currentTarget.value)} w={220} />
+        <TextInput
+          label="Name"
+          placeholder="API_KEY"
+          value={name}
+          onChange={({ currentTarget }) => setName(currentTarget.value.toUpperCase())}
+        />
+        <PasswordInput
+          label="Value"
+          autoComplete="off"
+          value={value}
+          onChange={({ currentTarget }) => setValue(currentTarget.value)}
+          w={220}
+        />
         <Button type="submit" loading={set.isPending} disabled={!/^[A-Z][A-Z0-9_]{0,63}$/.test(name) || value === ''}>
           Set and restart
         </Button>

@@ -30,7 +30,12 @@ export function AccessTab({ item, etag }: TabProps) {
         disabled={!mayWrite || change.isPending}
         onChange={({ currentTarget }) => change.mutate({ organization, server, allMembers: currentTarget.checked })}
       />
-      <RoleInput value={roles} onChange={setRoles} disabled={!mayWrite} description="Members with one of these roles." />
+      <RoleInput
+        value={roles}
+        onChange={setRoles}
+        disabled={!mayWrite}
+        description="Members with one of these roles."
+      />
       {mayWrite && (
         <Button
           w="fit-content"

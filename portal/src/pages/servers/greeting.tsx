@@ -51,7 +51,9 @@ function Refused({ state, problem }: Pick<Greeting, 'problem'> & { readonly stat
     <Alert color="red" icon={<CircleAlert aria-hidden />} title="It does not answer as it should" role="alert">
       <Stack gap={4} align="flex-start">
         <Text size="sm">{problem?.message}</Text>
-        <Text size="sm">{advice[problem?.code ?? ''] ?? 'What it said is above: correct the definition and test again.'}</Text>
+        <Text size="sm">
+          {advice[problem?.code ?? ''] ?? 'What it said is above: correct the definition and test again.'}
+        </Text>
         <Code>{problem?.code}</Code>
       </Stack>
     </Alert>

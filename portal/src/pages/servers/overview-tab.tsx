@@ -27,8 +27,8 @@ export function OverviewTab({ item }: { readonly item: ServerItem }) {
       {now?.retryAt && (
         <Alert color="red" title="Its calls are refused for a while" role="status">
           <Text size="sm">
-            It failed too often, so callers are told at once instead of waiting. It is tried again <Time at={now.retryAt} />
-            , or now if you ask.
+            It failed too often, so callers are told at once instead of waiting. It is tried again{' '}
+            <Time at={now.retryAt} />, or now if you ask.
           </Text>
         </Alert>
       )}
@@ -61,7 +61,9 @@ function OnOff({ item, mayWrite }: { readonly item: ServerItem; readonly mayWrit
     <Switch
       label="On for this organization"
       description={
-        active ? 'Off takes effect at once, also for sessions that are open.' : 'Switched off for everybody by whoever it belongs to.'
+        active
+          ? 'Off takes effect at once, also for sessions that are open.'
+          : 'Switched off for everybody by whoever it belongs to.'
       }
       checked={active && enablement?.enabled === true}
       disabled={!mayWrite || !active || change.isPending}
@@ -74,7 +76,10 @@ export function Figures({
   health,
   isOn,
 }: {
-  readonly health: Pick<Health, 'state' | 'instances' | 'healthy' | 'underWay' | 'waiting' | 'lastCheck' | 'lastFailure'>;
+  readonly health: Pick<
+    Health,
+    'state' | 'instances' | 'healthy' | 'underWay' | 'waiting' | 'lastCheck' | 'lastFailure'
+  >;
   readonly isOn: boolean;
 }) {
   const { state, instances, healthy, underWay, waiting, lastCheck, lastFailure } = health;

@@ -57,7 +57,8 @@ function Waiting({ organization, pin }: { readonly organization: string; readonl
         {hiddenCharacters.length > 0 && (
           <Alert color="red" icon={<TriangleAlert aria-hidden />} title="It has characters that nobody sees">
             <Text size="sm">
-              A model reads them all the same: {hiddenCharacters.map(({ path, character }) => `${character} in ${path}`).join(', ')}
+              A model reads them all the same:{' '}
+              {hiddenCharacters.map(({ path, character }) => `${character} in ${path}`).join(', ')}
             </Text>
           </Alert>
         )}
@@ -81,7 +82,10 @@ const Changes = ({ changes }: Pick<Pin, 'changes'>) => (
         {changes.slice(0, 100).map(({ path, change, before, after }) => (
           <Table.Tr key={path}>
             <Table.Td>
-              <Code>{path}</Code> <Text span size="xs" c="dimmed">{change}</Text>
+              <Code>{path}</Code>{' '}
+              <Text span size="xs" c="dimmed">
+                {change}
+              </Text>
             </Table.Td>
             <Table.Td>
               <Text size="sm" component="del" td={before === null ? 'none' : 'line-through'}>

@@ -2,8 +2,8 @@
 import '@mantine/core/styles/Spoiler.css';
 import { Anchor, Badge, Group, Skeleton } from '@mantine/core';
 import { Link, useParams } from 'wouter';
-import { useTagged } from '#portal/api/tagged.ts';
 import { useSession } from '#portal/api/session.tsx';
+import { useTagged } from '#portal/api/tagged.ts';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { type PageTab, PageTabs } from '#portal/parts/page-tabs.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';

@@ -52,8 +52,8 @@ export function OpenApiForm({ detected: { from, key: guessed }, organization }: 
     <Stack>
       <Group gap="xs">
         <Text fw={600}>{data.title}</Text>
-        <Badge tt="none">{data.version}</Badge>
-        <Badge color="gray" tt="none">
+        <Badge variant="light" tt="none">{data.version}</Badge>
+        <Badge color="gray" variant="light" tt="none">
           {data.tools.length} tools
         </Badge>
       </Group>

@@ -178,11 +178,11 @@ function Cost({ binding, all }: Pick<ChooserProps, 'binding' | 'all'>) {
   return (
     <Stack gap="xs">
       <Group gap="xs" role="status">
-        <Badge tt="none">
+        <Badge variant="light" tt="none">
           {count} of {all.length} tools
         </Badge>
         {data && (
-          <Badge tt="none" color="gray">
+          <Badge variant="light" tt="none" color="gray">
             about {data.tokens.toLocaleString('en')} tokens in every conversation
           </Badge>
         )}

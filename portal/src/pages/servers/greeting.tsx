@@ -12,14 +12,14 @@ export function GreetingPanel({ greeting }: { readonly greeting: Greeting }) {
     <Alert color="green" icon={<CircleCheck aria-hidden />} title={`${name ?? 'It'} answers`} role="status">
       <Stack gap="xs">
         <Group gap="xs">
-          {version !== null && <Badge tt="none">version {version.slice(0, 40)}</Badge>}
-          <Badge tt="none" color="gray">
+          {version !== null && <Badge variant="light" tt="none">version {version.slice(0, 40)}</Badge>}
+          <Badge variant="light" tt="none" color="gray">
             MCP {protocolVersion ?? era}
           </Badge>
-          <Badge tt="none" color="gray">
+          <Badge variant="light" tt="none" color="gray">
             {ms} ms
           </Badge>
-          <Badge tt="none" color="gray">
+          <Badge variant="light" tt="none" color="gray">
             {tools.length} tools
           </Badge>
         </Group>

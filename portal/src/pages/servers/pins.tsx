@@ -39,7 +39,7 @@ function Waiting({ organization, pin }: { readonly organization: string; readonl
         <Group justify="space-between">
           <Group gap="xs">
             <Code>{tool}</Code>
-            <Badge color={approved ? 'yellow' : 'gray'} tt="none">
+            <Badge variant="light" color={approved ? 'yellow' : 'gray'} tt="none">
               {approved ? 'changed' : 'new'}
             </Badge>
           </Group>

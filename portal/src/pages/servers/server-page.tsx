@@ -45,7 +45,7 @@ export function Page() {
       title={item.title}
       about={
         <Group gap="xs" component="span">
-          <Badge color="gray" tt="none">
+          <Badge color="gray" variant="light" tt="none">
             {item.server}
           </Badge>
           {kindName(item.kind)}, {item.own ? 'of this organization' : 'of the platform'}

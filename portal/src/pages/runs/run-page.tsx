@@ -38,9 +38,6 @@ export function Page() {
         <Anchor component={Link} size="sm" href={`/servers/${server}`}>
           As a server
         </Anchor>
-        <Anchor component={Link} size="sm" href={`/platform-audit?server=${encodeURIComponent(server)}`}>
-          In the audit log
-        </Anchor>
       </Group>
       <PageTabs label="About this program" tabs={tabs} />
     </PageFrame>

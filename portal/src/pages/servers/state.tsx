@@ -18,7 +18,7 @@ const states: Readonly<Record<State, { readonly color: string; readonly text: st
 export function StateBadge({ state }: { readonly state: State }) {
   const { color, text } = states[state];
   return (
-    <Badge color={color} variant="light" tt="none">
+    <Badge color={color} variant="light" tt="none" miw="max-content">
       {text}
     </Badge>
   );

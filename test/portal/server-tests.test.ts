@@ -76,8 +76,7 @@ test('a saved server is asked as the organization has it, and its collection kee
 
   const binding = { server: 'finder', credential: 's3cret' };
   await send(ada, ['POST', `${acme}/collections`], { name: 'desk', allowedRoles: '*', bindings: [binding] });
-  const change = (bindings: unknown) =>
-    send(ada, ['PUT', `${acme}/collections/desk`], { allowedRoles: '*', bindings });
+  const change = (bindings: unknown) => send(ada, ['PUT', `${acme}/collections/desk`], { allowedRoles: '*', bindings });
   const kept = await change([{ server: 'finder', keepCredential: true, tools: { hide: ['other'] } }]);
   expect(kept.body.bindings).toMatchObject([{ hasCredential: true }]);
   tools.upstream.clear();

@@ -84,7 +84,7 @@ const names: Readonly<Record<Detected['kind'], string>> = {
 function What({ detected }: { readonly detected: Detected }) {
   return (
     <Group gap="xs">
-      <Badge variant="light" tt="none" color={detected.kind === 'unknown' ? 'orange' : 'green'} variant="light">
+      <Badge tt="none" color={detected.kind === 'unknown' ? 'orange' : 'green'} variant="light">
         {names[detected.kind]}
       </Badge>
       {detected.kind === 'unknown' && <Text size="sm">{detected.why}</Text>}

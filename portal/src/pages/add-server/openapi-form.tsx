@@ -52,7 +52,9 @@ export function OpenApiForm({ detected: { from, key: guessed }, organization }: 
     <Stack>
       <Group gap="xs">
         <Text fw={600}>{data.title}</Text>
-        <Badge variant="light" tt="none">{data.version}</Badge>
+        <Badge variant="light" tt="none">
+          {data.version}
+        </Badge>
         <Badge color="gray" variant="light" tt="none">
           {data.tools.length} tools
         </Badge>

@@ -41,7 +41,17 @@ const columns: readonly Column<Entry>[] = [
   },
   { title: 'Kind', sort: 'kind', cell: ({ kind }) => kindName(kind) },
   { title: 'Sign-in', cell: ({ auth }) => signIns[auth] },
-  { title: 'Here', cell: ({ enabled }) => (enabled ? <Badge color="green" variant="light">on</Badge> : <Text c="dimmed">no</Text>) },
+  {
+    title: 'Here',
+    cell: ({ enabled }) =>
+      enabled ? (
+        <Badge color="green" variant="light">
+          on
+        </Badge>
+      ) : (
+        <Text c="dimmed">no</Text>
+      ),
+  },
 ];
 
 const signIns: Readonly<Record<Entry['auth'], string>> = {
@@ -123,7 +133,11 @@ function EntryForm({ entry, organization }: FormProps) {
             {tag}
           </Badge>
         ))}
-        {verified && <Badge variant="light" tt="none">tried</Badge>}
+        {verified && (
+          <Badge variant="light" tt="none">
+            tried
+          </Badge>
+        )}
       </Group>
       {href !== undefined && (
         <Anchor href={href} target="_blank" rel="noreferrer" size="sm">

@@ -12,7 +12,11 @@ export function GreetingPanel({ greeting }: { readonly greeting: Greeting }) {
     <Alert color="green" icon={<CircleCheck aria-hidden />} title={`${name ?? 'It'} answers`} role="status">
       <Stack gap="xs">
         <Group gap="xs">
-          {version !== null && <Badge variant="light" tt="none">version {version.slice(0, 40)}</Badge>}
+          {version !== null && (
+            <Badge variant="light" tt="none">
+              version {version.slice(0, 40)}
+            </Badge>
+          )}
           <Badge variant="light" tt="none" color="gray">
             MCP {protocolVersion ?? era}
           </Badge>

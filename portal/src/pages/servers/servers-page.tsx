@@ -95,7 +95,13 @@ const isOn = ({ active, enablement }: Enablement) => active && enablement?.enabl
 
 function blockedOf({ enablement, blockedTools }: Enablement) {
   const count = new Set([...blockedTools, ...(enablement?.blockedTools ?? [])]).size;
-  return count === 0 ? <Text c="dimmed">0</Text> : <Badge color="orange" variant="light">{count}</Badge>;
+  return count === 0 ? (
+    <Text c="dimmed">0</Text>
+  ) : (
+    <Badge color="orange" variant="light">
+      {count}
+    </Badge>
+  );
 }
 
 function OnSwitch({ organization, row }: { readonly organization: string; readonly row: Enablement }) {

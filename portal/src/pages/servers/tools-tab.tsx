@@ -114,6 +114,19 @@ function Offered({ item, tools }: OfferedProps) {
 }
 
 function Standing({ isHere, isEverywhere }: { readonly isHere: boolean; readonly isEverywhere: boolean }) {
-  if (isEverywhere) return <Badge color="red" variant="light">Blocked for all</Badge>;
-  return isHere ? <Badge color="orange" variant="light">Blocked</Badge> : <Badge color="green" variant="light">Allowed</Badge>;
+  if (isEverywhere)
+    return (
+      <Badge color="red" variant="light">
+        Blocked for all
+      </Badge>
+    );
+  return isHere ? (
+    <Badge color="orange" variant="light">
+      Blocked
+    </Badge>
+  ) : (
+    <Badge color="green" variant="light">
+      Allowed
+    </Badge>
+  );
 }

@@ -15,7 +15,7 @@ import {
 } from '@mantine/core';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
-import { call } from '#portal/api/client.ts';
+import { call, type RouteOutput } from '#portal/api/client.ts';
 import { sayRefused, useChange, useRoute } from '#portal/api/hooks.ts';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { type Detected, keyOf } from './detect.ts';
@@ -50,20 +50,7 @@ export function OpenApiForm({ detected: { from, key: guessed }, organization }: 
     });
   return (
     <Stack>
-      <Group gap="xs">
-        <Text fw={600}>{data.title}</Text>
-        <Badge variant="light" tt="none">
-          {data.version}
-        </Badge>
-        <Badge color="gray" variant="light" tt="none">
-          {data.tools.length} tools
-        </Badge>
-      </Group>
-      {data.warnings.map((warning) => (
-        <Alert key={warning} color="yellow">
-          {warning}
-        </Alert>
-      ))}
+      <Heading document={data} />
       <TextInput
         label="Short name"
         required
@@ -170,4 +157,23 @@ const Operations = ({ tools, leftOut, isFetching }: OperationsProps) => (
     </Table>
     {leftOut > 0 && <Text size="sm">{leftOut} operations are left out.</Text>}
   </section>
+);
+
+const Heading = ({ document: data }: { readonly document: RouteOutput<'previewOpenApi'> }) => (
+  <>
+    <Group gap="xs">
+      <Text fw={600}>{data.title}</Text>
+      <Badge variant="light" tt="none">
+        {data.version}
+      </Badge>
+      <Badge color="gray" variant="light" tt="none">
+        {data.tools.length} tools
+      </Badge>
+    </Group>
+    {data.warnings.map((warning) => (
+      <Alert key={warning} color="yellow">
+        {warning}
+      </Alert>
+    ))}
+  </>
 );

@@ -41,22 +41,23 @@ function Elsewhere({ detected: { key, transport }, organization }: Props) {
 /** `NAME=value` lines of the definition, sealed or in the clear. */
 const secretName = /(secret|password|passwd|token|credential|(api|private|secret)[-_]?key|(^|_)key)$/i;
 
+function parted(values: Readonly<Record<string, string>>) {
+  const said = Object.entries(values).filter(([, value]) => value !== '');
+  return {
+    plain: Object.fromEntries(said.filter(([name]) => !secretName.test(name))),
+    variables: Object.fromEntries(said.filter(([name]) => secretName.test(name))),
+  };
+}
+
 function Own({ detected, organization }: Props) {
   const [, navigate] = useLocation();
   const [greeting, setGreeting] = useState<Greeting>();
-  const [names, setNames] = useState<readonly string[]>(Object.keys(detected.transport.env));
-  const [newName, setNewName] = useState('');
   const [values, setValues] = useState<Readonly<Record<string, string>>>(detected.transport.env);
   const form = useForm({
     initialValues: { key: detected.key, enableFor: organization ?? null, agreed: false },
     validate: { key: checkKey, agreed: (agreed) => (agreed ? null : 'Read the command, then agree to it') },
   });
-  const plain = Object.fromEntries(
-    Object.entries(values).filter(([name, value]) => !secretName.test(name) && value !== ''),
-  );
-  const variables = Object.fromEntries(
-    Object.entries(values).filter(([name, value]) => secretName.test(name) && value !== ''),
-  );
+  const { plain, variables } = parted(values);
   const transport = { ...detected.transport, env: plain };
   const test = useChange('probeServer', { refreshes: [] });
   const create = useChange('createRun', {
@@ -82,32 +83,7 @@ function Own({ detected, organization }: Props) {
           <CopyText text={shown} label="command" />
         </Alert>
         <TextInput label="Short name" required {...form.getInputProps('key')} />
-        {names.map((name) => (
-          <Variable
-            key={name}
-            name={name}
-            value={values[name] ?? ''}
-            onChange={(value) => setValues({ ...values, [name]: value })}
-          />
-        ))}
-        <Group align="flex-end">
-          <TextInput
-            label="Another variable"
-            placeholder="API_KEY"
-            value={newName}
-            onChange={({ currentTarget }) => setNewName(currentTarget.value.toUpperCase())}
-          />
-          <Button
-            variant="default"
-            disabled={!/^[A-Z][A-Z0-9_]{0,63}$/.test(newName) || names.includes(newName)}
-            onClick={() => {
-              setNames([...names, newName]);
-              setNewName('');
-            }}
-          >
-            Add variable
-          </Button>
-        </Group>
+        <Variables initial={detected.transport.env} values={values} onChange={setValues} />
         {organization === undefined && (
           <EnableFor value={form.values.enableFor} onChange={(slug) => form.setFieldValue('enableFor', slug)} />
         )}
@@ -157,3 +133,45 @@ const Variable = ({ name, value, onChange }: VariableProps) =>
   ) : (
     <TextInput label={name} value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)} />
   );
+
+interface VariablesProps {
+  readonly initial: Readonly<Record<string, string>>;
+  readonly values: Readonly<Record<string, string>>;
+  readonly onChange: (values: Readonly<Record<string, string>>) => void;
+}
+
+function Variables({ initial, values, onChange }: VariablesProps) {
+  const [names, setNames] = useState<readonly string[]>(Object.keys(initial));
+  const [newName, setNewName] = useState('');
+  const add = () => {
+    setNames([...names, newName]);
+    setNewName('');
+  };
+  return (
+    <>
+      {names.map((name) => (
+        <Variable
+          key={name}
+          name={name}
+          value={values[name] ?? ''}
+          onChange={(value) => onChange({ ...values, [name]: value })}
+        />
+      ))}
+      <Group align="flex-end">
+        <TextInput
+          label="Another variable"
+          placeholder="API_KEY"
+          value={newName}
+          onChange={({ currentTarget }) => setNewName(currentTarget.value.toUpperCase())}
+        />
+        <Button
+          variant="default"
+          disabled={!/^[A-Z][A-Z0-9_]{0,63}$/.test(newName) || names.includes(newName)}
+          onClick={add}
+        >
+          Add variable
+        </Button>
+      </Group>
+    </>
+  );
+}

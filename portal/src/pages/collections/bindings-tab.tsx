@@ -2,7 +2,7 @@
 import { Button, Card, Checkbox, Group, PasswordInput, Select, Stack, Text, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import type { DraftProps } from './collection-page.tsx';
-import { type BindingDraft, newBinding } from './draft.ts';
+import { type BindingDraft, newBinding, type Tools } from './draft.ts';
 import { ServerChoice } from './new-collection.tsx';
 
 export function BindingsTab({ draft, onChange, mayWrite }: DraftProps) {
@@ -53,8 +53,7 @@ interface BindingProps {
 }
 
 function Binding({ binding, isAlone, mayWrite, onChange, onRemove }: BindingProps) {
-  const { server, partition, prefix, tools, saved, credential, withoutCredential } = binding;
-  const isKept = saved.hasCredential && partition === saved.partition;
+  const { server, partition, prefix, tools } = binding;
   return (
     <Card withBorder component="section" aria-label={`Server ${server}`}>
       <Stack gap="sm">
@@ -83,54 +82,74 @@ function Binding({ binding, isAlone, mayWrite, onChange, onRemove }: BindingProp
           value={partition}
           onChange={({ currentTarget }) => onChange({ partition: currentTarget.value })}
         />
-        <PasswordInput
-          label="Credential"
-          description={
-            isKept
-              ? 'Configured. What is typed here replaces it.'
-              : 'None of its own: the organization’s or the platform’s is used.'
-          }
-          autoComplete="off"
-          disabled={!mayWrite}
-          value={credential}
-          onChange={({ currentTarget }) => onChange({ credential: currentTarget.value })}
-        />
-        {isKept && credential === '' && (
-          <Checkbox
-            label="Take its credential away"
-            disabled={!mayWrite}
-            checked={withoutCredential}
-            onChange={({ currentTarget }) => onChange({ withoutCredential: currentTarget.checked })}
-          />
-        )}
-        <Select
-          label="When the definition of a tool changes"
-          data={[
-            { value: 'off', label: 'Publish it as it is' },
-            { value: 'hold', label: 'Publish the approved one until somebody approves' },
-            { value: 'block', label: 'Publish nothing of it until somebody approves' },
-          ]}
-          allowDeselect={false}
-          disabled={!mayWrite}
-          value={tools.pins ?? 'off'}
-          onChange={(pins) =>
-            onChange({ tools: { ...tools, pins: pins === 'hold' || pins === 'block' ? pins : 'off' } })
-          }
-        />
-        <Select
-          label="Ask the person before a call"
-          data={[
-            { value: 'never', label: 'Never' },
-            { value: 'destructive', label: 'Of tools that say they may destroy' },
-          ]}
-          allowDeselect={false}
-          disabled={!mayWrite || Array.isArray(tools.confirm)}
-          value={Array.isArray(tools.confirm) ? 'never' : (tools.confirm ?? 'never')}
-          onChange={(value) =>
-            onChange({ tools: { ...tools, confirm: value === 'destructive' ? 'destructive' : 'never' } })
-          }
-        />
+        <CredentialFields binding={binding} mayWrite={mayWrite} onChange={onChange} />
+        <Guards tools={tools} mayWrite={mayWrite} onChange={(next) => onChange({ tools: next })} />
       </Stack>
     </Card>
+  );
+}
+
+interface GuardsProps {
+  readonly tools: Tools;
+  readonly mayWrite: boolean;
+  readonly onChange: (tools: Tools) => void;
+}
+
+function Guards({ tools, mayWrite, onChange }: GuardsProps) {
+  return (
+    <>
+      <Select
+        label="When the definition of a tool changes"
+        data={[
+          { value: 'off', label: 'Publish it as it is' },
+          { value: 'hold', label: 'Publish the approved one until somebody approves' },
+          { value: 'block', label: 'Publish nothing of it until somebody approves' },
+        ]}
+        allowDeselect={false}
+        disabled={!mayWrite}
+        value={tools.pins ?? 'off'}
+        onChange={(pins) => onChange({ ...tools, pins: pins === 'hold' || pins === 'block' ? pins : 'off' })}
+      />
+      <Select
+        label="Ask the person before a call"
+        data={[
+          { value: 'never', label: 'Never' },
+          { value: 'destructive', label: 'Of tools that say they may destroy' },
+        ]}
+        allowDeselect={false}
+        disabled={!mayWrite || Array.isArray(tools.confirm)}
+        value={Array.isArray(tools.confirm) ? 'never' : (tools.confirm ?? 'never')}
+        onChange={(value) => onChange({ ...tools, confirm: value === 'destructive' ? 'destructive' : 'never' })}
+      />
+    </>
+  );
+}
+
+function CredentialFields({ binding, mayWrite, onChange }: Pick<BindingProps, 'binding' | 'mayWrite' | 'onChange'>) {
+  const { partition, saved, credential, withoutCredential } = binding;
+  const isKept = saved.hasCredential && partition === saved.partition;
+  return (
+    <>
+      <PasswordInput
+        label="Credential"
+        description={
+          isKept
+            ? 'Configured. What is typed here replaces it.'
+            : 'None of its own: the organization’s or the platform’s is used.'
+        }
+        autoComplete="off"
+        disabled={!mayWrite}
+        value={credential}
+        onChange={({ currentTarget }) => onChange({ credential: currentTarget.value })}
+      />
+      {isKept && credential === '' && (
+        <Checkbox
+          label="Take its credential away"
+          disabled={!mayWrite}
+          checked={withoutCredential}
+          onChange={({ currentTarget }) => onChange({ withoutCredential: currentTarget.checked })}
+        />
+      )}
+    </>
   );
 }

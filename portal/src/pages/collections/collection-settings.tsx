@@ -8,10 +8,7 @@ import { useOrganization } from '#portal/shell/organization.ts';
 import type { DraftProps } from './collection-page.tsx';
 
 export function CollectionSettings({ draft, onChange, mayWrite, name }: DraftProps & { readonly name: string }) {
-  const organization = useOrganization();
-  const [, navigate] = useLocation();
-  const remove = useChange('removeCollection', { refreshes: ['listCollections'], done: `${name} was removed` });
-  const { allowedRoles, names, mode, tokenBudget } = draft;
+  const { allowedRoles } = draft;
   return (
     <Stack maw={640}>
       <Switch
@@ -29,6 +26,16 @@ export function CollectionSettings({ draft, onChange, mayWrite, name }: DraftPro
           onChange={(roles) => onChange({ ...draft, allowedRoles: roles })}
         />
       )}
+      <ListingFields draft={draft} onChange={onChange} mayWrite={mayWrite} />
+      {mayWrite && <Removal name={name} />}
+    </Stack>
+  );
+}
+
+function ListingFields({ draft, onChange, mayWrite }: DraftProps) {
+  const { names, mode, tokenBudget } = draft;
+  return (
+    <>
       <Radio.Group
         label="Names of tools, where there are several servers"
         value={names}
@@ -74,35 +81,38 @@ export function CollectionSettings({ draft, onChange, mayWrite, name }: DraftPro
           onChange={(value) => typeof value === 'number' && value >= 1 && onChange({ ...draft, tokenBudget: value })}
         />
       )}
-      {mayWrite && (
-        <Stack gap={4} align="flex-start">
-          <Title order={2} size="h4">
-            Removal
-          </Title>
-          <Text size="sm" c="dimmed">
-            Its address answers nobody from then on. Its credentials go with it.
-          </Text>
-          <Button
-            color="red"
-            variant="light"
-            onClick={() =>
-              confirm({
-                title: `Remove ${name}?`,
-                text: 'Clients that use its address get an error from then on.',
-                verb: 'Remove it',
-                name,
-                onConfirm: () =>
-                  remove.mutate(
-                    { organization, name },
-                    { onSuccess: () => navigate(`/o/${organization}/collections`) },
-                  ),
-              })
-            }
-          >
-            Remove this collection
-          </Button>
-        </Stack>
-      )}
+    </>
+  );
+}
+
+function Removal({ name }: { readonly name: string }) {
+  const organization = useOrganization();
+  const [, navigate] = useLocation();
+  const remove = useChange('removeCollection', { refreshes: ['listCollections'], done: `${name} was removed` });
+  return (
+    <Stack gap={4} align="flex-start">
+      <Title order={2} size="h4">
+        Removal
+      </Title>
+      <Text size="sm" c="dimmed">
+        Its address answers nobody from then on. Its credentials go with it.
+      </Text>
+      <Button
+        color="red"
+        variant="light"
+        onClick={() =>
+          confirm({
+            title: `Remove ${name}?`,
+            text: 'Clients that use its address get an error from then on.',
+            verb: 'Remove it',
+            name,
+            onConfirm: () =>
+              remove.mutate({ organization, name }, { onSuccess: () => navigate(`/o/${organization}/collections`) }),
+          })
+        }
+      >
+        Remove this collection
+      </Button>
     </Stack>
   );
 }

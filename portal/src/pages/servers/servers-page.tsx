@@ -17,7 +17,7 @@ export function Page() {
   const organization = useOrganization();
   const session = useSession();
   const [, navigate] = useLocation();
-  const [shown, setShown] = useUrlState('show');
+  const [shown] = useUrlState('show');
   const query = useListQuery(['server', 'title', 'kind']);
   const list = useList('listOrganizationServers', {
     organization,
@@ -51,20 +51,7 @@ export function Page() {
         rowKey={({ server, own }) => `${server} ${own}`}
         onOpen={({ server }) => navigate(`/o/${organization}/servers/${server}`)}
         searchLabel="Search servers"
-        filters={
-          <SegmentedControl
-            aria-label="Which servers"
-            size="xs"
-            value={shown === '' ? 'all' : shown}
-            onChange={(value) => setShown(value === 'all' ? '' : value)}
-            data={[
-              { value: 'all', label: 'All' },
-              { value: 'on', label: 'On' },
-              { value: 'off', label: 'Off' },
-              { value: 'own', label: 'Own' },
-            ]}
-          />
-        }
+        filters={<Which />}
         empty={
           <Empty title="No server yet" action={add}>
             A server offers tools: a ticket system, a database, a search. Add one by its address, from the catalogue, or
@@ -73,6 +60,24 @@ export function Page() {
         }
       />
     </PageFrame>
+  );
+}
+
+function Which() {
+  const [shown, setShown] = useUrlState('show');
+  return (
+    <SegmentedControl
+      aria-label="Which servers"
+      size="xs"
+      value={shown === '' ? 'all' : shown}
+      onChange={(value) => setShown(value === 'all' ? '' : value)}
+      data={[
+        { value: 'all', label: 'All' },
+        { value: 'on', label: 'On' },
+        { value: 'off', label: 'Off' },
+        { value: 'own', label: 'Own' },
+      ]}
+    />
   );
 }
 

@@ -4,6 +4,7 @@ import type { FastifyPluginAsync } from 'fastify';
 import type { IdentityProvider } from '#adapters/identity/identity.ts';
 import type { Limiter } from '#adapters/limiter/limiter.ts';
 import type { PolicyEngine } from '#adapters/policy/policy.ts';
+import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import { writeAdminToken } from '#admin/admin-token.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
@@ -44,6 +45,7 @@ import { openRestFacade } from '#app/rest.ts';
 import { openRunServers, type RunServers } from '#app/run-servers.ts';
 import { openSecretsAdmin } from '#app/secrets.ts';
 import { openSelf } from '#app/self.ts';
+import { openServerAsking } from '#app/server-asking.ts';
 import { openServerHealth } from '#app/server-health.ts';
 import type { ServerPorts } from '#app/server-ports.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
@@ -67,6 +69,7 @@ import type { AuthorizationServer } from '#oauth/authorization-server.ts';
 import { verifyPlugin } from '#oauth/verify.ts';
 import { looksLikeApiKey } from '#records/api-key.ts';
 import { openAuditReader } from '#records/audit/reader.ts';
+import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 
 export interface AppDeps {
   readonly version: string;
@@ -212,7 +215,10 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
+  deps: Pick<
+    ControlDeps,
+    'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress' | 'openUpstream' | 'accounts'
+  > &
     PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
@@ -227,6 +233,7 @@ function openAdminRunner(
     ...deps.adminTrail,
     serverFigures: deps.plane.figures.list,
     self: deps.self,
+    asking: openServerAsking(config, { ...deps, ...deps.plane }),
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
     guard: addressGuard(config.egress),
     catalog: config.settledCatalog.entries,
@@ -287,6 +294,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     receive,
     providers,
     ...{ server, connections: rooms.connections },
+    ...{ openUpstream, accounts: rooms.accounts },
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -308,6 +316,8 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
 }
 
 interface ControlDeps extends PlaneDeps {
+  readonly openUpstream: (target: UpstreamTarget) => Upstream;
+  readonly accounts: UpstreamAccounts;
   readonly audit: OpenTrail;
   readonly egress: Egress;
   readonly plane: DataPlane;

@@ -83,7 +83,33 @@ export const organizationPages: readonly PortalPage[] = [
   {
     ...{ path: 'settings', title: 'Settings', group: 'Access', icon: Settings },
     permissions: ['admin:organizations:read', 'admin:limits:read'],
-    load: () => import('./pages/settings/settings-page.tsx'),
+    ...{ path: 'servers', title: 'Servers', group: 'Servers', icon: Server, permissions: ['admin:servers:read'] },
+    load: () => import('./pages/servers/servers-page.tsx'),
+  },
+  {
+    ...{ path: 'servers/add', title: 'Add a server', group: 'Servers', icon: Server, isHidden: true },
+    permissions: ['admin:servers:write'],
+    load: () => import('./pages/add-server/add-server-page.tsx'),
+  },
+  {
+    ...{ path: 'servers/:server', title: 'Server', group: 'Servers', icon: Server, isHidden: true },
+    permissions: ['admin:servers:read'],
+    load: () => import('./pages/servers/server-page.tsx'),
+  },
+  {
+    ...{ path: 'catalogue', title: 'Catalogue', group: 'Servers', icon: LibraryBig },
+    permissions: ['admin:servers:read'],
+    load: () => import('./pages/catalogue/catalogue-page.tsx'),
+  },
+  {
+    ...{ path: 'collections', title: 'Collections', group: 'Servers', icon: Boxes },
+    permissions: ['admin:collections:read'],
+    load: () => import('./pages/collections/collections-page.tsx'),
+  },
+  {
+    ...{ path: 'collections/:name', title: 'Collection', group: 'Servers', icon: Boxes, isHidden: true },
+    permissions: ['admin:collections:read'],
+    load: () => import('./pages/collections/collection-page.tsx'),
   },
 ];
 
@@ -93,6 +119,29 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'organizations', title: 'Organizations', group: 'Platform', icon: Building2 },
     permissions: ['admin:organizations:read'],
     load: () => import('./pages/organizations/organizations-page.tsx'),
+  },
+  {
+    ...{ path: 'servers', title: 'All servers', group: 'Platform', icon: Server, permissions: ['admin:servers:read'] },
+    load: () => import('./pages/platform-servers/platform-servers-page.tsx'),
+  },
+  {
+    ...{ path: 'servers/add', title: 'Add a server', group: 'Platform', icon: Server, isHidden: true },
+    permissions: ['admin:servers:write'],
+    load: () => import('./pages/add-server/add-server-page.tsx'),
+  },
+  {
+    ...{ path: 'servers/:server', title: 'Server', group: 'Platform', icon: Server, isHidden: true },
+    permissions: ['admin:servers:read'],
+    load: () => import('./pages/platform-servers/platform-server-page.tsx'),
+  },
+  {
+    ...{ path: 'runs', title: 'Runs', group: 'Platform', icon: SquareTerminal, permissions: ['admin:runs:read'] },
+    load: () => import('./pages/runs/runs-page.tsx'),
+  },
+  {
+    ...{ path: 'runs/:server', title: 'Run', group: 'Platform', icon: SquareTerminal, isHidden: true },
+    permissions: ['admin:runs:read'],
+    load: () => import('./pages/runs/run-page.tsx'),
   },
 ];
 

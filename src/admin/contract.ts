@@ -24,6 +24,7 @@ import { portalRoutes } from './contract/portal.ts';
 import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
+import { serverTestRoutes } from './contract/server-tests.ts';
 import {
   account,
   bindingInput,
@@ -272,6 +273,7 @@ export const contract = {
   ...filterRoutes,
   ...secretsRoutes,
   ...serverHealthRoutes,
+  ...serverTestRoutes,
   rotateSigningKey: {
     method: 'POST',
     path: '/signing-keys/rotate',
@@ -365,3 +367,6 @@ export type RouteOutput<Name extends RouteName> = z.output<Contract[Name]['outpu
 /** As a handler gets it. */
 export type ParsedInput<Name extends RouteName> = z.output<Contract[Name]['input']>;
 export const routeNames = Object.keys(contract) as readonly RouteName[];
+const routes: Readonly<Record<string, AdminRoute>> = contract;
+/** What a route is, whichever. */
+export const routeOf = (name: RouteName): AdminRoute => routes[name] as AdminRoute;

@@ -12,7 +12,7 @@ import type { Secret } from '#core/secret.ts';
 import { pageHeaders } from '#http/page.ts';
 import { type Actor, type Following, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
-import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
+import { type AdminRoute, adminBase, contract, hasBody, routeNames, routeOf } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
 import { answerInLines, wantsLines } from './lines.ts';
 import type { LogFollowing } from './log-following.ts';
@@ -97,7 +97,7 @@ function addFollowing(app: FastifyInstance, deps: AdminPluginDeps): void {
 }
 
 function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
-  const route: AdminRoute = contract[name];
+  const route = routeOf(name);
   const onlyKnown = async (request: FastifyRequest) => {
     await identify(request, deps);
   };

@@ -6,11 +6,11 @@ import { z } from 'zod';
 import {
   type AdminRoute,
   adminBase,
-  contract,
   hasBody,
   type RouteInput,
   type RouteName,
   type RouteOutput,
+  routeOf,
 } from '#admin/contract.ts';
 import { findRunning } from '#admin/gateway-file.ts';
 import { type ListName, listAll } from '#admin/lists.ts';
@@ -70,10 +70,10 @@ function remoteConnection(io: Io, url: string, secret: string): Connection {
   const connection: Connection = {
     url: base,
     async call(name, input) {
-      const response = await send(io, { base, secret, route: contract[name], input });
+      const response = await send(io, { base, secret, route: routeOf(name), input });
       const answer: unknown = await response.json().catch(() => undefined);
       if (!response.ok) throw refusal(response.status, answer, base);
-      const parsed = contract[name].output.safeParse(answer);
+      const parsed = routeOf(name).output.safeParse(answer);
       if (parsed.success) return parsed.data as RouteOutput<typeof name>;
       throw new GatehouseError('upstream_broken', {
         message: `${base} does not answer like a Gatehouse of this version: check --url`,

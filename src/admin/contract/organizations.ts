@@ -264,7 +264,16 @@ export const organizationRoutes = {
       name: collectionName,
       allowedRoles: rolesOrAll,
       ...listingInput,
-      bindings: bindingsOf(bindingInput),
+      bindings: bindingsOf(
+        bindingInput.extend({
+          keepCredential: z
+            .boolean()
+            .default(false)
+            .describe(
+              'The credential that the same server has in it stays, with its header. Not with another partition.',
+            ),
+        }),
+      ),
     }),
     output: collection,
     changes: 'getCollection',

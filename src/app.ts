@@ -28,6 +28,7 @@ import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
+import { openGatewayHealth } from '#app/gateway-health.ts';
 import { localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { documentFetcher } from '#app/imports.ts';
@@ -225,6 +226,7 @@ function openAdminRunner(
       ...(config.file !== undefined && { configuration: deps.reloading.status() }),
     }),
     ...deps.adminTrail,
+    health: openGatewayHealth(config, { ...deps, spool: audit.spool }),
     serverFigures: deps.plane.figures.list,
     self: deps.self,
     reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),

@@ -20,6 +20,7 @@ import {
   settleActor,
 } from './actor.ts';
 import type { CatalogEntry } from './catalog/entry.ts';
+import type { GatewayHealth } from './contract/server-health.ts';
 import {
   type AdminRoute,
   contract,
@@ -99,6 +100,8 @@ export interface AdminDeps {
   /** Of the trail and usage. */
   readonly reader?: AuditReader;
   readonly status: () => Status;
+  /** Of its parts; undefined: no gateway runs. */
+  readonly health?: () => Promise<GatewayHealth>;
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
   /** Before a change: it is not made before this is kept. Called with what came of it. */
@@ -157,6 +160,10 @@ export type AdminRunner = <Name extends RouteName>(
 export function openAdmin(deps: AdminDeps): AdminRunner {
   const handlers: Handlers = {
     getStatus: async () => deps.status(),
+    async getHealth() {
+      if (deps.health) return deps.health();
+      throw new GatehouseError('not_found', { message: 'No gateway runs here' });
+    },
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...openApiHandlers(deps),

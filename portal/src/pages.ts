@@ -51,6 +51,14 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'overview', title: 'Overview', group: '', icon: Gauge, permissions: ['admin:usage:read'] },
     load: () => import('./pages/overview/overview-page.tsx'),
   },
+  {
+    ...{ path: 'usage', title: 'Usage', group: 'Insight', icon: ChartColumn, permissions: ['admin:usage:read'] },
+    load: () => import('./pages/usage/usage-page.tsx'),
+  },
+  {
+    ...{ path: 'audit', title: 'Audit', group: 'Insight', icon: ScrollText, permissions: ['admin:audit:read'] },
+    load: () => import('./pages/audit/audit-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */
@@ -59,6 +67,15 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'organizations', title: 'Organizations', group: 'Platform', icon: Building2 },
     permissions: ['admin:organizations:read'],
     load: () => import('./pages/organizations/organizations-page.tsx'),
+  },
+  {
+    ...{ path: 'audit', title: 'Audit of the platform', group: 'Platform', icon: ScrollText },
+    permissions: ['admin:audit:read'],
+    load: () => import('./pages/audit/platform-audit-page.tsx'),
+  },
+  {
+    ...{ path: 'health', title: 'Health', group: 'Platform', icon: HeartPulse, permissions: ['admin:status:read'] },
+    load: () => import('./pages/health/health-page.tsx'),
   },
 ];
 

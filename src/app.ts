@@ -35,6 +35,7 @@ import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
 import { listen } from '#app/listeners.ts';
 import { applyNamed } from '#app/named-servers.ts';
+import { type Notifications, startNotifications } from '#app/notifications.ts';
 import { openApiImport } from '#app/openapi-opener.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
@@ -213,7 +214,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
+  deps: Pick<ControlDeps, 'notifications' | 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
     PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
@@ -226,6 +227,7 @@ function openAdminRunner(
       ...(config.file !== undefined && { configuration: deps.reloading.status() }),
     }),
     ...deps.adminTrail,
+    notifier: deps.notifications,
     health: openGatewayHealth(config, { ...deps, spool: audit.spool }),
     serverFigures: deps.plane.figures.list,
     self: deps.self,
@@ -282,8 +284,8 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    ...{ audit, servers, programs },
-    ...{ audit, egress },
+    ...{ audit, servers, programs, egress },
+    notifications: startNotifications(config, { ...deps, egress, plane }),
     plane,
     found,
     receive,
@@ -310,6 +312,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
 }
 
 interface ControlDeps extends PlaneDeps {
+  readonly notifications: Notifications;
   readonly audit: OpenTrail;
   readonly egress: Egress;
   readonly plane: DataPlane;

@@ -56,6 +56,7 @@ import { limitHandlers } from './routes/limits.ts';
 import { meHandlers } from './routes/me.ts';
 import { memberHandlers } from './routes/members.ts';
 import { myKeyHandlers } from './routes/my-keys.ts';
+import { type Notifier, notificationHandlers } from './routes/notifications.ts';
 import { openApiHandlers } from './routes/openapi.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
@@ -131,6 +132,8 @@ export interface AdminDeps {
   readonly fetchDocument?: (url: string) => Promise<string>;
   /** Of the registry that imports by name ask. */
   readonly registryUrl?: string;
+  /** Delivers what people are told; undefined: no gateway runs. */
+  readonly notifier?: Notifier;
   /** What people may use, and their calls; undefined: no gateway runs. */
   readonly self?: SelfRooms;
   /** How much is used of what a limiter counts. */
@@ -197,6 +200,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...personHandlers(deps),
     ...policyHandlers(deps),
     ...portalHandlers(deps),
+    ...notificationHandlers(deps),
     ...meHandlers(deps),
     ...myKeyHandlers(deps),
     ...accessRequestHandlers(deps),

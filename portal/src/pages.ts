@@ -59,6 +59,11 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'audit', title: 'Audit', group: 'Insight', icon: ScrollText, permissions: ['admin:audit:read'] },
     load: () => import('./pages/audit/audit-page.tsx'),
   },
+  {
+    ...{ path: 'notifications', title: 'Notifications', group: 'Insight', icon: Bell },
+    permissions: ['admin:notifications:read'],
+    load: () => import('./pages/notifications/notifications-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */

@@ -48,6 +48,9 @@ export type RuleInput = Pick<
   'name' | 'kind' | 'events' | 'threshold' | 'sealed' | 'shown' | 'enabled'
 >;
 
+/** What is undefined stays. */
+export type RuleChange = { readonly [Name in keyof RuleInput]?: RuleInput[Name] | undefined };
+
 export const notificationPlace = (id: string): Place => ({ table: 'notification_rules', column: 'sealed', rowId: id });
 
 /** Rules of one organization. */
@@ -93,7 +96,7 @@ export async function insertNotificationRule(
 export async function updateNotificationRule(
   scope: OrganizationScope,
   id: string,
-  { events, ...change }: Partial<RuleInput>,
+  { events, ...change }: RuleChange,
 ): Promise<NotificationRule> {
   const { id: known } = await getNotificationRule(scope, id);
   const row = await scope.tx

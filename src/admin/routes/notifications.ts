@@ -72,10 +72,9 @@ export function notificationHandlers({ records, clock, notifier }: AdminDeps): P
       const target = isMoved
         ? await delivering().seal({ org, id: before.id, kind: before.kind }, { url, to }, before)
         : undefined;
-      const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
       const sealed = target && { sealed: target.sealed, shown: target.shown };
       return shown(
-        await records.within(org, (scope) => updateNotificationRule(scope, before.id, { ...given, ...sealed })),
+        await records.within(org, (scope) => updateNotificationRule(scope, before.id, { ...change, ...sealed })),
       );
     },
     async removeNotification({ organization: ref, id }, actor) {

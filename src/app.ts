@@ -29,12 +29,14 @@ import { type Domains, openDomains } from '#app/domains.ts';
 import { type Entrances, openEntrances } from '#app/entrances.ts';
 import { explainFilter } from '#app/filters.ts';
 import { type Front, openFront } from '#app/front.ts';
+import { openGatewayHealth } from '#app/gateway-health.ts';
 import { localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
 import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
 import { listen } from '#app/listeners.ts';
 import { applyNamed } from '#app/named-servers.ts';
+import { type Notifications, startNotifications } from '#app/notifications.ts';
 import { openApiImport } from '#app/openapi-opener.ts';
 import type { OperatorServer } from '#app/operator-keys.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
@@ -215,10 +217,7 @@ async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<
 
 function openAdminRunner(
   config: Config,
-  deps: Pick<
-    ControlDeps,
-    'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress' | 'openUpstream' | 'accounts'
-  > &
+  deps: Omit<ControlDeps, 'plugins' | 'found' | 'receive' | 'server' | 'connections'> &
     PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
 ): AdminRunner {
   const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
@@ -231,6 +230,8 @@ function openAdminRunner(
       ...(config.file !== undefined && { configuration: deps.reloading.status() }),
     }),
     ...deps.adminTrail,
+    notifier: deps.notifications,
+    health: openGatewayHealth(config, { ...deps, spool: audit.spool }),
     serverFigures: deps.plane.figures.list,
     self: deps.self,
     asking: openServerAsking(config, { ...deps, ...deps.plane }),
@@ -287,8 +288,8 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    ...{ audit, servers, programs },
-    ...{ audit, egress },
+    ...{ audit, servers, programs, egress },
+    notifications: startNotifications(config, { ...deps, egress, plane }),
     plane,
     found,
     receive,
@@ -318,6 +319,7 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
 interface ControlDeps extends PlaneDeps {
   readonly openUpstream: (target: UpstreamTarget) => Upstream;
   readonly accounts: UpstreamAccounts;
+  readonly notifications: Notifications;
   readonly audit: OpenTrail;
   readonly egress: Egress;
   readonly plane: DataPlane;

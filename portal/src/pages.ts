@@ -110,6 +110,17 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'collections/:name', title: 'Collection', group: 'Servers', icon: Boxes, isHidden: true },
     permissions: ['admin:collections:read'],
     load: () => import('./pages/collections/collection-page.tsx'),
+    ...{ path: 'usage', title: 'Usage', group: 'Insight', icon: ChartColumn, permissions: ['admin:usage:read'] },
+    load: () => import('./pages/usage/usage-page.tsx'),
+  },
+  {
+    ...{ path: 'audit', title: 'Audit', group: 'Insight', icon: ScrollText, permissions: ['admin:audit:read'] },
+    load: () => import('./pages/audit/audit-page.tsx'),
+  },
+  {
+    ...{ path: 'notifications', title: 'Notifications', group: 'Insight', icon: Bell },
+    permissions: ['admin:notifications:read'],
+    load: () => import('./pages/notifications/notifications-page.tsx'),
   },
 ];
 
@@ -142,6 +153,13 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'runs/:server', title: 'Run', group: 'Platform', icon: SquareTerminal, isHidden: true },
     permissions: ['admin:runs:read'],
     load: () => import('./pages/runs/run-page.tsx'),
+    ...{ path: 'audit', title: 'Audit of the platform', group: 'Platform', icon: ScrollText },
+    permissions: ['admin:audit:read'],
+    load: () => import('./pages/audit/platform-audit-page.tsx'),
+  },
+  {
+    ...{ path: 'health', title: 'Health', group: 'Platform', icon: HeartPulse, permissions: ['admin:status:read'] },
+    load: () => import('./pages/health/health-page.tsx'),
   },
 ];
 

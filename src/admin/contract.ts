@@ -15,6 +15,7 @@ import { keyRoutes } from './contract/keys.ts';
 import { limitRoutes } from './contract/limits.ts';
 import { type ListRule, listing } from './contract/lists.ts';
 import { meRoutes } from './contract/me.ts';
+import { notificationRoutes } from './contract/notifications.ts';
 import { openApiRoutes } from './contract/openapi.ts';
 import { organizationRoutes } from './contract/organizations.ts';
 import { oversightRoutes } from './contract/oversight.ts';
@@ -355,6 +356,7 @@ export const contract = {
   ...peopleRoutes,
   ...policyRoutes,
   ...portalRoutes,
+  ...notificationRoutes,
   ...meRoutes,
   ...oversightRoutes,
 } as const satisfies Record<string, AdminRoute>;

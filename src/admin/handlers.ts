@@ -21,6 +21,7 @@ import {
 } from './actor.ts';
 import type { ServerAsking } from './asking.ts';
 import type { CatalogEntry } from './catalog/entry.ts';
+import type { GatewayHealth } from './contract/server-health.ts';
 import {
   type AdminRoute,
   type ParsedInput,
@@ -56,6 +57,7 @@ import { limitHandlers } from './routes/limits.ts';
 import { meHandlers } from './routes/me.ts';
 import { memberHandlers } from './routes/members.ts';
 import { myKeyHandlers } from './routes/my-keys.ts';
+import { type Notifier, notificationHandlers } from './routes/notifications.ts';
 import { openApiHandlers } from './routes/openapi.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
@@ -102,6 +104,8 @@ export interface AdminDeps {
   /** Of the trail and usage. */
   readonly reader?: AuditReader;
   readonly status: () => Status;
+  /** Of its parts; undefined: no gateway runs. */
+  readonly health?: () => Promise<GatewayHealth>;
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
   /** Before a change: it is not made before this is kept. Called with what came of it. */
@@ -133,6 +137,8 @@ export interface AdminDeps {
   readonly fetchDocument?: (url: string) => Promise<string>;
   /** Of the registry that imports by name ask. */
   readonly registryUrl?: string;
+  /** Delivers what people are told; undefined: no gateway runs. */
+  readonly notifier?: Notifier;
   /** What people may use, and their calls; undefined: no gateway runs. */
   readonly self?: SelfRooms;
   /** How much is used of what a limiter counts. */
@@ -162,6 +168,10 @@ export type AdminRunner = <Name extends RouteName>(
 export function openAdmin(deps: AdminDeps): AdminRunner {
   const handlers: Handlers = {
     getStatus: async () => deps.status(),
+    async getHealth() {
+      if (deps.health) return deps.health();
+      throw new GatehouseError('not_found', { message: 'No gateway runs here' });
+    },
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
@@ -197,6 +207,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...personHandlers(deps),
     ...policyHandlers(deps),
     ...portalHandlers(deps),
+    ...notificationHandlers(deps),
     ...meHandlers(deps),
     ...myKeyHandlers(deps),
     ...accessRequestHandlers(deps),

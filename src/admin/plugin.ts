@@ -14,7 +14,7 @@ import { type Actor, type Following, originOf, type SignedInPerson } from './act
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
 import { type AdminRoute, adminBase, contract, hasBody, routeNames, routeOf } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
-import { answerInLines, wantsLines } from './lines.ts';
+import { answerInLines, streamOf } from './lines.ts';
 import type { LogFollowing } from './log-following.ts';
 import { etagOf } from './once.ts';
 import { isRead, openApi } from './openapi.ts';
@@ -108,10 +108,10 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
       idempotencyKey: request.headers['idempotency-key']?.toString(),
       onReplay: () => reply.header('idempotent-replayed', 'true'),
     };
-    if (name === 'callAsMyself' && wantsLines(request)) {
-      const work = (following: Following) =>
-        deps.run(name, inputOf(request, route), actor.kind === 'signed-in' ? { ...actor, following } : actor);
-      await answerInLines(reply, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
+    const stream = streamOf(name, request);
+    if (stream) {
+      const work = (following: Following) => deps.run(name, inputOf(request, route), { ...actor, following });
+      await answerInLines(reply, stream, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
       return reply;
     }
     const result = await deps.run(name, inputOf(request, route), actor, conditions);

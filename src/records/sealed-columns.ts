@@ -38,6 +38,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { by: 'vault', table: 'credentials', column: 'sealed', id: 'id' },
   { by: 'vault', table: 'connected_accounts', column: 'sealed', id: 'id' },
   { by: 'vault', table: 'upstream_clients', column: 'sealed', id: 'id' },
+  { by: 'vault', table: 'notification_rules', column: 'sealed', id: 'id' },
   { by: 'root', table: 'signing_keys', column: 'sealed', id: 'kid', place: (kid) => `signing_keys:${kid}` },
   { by: 'root', table: 'oauth_clients', column: 'secret_sealed', id: 'id', place: (id) => `oauth-client:${id}` },
   { by: 'root', table: 'server_variables', column: 'sealed', id: 'id', place: variablePlace, key: 'servers' },

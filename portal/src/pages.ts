@@ -51,6 +51,10 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'overview', title: 'Overview', group: '', icon: Gauge, permissions: ['admin:usage:read'] },
     load: () => import('./pages/overview/overview-page.tsx'),
   },
+  {
+    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
+    load: () => import('./pages/playground/playground-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */
@@ -63,7 +67,32 @@ export const platformPages: readonly PortalPage[] = [
 ];
 
 /** Everybody's: `/me/{path}`. */
-export const myPages: readonly PortalPage[] = [];
+export const myPages: readonly PortalPage[] = [
+  {
+    ...{ path: 'tools', title: 'My tools', group: '', icon: Wrench, permissions: [] },
+    load: () => import('./pages/me/tools-page.tsx'),
+  },
+  {
+    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
+    load: () => import('./pages/playground/playground-page.tsx'),
+  },
+  {
+    ...{ path: 'access', title: 'Ask for access', group: '', icon: Inbox, permissions: [] },
+    load: () => import('./pages/me/requests-page.tsx'),
+  },
+  {
+    ...{ path: 'keys', title: 'My keys', group: '', icon: KeyRound, permissions: [] },
+    load: () => import('./pages/me/keys-page.tsx'),
+  },
+  {
+    ...{ path: 'apps', title: 'My apps', group: '', icon: AppWindow, permissions: [] },
+    load: () => import('./pages/me/apps-page.tsx'),
+  },
+  {
+    ...{ path: 'calls', title: 'My calls', group: '', icon: Activity, permissions: [] },
+    load: () => import('./pages/me/calls-page.tsx'),
+  },
+];
 
 /** What the owners of pages take from: one icon for one thing. */
 export const icons = {

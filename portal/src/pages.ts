@@ -55,6 +55,54 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
     load: () => import('./pages/playground/playground-page.tsx'),
   },
+  {
+    ...{ path: 'apps', title: 'Apps', group: 'Access', icon: AppWindow, permissions: ['admin:apps:read'] },
+    load: () => import('./pages/access/apps-page.tsx'),
+  },
+  {
+    ...{ path: 'tokens', title: 'Tokens', group: 'Access', icon: FileClock, permissions: ['admin:tokens:read'] },
+    load: () => import('./pages/access/tokens-page.tsx'),
+  },
+  {
+    ...{ path: 'sessions', title: 'Sessions', group: 'Access', icon: MonitorSmartphone },
+    permissions: ['admin:sessions:read'],
+    load: () => import('./pages/access/sessions-page.tsx'),
+  },
+  {
+    ...{ path: 'programs', title: 'Programs', group: 'Access', icon: SquareTerminal },
+    permissions: ['admin:clients:read'],
+    load: () => import('./pages/access/programs-page.tsx'),
+  },
+  {
+    ...{ path: 'policies', title: 'Policies', group: 'Policies', icon: ShieldCheck },
+    permissions: ['admin:policies:read'],
+    load: () => import('./pages/policies/policies-page.tsx'),
+  },
+  {
+    ...{ path: 'policies/:name', title: 'Policies', group: 'Policies', icon: ShieldCheck, isHidden: true },
+    permissions: ['admin:policies:read'],
+    load: () => import('./pages/policies/policy-page.tsx'),
+  },
+  {
+    ...{ path: 'new-policy', title: 'New policies', group: 'Policies', icon: ShieldCheck, isHidden: true },
+    permissions: ['admin:policies:write'],
+    load: () => import('./pages/policies/new-policy-page.tsx'),
+  },
+  {
+    ...{
+      path: 'test-bench',
+      title: 'Test bench',
+      group: 'Policies',
+      icon: Scale,
+      permissions: ['admin:policies:read'],
+    },
+    load: () => import('./pages/policies/test-bench-page.tsx'),
+  },
+  {
+    ...{ path: 'who-can', title: 'Who can do what', group: 'Policies', icon: Network },
+    permissions: ['admin:access:read'],
+    load: () => import('./pages/policies/who-can-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */
@@ -63,6 +111,16 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'organizations', title: 'Organizations', group: 'Platform', icon: Building2 },
     permissions: ['admin:organizations:read'],
     load: () => import('./pages/organizations/organizations-page.tsx'),
+  },
+  {
+    ...{ path: 'accounts', title: 'Local accounts', group: 'Platform', icon: UserRound },
+    permissions: ['admin:accounts:read'],
+    load: () => import('./pages/access/accounts-page.tsx'),
+  },
+  {
+    ...{ path: 'signing-keys', title: 'Signing keys', group: 'Platform', icon: KeyRound },
+    permissions: ['admin:signing:write'],
+    load: () => import('./pages/access/signing-keys-page.tsx'),
   },
 ];
 

@@ -67,8 +67,7 @@ function ByTool() {
     { organization, endpoint: isKnown ? endpoint : 'x', ...(tool !== '' && { tool }) },
     { enabled: isKnown },
   );
-  const pins = useList('listPins', { organization, server: endpoint, limit: 1000 }, { enabled: isKnown });
-  const tools = [...new Set(pins.items.map((pin) => pin.tool))].sort();
+  const tools = useTools(organization, isKnown ? endpoint : undefined);
   return (
     <Stack gap="sm">
       <Group align="flex-end" gap="sm">
@@ -116,6 +115,13 @@ function ByTool() {
       )}
     </Stack>
   );
+}
+
+/** Those that were seen there. */
+function useTools(organization: string, server: string | undefined): readonly string[] {
+  const input = { organization, limit: 1000, ...(server !== undefined && { server }) };
+  const pins = useList('listPins', input, { enabled: server !== undefined });
+  return server === undefined ? [] : [...new Set(pins.items.map(({ tool }) => tool))].sort();
 }
 
 /** Servers by key, collections by name. */

@@ -70,6 +70,7 @@ function Choice({ search, setSearch, data, value, autoFocus, ...props }: ChoiceP
       searchValue={search}
       onSearchChange={setSearch}
       filter={({ options }) => options}
+      scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
       nothingFoundMessage="Nothing matches"
       data-autofocus={autoFocus}
     />

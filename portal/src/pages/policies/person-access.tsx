@@ -64,7 +64,9 @@ export function PersonAccess() {
         />
         {isKnown && (
           <Text size="sm">
-            <Link href={`/o/${organization}/audit?${new URLSearchParams({ user }).toString()}`}>Their audit log</Link>
+            <Link href={`/o/${organization}/audit?${new URLSearchParams({ person: user }).toString()}`}>
+              Their audit log
+            </Link>
           </Text>
         )}
       </Group>

@@ -2,9 +2,10 @@
 import { Alert, Anchor, Button, Group, Stack, Text, Title } from '@mantine/core';
 import { useState } from 'react';
 import { Link, useLocation, useParams } from 'wouter';
-import type { RouteOutput } from '#portal/api/client.ts';
-import { useChange, useRoute } from '#portal/api/hooks.ts';
+import { ApiError, type RouteOutput } from '#portal/api/client.ts';
+import { useChange } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { useTagged } from '#portal/api/tagged.ts';
 import { confirm } from '#portal/parts/confirm.tsx';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
@@ -20,14 +21,23 @@ type Policy = RouteOutput<'getPolicy'>;
 export function Page() {
   const organization = useOrganization();
   const { name = '' } = useParams<{ readonly name: string }>();
-  const { data, error, refetch } = useRoute('getPolicy', { organization, name: decodeURIComponent(name) });
+  const { data, error, refetch } = useTagged('getPolicy', { organization, name: decodeURIComponent(name) });
   if (error)
     return (
       <PageFrame title="Policies">
         <ErrorPanel error={error} retry={() => void refetch()} />
       </PageFrame>
     );
-  return data ? <Editor key={`${data.id} ${data.version}`} policy={data} /> : <PageLoading />;
+  return data ? (
+    <Editor
+      key={`${data.item.id} ${data.item.version}`}
+      policy={data.item}
+      etag={data.etag}
+      onStale={() => void refetch()}
+    />
+  ) : (
+    <PageLoading />
+  );
 }
 
 function draftOf({ name, server, collection, onError, mode, config }: Policy): Draft {
@@ -40,7 +50,14 @@ function draftOf({ name, server, collection, onError, mode, config }: Policy): D
   };
 }
 
-function Editor({ policy }: { readonly policy: Policy }) {
+interface EditorProps {
+  readonly policy: Policy;
+  readonly etag: string | undefined;
+  /** Somebody else changed it. */
+  readonly onStale: () => void;
+}
+
+function Editor({ policy, etag, onStale }: EditorProps) {
   const organization = useOrganization();
   const session = useSession();
   const [draft, setDraft] = useState(() => draftOf(policy));
@@ -55,11 +72,7 @@ function Editor({ policy }: { readonly policy: Policy }) {
       about={`Version ${policy.version}, changed ${ago(policy.updatedAt)}.`}
       actions={
         <Group gap="xs">
-          <Button
-            component={Link}
-            variant="default"
-            href={`/o/${organization}/audit?${new URLSearchParams({ search: policy.name }).toString()}`}
-          >
+          <Button component={Link} variant="default" href={`/o/${organization}/audit?kind=admin`}>
             Audit
           </Button>
           {!isReadOnly && <Remove policy={policy} />}
@@ -77,7 +90,12 @@ function Editor({ policy }: { readonly policy: Policy }) {
         onChange={setDraft}
         isNew={false}
         isSaving={save.isPending}
-        onSave={() => save.mutate({ organization, ...draft })}
+        onSave={() =>
+          save.mutate(
+            { organization, ...draft, ...(etag !== undefined && { etag }) },
+            { onError: (error) => error instanceof ApiError && error.status === 412 && onStale() },
+          )
+        }
       />
       <Stack gap="xs" component="section" aria-label="Try it">
         <Title order={2} size="h4">

@@ -1,4 +1,5 @@
 /** How to set up one's client for an address: a button where the client has one, commands and files to copy. */
+import '@mantine/core/styles/FloatingIndicator.css';
 import { Alert, Button, Chip, Group, SegmentedControl, Stack, Text } from '@mantine/core';
 import { useLocalStorage } from '@mantine/hooks';
 import { fill, keyVariable, linkOf, type Recipe, type RecipeStep, type RecipeTarget } from '#portal/clients/recipe.ts';

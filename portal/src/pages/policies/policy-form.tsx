@@ -1,4 +1,5 @@
 /** The editor of one set of policies: text, where it holds, and what the gateway says of it while one types. */
+import '@mantine/core/styles/FloatingIndicator.css';
 import { Alert, Button, Grid, Group, SegmentedControl, Select, Stack, Text, TextInput } from '@mantine/core';
 import { lazy, Suspense, useCallback, useRef, useState } from 'react';
 import { ApiError, call, type RouteInput } from '#portal/api/client.ts';

@@ -1,4 +1,5 @@
 /** What would be decided about a call, and by which policies: of what is saved, or with a draft in its place. */
+import '@mantine/core/styles/FloatingIndicator.css';
 import { Button, Grid, JsonInput, SegmentedControl, Select, Stack, Text } from '@mantine/core';
 import { useState } from 'react';
 import { call, type RouteInput } from '#portal/api/client.ts';

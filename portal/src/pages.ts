@@ -52,6 +52,10 @@ export const organizationPages: readonly PortalPage[] = [
     load: () => import('./pages/overview/overview-page.tsx'),
   },
   {
+    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
+    load: () => import('./pages/playground/playground-page.tsx'),
+  },
+  {
     ...{ path: 'people', title: 'Users & Groups', group: 'Access', icon: Users },
     permissions: ['admin:members:read', 'admin:groups:read'],
     load: () => import('./pages/people/people-page.tsx'),
@@ -83,6 +87,9 @@ export const organizationPages: readonly PortalPage[] = [
   {
     ...{ path: 'settings', title: 'Settings', group: 'Access', icon: Settings },
     permissions: ['admin:organizations:read', 'admin:limits:read'],
+    load: () => import('./pages/settings/settings-page.tsx'),
+  },
+  {
     ...{ path: 'servers', title: 'Servers', group: 'Servers', icon: Server, permissions: ['admin:servers:read'] },
     load: () => import('./pages/servers/servers-page.tsx'),
   },
@@ -110,6 +117,8 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'collections/:name', title: 'Collection', group: 'Servers', icon: Boxes, isHidden: true },
     permissions: ['admin:collections:read'],
     load: () => import('./pages/collections/collection-page.tsx'),
+  },
+  {
     ...{ path: 'usage', title: 'Usage', group: 'Insight', icon: ChartColumn, permissions: ['admin:usage:read'] },
     load: () => import('./pages/usage/usage-page.tsx'),
   },
@@ -121,6 +130,54 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'notifications', title: 'Notifications', group: 'Insight', icon: Bell },
     permissions: ['admin:notifications:read'],
     load: () => import('./pages/notifications/notifications-page.tsx'),
+  },
+  {
+    ...{ path: 'apps', title: 'Apps', group: 'Access', icon: AppWindow, permissions: ['admin:apps:read'] },
+    load: () => import('./pages/access/apps-page.tsx'),
+  },
+  {
+    ...{ path: 'tokens', title: 'Tokens', group: 'Access', icon: FileClock, permissions: ['admin:tokens:read'] },
+    load: () => import('./pages/access/tokens-page.tsx'),
+  },
+  {
+    ...{ path: 'sessions', title: 'Sessions', group: 'Access', icon: MonitorSmartphone },
+    permissions: ['admin:sessions:read'],
+    load: () => import('./pages/access/sessions-page.tsx'),
+  },
+  {
+    ...{ path: 'programs', title: 'Programs', group: 'Access', icon: SquareTerminal },
+    permissions: ['admin:clients:read'],
+    load: () => import('./pages/access/programs-page.tsx'),
+  },
+  {
+    ...{ path: 'policies', title: 'Policies', group: 'Policies', icon: ShieldCheck },
+    permissions: ['admin:policies:read'],
+    load: () => import('./pages/policies/policies-page.tsx'),
+  },
+  {
+    ...{ path: 'policies/:name', title: 'Policies', group: 'Policies', icon: ShieldCheck, isHidden: true },
+    permissions: ['admin:policies:read'],
+    load: () => import('./pages/policies/policy-page.tsx'),
+  },
+  {
+    ...{ path: 'new-policy', title: 'New policies', group: 'Policies', icon: ShieldCheck, isHidden: true },
+    permissions: ['admin:policies:write'],
+    load: () => import('./pages/policies/new-policy-page.tsx'),
+  },
+  {
+    ...{
+      path: 'test-bench',
+      title: 'Test bench',
+      group: 'Policies',
+      icon: Scale,
+      permissions: ['admin:policies:read'],
+    },
+    load: () => import('./pages/policies/test-bench-page.tsx'),
+  },
+  {
+    ...{ path: 'who-can', title: 'Who can do what', group: 'Policies', icon: Network },
+    permissions: ['admin:access:read'],
+    load: () => import('./pages/policies/who-can-page.tsx'),
   },
 ];
 
@@ -153,6 +210,8 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'runs/:server', title: 'Run', group: 'Platform', icon: SquareTerminal, isHidden: true },
     permissions: ['admin:runs:read'],
     load: () => import('./pages/runs/run-page.tsx'),
+  },
+  {
     ...{ path: 'audit', title: 'Audit of the platform', group: 'Platform', icon: ScrollText },
     permissions: ['admin:audit:read'],
     load: () => import('./pages/audit/platform-audit-page.tsx'),
@@ -161,10 +220,45 @@ export const platformPages: readonly PortalPage[] = [
     ...{ path: 'health', title: 'Health', group: 'Platform', icon: HeartPulse, permissions: ['admin:status:read'] },
     load: () => import('./pages/health/health-page.tsx'),
   },
+  {
+    ...{ path: 'accounts', title: 'Local accounts', group: 'Platform', icon: UserRound },
+    permissions: ['admin:accounts:read'],
+    load: () => import('./pages/access/accounts-page.tsx'),
+  },
+  {
+    ...{ path: 'signing-keys', title: 'Signing keys', group: 'Platform', icon: KeyRound },
+    permissions: ['admin:signing:write'],
+    load: () => import('./pages/access/signing-keys-page.tsx'),
+  },
 ];
 
 /** Everybody's: `/me/{path}`. */
-export const myPages: readonly PortalPage[] = [];
+export const myPages: readonly PortalPage[] = [
+  {
+    ...{ path: 'tools', title: 'My tools', group: '', icon: Wrench, permissions: [] },
+    load: () => import('./pages/me/tools-page.tsx'),
+  },
+  {
+    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
+    load: () => import('./pages/playground/playground-page.tsx'),
+  },
+  {
+    ...{ path: 'access', title: 'Ask for access', group: '', icon: Inbox, permissions: [] },
+    load: () => import('./pages/me/requests-page.tsx'),
+  },
+  {
+    ...{ path: 'keys', title: 'My keys', group: '', icon: KeyRound, permissions: [] },
+    load: () => import('./pages/me/keys-page.tsx'),
+  },
+  {
+    ...{ path: 'apps', title: 'My apps', group: '', icon: AppWindow, permissions: [] },
+    load: () => import('./pages/me/apps-page.tsx'),
+  },
+  {
+    ...{ path: 'calls', title: 'My calls', group: '', icon: Activity, permissions: [] },
+    load: () => import('./pages/me/calls-page.tsx'),
+  },
+];
 
 /** What the owners of pages take from: one icon for one thing. */
 export const icons = {

@@ -31,7 +31,7 @@ export function Pages() {
           <Route path="/">
             <Home />
           </Route>
-          <Route path="/o/:org">{({ org }) => <Redirect to={`/o/${org}/overview`} replace />}</Route>
+          <Route path="/o/:org">{({ org }) => <Redirect to={`/o/${org}/${here.first}`} replace />}</Route>
           {pages.map(({ pattern, Page }) => (
             <Route key={pattern} path={pattern}>
               <Page />

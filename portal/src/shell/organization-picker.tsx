@@ -3,6 +3,7 @@ import { Select } from '@mantine/core';
 import { useLocation } from 'wouter';
 import { useSession } from '#portal/api/session.tsx';
 import { useOptionalOrganization } from './organization.ts';
+import { here } from './place.ts';
 
 export function OrganizationPicker() {
   const { organizations } = useSession();
@@ -10,7 +11,7 @@ export function OrganizationPicker() {
   const [pathname, navigate] = useLocation();
   if (organizations.length === 0) return null;
   // The same page of the other organization, and the beginning of what only one has.
-  const page = /\/o\/[^/]+\/([^/]+)/.exec(pathname)?.[1] ?? 'overview';
+  const page = /\/o\/[^/]+\/([^/]+)/.exec(pathname)?.[1] ?? here.first;
   return (
     <Select
       aria-label="Organization"

@@ -51,6 +51,40 @@ export const organizationPages: readonly PortalPage[] = [
     ...{ path: 'overview', title: 'Overview', group: '', icon: Gauge, permissions: ['admin:usage:read'] },
     load: () => import('./pages/overview/overview-page.tsx'),
   },
+  {
+    ...{ path: 'people', title: 'Users & Groups', group: 'Access', icon: Users },
+    permissions: ['admin:members:read', 'admin:groups:read'],
+    load: () => import('./pages/people/people-page.tsx'),
+  },
+  {
+    ...{ path: 'matrix', title: 'Groups & Servers', group: 'Access', icon: Network },
+    permissions: ['admin:grants:read'],
+    load: () => import('./pages/matrix/matrix-page.tsx'),
+  },
+  {
+    ...{ path: 'keys', title: 'API Keys', group: 'Access', icon: KeyRound },
+    permissions: ['admin:credentials:read', 'admin:keys:read'],
+    load: () => import('./pages/keys/keys-page.tsx'),
+  },
+  {
+    ...{ path: 'routing', title: 'Dynamic Routing', group: 'Access', icon: RouteIcon },
+    permissions: ['admin:credentials:read'],
+    load: () => import('./pages/routing/routing-page.tsx'),
+  },
+  {
+    ...{ path: 'people/:user', title: 'A person', group: 'Access', icon: UserRound, isHidden: true },
+    permissions: ['admin:access:read'],
+    load: () => import('./pages/person/person-page.tsx'),
+  },
+  {
+    ...{ path: 'requests', title: 'Requests', group: 'Access', icon: Inbox, permissions: ['admin:requests:read'] },
+    load: () => import('./pages/requests/requests-page.tsx'),
+  },
+  {
+    ...{ path: 'settings', title: 'Settings', group: 'Access', icon: Settings },
+    permissions: ['admin:organizations:read', 'admin:limits:read'],
+    load: () => import('./pages/settings/settings-page.tsx'),
+  },
 ];
 
 /** Of the whole gateway: `/admin/{path}`. */

@@ -65,6 +65,7 @@ import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
 import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
+import { serverToolHandlers } from './routes/server-tools.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 import type { ProgramsHere, RunningServers } from './run-storage.ts';
@@ -160,6 +161,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
+    ...serverToolHandlers(deps),
     ...serverHealthHandlers(deps),
     ...imageHandlers(deps),
     ...collectionHandlers(deps),

@@ -132,6 +132,17 @@ export const auditRoutes = {
     input: z.strictObject({ ...org, id: z.uuid() }),
     output: z.object({ id: z.string(), content: nullable }),
   },
+  getAuditSettings: {
+    method: 'GET',
+    path: `${auditPath}/settings`,
+    summary: 'What is kept of arguments',
+    permission: 'admin:audit:read',
+    scope: 'organization',
+    audit: 'audit.kept',
+    status: 200,
+    input: z.strictObject(org),
+    output: z.object({ content: z.enum(['none', 'digest', 'redacted']) }),
+  },
   setAuditContent: {
     method: 'POST',
     path: `${auditPath}/settings`,

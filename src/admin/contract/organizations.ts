@@ -12,12 +12,22 @@ import {
   server,
   text,
 } from '#admin/nouns.ts';
-import { domainName, enablement, enablementDetail, roleList, serverKey, toolNames } from '#admin/people-nouns.ts';
+import {
+  domainName,
+  enablement,
+  enablementDetail,
+  knownTool,
+  roleList,
+  serverKey,
+  toolNames,
+} from '#admin/people-nouns.ts';
 import { ownTransport, transport } from '#admin/transport-nouns.ts';
 import { flag, listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 const servers = '/organizations/:organization/servers';
+const knownTools = listing(knownTool, { id: ['name'], sort: ['name'], search: ['name', 'title'] });
+
 const change = {
   title: text.optional(),
   transport: transport.optional(),
@@ -135,6 +145,18 @@ export const organizationRoutes = {
     status: 200,
     input: z.strictObject({ ...org, server: serverKey }),
     output: enablementDetail,
+  },
+  listServerTools: {
+    method: 'GET',
+    path: `${servers}/:server/tools`,
+    summary: 'Tools of a server that are known, by what it said when it was last asked',
+    permission: 'admin:servers:read',
+    scope: 'organization',
+    audit: 'ownserver.tools',
+    status: 200,
+    input: z.strictObject({ ...org, server: serverKey, ...knownTools.input }),
+    output: knownTools.output,
+    list: knownTools.list,
   },
   createOrganizationServer: {
     method: 'POST',

@@ -10,6 +10,7 @@ type AuditHandlers = Pick<
   | 'listAudit'
   | 'listPlatformAudit'
   | 'readAuditContent'
+  | 'getAuditSettings'
   | 'setAuditContent'
   | 'verifyAudit'
   | 'verifyPlatformAudit'
@@ -50,6 +51,9 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
       const org = await idOf(actor, organization);
       return { id, content: await read().content(org, id) };
     },
+    getAuditSettings: async ({ organization }, actor) => ({
+      content: await read().findContentSetting(await idOf(actor, organization)),
+    }),
     async setAuditContent({ organization, content }, actor) {
       const org = await idOf(actor, organization);
       await read().setContent(org, content);

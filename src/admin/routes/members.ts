@@ -2,6 +2,7 @@ import { checkHandedOn, getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import { type MemberNoun, oneOf } from '#admin/people-nouns.ts';
 import { GatehouseError } from '#core/error.ts';
+import { findMemberGroups, type GroupOfMember } from '#records/member-groups.ts';
 import {
   getMember,
   insertMember,
@@ -22,7 +23,9 @@ export function memberHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
     async listMembers({ organization: ref, ...wish }, actor) {
       const { id } = await getOrganization(records, actor, ref);
       const { items, next } = await records.asPlatform((scope) => pageMembers(scope, id, wish));
-      return { items: items.map(shown), next };
+      const groups = await records.asPlatform((scope) => findMemberGroups(scope, id, items));
+      const ofMember = ({ userId, email }: Member) => groups.get(userId ?? email?.toLowerCase() ?? '') ?? [];
+      return { items: items.map((member) => ({ ...shown(member), groups: ofMember(member).map(shownGroup) })), next };
     },
     async getMember({ organization: ref, user }, actor) {
       const { id } = await getOrganization(records, actor, ref);
@@ -88,3 +91,5 @@ function shown({ userId, email, name, roles, active, saidBy }: Member): MemberNo
     saidBy: saidBy ?? null,
   };
 }
+
+const shownGroup = ({ source, ...group }: GroupOfMember) => ({ ...group, source: source ?? null });

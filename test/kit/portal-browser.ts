@@ -131,9 +131,9 @@ async function openVisitor(chromium: Browser, url: string, look: Look): Promise<
 
 /** Until the page stands: its heading is there and nothing says that it is busy. */
 export async function settled(page: Page): Promise<void> {
-  await page.locator('h1').first().waitFor({ timeout: 15_000 });
+  await page.locator('h1').first().waitFor({ timeout: 45_000 });
   const busy = page.locator('main [aria-busy=true], main [data-loading=true]').first();
-  await busy.waitFor({ state: 'detached', timeout: 15_000 });
+  await busy.waitFor({ state: 'detached', timeout: 45_000 });
 }
 
 function watch(page: Page, url: string, complaints: string[]): void {

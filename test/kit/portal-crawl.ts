@@ -136,7 +136,7 @@ async function lookAtForms(visitor: Visitor, visit: Visit): Promise<void> {
   for (const text of [...new Set(buttons.map((each) => each.trim()))].slice(0, atMostForms)) {
     await page.getByRole('button', { name: text, exact: true }).first().click();
     const dialog = page.getByRole('dialog');
-    const isOpen = await dialog.waitFor({ timeout: 1500 }).then(
+    const isOpen = await dialog.waitFor({ timeout: 3000 }).then(
       () => true,
       () => false,
     );

@@ -66,7 +66,7 @@ export function Limits() {
             size="compact-sm"
             variant="subtle"
             color="red"
-            aria-label={`Take the limit away: ${muchOf(limit)}, ${whoseOf(limit)}, ${whatOf(limit)}`}
+            aria-label={`Take away: ${muchOf(limit)}, ${whoseOf(limit)}, ${whatOf(limit)}`}
             onClick={() => ask(limit)}
           >
             Take away

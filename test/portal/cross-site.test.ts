@@ -1,27 +1,27 @@
 /** Another site in the same browser: it can send, it can frame, and it gets nothing (SECURITY H2, A18). */
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumPath, whySkipped } from '#kit/chromium.ts';
-import { listenOnLoopback } from '#kit/listen.ts';
+import { type Listening, listenOnLoopback } from '#kit/listen.ts';
 import { openPortalInBrowser, type PortalInBrowser } from '#kit/portal-browser.ts';
 
 const suite = `another site in Chromium${chromiumPath === undefined ? ` (${whySkipped})` : ''}`;
 
 describe.skipIf(chromiumPath === undefined)(suite, () => {
   let t: PortalInBrowser;
-  let evil: Server;
+  let evil: Listening;
   let port: number;
   beforeAll(async () => {
     t = await openPortalInBrowser();
-    evil = createServer((_, res) =>
-      res.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>evil</title><h1>evil</h1>'),
+    const says = '<!doctype html><title>evil</title><h1>evil</h1>';
+    evil = await listenOnLoopback(
+      createServer((_, res) => res.writeHead(200, { 'content-type': 'text/html' }).end(says)),
     );
-    port = await listenOnLoopback(evil);
+    ({ port } = evil);
   }, 180_000);
   afterAll(async () => {
-    evil?.closeAllConnections();
-    evil?.close();
+    await evil?.close();
     await t?.close();
   });
 

@@ -137,7 +137,7 @@ const columnsFor = ({ organization, canWrite, askRevoke }: ColumnsOf): readonly 
       <Group gap={4} wrap="nowrap">
         <Button
           component={Link}
-          href={`/o/${organization}/audit?key=${key.id}`}
+          href={`/o/${organization}/audit?person=${key.id}`}
           size="compact-sm"
           variant="subtle"
           aria-label={`Audit log of ${key.name}`}

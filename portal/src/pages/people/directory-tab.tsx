@@ -71,11 +71,11 @@ export function DirectoryTab() {
         <Text size="sm">
           {groups.items.length === 0
             ? 'No group has come from the directory yet.'
-            : `${groups.items.length}${groups.hasMore ? ' or more' : ''} groups are kept by the directory.`}{' '}
-          <Anchor component={Link} underline="always" href={`/o/${organization}/audit?action=scim`}>
-            What the directory said
-          </Anchor>
+            : `${groups.items.length}${groups.hasMore ? ' or more' : ''} groups are kept by the directory.`}
         </Text>
+        <Anchor component={Link} size="sm" w="fit-content" href={`/o/${organization}/audit?kind=admin`}>
+          What the directory said
+        </Anchor>
       </Step>
     </Stack>
   );

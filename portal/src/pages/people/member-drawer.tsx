@@ -48,7 +48,7 @@ function Details({ member, onClose }: { readonly member: Member; readonly onClos
           <Anchor component={Link} href={`/o/${organization}/people/${user}`}>
             What they may use, and why
           </Anchor>
-          <Anchor component={Link} href={`/o/${organization}/audit?user=${encodeURIComponent(user)}`}>
+          <Anchor component={Link} href={`/o/${organization}/audit?person=${encodeURIComponent(member.email ?? user)}`}>
             Their audit log
           </Anchor>
         </Group>

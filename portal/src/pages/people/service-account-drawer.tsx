@@ -30,10 +30,10 @@ export function ServiceAccountDrawer({ account, canWrite, onClose }: DrawerProps
           </Text>
           <Roles key={account.id} account={account} canWrite={canWrite} />
           <Group>
-            <Anchor component={Link} size="sm" href={`/o/${organization}/keys?tab=callers&search=`}>
+            <Anchor component={Link} size="sm" href={`/o/${organization}/keys?tab=callers`}>
               Its keys
             </Anchor>
-            <Anchor component={Link} size="sm" href={`/o/${organization}/audit?user=${account.id}`}>
+            <Anchor component={Link} size="sm" href={`/o/${organization}/audit?person=${account.id}`}>
               Its audit log
             </Anchor>
           </Group>

@@ -30,7 +30,11 @@ export function Page() {
           >
             Groups and roles
           </Button>
-          <Button component={Link} variant="default" href={`/o/${organization}/audit?user=${user}`}>
+          <Button
+            component={Link}
+            variant="default"
+            href={`/o/${organization}/audit?person=${encodeURIComponent(member.data?.email ?? user)}`}
+          >
             Audit log
           </Button>
         </>
@@ -119,14 +123,11 @@ function OfEndpoint({ access }: { readonly access: Access }) {
           </Group>
         </Stack>
       )}
-      <Anchor
-        component={Link}
-        size="sm"
-        mt="xs"
-        href={`/o/${organization}/audit?endpoint=${encodeURIComponent(endpoint)}`}
-      >
-        Audit log of {endpoint}
-      </Anchor>
+      {kind === 'server' && (
+        <Anchor component={Link} size="sm" mt="xs" href={`/o/${organization}/audit?server=${endpoint}`}>
+          Audit log of {endpoint}
+        </Anchor>
+      )}
     </Card>
   );
 }
@@ -136,7 +137,7 @@ const whyNot = { grant: 'not granted', blocked: 'switched off', policy: 'a polic
 function reasonOf({ kind, name, tools }: By): string {
   const some = tools === null ? '' : ` (${tools.length === 1 ? tools[0] : `${tools.length} tools`})`;
   const words = {
-    everybody: 'every member has it',
+    everybody: 'being a member',
     role: `the role ${name ?? ''}`,
     group: `the group ${name ?? ''}`,
     grant: 'a grant of their own',

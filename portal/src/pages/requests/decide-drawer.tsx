@@ -35,7 +35,11 @@ export function DecideDrawer({ request, onClose }: DrawerProps) {
             <Anchor component={Link} size="sm" href={`/o/${organization}/people/${request.user}`}>
               What they may use now
             </Anchor>
-            <Anchor component={Link} size="sm" href={`/o/${organization}/audit?user=${request.user}`}>
+            <Anchor
+              component={Link}
+              size="sm"
+              href={`/o/${organization}/audit?person=${encodeURIComponent(request.email ?? request.user)}`}
+            >
               Their audit log
             </Anchor>
           </Group>

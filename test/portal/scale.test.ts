@@ -11,8 +11,8 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
   beforeAll(async () => {
     t = await openPortalInBrowser();
     const { sql } = t.database;
-    await sql(`insert into gateway.users (name, email)
-      select 'Person ' || n, 'person' || n || '@example.com' from generate_series(1, ${people}) n`);
+    await sql(`insert into gateway.users (subject, name, email)
+      select 'subject-' || n, 'Person ' || n, 'person' || n || '@example.com' from generate_series(1, ${people}) n`);
     await sql(`insert into gateway.members (org_id, user_id, roles)
       select o.id, u.id, '["member"]' from gateway.organizations o, gateway.users u
       where o.slug = 'acme' and u.name like 'Person %'`);

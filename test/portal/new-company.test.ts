@@ -86,7 +86,7 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     await keyboard.press('ArrowDown');
     await keyboard.press('Enter');
     await keyboard.press('Tab');
-    await form.getByLabel('Key', { exact: true }).fill(secret);
+    await form.locator('input[type=password]').fill(secret);
     await picture('new-company-3-key');
     await keyboard.press('Enter');
     await page

@@ -9,7 +9,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { ApiError } from './api/client.ts';
-import { cspNonce } from './parts/csp-nonce.ts';
+import { cspNonce, shareNonce } from './parts/csp-nonce.ts';
 import { Pages } from './router.tsx';
 import { here } from './shell/place.ts';
 import { Shell } from './shell/shell.tsx';
@@ -24,6 +24,8 @@ const client = new QueryClient({
     },
   },
 });
+
+shareNonce();
 
 const root = document.getElementById('root');
 if (root) {

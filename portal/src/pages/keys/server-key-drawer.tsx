@@ -108,6 +108,7 @@ const PlaceFields = ({ form }: FieldsProps) => (
     <PickServer
       label="Server"
       required
+      autoFocus
       value={form.values.server}
       error={form.errors.server}
       onChange={(server) => form.setFieldValue('server', server)}

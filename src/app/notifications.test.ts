@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { silentLog } from '#core/log.ts';
 import { asOrgId, type OrgId, uuidv7 } from '#core/ids.ts';
+import { silentLog } from '#core/log.ts';
 import { withOrganization } from '#db/scope.ts';
 import { openEgress } from '#http/egress.ts';
 import { manualClock } from '#kit/identity/manual-clock.ts';
@@ -37,7 +37,9 @@ beforeAll(async () => {
   [database, mail] = await Promise.all([createTestDatabase(), openMailCatcher()]);
   await once(receiver.listen(0, '127.0.0.1'), 'listening');
   url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook/secret-path`;
-  const [made] = await database.sql(`insert into gateway.organizations (slug, name) values ('acme', 'Acme') returning id`);
+  const [made] = await database.sql(
+    `insert into gateway.organizations (slug, name) values ('acme', 'Acme') returning id`,
+  );
   org = asOrgId(String(made?.id));
 }, 60_000);
 
@@ -83,7 +85,11 @@ test('what is new is told once, signed, in one message, and a target that is awa
   await notifications.run();
   expect(received).toHaveLength(1);
   const failed = await withOrganization(database.db, org, (scope) => getNotificationRule(scope, id));
-  expect(failed).toMatchObject({ failures: 1, failure: 'It answered 500', shown: expect.not.stringContaining('secret') });
+  expect(failed).toMatchObject({
+    failures: 1,
+    failure: 'It answered 500',
+    shown: expect.not.stringContaining('secret'),
+  });
   status = 200;
   clock.advance(61_000);
   await notifications.run();
@@ -111,5 +117,7 @@ test('e-mail goes through the mail server of the settings; a Slack message names
 
 test('an address of the inside is refused when it is entered [S5]', async () => {
   const place = { org, id: uuidv7(clock.now()), kind: 'slack' as const };
-  await expect(open().seal(place, { url: 'http://169.254.169.254/latest' })).rejects.toMatchObject({ code: 'bad_request' });
+  await expect(open().seal(place, { url: 'http://169.254.169.254/latest' })).rejects.toMatchObject({
+    code: 'bad_request',
+  });
 });

@@ -1,7 +1,6 @@
 /** Everybody's first page: where my tools are, how my client gets there, and which they are. */
 import { Card, Select, Stack, Text, Title } from '@mantine/core';
 import { useList, useRoute } from '#portal/api/hooks.ts';
-import { useSession } from '#portal/api/session.tsx';
 import { Connect } from '#portal/clients/connect.tsx';
 import { clientName } from '#portal/clients/recipe.ts';
 import { CopyText } from '#portal/parts/copy.tsx';
@@ -63,7 +62,6 @@ interface Endpoint {
 }
 
 function Address({ organization, endpoint }: { readonly organization: string; readonly endpoint: Endpoint }) {
-  const { gateway } = useSession();
   const { urls, name } = endpoint;
   const urlOf = (form: string) => urls.find((each) => each.form === form)?.url;
   const url = urlOf('organization') ?? urls[0]?.url;

@@ -259,12 +259,3 @@ export const myPages: readonly PortalPage[] = [
     load: () => import('./pages/me/calls-page.tsx'),
   },
 ];
-
-/** What the owners of pages take from: one icon for one thing. */
-export const icons = {
-  ...{ activity: Activity, clients: AppWindow, notifications: Bell, collections: Boxes, organizations: Building2 },
-  ...{ usage: ChartColumn, audit: ScrollText, overview: Gauge, health: HeartPulse, approvals: Inbox, keys: KeyRound },
-  ...{ catalog: LibraryBig, sessions: MonitorSmartphone, matrix: Network, playground: Play, routing: RouteIcon },
-  ...{ limits: Scale, runs: SquareTerminal, servers: Server, settings: Settings, policies: ShieldCheck },
-  ...{ people: Users, me: UserRound, tools: Wrench, changes: FileClock },
-} as const;

@@ -44,7 +44,7 @@ function trimmed(text: string, from: number, to: number): Range {
   return { from: from + (part.length - part.trimStart().length), to: from + part.trimEnd().length };
 }
 
-export const splitPolicies = (text: string): readonly string[] =>
+const _splitPolicies = (text: string): readonly string[] =>
   policyRanges(text).map(({ from, to }) => text.slice(from, to));
 
 /** Messages begin with `policy3:` or an `@id`, and quote what is wrong: that is where they belong. */

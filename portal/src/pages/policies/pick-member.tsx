@@ -4,7 +4,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { type Item, useList } from '#portal/api/hooks.ts';
 
-export type Member = Item<'listMembers'>;
+type Member = Item<'listMembers'>;
 
 interface PickMemberProps {
   readonly organization: string;

@@ -179,7 +179,7 @@ export const auditRoutes = {
   followPlatformAudit: {
     method: 'GET',
     path: '/audit/follow',
-    summary: 'The same of all organizations, and outside of any',
+    summary: 'What happens in all organizations, and outside of any, as it happens',
     permission: 'admin:audit:read',
     scope: 'platform',
     audit: 'audit.watch',

@@ -82,9 +82,10 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
       const org = await idOf(actor, organization);
       return { id, content: await read().content(org, id) };
     },
-    getAuditSettings: async ({ organization }, actor) => ({
-      content: await read().findContentSetting(await idOf(actor, organization)),
-    }),
+    async getAuditSettings({ organization }, actor) {
+      const org = await idOf(actor, organization);
+      return { content: await read().findContentSetting(org) };
+    },
     async setAuditContent({ organization, content }, actor) {
       const org = await idOf(actor, organization);
       await read().setContent(org, content);

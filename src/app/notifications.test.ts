@@ -72,7 +72,7 @@ async function make(kind: NotificationKind, target: object): Promise<{ id: strin
 
 const addKey = (name: string) =>
   database.sql(
-    `insert into gateway.api_keys (id, org_id, name, digest, last4, roles, expires_at) values ($1::text, $2, $1::text, $1::text, '', '[]', $3)`,
+    `insert into gateway.api_keys (id, org_id, name, digest, last4, roles, expires_at) values ($1::text, $2, $1::text, convert_to($1::text, 'UTF8'), '', '[]', $3)`,
     [name, org, new Date(clock.now() + 86_400_000)],
   );
 

@@ -106,7 +106,7 @@ export const member = z.object({
   saidBy: z.string().nullable(),
 });
 
-/** Of a list, with the groups that they are in. */
+/** With the groups that they are in. */
 export const groupedMember = member.extend({
   groups: z.array(
     z.object({
@@ -176,5 +176,6 @@ export type GroupNoun = z.output<typeof group>;
 export type GrantNoun = z.output<typeof grant>;
 export type EnablementNoun = z.output<typeof enablement>;
 export type MemberNoun = z.output<typeof member>;
+export type GroupedMemberNoun = z.output<typeof groupedMember>;
 export type ServiceAccountNoun = z.output<typeof serviceAccount>;
 export type PersonNoun = z.output<typeof person>;

@@ -54,7 +54,7 @@ export const peopleRoutes = {
     audit: 'member.read',
     status: 200,
     input: z.strictObject({ ...org, user: rowId }),
-    output: member,
+    output: groupedMember,
   },
   addMember: {
     method: 'POST',

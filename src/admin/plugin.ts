@@ -63,10 +63,12 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
         'cross-origin-resource-policy': 'same-origin',
       });
     });
-    const document = openApi(deps.version);
+    // Not before somebody asks: it takes longer than all else at the start.
+    let document: object | undefined;
     for (const url of ['/admin/api/openapi.json', `${adminBase}/openapi.json`]) {
       app.get(url, async (request) => {
         await identify(request, deps);
+        document ??= openApi(deps.version);
         return document;
       });
     }

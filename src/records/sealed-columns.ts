@@ -42,6 +42,7 @@ export const sealedColumns: readonly SealedColumn[] = [
   { by: 'root', table: 'signing_keys', column: 'sealed', id: 'kid', place: (kid) => `signing_keys:${kid}` },
   { by: 'root', table: 'oauth_clients', column: 'secret_sealed', id: 'id', place: (id) => `oauth-client:${id}` },
   { by: 'root', table: 'server_variables', column: 'sealed', id: 'id', place: variablePlace, key: 'servers' },
+  { by: 'brief', table: 'admin_requests', column: 'sealed' },
   { by: 'brief', table: 'connection_attempts', column: 'sealed' },
   { by: 'brief', table: 'upstream_sessions', column: 'sealed' },
   { by: 'brief', table: 'sign_in_attempts', column: 'sealed' },

@@ -13,9 +13,15 @@ interface RoutedPage {
   readonly Page: ComponentType;
 }
 
+/** Shows parts of styles.ts alone. */
+const firstView = 'overview';
+
 const routed = (parent: string, { path, load }: PortalPage): RoutedPage => ({
   pattern: `${parent}/${path}`,
-  Page: lazy(async () => ({ default: (await load()).Page })),
+  Page: lazy(async () => {
+    const [{ Page }] = await Promise.all([load(), path === firstView ? undefined : import('./styles-later.ts')]);
+    return { default: Page };
+  }),
 });
 
 const pages: readonly RoutedPage[] =

@@ -1,5 +1,5 @@
 /** Opens the palette: its code is loaded when it is first asked for. */
-import { ActionIcon, Tooltip } from '@mantine/core';
+import { ActionIcon } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { Search } from 'lucide-react';
 import { lazy, Suspense, useState } from 'react';
@@ -12,11 +12,9 @@ export function PaletteButton() {
   useHotkeys([['mod+K', open]], []);
   return (
     <>
-      <Tooltip label="Go to a page (Ctrl+K)">
-        <ActionIcon variant="subtle" size="lg" aria-label="Go to a page" onClick={open}>
-          <Search size={20} aria-hidden />
-        </ActionIcon>
-      </Tooltip>
+      <ActionIcon variant="subtle" size="lg" title="Ctrl+K" aria-label="Go to a page" onClick={open}>
+        <Search size={20} aria-hidden />
+      </ActionIcon>
       {asked > 0 && (
         <Suspense>
           <Palette asked={asked} />

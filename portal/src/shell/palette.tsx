@@ -1,4 +1,5 @@
 /** Every page by its name: Ctrl+K. */
+import '#portal/styles-later.ts';
 import '@mantine/spotlight/styles.css';
 import { Spotlight, spotlight } from '@mantine/spotlight';
 import { useEffect } from 'react';

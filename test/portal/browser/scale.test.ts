@@ -29,11 +29,10 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     ['/admin/o/acme/servers', 'server-999', 'server-999'],
   ];
   for (const [path, word, found] of lists) {
-    test(`${path}: first rows, the next ones, and one among them all`, { timeout: 180_000 }, async (context) => {
+    test(`${path}: first rows, the next ones, and one among them all`, { timeout: 180_000 }, async () => {
       const { page, visit, complaints, overflow, close } = await t.visitor('ada');
       const from = performance.now();
       await visit(path);
-      if (/nothing at this address/i.test((await page.locator('main').textContent()) ?? '')) return context.skip();
       await page.locator('main tbody tr').first().waitFor();
       const first = performance.now() - from;
       const more = page.getByRole('button', { name: 'Show more' });

@@ -1,10 +1,10 @@
 /** Applications that members let in, and keeping one out. */
 import { Badge, Button, Group, Stack, Text, TextInput } from '@mantine/core';
-import { modals } from '@mantine/modals';
 import { useState } from 'react';
 import { Link } from 'wouter';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { closeDialog, openDialog } from '#portal/parts/confirm.tsx';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
 import { Empty } from '#portal/parts/states.tsx';
@@ -103,15 +103,13 @@ function Block({ app }: { readonly app: App }) {
       </Button>
     );
   const ask = () =>
-    modals.open({
-      title: `Keep ${called} out?`,
-      children: (
-        <BlockForm
-          people={people}
-          onBlock={(reason) => block.mutate({ organization, client, ...(reason !== '' && { reason }) })}
-        />
-      ),
-    });
+    openDialog(
+      `Keep ${called} out?`,
+      <BlockForm
+        people={people}
+        onBlock={(reason) => block.mutate({ organization, client, ...(reason !== '' && { reason }) })}
+      />,
+    );
   return (
     <Button size="xs" variant="subtle" color="red" onClick={ask} aria-label={`Keep ${called} out`}>
       Keep out
@@ -128,7 +126,7 @@ function BlockForm({ people, onBlock }: BlockFormProps) {
   const [reason, setReason] = useState('');
   const submit = (event: { preventDefault(): void }) => {
     event.preventDefault();
-    modals.closeAll();
+    closeDialog();
     onBlock(reason.trim());
   };
   return (
@@ -147,7 +145,7 @@ function BlockForm({ people, onBlock }: BlockFormProps) {
           onChange={({ currentTarget }) => setReason(currentTarget.value)}
         />
         <Group justify="flex-end">
-          <Button variant="default" onClick={() => modals.closeAll()}>
+          <Button variant="default" onClick={closeDialog}>
             Cancel
           </Button>
           <Button color="red" type="submit">

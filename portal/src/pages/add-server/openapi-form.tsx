@@ -17,6 +17,7 @@ import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { call, type RouteOutput } from '#portal/api/client.ts';
 import { sayRefused, useChange, useRoute } from '#portal/api/hooks.ts';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { type Detected, keyOf } from './detect.ts';
 import { checkKey, ForWhom, KeyFields, keyOfValues, noKey } from './key-fields.tsx';
@@ -132,8 +133,7 @@ interface OperationsProps {
 }
 
 const Operations = ({ tools, leftOut, isFetching }: OperationsProps) => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-  <section className="scrolling" aria-label="Tools that it makes" aria-busy={isFetching} tabIndex={0}>
+  <Scrolling label="Tools that it makes" aria-busy={isFetching}>
     <Table aria-label="Tools that it makes" stickyHeader>
       <Table.Thead>
         <Table.Tr>
@@ -156,7 +156,7 @@ const Operations = ({ tools, leftOut, isFetching }: OperationsProps) => (
       </Table.Tbody>
     </Table>
     {leftOut > 0 && <Text size="sm">{leftOut} operations are left out.</Text>}
-  </section>
+  </Scrolling>
 );
 
 const Heading = ({ document: data }: { readonly document: RouteOutput<'previewOpenApi'> }) => (

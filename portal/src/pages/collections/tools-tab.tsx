@@ -18,6 +18,7 @@ import { useState } from 'react';
 import { useRoute } from '#portal/api/hooks.ts';
 import { GreetingPanel } from '#portal/pages/servers/greeting.tsx';
 import { isReadOnly, traitsOf } from '#portal/pages/servers/tool-traits.tsx';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import type { DraftProps } from './collection-page.tsx';
@@ -207,8 +208,7 @@ interface RowsProps {
 }
 
 const Rows = ({ tools, shown, mayWrite, onSwitch, onOpen }: RowsProps) => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-  <section className="scrolling" aria-label="Tools" tabIndex={0}>
+  <Scrolling label="Tools">
     <Table aria-label="Tools" stickyHeader>
       <Table.Thead>
         <Table.Tr>
@@ -264,5 +264,5 @@ const Rows = ({ tools, shown, mayWrite, onSwitch, onOpen }: RowsProps) => (
         })}
       </Table.Tbody>
     </Table>
-  </section>
+  </Scrolling>
 );

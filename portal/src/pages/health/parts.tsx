@@ -2,6 +2,7 @@
 import { Badge, Table } from '@mantine/core';
 import type { RouteOutput } from '#portal/api/client.ts';
 import { bytes, count, Panel } from '#portal/pages/insight/figures.tsx';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { Time } from '#portal/parts/time.tsx';
 
 type Health = RouteOutput<'getHealth'>;
@@ -17,8 +18,7 @@ interface Line {
 export function Parts({ health, runner }: { readonly health: Health; readonly runner: Runner }) {
   return (
     <Panel title="Parts">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section style={{ overflowX: 'auto' }} tabIndex={0} aria-label="Parts of the gateway">
+      <Scrolling className="" style={{ overflowX: 'auto' }} label="Parts of the gateway">
         <Table aria-label="Parts of the gateway">
           <Table.Thead>
             <Table.Tr>
@@ -54,7 +54,7 @@ export function Parts({ health, runner }: { readonly health: Health; readonly ru
             ))}
           </Table.Tbody>
         </Table>
-      </section>
+      </Scrolling>
     </Panel>
   );
 }

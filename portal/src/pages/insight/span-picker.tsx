@@ -1,14 +1,13 @@
-import { Select } from '@mantine/core';
+import { NativeSelect } from '@mantine/core';
 import { spanOf, spans } from './span.ts';
 
 export function SpanPicker({ value, onChange }: { readonly value: string; readonly onChange: (name: string) => void }) {
   return (
-    <Select
+    <NativeSelect
       aria-label="Time range"
       data={spans.map(({ name, label }) => ({ value: name, label }))}
       value={spanOf(value).name}
-      onChange={(name) => name !== null && onChange(name)}
-      allowDeselect={false}
+      onChange={({ currentTarget }) => onChange(currentTarget.value)}
       w={170}
     />
   );

@@ -3,8 +3,8 @@ import { Button, Drawer, MultiSelect, Select, Stack, TextInput } from '@mantine/
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { useChange, useRoute } from '#portal/api/hooks.ts';
-import { ShownOnce } from '#portal/parts/copy.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
+import { ShownOnce } from '#portal/parts/shown-once.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 
 const day = 86_400;

@@ -2,6 +2,7 @@
 import { Alert, Badge, Button, Checkbox, Group, Modal, Radio, Stack, TagsInput, Text, TextInput } from '@mantine/core';
 import { useState } from 'react';
 import { type Item, useRoute } from '#portal/api/hooks.ts';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import { type Access, type Cell, isSame } from './model.ts';
 
@@ -118,8 +119,7 @@ function ToolChoice({ tools, chosen, setChosen }: ChoiceProps) {
 }
 
 const ToolList = ({ tools, chosen, setChosen }: ChoiceProps) => (
-  // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-  <section aria-label="Tools" tabIndex={0} style={{ maxHeight: 320, overflow: 'auto' }}>
+  <Scrolling className="" label="Tools" style={{ maxHeight: 320, overflow: 'auto' }}>
     <Stack gap={6} p={4}>
       {tools.map(({ name, description, readOnly, destructive }) => (
         <Checkbox
@@ -147,7 +147,7 @@ const ToolList = ({ tools, chosen, setChosen }: ChoiceProps) => (
         />
       ))}
     </Stack>
-  </section>
+  </Scrolling>
 );
 
 /** Of a server that nobody has listed yet. */

@@ -4,6 +4,7 @@ import type { Item } from '#portal/api/hooks.ts';
 import { useChange, useList } from '#portal/api/hooks.ts';
 import { confirm } from '#portal/parts/confirm.tsx';
 import { safeHref } from '#portal/parts/safe-href.ts';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { Time } from '#portal/parts/time.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
@@ -42,8 +43,7 @@ export function MyServers({ endpoints }: { readonly endpoints: readonly Endpoint
           You reach none yet. Ask for access to what you need under “Ask for access”.
         </Text>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-        <section className="scrolling my-servers" aria-label="Servers" tabIndex={0}>
+        <Scrolling className="scrolling my-servers" label="Servers">
           <Table aria-label="My servers">
             <Table.Thead>
               <Table.Tr>
@@ -62,7 +62,7 @@ export function MyServers({ endpoints }: { readonly endpoints: readonly Endpoint
               ))}
             </Table.Tbody>
           </Table>
-        </section>
+        </Scrolling>
       )}
     </Stack>
   );

@@ -5,13 +5,13 @@ import { isAllowed, useSession } from '#portal/api/session.tsx';
 import { count, duration, Figure, share } from '#portal/pages/insight/figures.tsx';
 import { useSpan } from '#portal/pages/insight/span.ts';
 import { SpanPicker } from '#portal/pages/insight/span-picker.tsx';
-import { UsageCharts } from '#portal/pages/insight/usage-charts.tsx';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import { FirstCall } from './first-call.tsx';
 import { Needs } from './needs.tsx';
 import { Tops } from './tops.tsx';
+import { Traffic } from './traffic.tsx';
 
 export function Page() {
   const organization = useOrganization();
@@ -32,7 +32,7 @@ export function Page() {
       {total && (
         <Stack>
           <Totals total={total} span={span.name} />
-          {over.data && <UsageCharts lines={over.data.items} span={span} since={since} />}
+          {over.data && <Traffic lines={over.data.items} span={span} since={since} />}
           <Tops since={since} span={span.name} />
         </Stack>
       )}

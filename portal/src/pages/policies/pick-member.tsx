@@ -2,9 +2,7 @@
 import { Select } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
-import { type Item, useList } from '#portal/api/hooks.ts';
-
-type Member = Item<'listMembers'>;
+import { useList } from '#portal/api/hooks.ts';
 
 interface PickMemberProps {
   readonly organization: string;

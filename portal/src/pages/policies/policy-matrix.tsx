@@ -5,6 +5,7 @@ import { Ban, Check, Minus } from 'lucide-react';
 import { useRef, useState } from 'react';
 import { useRoute } from '#portal/api/hooks.ts';
 import { PickServer } from '#portal/parts/pick.tsx';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { Empty, ErrorPanel } from '#portal/parts/states.tsx';
 import { useUrlState } from '#portal/parts/url-state.ts';
 import { useOrganization } from '#portal/shell/organization.ts';
@@ -62,8 +63,7 @@ function Cells({ groups, rows }: CellsProps) {
   const [first, last] = [visible[0], visible.at(-1)];
   const after = drawn.getTotalSize() - (last?.end ?? 0);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section className="scrolling" ref={box} aria-label="Groups by tools" tabIndex={0}>
+    <Scrolling ref={box} label="Groups by tools">
       <Table aria-label="Groups by tools" stickyHeader withColumnBorders>
         <Table.Thead>
           <Table.Tr>
@@ -104,7 +104,7 @@ function Cells({ groups, rows }: CellsProps) {
           )}
         </Table.Tbody>
       </Table>
-    </section>
+    </Scrolling>
   );
 }
 

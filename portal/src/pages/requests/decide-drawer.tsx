@@ -5,6 +5,7 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { useChange, useRoute } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { Time } from '#portal/parts/time.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import { type AccessRequest, whatAsked, whoAsked } from './requests-page.tsx';
@@ -133,8 +134,7 @@ const ToolsToGive = ({ offered, left, setLeft }: ToolsProps) => (
     <Text size="sm" fw={500} mb={6}>
       Tools to give
     </Text>
-    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-    <section aria-label="Tools to give" tabIndex={0} style={{ maxHeight: 300, overflow: 'auto' }}>
+    <Scrolling className="" label="Tools to give" style={{ maxHeight: 300, overflow: 'auto' }}>
       <Stack gap={6} p={4}>
         {offered.map((tool) => (
           <Checkbox
@@ -147,6 +147,6 @@ const ToolsToGive = ({ offered, left, setLeft }: ToolsProps) => (
           />
         ))}
       </Stack>
-    </section>
+    </Scrolling>
   </div>
 );

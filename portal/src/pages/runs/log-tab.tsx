@@ -4,6 +4,7 @@ import { Button, Group, Switch, Text, TextInput } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import { apiBase, fetchApi } from '#portal/api/client.ts';
 import { messageOf } from '#portal/api/hooks.ts';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 
 interface Line {
   readonly at: string;
@@ -51,8 +52,7 @@ export function LogTab({ server }: { readonly server: string }) {
         </Button>
       </Group>
       {problem !== undefined && <Text size="sm">{problem}</Text>}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section className="scrolling log" ref={box} aria-label="Log" tabIndex={0}>
+      <Scrolling className="scrolling log" ref={box} label="Log">
         {shown.length === 0 && (
           <Text size="sm" c="dimmed">
             It wrote nothing yet, or nothing that matches.
@@ -64,7 +64,7 @@ export function LogTab({ server }: { readonly server: string }) {
             <span className="log-time">{new Date(at).toLocaleTimeString()}</span> {text}
           </div>
         ))}
-      </section>
+      </Scrolling>
     </>
   );
 }

@@ -3,6 +3,7 @@ import { Badge, Button, Checkbox, Code, Group, Stack, Table, Text, TextInput, Ti
 import { useState } from 'react';
 import { useChange, useRoute } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { Scrolling } from '#portal/parts/scrolling.tsx';
 import { ErrorPanel } from '#portal/parts/states.tsx';
 import { GreetingPanel } from './greeting.tsx';
 import type { ServerItem } from './overview-tab.tsx';
@@ -69,8 +70,7 @@ function Offered({ item, tools }: OfferedProps) {
           </>
         )}
       </Group>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <section className="scrolling" aria-label="Tools" tabIndex={0}>
+      <Scrolling label="Tools">
         <Table aria-label="Tools" stickyHeader>
           <Table.Thead>
             <Table.Tr>
@@ -108,7 +108,7 @@ function Offered({ item, tools }: OfferedProps) {
               })}
           </Table.Tbody>
         </Table>
-      </section>
+      </Scrolling>
     </Stack>
   );
 }

@@ -1,5 +1,5 @@
 /** The first run: an organization, its first server, and a client that reaches it. Where one is, is in the address. */
-import '@mantine/core/styles/Stepper.css';
+import '#portal/styles-later.ts';
 import { Anchor, Stack, Stepper, Text } from '@mantine/core';
 import { Link } from 'wouter';
 import { useSession } from '#portal/api/session.tsx';

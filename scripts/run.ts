@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   requirements: ['node', 'test/requirements.ts'],
   'fuzz:isolation': ['vitest', 'run', '--mode', 'fuzz', 'test/access/isolation-fuzz.test.ts'],
   'sync:scale': ['vitest', 'run', '--mode', 'scale', 'test/sync/scale.test.ts'],
+  'test:portal': ['vitest', 'run', '--mode', 'portal', 'test/portal/browser'],
   'soak:runner': ['node', 'test/runner/soak.ts'],
   'sign-in-runs': ['node', 'test/sign-in/record.ts'],
 };

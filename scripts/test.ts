@@ -16,7 +16,16 @@ interface VitestReport {
   readonly numFailedTests: number;
   readonly numPendingTests: number;
   readonly numTodoTests: number;
-  readonly testResults: readonly { readonly status: string; readonly assertionResults: readonly unknown[] }[];
+  readonly testResults: readonly {
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[] | null;
+    }[];
+  }[];
 }
 
 export const vitestReport = '.cache/vitest.json';
@@ -55,7 +64,9 @@ export async function runTests(root: string, args: readonly string[]): Promise<n
     if (step.command[0] === 'vitest') testsExitCode = code;
   }
   if (failed.length > 0) process.stdout.write(`\nFailed: ${failed.join(', ')}\n`);
-  process.stdout.write(`\n${countLine(readReport(root), testsExitCode)}\n`);
+  const report = readReport(root);
+  for (const line of failures(report)) process.stdout.write(`  ${line}\n`);
+  process.stdout.write(`\n${countLine(report, testsExitCode)}\n`);
   return failed.length === 0 ? 0 : 1;
 }
 
@@ -79,6 +90,17 @@ function readReport(root: string): VitestReport | undefined {
   const file = join(root, vitestReport);
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
+
+/** A line for each test that failed, with the first line of why: the end of a long log is what is looked at. */
+export function failures(report: VitestReport | undefined): string[] {
+  return (report?.testResults ?? []).flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return status === 'failed' ? [`${name}: ${firstLine(message)}`] : [];
+    return failed.map((test) => `${name}: ${test.fullName}: ${firstLine(test.failureMessages?.[0])}`);
+  });
+}
+
+const firstLine = (text = ''): string => text.split('\n', 1)[0]?.slice(0, 200) ?? '';
 
 /** `N passed, N failed[, N skipped]`: a file that could not even be loaded counts as one failed test. */
 export function countLine(report: VitestReport | undefined, exitCode: number): string {

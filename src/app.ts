@@ -1,87 +1,40 @@
-/** The composition root: configuration → adapters → rooms → listening; closed in reverse. */
-
-import type { FastifyPluginAsync } from 'fastify';
-import type { IdentityProvider } from '#adapters/identity/identity.ts';
-import type { Limiter } from '#adapters/limiter/limiter.ts';
-import type { PolicyEngine } from '#adapters/policy/policy.ts';
-import { writeAdminToken } from '#admin/admin-token.ts';
 import { ensureDemo, type FirstAccount } from '#admin/demo.ts';
 import { removeGatewayFile, writeGatewayFile } from '#admin/gateway-file.ts';
-import { type AdminRunner, openAdmin } from '#admin/handlers.ts';
-import { publicPlugin } from '#admin/public.ts';
-import type { Configuration } from '#admin/routes/configuration.ts';
-import type { ProgramsHere } from '#admin/run-storage.ts';
-import type { SelfRooms } from '#admin/self.ts';
-import { type AccountRooms, openAccountRooms } from '#app/accounts.ts';
-import { type AdminAudit, adminAudit } from '#app/admin-audit.ts';
-import { openAdminPeople } from '#app/admin-people.ts';
-import { adminPlugins } from '#app/admin-plugins.ts';
+import { openAccountRooms } from '#app/accounts.ts';
 import { applyAll } from '#app/apply-all.ts';
 import { openChannels } from '#app/channels.ts';
-import { type Closers, openClosers } from '#app/closers.ts';
-import { compatPlugins } from '#app/compat-admin.ts';
+import { openClosers } from '#app/closers.ts';
 import { openConfiguration } from '#app/configuration.ts';
-import { type ControlPlane, openControlPlane } from '#app/control-plane.ts';
-import { type DataPlane, openDataPlane } from '#app/data-plane.ts';
-import { directoryPlugins } from '#app/directories.ts';
-import { type Domains, openDomains } from '#app/domains.ts';
-import { type Entrances, openEntrances } from '#app/entrances.ts';
-import { explainFilter } from '#app/filters.ts';
+import { openControl } from '#app/control.ts';
+import { openDataPlane } from '#app/data-plane.ts';
+import type { AppDeps, OpenDeps, PlaneDeps } from '#app/deps.ts';
+import { openDomains } from '#app/domains.ts';
+import { openEntrances } from '#app/entrances.ts';
 import { type Front, openFront } from '#app/front.ts';
 import { localUrl, receiveOptions } from '#app/gateway-settings.ts';
 import { discovery, isSameOrganization, openConfiguredEgress } from '#app/identities.ts';
-import { documentFetcher } from '#app/imports.ts';
 import { openLimiter } from '#app/limiter.ts';
 import { listen } from '#app/listeners.ts';
 import { applyNamed } from '#app/named-servers.ts';
-import { openApiImport } from '#app/openapi-opener.ts';
-import type { OperatorServer } from '#app/operator-keys.ts';
+import { startNotifications } from '#app/notifications.ts';
 import { openPolicyEngine } from '#app/policy-engine.ts';
-import { openPortalRooms, type PortalRooms } from '#app/portal.ts';
-import { registryPlugin } from '#app/registry.ts';
-import { openReloading, type Reloading } from '#app/reload.ts';
+import type { PortalRooms } from '#app/portal.ts';
+import { openReloading } from '#app/reload.ts';
 import { openRestFacade } from '#app/rest.ts';
-import { openRunServers, type RunServers } from '#app/run-servers.ts';
-import { openSecretsAdmin } from '#app/secrets.ts';
-import { openSelf } from '#app/self.ts';
-import { openServerHealth } from '#app/server-health.ts';
-import type { ServerPorts } from '#app/server-ports.ts';
+import { openRunServers } from '#app/run-servers.ts';
 import { openShedding, readiness } from '#app/shedding.ts';
-import { openSignIn, signingKeyRotation } from '#app/sign-in.ts';
-import { openStorage, type Storage } from '#app/storage.ts';
-import { type OpenTrail, openTrail } from '#app/trail.ts';
+import { openSignIn } from '#app/sign-in.ts';
+import { openStorage } from '#app/storage.ts';
+import { openTrail } from '#app/trail.ts';
 import { openUpstreamOpener } from '#app/upstream-openers.ts';
-import { verifyDeps } from '#app/verify.ts';
 import { productRoot } from '#app/version.ts';
 import type { Config } from '#config/load.ts';
-import { type Clock, systemClock } from '#core/clock.ts';
+import { systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import { Secret } from '#core/secret.ts';
 import { type OpenChangeFeed, openChangeFeed } from '#db/notified-change-feed.ts';
-import { type Metrics, openMetrics } from '#gateway/metrics.ts';
-import type { ReceiveOptions } from '#gateway/receive.ts';
-import { addressGuard } from '#http/address-guard.ts';
-import type { Egress } from '#http/egress.ts';
-import { openLog, type RootLog } from '#http/log.ts';
-import type { AuthorizationServer } from '#oauth/authorization-server.ts';
-import { verifyPlugin } from '#oauth/verify.ts';
-import { looksLikeApiKey } from '#records/api-key.ts';
-import { openAuditReader } from '#records/audit/reader.ts';
-
-export interface AppDeps {
-  readonly version: string;
-  /** Of this process: children get an allow-list of it. */
-  readonly env?: NodeJS.ProcessEnv;
-  readonly clock?: Clock;
-  /** The caller says itself where the gateway listens: the log mentions it at debug level only. */
-  readonly quiet?: boolean;
-  /** Of another build of the portal. */
-  readonly portalFolder?: string;
-  /** Called as each step of the start begins: for the terminal. */
-  readonly onStep?: (what: string) => void;
-  /** Hears every SQL statement of the gateway: tests count them. */
-  readonly onStatement?: (sql: string) => void;
-}
+import { openMetrics } from '#gateway/metrics.ts';
+import { openLog } from '#http/log.ts';
 
 export interface App {
   /** As clients reach it, no trailing slash. */
@@ -117,8 +70,6 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
     throw error;
   }
 }
-
-type OpenDeps = AppDeps & { readonly log: RootLog; readonly clock: Clock; readonly closers: Closers };
 
 async function open(config: Config, deps: OpenDeps): Promise<App> {
   const { log, closers, onStep = () => undefined } = deps;
@@ -187,63 +138,11 @@ async function open(config: Config, deps: OpenDeps): Promise<App> {
   };
 }
 
-interface PlaneDeps extends OpenDeps {
-  readonly policies: PolicyEngine;
-  readonly limiter: Limiter;
-  readonly storage: Storage;
-  readonly operatorServers: readonly OperatorServer[];
-  readonly url: string;
-  readonly baseUrl: string;
-  readonly entrances: Entrances;
-  readonly domains: Domains;
-  readonly state: { readonly ready: boolean };
-  readonly metrics: Metrics;
-  readonly ports: ServerPorts;
-  readonly configuration: Configuration;
-  readonly reloading: Reloading;
-}
-
 async function openFeed({ storage, log, closers, domains }: PlaneDeps): Promise<OpenChangeFeed> {
   const feed = await openChangeFeed({ db: storage.db, notifications: storage.database, log });
   closers.add('change feed', () => feed.close());
   closers.add('domains', domains.follow(feed));
   return feed;
-}
-
-function openAdminRunner(
-  config: Config,
-  deps: Pick<ControlDeps, 'providers' | 'audit' | 'plane' | 'servers' | 'programs' | 'egress'> &
-    PlaneDeps & { readonly adminTrail: AdminAudit; readonly portal: PortalRooms; readonly self: SelfRooms },
-): AdminRunner {
-  const { storage, limiter, clock, version, url, policies, audit, providers, baseUrl } = deps;
-  return openAdmin({
-    policies,
-    records: storage.records,
-    clock,
-    status: () => ({
-      ...{ status: 'healthy', version, url, demo: config.demo },
-      ...(config.file !== undefined && { configuration: deps.reloading.status() }),
-    }),
-    ...deps.adminTrail,
-    serverFigures: deps.plane.figures.list,
-    self: deps.self,
-    reader: openAuditReader({ db: storage.db, keys: audit.keys, vault: storage.vault }),
-    guard: addressGuard(config.egress),
-    catalog: config.settledCatalog.entries,
-    fetchDocument: documentFetcher(deps.egress),
-    registryUrl: config.catalog.registryUrl,
-    secrets: openSecretsAdmin(storage, clock),
-    configuration: deps.configuration,
-    running: deps.servers.running,
-    programs: deps.programs,
-    issuersOf: (name) =>
-      name === undefined ? [baseUrl] : (providers.find((provider) => provider.name === name)?.issuers ?? []),
-    explainFilter,
-    openApi: openApiImport(config),
-    readLimit: limiter.read,
-    newPortalLink: deps.portal.newLink,
-    rotateSigningKeys: signingKeyRotation(config, { storage, clock }),
-  });
 }
 
 interface Planes {
@@ -280,13 +179,14 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
   const servers = await openRunServers({ ...deps, feed, runs, upstreams: plane.upstreams });
   const control = await openControl(config, {
     ...deps,
-    ...{ audit, servers, programs },
-    ...{ audit, egress },
+    ...{ audit, servers, programs, egress },
+    notifications: startNotifications(config, { ...deps, egress, plane }),
     plane,
     found,
     receive,
     providers,
     ...{ server, connections: rooms.connections },
+    ...{ openUpstream, accounts: rooms.accounts },
     plugins: [...plugins, ...rooms.plugins(plane.judging)],
   });
   const channels = openChannels(config, { mcp: plane.handle, clock });
@@ -305,81 +205,4 @@ async function openPlanes(config: Config, deps: PlaneDeps): Promise<Planes> {
     servers.following.close();
   };
   return { front, signIn: found.hasSignIn, portal: control.portal, stopStreams };
-}
-
-interface ControlDeps extends PlaneDeps {
-  readonly audit: OpenTrail;
-  readonly egress: Egress;
-  readonly plane: DataPlane;
-  readonly servers: RunServers;
-  readonly programs: ProgramsHere;
-  readonly found: ReturnType<typeof discovery>;
-  readonly receive: ReceiveOptions;
-  readonly providers: readonly IdentityProvider[];
-  readonly server: AuthorizationServer | undefined;
-  readonly connections: AccountRooms['connections'];
-  /** Of sign-in and the like. */
-  readonly plugins: readonly FastifyPluginAsync[];
-}
-
-/** Everything that isn't MCP. */
-async function openControl(
-  config: Config,
-  deps: ControlDeps,
-): Promise<{ readonly plane: ControlPlane; readonly portal: PortalRooms }> {
-  const { baseUrl, entrances, state, log, clock, closers, version, metrics, plane, found, receive } = deps;
-  const takeStranger = (address: string, forwardedFor: string | undefined) =>
-    plane.takeStranger(receive.readAddress(address, forwardedFor));
-  const token = await writeAdminToken(config.dataDir);
-  const adminTrail = adminAudit(deps, deps.audit.trail);
-  const { storage, providers, server } = deps;
-  const people = openAdminPeople(config, { ...plane, db: storage.db, providers, own: server?.tokens, baseUrl });
-  const { readAddress } = receive;
-  const portal = openPortalRooms(config, { ...deps, people, audit: adminTrail, takeStranger, readAddress });
-  const run = openAdminRunner(config, { ...deps, adminTrail, portal, self: openSelf(config, deps) });
-  const common = { audit: adminTrail, takeStranger, readAddress: receive.readAddress };
-  const maxBodyBytes = config.limits.request.adminBytes;
-  const control = await openControlPlane({
-    log,
-    plugins: [
-      publicPlugin({
-        clock,
-        ready: () => state.ready,
-        baseUrl: () => baseUrl,
-        version,
-        demo: config.demo,
-        signIn: found.hasSignIn,
-        servers: openServerHealth({ ...plane, takeStranger, baseUrl }),
-      }),
-      ...adminPlugins({
-        baseUrl,
-        run,
-        token,
-        following: deps.servers.following,
-        verifyKey: (key) => plane.keys.verify(key),
-        verifyPerson: people.verify,
-        findSession: portal.findSession,
-        whoAmI: portal.whoAmI,
-        takeStranger,
-        readAddress: receive.readAddress,
-        looksLikeApiKey,
-        log,
-        maxBodyBytes,
-        version,
-      }),
-      portal.plugin,
-      ...compatPlugins(config, { ...deps, ...common, plane, sendPage: portal.sendPage }),
-      ...directoryPlugins({ ...deps, ...common, db: deps.storage.db, keys: plane.keys }),
-      registryPlugin({ ...plane, takeStranger, baseUrl }),
-      verifyPlugin(verifyDeps(config, { identifier: plane.identifier, takeStranger })),
-      ...deps.plugins,
-    ],
-    metadata: { ...found, baseUrl, external: config.oauth.resources, nameHosts: entrances.nameHosts, log },
-    metrics: config.telemetry.metrics ? { ...metrics, key: config.telemetry.metricsKey } : undefined,
-    maxBodyBytes,
-    readAddress: receive.readAddress,
-    takeSignIn: plane.takeSignIn,
-  });
-  closers.add('control plane', () => control.close());
-  return { plane: control, portal };
 }

@@ -2,14 +2,13 @@
 import './trusted-types.ts';
 import './styles.ts';
 import { MantineProvider } from '@mantine/core';
-import { ModalsProvider } from '@mantine/modals';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
 import { ApiError } from './api/client.ts';
-import { cspNonce } from './parts/csp-nonce.ts';
+import { cspNonce, shareNonce } from './parts/csp-nonce.ts';
+import { Feedback } from './parts/feedback.tsx';
 import { Pages } from './router.tsx';
 import { here } from './shell/place.ts';
 import { Shell } from './shell/shell.tsx';
@@ -25,6 +24,8 @@ const client = new QueryClient({
   },
 });
 
+shareNonce();
+
 const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(
@@ -36,14 +37,12 @@ if (root) {
         getStyleNonce={cspNonce}
       >
         <QueryClientProvider client={client}>
-          <ModalsProvider>
-            <Notifications position="bottom-right" />
-            <Router base={here.base}>
-              <Shell>
-                <Pages />
-              </Shell>
-            </Router>
-          </ModalsProvider>
+          <Feedback />
+          <Router base={here.base}>
+            <Shell>
+              <Pages />
+            </Shell>
+          </Router>
         </QueryClientProvider>
       </MantineProvider>
     </StrictMode>,

@@ -13,9 +13,15 @@ interface RoutedPage {
   readonly Page: ComponentType;
 }
 
+/** Shows parts of styles.ts alone. */
+const firstView = 'overview';
+
 const routed = (parent: string, { path, load }: PortalPage): RoutedPage => ({
   pattern: `${parent}/${path}`,
-  Page: lazy(async () => ({ default: (await load()).Page })),
+  Page: lazy(async () => {
+    const [{ Page }] = await Promise.all([load(), path === firstView ? undefined : import('./styles-later.ts')]);
+    return { default: Page };
+  }),
 });
 
 const pages: readonly RoutedPage[] =
@@ -31,7 +37,7 @@ export function Pages() {
           <Route path="/">
             <Home />
           </Route>
-          <Route path="/o/:org">{({ org }) => <Redirect to={`/o/${org}/overview`} replace />}</Route>
+          <Route path="/o/:org">{({ org }) => <Redirect to={`/o/${org}/${here.first}`} replace />}</Route>
           {pages.map(({ pattern, Page }) => (
             <Route key={pattern} path={pattern}>
               <Page />

@@ -14,6 +14,9 @@ const harbour: MantineColorsTuple = [
   '#004b8a',
 ];
 
+/** Its heading is no second banner of the page. */
+const dialog = { closeButtonProps: { 'aria-label': 'Close' }, attributes: { header: { role: 'presentation' } } };
+
 export const theme = createTheme({
   primaryColor: 'harbour',
   primaryShade: { light: 8, dark: 8 },
@@ -23,8 +26,8 @@ export const theme = createTheme({
   defaultRadius: 'md',
   cursorType: 'pointer',
   components: {
-    Modal: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' }, centered: true } },
-    Drawer: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' }, position: 'right', size: 'lg' } },
+    Modal: { defaultProps: { ...dialog, centered: true } },
+    Drawer: { defaultProps: { ...dialog, position: 'right', size: 'lg' } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
     Table: { defaultProps: { verticalSpacing: 'xs', highlightOnHover: true } },
   },

@@ -54,6 +54,8 @@ export interface PersonActor {
 /** Whoever waits for what takes a while hears of it as it happens, and breaks it off by going away. */
 export interface Following {
   readonly hear: (said: object) => void;
+  /** Resolves once more can be taken. */
+  readonly write: (text: string) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -69,8 +71,14 @@ export type Actor =
       readonly from?: Origin;
       /** Of a session with a browser: Unix milliseconds. */
       readonly freshUntil?: number;
+      readonly following?: Following;
     }
-  | { readonly kind: 'key'; readonly principal: ApiKeyPrincipal; readonly from?: Origin }
+  | {
+      readonly kind: 'key';
+      readonly principal: ApiKeyPrincipal;
+      readonly from?: Origin;
+      readonly following?: Following;
+    }
   | PersonActor;
 
 /** Somebody with a token of their own, before it is known which organization they act in. */
@@ -112,7 +120,10 @@ export async function settleActor(
   if (presented.kind !== 'signed-in') return presented;
   const { userId, isPlatform, from, freshUntil, following } = presented;
   if (isPlatform && route.scope !== 'self')
-    return { kind: 'platform', userId, ...(from && { from }), ...(freshUntil !== undefined && { freshUntil }) };
+    return {
+      ...{ kind: 'platform', userId, ...(from && { from }), ...(freshUntil !== undefined && { freshUntil }) },
+      ...(following && { following }),
+    };
   if (route.scope === 'platform') throw new GatehouseError('forbidden');
   const ref = typeof input === 'object' && input !== null && 'organization' in input ? input.organization : undefined;
   const found = typeof ref === 'string' ? await records.findOrganization(ref) : undefined;

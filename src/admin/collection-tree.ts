@@ -1,4 +1,5 @@
 /** A collection with its bindings and credentials, written and read as one. */
+import { GatehouseError } from '#core/error.ts';
 import { asCollectionId, type CredentialId, type OrgId } from '#core/ids.ts';
 import { type OrganizationScope, withOrganization } from '#db/scope.ts';
 import {
@@ -57,13 +58,30 @@ export async function replaceCollectionTree(
     const { name, allowedRoles, managedBy, listing = plainListing } = values;
     const change = { name, allowedRoles, managedBy, listing };
     const collection = await updateCollection(scope, asCollectionId(id), change);
-    for (const binding of await listBindings(scope, collection.id)) {
+    const before = await listBindings(scope, collection.id);
+    const kept = keptCredentials(before, values.bindings);
+    for (const binding of before) {
       await removeBinding(scope, binding.id);
-      if (binding.credential) await removeCredential(scope, binding.credential);
+      if (binding.credential && !kept.includes(binding.credential)) await removeCredential(scope, binding.credential);
     }
-    await insertBindings(scope, collection, sealed);
+    await insertBindings(scope, collection, sealed, kept);
   });
   return { changed: true };
+}
+
+/** By binding. Throws `bad_request` for one that has nothing to keep. */
+function keptCredentials(
+  before: readonly BindingRecord[],
+  now: readonly NewBinding[],
+): readonly (CredentialId | undefined)[] {
+  return now.map(({ keepCredential, credential, server, partition }) => {
+    if (!keepCredential || credential) return undefined;
+    const same = before.find((one) => one.server === server && one.partition === partition && one.credential);
+    if (same?.credential) return same.credential;
+    throw new GatehouseError('bad_request', {
+      message: 'There is no credential to keep for this server with this partition: give it anew',
+    });
+  });
 }
 
 interface SealedBinding extends Omit<NewBinding, 'credential'> {
@@ -92,10 +110,11 @@ async function insertBindings(
   scope: OrganizationScope,
   collection: Collection,
   bindings: readonly SealedBinding[],
+  kept: readonly (CredentialId | undefined)[] = [],
 ): Promise<void> {
   for (const [position, { credential, header, ...binding }] of bindings.entries()) {
     if (credential) await insertCredential(scope, { ...credential, ...(header && { header }) });
-    await insertBinding(scope, collection.id, { ...binding, credential: credential?.id, position });
+    await insertBinding(scope, collection.id, { ...binding, credential: credential?.id ?? kept[position], position });
   }
 }
 
@@ -138,6 +157,7 @@ async function isSame({ db, vault }: TreeDeps, { org, id, values }: Replacing): 
     return { collection, bindings };
   });
   if (!found || found.bindings.length !== values.bindings.length) return false;
+  if (values.bindings.some(({ keepCredential }) => keepCredential)) return false;
   const { collection } = found;
   if (
     collection.managedBy !== values.managedBy ||

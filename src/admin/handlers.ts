@@ -19,14 +19,16 @@ import {
   type SignedInPerson,
   settleActor,
 } from './actor.ts';
+import type { ServerAsking } from './asking.ts';
 import type { CatalogEntry } from './catalog/entry.ts';
+import type { GatewayHealth } from './contract/server-health.ts';
 import {
   type AdminRoute,
-  contract,
   type ParsedInput,
   type RouteName,
   type RouteOutput,
   routeNames,
+  routeOf,
 } from './contract.ts';
 import type { Status } from './nouns.ts';
 import { ifUnchanged, once, type RequestConditions } from './once.ts';
@@ -55,6 +57,7 @@ import { limitHandlers } from './routes/limits.ts';
 import { meHandlers } from './routes/me.ts';
 import { memberHandlers } from './routes/members.ts';
 import { myKeyHandlers } from './routes/my-keys.ts';
+import { type Notifier, notificationHandlers } from './routes/notifications.ts';
 import { openApiHandlers } from './routes/openapi.ts';
 import { organizationHandlers } from './routes/organizations.ts';
 import { personHandlers } from './routes/people.ts';
@@ -65,6 +68,8 @@ import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
 import { type KnownServer, serverHealthHandlers } from './routes/server-health.ts';
+import { serverTestHandlers } from './routes/server-tests.ts';
+import { serverToolHandlers } from './routes/server-tools.ts';
 import { serverHandlers } from './routes/servers.ts';
 import { serviceAccountHandlers } from './routes/service-accounts.ts';
 import type { ProgramsHere, RunningServers } from './run-storage.ts';
@@ -99,6 +104,8 @@ export interface AdminDeps {
   /** Of the trail and usage. */
   readonly reader?: AuditReader;
   readonly status: () => Status;
+  /** Of its parts; undefined: no gateway runs. */
+  readonly health?: () => Promise<GatewayHealth>;
   /** Answered once it is kept. */
   readonly audit: (event: AdminEvent) => unknown;
   /** Before a change: it is not made before this is kept. Called with what came of it. */
@@ -122,12 +129,16 @@ export interface AdminDeps {
   readonly openApi?: OpenApiImport;
   /** What the data plane knows of servers; undefined: there is none here. */
   readonly serverFigures?: () => readonly KnownServer[];
+  /** Asks servers; undefined: no gateway runs here. */
+  readonly asking?: ServerAsking;
   /** Default: what is shipped. */
   readonly catalog?: readonly CatalogEntry[];
   /** Text at a URL, within the rules of egress; undefined: nothing is fetched. */
   readonly fetchDocument?: (url: string) => Promise<string>;
   /** Of the registry that imports by name ask. */
   readonly registryUrl?: string;
+  /** Delivers what people are told; undefined: no gateway runs. */
+  readonly notifier?: Notifier;
   /** What people may use, and their calls; undefined: no gateway runs. */
   readonly self?: SelfRooms;
   /** How much is used of what a limiter counts. */
@@ -157,10 +168,16 @@ export type AdminRunner = <Name extends RouteName>(
 export function openAdmin(deps: AdminDeps): AdminRunner {
   const handlers: Handlers = {
     getStatus: async () => deps.status(),
+    async getHealth() {
+      if (deps.health) return deps.health();
+      throw new GatehouseError('not_found', { message: 'No gateway runs here' });
+    },
     ...organizationHandlers(deps),
     ...serverHandlers(deps),
     ...openApiHandlers(deps),
+    ...serverToolHandlers(deps),
     ...serverHealthHandlers(deps),
+    ...serverTestHandlers(deps),
     ...imageHandlers(deps),
     ...collectionHandlers(deps),
     ...pinHandlers(deps),
@@ -190,14 +207,22 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...personHandlers(deps),
     ...policyHandlers(deps),
     ...portalHandlers(deps),
+    ...notificationHandlers(deps),
     ...meHandlers(deps),
     ...myKeyHandlers(deps),
     ...accessRequestHandlers(deps),
     ...appHandlers(deps),
     ...accessHandlers(deps),
   };
-  return async (name, input, presented, conditions = {}) => {
-    const route: AdminRoute = contract[name];
+  // By name from here on: the compiler would compare every route with every other.
+  const work = handlers as unknown as Readonly<Record<RouteName, (input: object, actor: Actor) => Promise<object>>>;
+  const run = async (
+    name: RouteName,
+    input: unknown,
+    presented: Actor | SignedInPerson,
+    conditions: RequestConditions = {},
+  ): Promise<object> => {
+    const route = routeOf(name);
     const { clock } = deps;
     const event = {
       at: clock.now(),
@@ -213,12 +238,12 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       checkPermission(actor, route);
       checkFresh(presented, route, clock.now());
       const parsed = parseInput(name, input);
-      const work = async () => {
+      const change = async () => {
         if (deps.beginAudit && route.permission.endsWith(':write')) end = await deps.beginAudit(event);
-        return paged(route, parsed, await handlers[name](parsed, actor)) as RouteOutput<typeof name>;
+        return paged(route, parsed, await work[name](parsed, actor));
       };
-      const read = (of: RouteName, ofInput: unknown) => handlers[of](parseInput(of, ofInput) as never, actor);
-      const result = await conditioned(deps, { name, input: parsed, asked: input, actor, read, conditions }, work);
+      const read = (of: RouteName, ofInput: unknown) => work[of](parseInput(of, ofInput), actor);
+      const result = await conditioned(deps, { name, input: parsed, asked: input, actor, read, conditions }, change);
       await end('done', learnedFrom(result));
       return result;
     } catch (thrown) {
@@ -226,6 +251,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
       throw thrown;
     }
   };
+  return run as AdminRunner;
 }
 
 /** Large lists come as pages already. */
@@ -248,11 +274,11 @@ interface Conditioned {
 function conditioned<T>(deps: AdminDeps, request: Conditioned, work: () => Promise<T>): Promise<T> {
   const { name, input, actor, read, conditions } = request;
   const { ifMatch, idempotencyKey: key, onReplay } = conditions;
-  const route: AdminRoute = contract[name];
+  const route = routeOf(name);
   const of = routeNames.find((each) => each === route.changes);
   const guarded = () => {
     if (ifMatch === undefined || of === undefined) return work();
-    const names = Object.keys(contract[of].input.shape);
+    const names = Object.keys(routeOf(of).input.shape);
     const place = Object.fromEntries(Object.entries(input).filter(([field]) => names.includes(field)));
     const target = JSON.stringify([of, place]).toLowerCase();
     return ifUnchanged(deps, { ifMatch, target, read: () => read(of, place) }, work);
@@ -270,13 +296,13 @@ function conditioned<T>(deps: AdminDeps, request: Conditioned, work: () => Promi
 const learnedFrom = (result: object): JsonObject | undefined =>
   'pseudonym' in result && typeof result.pseudonym === 'string' ? { pseudonym: result.pseudonym } : undefined;
 
-function parseInput<Name extends RouteName>(name: Name, input: unknown): ParsedInput<Name> {
+function parseInput(name: RouteName, input: unknown): object {
   if (isUnfit(input))
     throw new GatehouseError('bad_request', {
       message: 'The request has a NUL character in it, or is nested too deeply',
     });
-  const parsed = contract[name].input.safeParse(input);
-  if (parsed.success) return parsed.data as ParsedInput<Name>;
+  const parsed = routeOf(name).input.safeParse(input);
+  if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const where = issue?.path.join('.') || 'The request';
   const unknown = issue?.code === 'unrecognized_keys' ? `has no field "${issue.keys[0]}"` : undefined;

@@ -106,6 +106,28 @@ export const member = z.object({
   saidBy: z.string().nullable(),
 });
 
+/** With the groups that they are in. */
+export const groupedMember = member.extend({
+  groups: z.array(
+    z.object({
+      name: z.string(),
+      by: z
+        .enum(['user', 'email', 'provider'])
+        .describe('In it by themselves, by address, or by word of the provider.'),
+      source: z.string().nullable().describe('Who says so; null: an administrator.'),
+    }),
+  ),
+});
+
+/** What is known of a tool: it was seen when the server was last asked. */
+export const knownTool = z.object({
+  name: z.string(),
+  title: z.string().nullable(),
+  description: z.string().nullable(),
+  readOnly: z.boolean().describe('As the server says.'),
+  destructive: z.boolean().describe('As the server says; without its word, whatever is not read-only is.'),
+});
+
 const workload = z.object({
   id: z.string(),
   issuer: z.string(),
@@ -154,5 +176,6 @@ export type GroupNoun = z.output<typeof group>;
 export type GrantNoun = z.output<typeof grant>;
 export type EnablementNoun = z.output<typeof enablement>;
 export type MemberNoun = z.output<typeof member>;
+export type GroupedMemberNoun = z.output<typeof groupedMember>;
 export type ServiceAccountNoun = z.output<typeof serviceAccount>;
 export type PersonNoun = z.output<typeof person>;

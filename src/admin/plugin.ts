@@ -12,9 +12,9 @@ import type { Secret } from '#core/secret.ts';
 import { pageHeaders } from '#http/page.ts';
 import { type Actor, type Following, originOf, type SignedInPerson } from './actor.ts';
 import { isAdminToken, isLocalRequest } from './admin-token.ts';
-import { type AdminRoute, adminBase, contract, hasBody, routeNames } from './contract.ts';
+import { type AdminRoute, adminBase, contract, hasBody, routeNames, routeOf } from './contract.ts';
 import type { AdminRunner } from './handlers.ts';
-import { answerInLines, wantsLines } from './lines.ts';
+import { answerInLines, streamOf } from './lines.ts';
 import type { LogFollowing } from './log-following.ts';
 import { etagOf } from './once.ts';
 import { isRead, openApi } from './openapi.ts';
@@ -66,10 +66,12 @@ export function adminPlugin(deps: AdminPluginDeps): FastifyPluginAsync {
         'cross-origin-resource-policy': 'same-origin',
       });
     });
-    const document = openApi(deps.version);
+    // Not before somebody asks: it takes longer than all else at the start.
+    let document: object | undefined;
     for (const url of ['/admin/api/openapi.json', `${adminBase}/openapi.json`]) {
       app.get(url, async (request) => {
         await identify(request, deps);
+        document ??= openApi(deps.version);
         return document;
       });
     }
@@ -102,7 +104,7 @@ function addFollowing(app: FastifyInstance, deps: AdminPluginDeps): void {
 }
 
 function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps: AdminPluginDeps): void {
-  const route: AdminRoute = contract[name];
+  const route = routeOf(name);
   const onlyKnown = async (request: FastifyRequest) => {
     await identify(request, deps);
   };
@@ -113,10 +115,10 @@ function addRoute(app: FastifyInstance, name: (typeof routeNames)[number], deps:
       idempotencyKey: request.headers['idempotency-key']?.toString(),
       onReplay: () => reply.header('idempotent-replayed', 'true'),
     };
-    if (name === 'callAsMyself' && wantsLines(request)) {
-      const work = (following: Following) =>
-        deps.run(name, inputOf(request, route), actor.kind === 'signed-in' ? { ...actor, following } : actor);
-      await answerInLines(reply, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
+    const stream = streamOf(name, request);
+    if (stream) {
+      const work = (following: Following) => deps.run(name, inputOf(request, route), { ...actor, following });
+      await answerInLines(reply, stream, (following) => work(following).catch((thrown) => afterLines(reply, thrown)));
       return reply;
     }
     const result = await deps.run(name, inputOf(request, route), actor, conditions);

@@ -74,6 +74,8 @@ export interface NewBinding {
   readonly server: ServerId;
   readonly partition: string | undefined;
   readonly credential: Secret | undefined;
+  /** Of a replaced collection: what the same server has in it stays, where none is given. */
+  readonly keepCredential?: boolean;
   /** Default: `authorization`, `Bearer {}`. */
   readonly header: { readonly name: string; readonly template: string } | undefined;
   readonly enforced: EnforcedInput;

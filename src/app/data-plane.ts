@@ -30,7 +30,7 @@ import type { RootLog } from '#http/log.ts';
 import { openDirectAccounts } from '#records/direct-accounts.ts';
 import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
-import type { SnapshotStore } from '#records/snapshot.ts';
+import type { CredentialOpener, SnapshotStore } from '#records/snapshot.ts';
 import type { Spool } from '#records/spool.ts';
 import type { UpstreamAccounts } from '#records/upstream-accounts.ts';
 import { openBridgeRooms } from './bridge-rooms.ts';
@@ -85,9 +85,11 @@ export interface DataPlane {
   /** Counts a request to the OAuth endpoints. Throws or rejects `rate_limited`. */
   readonly takeSignIn: (address: string) => void | Promise<void>;
   readonly limitStats: Limits['stats'];
-  readonly upstreams: Pick<Upstreams, 'settle'>;
   /** What is open here. */
   readonly calls: Pick<LiveCalls, 'list' | 'end'>;
+  readonly upstreams: Upstreams;
+  readonly credentials: CredentialOpener;
+  readonly breakers: Breakers;
 }
 
 export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promise<DataPlane> {
@@ -149,6 +151,7 @@ export async function openDataPlane(config: Config, deps: DataPlaneDeps): Promis
     takeSignIn: (address) => limits.takeSignIn(addressKey(address)),
     limitStats: limits.stats,
     ...{ upstreams, calls },
+    ...{ credentials: live.credentials, breakers: rooms.breakers },
   };
 }
 

@@ -7,11 +7,11 @@ import { z } from 'zod';
 import {
   type AdminRoute,
   adminBase,
-  contract,
   hasBody,
   type RouteInput,
   type RouteName,
   type RouteOutput,
+  routeOf,
 } from '#admin/contract.ts';
 import { findRunning } from '#admin/gateway-file.ts';
 import { type ListName, listAll } from '#admin/lists.ts';
@@ -141,8 +141,9 @@ function remoteConnection(io: Io, url: string, opening: Opening): Connection {
   const connection: Connection = {
     url: base,
     async call(name, input) {
-      const { path, init } = requestOf(contract[name], input);
-      return (await asked(path, contract[name].output, init)) as RouteOutput<typeof name>;
+      const route = routeOf(name);
+      const { path, init } = requestOf(route, input);
+      return (await asked(path, route.output, init)) as RouteOutput<typeof name>;
     },
     list: (name, input) => listAll(connection.call, name, input),
     follow: async (path, hear) =>

@@ -37,7 +37,7 @@ test('an id or a name that could be an option, or more than one thing, is refuse
   }
   for (const wrong of ['-d', 'a;b', 'a:b', '#(id)', '$(id)'])
     expect((await call('create-session', { name: wrong })).isError).toBe(true);
-  expect(() => openTmux('-S/tmp/x', {})).toThrow();
+  expect(() => openTmux('-Sother', {})).toThrow();
 });
 
 describe.skipIf(!hasTmux())('with tmux (skipped where it is not installed)', () => {

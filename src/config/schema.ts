@@ -208,6 +208,19 @@ export const configSchema = z.strictObject({
     suspicion: section(suspicionLimits),
   }),
   usage: section(usageLimits),
+  notifications: section({
+    smtp: z
+      .strictObject({
+        host: text,
+        port: port.default(587),
+        secure: flag.describe('TLS from the first byte (port 465); else STARTTLS where the mail server offers it.'),
+        user: text.optional(),
+        password: secret.optional(),
+        from: text.describe('Such as `Gatehouse <gatehouse@example.com>`.'),
+      })
+      .optional()
+      .describe('The mail server that notifications go through.'),
+  }),
   egress: section({
     allow: list.describe('CIDR blocks and host names that the gateway may reach although they are private.'),
     httpProxy: proxyUrl.optional(),
@@ -252,6 +265,7 @@ export type Mapping = z.output<typeof mappingSchema>;
 export function isSecretPath(path: readonly (string | number)[]): boolean {
   const [top] = path;
   const last = path.at(-1);
+  if (top === 'notifications' && last === 'password') return true;
   if (last === 'metricsKey' || (top === 'audit' && last === 'authorization')) return true;
   if (top === 'secrets' && /^(kms|previousKms)$/.test(String(path[1])))
     return /secret|^(credentials|token|sessionToken)$/i.test(String(last));

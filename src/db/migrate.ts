@@ -23,6 +23,7 @@ import { openapi } from './migrations/0019-openapi.ts';
 import { portalSessions } from './migrations/0020-portal-sessions.ts';
 import { adminRequests } from './migrations/0021-admin-requests.ts';
 import { accessRequests } from './migrations/0022-access-requests.ts';
+import { notifications } from './migrations/0023-notifications.ts';
 
 /** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
 const numbered: Readonly<Record<string, readonly string[]>> = {
@@ -46,6 +47,7 @@ const numbered: Readonly<Record<string, readonly string[]>> = {
   '0020-portal-sessions': portalSessions,
   '0021-admin-requests': adminRequests,
   '0022-access-requests': accessRequests,
+  '0023-notifications': notifications,
 };
 
 const oldestVersion = 150_000;

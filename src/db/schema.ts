@@ -10,6 +10,7 @@ import type { AccountsSchema } from './schema-accounts.ts';
 import type { AdminRequestsSchema } from './schema-admin-requests.ts';
 import type { AuditSchema } from './schema-audit.ts';
 import type { FiltersSchema } from './schema-filters.ts';
+import type { NotificationsSchema } from './schema-notifications.ts';
 import type { OpenApiSchema } from './schema-openapi.ts';
 import type { PeopleSchema } from './schema-people.ts';
 import type { PortalSchema } from './schema-portal.ts';
@@ -323,6 +324,7 @@ export interface GatewaySchema
     AdminRequestsSchema,
     AuditSchema,
     FiltersSchema,
+    NotificationsSchema,
     OpenApiSchema,
     PeopleSchema,
     PortalSchema,

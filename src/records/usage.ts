@@ -1,5 +1,5 @@
 /** Usage, counted: who uses what, how often, how well, and what it saved. */
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { OrganizationScope } from '#db/scope.ts';
 
 const columns = {
@@ -19,6 +19,11 @@ export interface UsageQuery {
   readonly since: number;
   readonly until: number;
   readonly limit: number;
+  /** Of these only. */
+  readonly user?: string | undefined;
+  readonly server?: string | undefined;
+  readonly tool?: string | undefined;
+  readonly status?: number | undefined;
 }
 
 export interface UsageLine {
@@ -52,8 +57,16 @@ export async function countUsage({ tx }: OrganizationScope, query: UsageQuery): 
       percentile_cont(array[0.5, 0.95, 0.99]) within group (order by response_time_ms) as percentiles
     from gateway.usage
     where timestamp >= ${new Date(query.since)} and timestamp < ${new Date(query.until)} and not open
+      and ${sql.join(narrowed(query), sql` and `)}
     group by ${sql.raw(positions)} order by 1 desc nulls last, calls desc limit ${query.limit}`.execute(tx);
   return rows.map((row) => lineOf(row, query.by));
+}
+
+/** Never empty. */
+function narrowed(query: UsageQuery): readonly RawBuilder<boolean>[] {
+  const names = ['user', 'server', 'tool', 'status'] as const;
+  const given = names.flatMap((name) => (query[name] === undefined ? [] : [{ name, value: query[name] }]));
+  return [sql<boolean>`true`, ...given.map(({ name, value }) => sql<boolean>`${sql.raw(columns[name])} = ${value}`)];
 }
 
 function lineOf(row: Row, by: readonly UsageGroup[]): UsageLine {

@@ -274,7 +274,8 @@ describe('limits of an organization', () => {
 
 describe('one organization in the way of another', () => {
   test('calls that hang and a flood take up the places of their own organization only [C15]', async () => {
-    const [flooding, other] = [await Promise.all([1, 2, 3].map(() => newKey())), await newKey('initech')];
+    const flooding = await Promise.all([1, 2, 3].map(() => newKey()));
+    const others = await Promise.all([1, 2, 3].map(() => newKey('initech')));
     const held: (() => void)[] = [];
     files.run = ({ name }) =>
       name === 'other' ? new Promise((resolve) => held.push(() => resolve({ content: [] }))) : { content: [] };
@@ -282,24 +283,32 @@ describe('one organization in the way of another', () => {
       const times: number[] = [];
       for (let i = 0; i < 100; i++) {
         const started = performance.now();
-        const answer = await send(`${app.url}/initech/mcp/files`, { headers: bearer(other.key), body: call('echo') });
+        const headers = bearer(others[i % 3]?.key ?? '');
+        const answer = await send(`${app.url}/initech/mcp/files`, { headers, body: call('echo') });
         times.push(performance.now() - started);
         expect(answer.status).toBe(200);
       }
       return times.sort((a, b) => a - b)[98] ?? 0;
     };
+    // The best of three rounds: other tests come and go beside this one, the flood stays.
+    const best = async () => Math.min(await measure(), await measure(), await measure());
     await measure();
-    const alone = await measure();
-    const flood: Promise<number>[] = [];
-    const wave = () => {
-      for (const { key } of flooding)
-        for (let i = 0; i < 5; i++) flood.push(doors.direct(key, 'files', 'other').then(({ status }) => status));
+    const alone = await best();
+    // Three callers of five calls each, who come again a moment after every answer.
+    let flooded = true;
+    const statuses: number[] = [];
+    const caller = async (key: string) => {
+      while (flooded) {
+        const { status } = await doors.direct(key, 'files', 'other').catch(() => ({ status: 0 }));
+        statuses.push(status);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
     };
-    wave();
+    const flood = flooding.flatMap(({ key }) => Array.from({ length: 5 }, () => caller(key)));
     await expect.poll(() => held.length).toBe(4);
-    const timer = setInterval(wave, 50);
-    const beside = await measure();
-    clearInterval(timer);
+    const beside = await best().finally(() => {
+      flooded = false;
+    });
     process.stderr.write(`p99 alone ${alone.toFixed(1)} ms, beside a flood ${beside.toFixed(1)} ms\n`);
     // One process plays all of them here: what the flood costs the tester is in it.
     expect(beside).toBeLessThan(2 * alone + 30);
@@ -307,7 +316,7 @@ describe('one organization in the way of another', () => {
     expect(held.length).toBeLessThanOrEqual(8);
     for (const release of held) release();
     files.run = () => ({ content: [] });
-    const statuses = await Promise.all(flood);
+    await Promise.all(flood);
     expect(statuses.filter((status) => ![200, 429, 503].includes(status))).toEqual([]);
     expect(statuses).toContain(503);
   });

@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { readRun } from '#kit/requirements-reporter.ts';
-import { countLine } from '#scripts/test.ts';
+import { countLine, failures } from '#scripts/test.ts';
 
 const counts = { numPassedTests: 3, numFailedTests: 0, numPendingTests: 0, numTodoTests: 0, testResults: [] };
-const brokenFile = { status: 'failed', assertionResults: [] };
+const brokenFile = { name: 'a.test.ts', status: 'failed', message: 'no such module\n at b', assertionResults: [] };
 
 test('the closing line counts tests, and is never clean after a failure', () => {
   expect(countLine(counts, 0)).toBe('3 passed, 0 failed');
@@ -18,6 +18,20 @@ test('the closing line counts tests, and is never clean after a failure', () => 
   expect(countLine({ ...counts, testResults: [brokenFile] }, 1)).toBe('3 passed, 1 failed');
   expect(countLine(counts, 1)).toBe('3 passed, 1 failed');
   expect(countLine(undefined, 1)).toBe('0 passed, 1 failed');
+});
+
+test('what failed is named at the end, a line each', () => {
+  const result = (status: string) => ({
+    status,
+    fullName: `a ${status} test`,
+    failureMessages: ['Error: why\n  at c'],
+  });
+  const file = { name: 'c.test.ts', status: 'failed', message: '', assertionResults: ['passed', 'failed'].map(result) };
+  expect(failures({ ...counts, testResults: [brokenFile, file] })).toEqual([
+    'a.test.ts: no such module',
+    'c.test.ts: a failed test: Error: why',
+  ]);
+  expect(failures(undefined)).toEqual([]);
 });
 
 test('every run has the reporter', () => {

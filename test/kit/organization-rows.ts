@@ -67,6 +67,8 @@ const rows: Readonly<Record<string, string>> = {
   access_requests: `insert into gateway.access_requests (org_id, user_id, server_id, reason)
     select o.id, u.id, s.id, ${canary} ${of(`${user} ${server}`)}`,
   blocked_clients: `insert into gateway.blocked_clients (org_id, client_id, blocked_by) select o.id, ${canary}, ${canary} ${of()}`,
+  notification_rules: `insert into gateway.notification_rules (org_id, name, kind, events, sealed, shown)
+    select o.id, ${canary}, 'webhook', '["tool.changed"]', ${canary}, ${canary} ${of()}`,
   openapi_documents: `insert into gateway.openapi_documents (org_id, digest, text, title, version)
     select o.id, encode(sha256(convert_to(${canary}, 'UTF8')), 'hex'), ${canary}, ${canary}, '1' ${of()}`,
   scim_users: `insert into gateway.scim_users (org_id, user_id, user_name, user_name_key)

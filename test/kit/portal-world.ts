@@ -67,6 +67,10 @@ export interface PortalWorldOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly isBuilt?: boolean;
   readonly local?: boolean;
+  /** Instead of the two files: a build. */
+  readonly portalFolder?: string;
+  /** More of them, as `gatehouse user create` takes them. */
+  readonly people?: readonly (readonly string[])[];
   /** Before the gateway starts. */
   readonly prepare?: (database: TestDatabase) => Promise<unknown>;
 }
@@ -75,8 +79,8 @@ export interface PortalWorldOptions {
 export async function startPortalWorld(options: PortalWorldOptions = {}): Promise<PortalWorld> {
   const { yaml = '', env: more = {}, isBuilt = true, local = true } = options;
   const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-portal-'));
-  const portalFolder = join(dataDir, 'portal');
-  if (isBuilt) writePortal(portalFolder);
+  const { portalFolder = join(dataDir, 'portal') } = options;
+  if (isBuilt && options.portalFolder === undefined) writePortal(portalFolder);
   const database = await createTestDatabase();
   await options.prepare?.(database);
   const env = {
@@ -90,7 +94,7 @@ export async function startPortalWorld(options: PortalWorldOptions = {}): Promis
   const app = await openApp(config, { version: '1.2.3', clock, portalFolder });
   const run = async (...args: readonly string[]): Promise<unknown> =>
     JSON.parse((await cli([...args, '--json'], { env })).out);
-  if (local) for (const args of people) await run('user', 'create', ...args);
+  if (local) for (const args of [...people, ...(options.people ?? [])]) await run('user', 'create', ...args);
   const { url } = app;
   if (local) await setPasswords(database);
   const browser = () => openBrowser(url);

@@ -48,6 +48,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** URL of a migrated database that nobody has open, and how it is dropped. */
+export async function copyTemplate(): Promise<{ readonly url: string; drop(): Promise<void> }> {
+  const url = await createEmptyDatabase(await ensureTemplate());
+  return { url, drop: () => asSuperuser(`drop database if exists ${nameOf(url)} with (force)`) };
+}
+
 /** Generous timeouts: a test machine stalls where a server must not. */
 export function openTestDatabase(url: string): Promise<Database> {
   const patient = { connectTimeoutMs: 20_000, queryTimeoutMs: 20_000, statementTimeoutMs: 20_000, poolSize: 4 };

@@ -32,7 +32,8 @@ export async function startRunWorld(options: {
   readonly env?: Readonly<Record<string, string>>;
 }): Promise<RunWorld> {
   const configYaml = `organizations: [{ slug: acme, name: Acme }]\nrunner: { sandbox: none }\n${options.configYaml ?? ''}`;
-  const gateway = await startGateway({ configYaml, ...(options.env && { env: options.env }) });
+  // Commands find it by its data directory alone, as on an operator's own machine.
+  const gateway = await startGateway({ configYaml, embedded: true, ...(options.env && { env: options.env }) });
   const key = await createKey(gateway, 'acme');
   const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
     cli(args, { env: { PATH: process.env.PATH, ...env, DATA_DIR: gateway.dataDir } });

@@ -263,7 +263,7 @@ describe('an API from the admin API and command line', () => {
   test('nobody else reaches a document, and no address inside is fetched or called [S1] [S5]', async () => {
     const document = JSON.stringify(restDocument(api.url));
     const [mine] = (await gateway.cli('openapi', 'list', '--organization', 'acme')) as { digest: string }[];
-    expect((await admin('GET', '/organizations/other/openapi/documents')).body).toEqual({ items: [] });
+    expect((await admin('GET', '/organizations/other/openapi/documents')).body).toEqual({ items: [], next: null });
     expect((await admin('DELETE', `/organizations/other/openapi/documents/${mine?.digest}`)).status).toBe(404);
     for (const inside of ['http://169.254.169.254/latest', 'https://10.0.0.1/api.json', 'http://[::1]:1/']) {
       const from = await admin('POST', '/organizations/acme/openapi/preview', { from: inside });
@@ -302,8 +302,13 @@ describe('an API from the admin API and command line', () => {
         const made = await gateway.cli('import', source, '--org', 'acme', '--as', as, '--all-members');
         expect(made).toMatchObject({ server: as, url: `${api.url}/api/v3` });
         await admin('POST', '/organizations/acme/credentials', { server: as, credential: restToken });
-        const repo = await (await modern(as)).callTool({ name: 'repos_get', arguments: roadmap });
-        expect(repo.structuredContent).toMatchObject({ full_name: 'acme/roadmap' });
+        // A credential is there within a second.
+        await expect
+          .poll(
+            async () =>
+              (await (await modern(as)).callTool({ name: 'repos_get', arguments: roadmap })).structuredContent,
+          )
+          .toMatchObject({ full_name: 'acme/roadmap' });
       }
     } finally {
       origin.close();

@@ -1,5 +1,4 @@
 /** Reading and changing through the API, with what people see of it: states, toasts, lists that go on. */
-import { notifications } from '@mantine/notifications';
 import {
   keepPreviousData,
   type QueryKey,
@@ -8,6 +7,7 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query';
+import { showMessage } from '#portal/parts/feedback.tsx';
 import { ApiError, call, type RouteInput, type RouteName, type RouteOutput } from './client.ts';
 
 interface ReadOptions {
@@ -99,11 +99,11 @@ const refresh = (client: ReturnType<typeof useQueryClient>, names: readonly Rout
   Promise.all(names.map((name) => client.invalidateQueries({ queryKey: [name] as QueryKey })));
 
 export const say = (message: string): void => {
-  notifications.show({ message, color: 'green', withCloseButton: true });
+  void showMessage({ message, color: 'green' });
 };
 
 export const sayRefused = (error: unknown): void => {
-  notifications.show({ title: 'That did not work', message: messageOf(error), color: 'red', autoClose: 10_000 });
+  void showMessage({ title: 'That did not work', message: messageOf(error), color: 'red', autoClose: 10_000 });
 };
 
 export function messageOf(error: unknown): string {

@@ -1,43 +1,10 @@
 /** Who is signed in, and what they may do: asked once at the start, and again when the page is looked at anew. */
 import { useQuery } from '@tanstack/react-query';
 import { createContext, type ReactNode, useContext } from 'react';
+import type { PortalSession } from '#admin/contract.ts';
 import { apiBase, send, setCsrf } from './client.ts';
 
-export interface OrganizationOfSession {
-  readonly id: string;
-  readonly slug: string;
-  readonly name: string;
-  readonly isMember: boolean;
-  readonly roles: readonly string[];
-  /** Exact names, as the contract has them. */
-  readonly permissions: readonly string[];
-}
-
-export interface Session {
-  /** null: whoever holds the gateway's data directory. */
-  readonly user: {
-    readonly id: string;
-    readonly name: string | null;
-    readonly email: string | null;
-    readonly username: string | null;
-  } | null;
-  readonly kind: 'person' | 'link' | 'open-webui';
-  readonly isPlatform: boolean;
-  /** Of the platform. */
-  readonly permissions: readonly string[];
-  readonly organizations: readonly OrganizationOfSession[];
-  /** There are more than are listed. */
-  readonly organizationsTruncated: boolean;
-  readonly csrf: string;
-  readonly gateway: {
-    readonly version: string;
-    readonly baseUrl: string;
-    readonly isDemo: boolean;
-    readonly hasPublicUrl: boolean;
-    readonly canSignIn: boolean;
-    readonly isOpenWebui: boolean;
-  };
-}
+export type Session = PortalSession;
 
 const SessionContext = createContext<Session | undefined>(undefined);
 

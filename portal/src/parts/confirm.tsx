@@ -1,7 +1,8 @@
 /** Asked before what can't be taken back; for the worst, its name is typed. */
 import { Code, Text, TextInput } from '@mantine/core';
 import { modals } from '@mantine/modals';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
+import { openFeedback } from './feedback.tsx';
 
 interface Asked {
   readonly title: string;
@@ -14,11 +15,14 @@ interface Asked {
   readonly onConfirm: () => void;
 }
 
-export function confirm({ title, text, verb, name, onConfirm }: Asked): void {
-  if (name !== undefined) {
-    confirmByName({ title, text, verb, name, onConfirm });
-    return;
-  }
+export function confirm(asked: Asked): void {
+  void openFeedback().then(() => {
+    if (asked.name === undefined) confirmPlainly(asked);
+    else confirmByName({ ...asked, name: asked.name });
+  });
+}
+
+function confirmPlainly({ title, text, verb, onConfirm }: Asked): void {
   modals.openConfirmModal({
     title,
     children: <Text size="sm">{text}</Text>,
@@ -27,6 +31,13 @@ export function confirm({ title, text, verb, name, onConfirm }: Asked): void {
     onConfirm,
   });
 }
+
+/** A question of its own kind; `closeDialog` ends it. */
+export function openDialog(title: string, children: ReactNode): void {
+  void openFeedback().then(() => modals.open({ title, children }));
+}
+
+export const closeDialog = (): void => modals.closeAll();
 
 function confirmByName({ title, text, verb, name, onConfirm }: Asked & { readonly name: string }): void {
   let typed = '';

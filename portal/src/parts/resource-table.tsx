@@ -8,6 +8,7 @@ import { useVirtualizer } from '@tanstack/react-virtual';
 import { ChevronDown, ChevronUp, Search } from 'lucide-react';
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import type { List } from '#portal/api/hooks.ts';
+import { Scrolling } from './scrolling.tsx';
 import { ErrorPanel } from './states.tsx';
 import { useUrlState } from './url-state.ts';
 
@@ -77,8 +78,7 @@ function Drawn<T>({ label, list, columns, rowKey, onOpen }: TableProps<T>) {
     if (isNearEnd && hasMore && !isLoadingMore) loadMore();
   }, [isNearEnd, hasMore, isLoadingMore, loadMore]);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
-    <section className="scrolling" ref={box} aria-label={label} tabIndex={0}>
+    <Scrolling ref={box} label={label}>
       <Table aria-label={label} stickyHeader>
         <Table.Thead>
           <Table.Tr>
@@ -114,7 +114,7 @@ function Drawn<T>({ label, list, columns, rowKey, onOpen }: TableProps<T>) {
           </Button>
         </Group>
       )}
-    </section>
+    </Scrolling>
   );
 }
 

@@ -4,14 +4,7 @@ import { useElementSize } from '@mantine/hooks';
 import { useEffect, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-
-export interface Series {
-  readonly label: string;
-  readonly color: string;
-  readonly values: readonly (number | null)[];
-  /** Shown behind the number. */
-  readonly unit?: string;
-}
+import { type Series, SeriesTable } from './series.tsx';
 
 interface ChartProps {
   readonly label: string;
@@ -57,27 +50,7 @@ export function TimeChart({ label, times, series, height = 220 }: ChartProps) {
   return (
     <div ref={ref}>
       <div ref={place} aria-hidden />
-      <table className="for-readers">
-        <caption>{label}</caption>
-        <thead>
-          <tr>
-            <th>Time</th>
-            {series.map(({ label: name }) => (
-              <th key={name}>{name}</th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {times.slice(-48).map((time, i) => (
-            <tr key={time}>
-              <td>{new Date(time * 1000).toISOString()}</td>
-              {series.map(({ label: name, values }) => (
-                <td key={name}>{values.slice(-48)[i] ?? '–'}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <SeriesTable label={label} times={times} series={series} />
     </div>
   );
 }

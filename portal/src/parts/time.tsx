@@ -1,5 +1,5 @@
 /** Times as people say them, with the exact one behind. */
-import { Text, Tooltip } from '@mantine/core';
+import { Text } from '@mantine/core';
 
 const units: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
   ['year', 31_536_000],
@@ -25,10 +25,8 @@ export function Time({ at }: { readonly at: string | number | null | undefined }
       </Text>
     );
   return (
-    <Tooltip label={new Date(at).toLocaleString()}>
-      <Text span size="sm" component="time" dateTime={new Date(at).toISOString()}>
-        {ago(at)}
-      </Text>
-    </Tooltip>
+    <Text span size="sm" component="time" dateTime={new Date(at).toISOString()} title={new Date(at).toLocaleString()}>
+      {ago(at)}
+    </Text>
   );
 }

@@ -1,62 +1,27 @@
 /** Who is signed in, the colours, and the way out. */
-import { ActionIcon, Menu, Text, useMantineColorScheme } from '@mantine/core';
-import { CircleUser, LogOut, Moon, Sun, SunMoon, UserRound, Wrench } from 'lucide-react';
-import { signOut, useSession } from '#portal/api/session.tsx';
-import { here } from './place.ts';
+import { ActionIcon, type ActionIconProps } from '@mantine/core';
+import { CircleUser } from 'lucide-react';
+import { type ComponentPropsWithRef, lazy, Suspense, useState } from 'react';
+
+const Opened = lazy(async () => ({ default: (await import('./account-items.tsx')).AccountMenuOpened }));
 
 export function AccountMenu() {
-  const { user, gateway, isPlatform, organizations } = useSession();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const administers = isPlatform || organizations.some(({ permissions }) => permissions.length > 0);
-  return (
-    <Menu position="bottom-end" width={240} withinPortal>
-      <Menu.Target>
-        <ActionIcon variant="subtle" size="lg" aria-label="Account">
-          <CircleUser size={22} aria-hidden />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>
-          <Text size="sm" fw={600} truncate>
-            {user?.name ?? user?.username ?? user?.email ?? 'Platform administrator'}
-          </Text>
-          <Text size="xs" truncate>
-            {user?.email ?? ''}
-          </Text>
-        </Menu.Label>
-        {here.place === 'me' && administers && (
-          <Menu.Item component="a" href="/mcp-admin" leftSection={<Wrench size={16} aria-hidden />}>
-            Administration
-          </Menu.Item>
-        )}
-        {here.place === 'admin' && user !== null && (
-          <Menu.Item component="a" href="/me" leftSection={<UserRound size={16} aria-hidden />}>
-            My tools
-          </Menu.Item>
-        )}
-        <Menu.Divider />
-        {(['light', 'dark', 'auto'] as const).map((scheme) => (
-          <Menu.Item
-            key={scheme}
-            onClick={() => setColorScheme(scheme)}
-            leftSection={schemes[scheme].icon}
-            aria-current={colorScheme === scheme ? 'true' : undefined}
-          >
-            {schemes[scheme].label}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Item onClick={() => void signOut()} leftSection={<LogOut size={16} aria-hidden />}>
-          Sign out
-        </Menu.Item>
-        <Menu.Label>Gatehouse {gateway.version}</Menu.Label>
-      </Menu.Dropdown>
-    </Menu>
+  const [isAsked, setAsked] = useState(false);
+  const button = <AccountButton aria-expanded={false} aria-haspopup="menu" onClick={() => setAsked(true)} />;
+  return isAsked ? (
+    <Suspense fallback={button}>
+      <Opened />
+    </Suspense>
+  ) : (
+    button
   );
 }
 
-const schemes = {
-  light: { label: 'Light', icon: <Sun size={16} aria-hidden /> },
-  dark: { label: 'Dark', icon: <Moon size={16} aria-hidden /> },
-  auto: { label: 'As the system', icon: <SunMoon size={16} aria-hidden /> },
-};
+/** What follows is the menu's, once there is one. */
+export function AccountButton(props: ActionIconProps & ComponentPropsWithRef<'button'>) {
+  return (
+    <ActionIcon variant="subtle" size="lg" {...props} aria-label="Account">
+      <CircleUser size={22} aria-hidden />
+    </ActionIcon>
+  );
+}

@@ -1,27 +1,32 @@
 /** Where the portal begins: an organization, or what is to be set up first. */
-import { Button, Stack, Text, Title } from '@mantine/core';
-import { Link, Redirect } from 'wouter';
+import { Stack, Text, Title } from '@mantine/core';
+import { lazy, Suspense } from 'react';
+import { Redirect, useSearchParams } from 'wouter';
 import { useSession } from '#portal/api/session.tsx';
-import { lastOrganization } from '#portal/shell/organization.ts';
+import { lastOrganization } from './organization.ts';
+import { PageLoading } from './page-loading.tsx';
 import { here } from './place.ts';
 
+/** Seen once in the life of a gateway. */
+const Setup = lazy(async () => ({ default: (await import('#portal/pages/setup/setup-page.tsx')).Page }));
+
 export function Home() {
-  const session = useSession();
-  const slug = lastOrganization(session.organizations.map((organization) => organization.slug));
-  if (slug !== undefined) return <Redirect to={`/o/${slug}/${here.place === 'me' ? 'tools' : 'overview'}`} replace />;
+  const { organizations, isPlatform } = useSession();
+  const [search] = useSearchParams();
+  const isUnderWay = search.has('organization');
+  const isNew = organizations.every(({ slug }) => slug === 'demo');
+  if (here.place === 'admin' && isPlatform && (isNew || isUnderWay))
+    return (
+      <Suspense fallback={<PageLoading />}>
+        <Setup />
+      </Suspense>
+    );
+  const slug = lastOrganization(organizations.map((organization) => organization.slug));
+  if (slug !== undefined) return <Redirect to={`/o/${slug}/${here.first}`} replace />;
   return (
     <Stack maw={560}>
       <Title order={1}>Welcome to Gatehouse</Title>
-      <Text>
-        {session.isPlatform
-          ? 'There is no organization yet. Make the first one: servers, people and tools belong to it.'
-          : 'You are signed in, and in no organization yet. Ask an administrator to add you.'}
-      </Text>
-      {session.isPlatform && (
-        <Button component={Link} href="/organizations?new=1" w="fit-content">
-          Make an organization
-        </Button>
-      )}
+      <Text>You are signed in, and in no organization yet. Ask an administrator to add you.</Text>
     </Stack>
   );
 }

@@ -1,5 +1,5 @@
 /** The pages that somebody may see, in groups. */
-import { NavLink, ScrollArea, Text } from '@mantine/core';
+import { NavLink, Text } from '@mantine/core';
 import { Link, useLocation } from 'wouter';
 import { isAllowed, type Session, useSession } from '#portal/api/session.tsx';
 import { myPages, organizationPages, type PortalPage, platformPages } from '#portal/pages.ts';
@@ -35,7 +35,7 @@ export function Navigation() {
   const pages = shownPages(session, useOptionalOrganization()).filter(({ isHidden }) => !isHidden);
   const groups = [...new Set(pages.map(({ group }) => group))];
   return (
-    <ScrollArea type="auto" viewportProps={{ tabIndex: 0, 'aria-label': 'Pages' }}>
+    <div className="pages">
       {groups.map((group) => (
         <div key={group}>
           {group !== '' && (
@@ -60,6 +60,6 @@ export function Navigation() {
             ))}
         </div>
       ))}
-    </ScrollArea>
+    </div>
   );
 }

@@ -1,14 +1,15 @@
 /** Every page by its name: Ctrl+K. */
+import '#portal/styles-later.ts';
 import '@mantine/spotlight/styles.css';
-import { ActionIcon, Tooltip } from '@mantine/core';
 import { Spotlight, spotlight } from '@mantine/spotlight';
-import { Search } from 'lucide-react';
+import { useEffect } from 'react';
 import { useLocation } from 'wouter';
 import { useSession } from '#portal/api/session.tsx';
 import { shownPages } from './navigation.tsx';
 import { useOptionalOrganization } from './organization.ts';
 
-export function Palette() {
+/** `asked`: how often it was asked for; it opens each time. */
+export function Palette({ asked }: { readonly asked: number }) {
   const session = useSession();
   const [, navigate] = useLocation();
   const pages = shownPages(session, useOptionalOrganization()).filter(({ isHidden }) => !isHidden);
@@ -19,20 +20,16 @@ export function Palette() {
     leftSection: <Icon size={18} aria-hidden />,
     onClick: () => navigate(to),
   }));
+  useEffect(() => {
+    if (asked > 0) spotlight.open();
+  }, [asked]);
   return (
-    <>
-      <Tooltip label="Go to a page (Ctrl+K)">
-        <ActionIcon variant="subtle" size="lg" aria-label="Go to a page" onClick={spotlight.open}>
-          <Search size={20} aria-hidden />
-        </ActionIcon>
-      </Tooltip>
-      <Spotlight
-        actions={actions}
-        shortcut={['mod + K']}
-        nothingFound="There is no such page"
-        searchProps={{ placeholder: 'Where to?', 'aria-label': 'Page' }}
-        limit={12}
-      />
-    </>
+    <Spotlight
+      actions={actions}
+      shortcut={null}
+      nothingFound="There is no such page"
+      searchProps={{ placeholder: 'Where to?', 'aria-label': 'Page' }}
+      limit={12}
+    />
   );
 }

@@ -7,4 +7,6 @@ export function placeOf(pathname: string): { readonly place: Place; readonly bas
 }
 
 /** Links between the parts load the page anew, so it stays what it is. */
-export const here = placeOf(window.location.pathname);
+const found = placeOf(window.location.pathname);
+/** `first`: of an organization's pages. */
+export const here = { ...found, first: found.place === 'me' ? 'tools' : 'overview' } as const;

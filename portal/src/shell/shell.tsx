@@ -1,7 +1,7 @@
 /** The frame around every page: navigation, organization, who is signed in. */
 import { AppShell, Burger, Center, Group, Loader, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { lazy, type ReactNode, Suspense, useEffect } from 'react';
+import { type ReactNode, useEffect } from 'react';
 import { useLocation } from 'wouter';
 import { ApiError } from '#portal/api/client.ts';
 import { SessionProvider, useLoadedSession } from '#portal/api/session.tsx';
@@ -10,9 +10,7 @@ import { AccountMenu } from './account-menu.tsx';
 import { Navigation } from './navigation.tsx';
 import { rememberOrganization, useOptionalOrganization } from './organization.ts';
 import { OrganizationPicker } from './organization-picker.tsx';
-
-/** Not of the first view. */
-const Palette = lazy(async () => ({ default: (await import('./palette.tsx')).Palette }));
+import { PaletteButton } from './palette-button.tsx';
 
 export function Shell({ children }: { readonly children: ReactNode }) {
   const { data: session, error } = useLoadedSession();
@@ -59,9 +57,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
               <OrganizationPicker />
             </Group>
             <Group gap="xs" wrap="nowrap">
-              <Suspense>
-                <Palette />
-              </Suspense>
+              <PaletteButton />
               <AccountMenu />
             </Group>
           </Group>

@@ -42,6 +42,13 @@ const filter = {
 
 const page = z.object({ items: z.array(auditRow), next: nullable });
 
+const format = z
+  .enum(['json', 'jsonl', 'csv'])
+  .default('json')
+  .describe('json: one page. jsonl, csv: a file of at most a million rows, from the cursor on.');
+const { order: _order, limit: _limit, cursor: _cursor, until: _until, ...followed } = filter;
+const live = z.object({ items: z.array(auditRow) });
+
 const problemKinds = [
   'missing',
   'changed',
@@ -79,6 +86,22 @@ const anchors = z.object({
 });
 
 export const usageGroups = ['user', 'server', 'tool', 'status', 'endpoint', 'method'] as const;
+
+const usageInput = {
+  ...org,
+  since: time.optional(),
+  until: time.optional(),
+  ...{ user: text.optional(), server: text.optional(), tool: text.optional() },
+  status: z.coerce.number().int().min(100).max(599).optional(),
+  /** Comma list of user, server, tool, status, endpoint, method. */
+  by: z
+    .string()
+    .default('')
+    .transform((value) => value.split(',').filter(Boolean))
+    .pipe(z.array(z.enum(usageGroups)).max(3)),
+  every: z.enum(['minute', 'hour', 'day', 'week', 'month']).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(200),
+};
 
 const usage = z.object({
   items: z.array(
@@ -120,6 +143,50 @@ export const auditRoutes = {
     input: z.strictObject(filter),
     output: page,
   },
+  exportAudit: {
+    method: 'GET',
+    path: `${auditPath}/export`,
+    summary: 'What happened in an organization, as a file: CSV for spreadsheets (no cell is a formula), or JSON Lines',
+    permission: 'admin:audit:read',
+    scope: 'organization',
+    audit: 'audit.export',
+    status: 200,
+    input: z.strictObject({ ...org, ...filter, format }),
+    output: page,
+  },
+  exportPlatformAudit: {
+    method: 'GET',
+    path: '/audit/export',
+    summary: 'The same of all organizations, and outside of any',
+    permission: 'admin:audit:read',
+    scope: 'platform',
+    audit: 'audit.copy',
+    status: 200,
+    input: z.strictObject({ ...filter, format }),
+    output: page,
+  },
+  followAudit: {
+    method: 'GET',
+    path: `${auditPath}/follow`,
+    summary: 'What happens now. With `Accept: application/x-ndjson` each row is a line as it comes, for five minutes',
+    permission: 'admin:audit:read',
+    scope: 'organization',
+    audit: 'audit.follow',
+    status: 200,
+    input: z.strictObject({ ...org, ...followed }),
+    output: live,
+  },
+  followPlatformAudit: {
+    method: 'GET',
+    path: '/audit/follow',
+    summary: 'What happens in all organizations, and outside of any, as it happens',
+    permission: 'admin:audit:read',
+    scope: 'platform',
+    audit: 'audit.watch',
+    status: 200,
+    input: z.strictObject(followed),
+    output: live,
+  },
   readAuditContent: {
     method: 'GET',
     path: `${auditPath}/:id/content`,
@@ -131,6 +198,17 @@ export const auditRoutes = {
     freshSignIn: true,
     input: z.strictObject({ ...org, id: z.uuid() }),
     output: z.object({ id: z.string(), content: nullable }),
+  },
+  getAuditSettings: {
+    method: 'GET',
+    path: `${auditPath}/settings`,
+    summary: 'What is kept of arguments',
+    permission: 'admin:audit:read',
+    scope: 'organization',
+    audit: 'audit.kept',
+    status: 200,
+    input: z.strictObject(org),
+    output: z.object({ content: z.enum(['none', 'digest', 'redacted']) }),
   },
   setAuditContent: {
     method: 'POST',
@@ -196,19 +274,18 @@ export const auditRoutes = {
     scope: 'organization',
     audit: 'usage.read',
     status: 200,
-    input: z.strictObject({
-      ...org,
-      since: time.optional(),
-      until: time.optional(),
-      /** Comma list of user, server, tool, status, endpoint, method. */
-      by: z
-        .string()
-        .default('')
-        .transform((value) => value.split(',').filter(Boolean))
-        .pipe(z.array(z.enum(usageGroups)).max(3)),
-      every: z.enum(['minute', 'hour', 'day', 'week', 'month']).optional(),
-      limit: z.coerce.number().int().min(1).max(1000).default(200),
-    }),
+    input: z.strictObject(usageInput),
+    output: usage,
+  },
+  exportUsage: {
+    method: 'GET',
+    path: '/organizations/:organization/usage/export',
+    summary: 'The same, as a file for spreadsheets with `format=csv`',
+    permission: 'admin:usage:read',
+    scope: 'organization',
+    audit: 'usage.export',
+    status: 200,
+    input: z.strictObject({ ...usageInput, format: z.enum(['json', 'csv']).default('json') }),
     output: usage,
   },
 } as const;

@@ -12,12 +12,22 @@ import {
   server,
   text,
 } from '#admin/nouns.ts';
-import { domainName, enablement, enablementDetail, roleList, serverKey, toolNames } from '#admin/people-nouns.ts';
+import {
+  domainName,
+  enablement,
+  enablementDetail,
+  knownTool,
+  roleList,
+  serverKey,
+  toolNames,
+} from '#admin/people-nouns.ts';
 import { ownTransport, transport } from '#admin/transport-nouns.ts';
 import { flag, listing } from './lists.ts';
 
 const org = { organization: organizationRef };
 const servers = '/organizations/:organization/servers';
+const knownTools = listing(knownTool, { id: ['name'], sort: ['name'], search: ['name', 'title'] });
+
 const change = {
   title: text.optional(),
   transport: transport.optional(),
@@ -136,6 +146,18 @@ export const organizationRoutes = {
     input: z.strictObject({ ...org, server: serverKey }),
     output: enablementDetail,
   },
+  listServerTools: {
+    method: 'GET',
+    path: `${servers}/:server/tools`,
+    summary: 'Tools of a server that are known, by what it said when it was last asked',
+    permission: 'admin:servers:read',
+    scope: 'organization',
+    audit: 'ownserver.tools',
+    status: 200,
+    input: z.strictObject({ ...org, server: serverKey, ...knownTools.input }),
+    output: knownTools.output,
+    list: knownTools.list,
+  },
   createOrganizationServer: {
     method: 'POST',
     path: servers,
@@ -242,7 +264,16 @@ export const organizationRoutes = {
       name: collectionName,
       allowedRoles: rolesOrAll,
       ...listingInput,
-      bindings: bindingsOf(bindingInput),
+      bindings: bindingsOf(
+        bindingInput.extend({
+          keepCredential: z
+            .boolean()
+            .default(false)
+            .describe(
+              'The credential that the same server has in it stays, with its header. Not with another partition.',
+            ),
+        }),
+      ),
     }),
     output: collection,
     changes: 'getCollection',

@@ -1,7 +1,16 @@
 /** Routes of members, service accounts, and of what is kept about one person. */
 import { z } from 'zod';
 import { organizationRef, text } from '#admin/nouns.ts';
-import { email, member, newWorkload, person, roleList, rowId, serviceAccount } from '#admin/people-nouns.ts';
+import {
+  email,
+  groupedMember,
+  member,
+  newWorkload,
+  person,
+  roleList,
+  rowId,
+  serviceAccount,
+} from '#admin/people-nouns.ts';
 import { flag, listing } from './lists.ts';
 
 const org = { organization: organizationRef };
@@ -10,7 +19,7 @@ const accounts = '/organizations/:organization/service-accounts';
 /** Name, id or client id. */
 const account = { ...org, account: text };
 
-const memberList = listing(member, { id: ['user', 'email'], sort: ['name'], search: ['email', 'name'] });
+const memberList = listing(groupedMember, { id: ['user', 'email'], sort: ['name'], search: ['email', 'name'] });
 const accountList = listing(serviceAccount, { id: ['id'], sort: ['name'], search: ['name', 'clientId'] });
 const personList = listing(person, {
   id: ['id'],
@@ -45,7 +54,7 @@ export const peopleRoutes = {
     audit: 'member.read',
     status: 200,
     input: z.strictObject({ ...org, user: rowId }),
-    output: member,
+    output: groupedMember,
   },
   addMember: {
     method: 'POST',

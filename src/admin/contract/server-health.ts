@@ -60,7 +60,37 @@ const health = listing(serverHealth, {
   search: ['key', 'kind', 'state'],
 });
 
+const partState = z.enum(['well', 'away']);
+
+export const gatewayHealth = z.object({
+  startedAt: time.describe('Of the replica that answers.'),
+  memory: z.object({ usedBytes: z.int(), limitBytes: z.int() }),
+  database: z.object({ kind: z.string(), state: partState, ms: z.number().describe('It took to answer.') }),
+  limiter: z.object({
+    ...{ kind: z.string(), state: partState, keys: z.int().nullable() },
+    countedAlone: z.int().describe('While the store that replicas share was away, since the start.'),
+  }),
+  trail: z.object({
+    ...{ accepting: z.boolean(), waitingBytes: z.int().describe('Not yet in the database.') },
+    ...{ dropped: z.int(), refused: z.int() },
+  }),
+  replicas: z.array(z.object({ id: z.string(), startedAt: time, seenAt: time })).describe('That were heard of lately.'),
+});
+
+export type GatewayHealth = z.output<typeof gatewayHealth>;
+
 export const serverHealthRoutes = {
+  getHealth: {
+    method: 'GET',
+    path: '/status/parts',
+    summary: 'How the parts of this gateway are: database, limiter, trail, replicas',
+    permission: 'admin:status:read',
+    scope: 'platform',
+    audit: 'status.parts',
+    status: 200,
+    input: z.strictObject({}),
+    output: gatewayHealth,
+  },
   listServerHealth: {
     method: 'GET',
     path: '/servers/health',

@@ -1,21 +1,30 @@
-import { type Actor, getOrganization } from '#admin/actor.ts';
+import { type Actor, type Following, getOrganization } from '#admin/actor.ts';
+import { writeTrail, writeUsage } from '#admin/exports.ts';
+import { followTrail } from '#admin/following-trail.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
 import type { AuditFilter } from '#records/audit/rows.ts';
+import type { UsageQuery } from '#records/usage.ts';
 
 type AuditHandlers = Pick<
   Handlers,
   | 'listAudit'
   | 'listPlatformAudit'
   | 'readAuditContent'
+  | 'getAuditSettings'
   | 'setAuditContent'
   | 'verifyAudit'
   | 'verifyPlatformAudit'
   | 'listAuditAnchors'
   | 'listPlatformAuditAnchors'
   | 'getUsage'
+  | 'exportUsage'
+  | 'exportAudit'
+  | 'exportPlatformAudit'
+  | 'followAudit'
+  | 'followPlatformAudit'
 >;
 
 const monthMs = 30 * 86_400_000;
@@ -43,12 +52,39 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
     const { heads, checkpoints } = await read().anchors(org);
     return { heads: [...heads], checkpoints: [...checkpoints] };
   };
+  const exported = async (
+    org: OrgId | undefined,
+    { format, ...asked }: Asked & { readonly format: 'json' | 'jsonl' | 'csv' },
+    following: Following | undefined,
+  ) => {
+    if (following && format !== 'json') {
+      const { cursor, ...filter } = asked;
+      await writeTrail(read(), { ...filter, org, after: parseCursor(cursor) }, { format, ...following });
+      return { items: [], next: null };
+    }
+    return listed(org, asked);
+  };
+  const followed = async (org: OrgId | undefined, filter: Watched, following: Following | undefined) => {
+    if (!following) return { items: (await listed(org, { ...filter, order: 'newest', limit: 100 })).items };
+    await followTrail(read(), { filter: { ...filter, org }, clock, following });
+    return { items: [] };
+  };
+  const used = async (org: OrgId, { since, until, every, ...asked }: UsageAsked) => {
+    const now = clock.now();
+    const span = { since: since ?? now - monthMs, until: until ?? now + 60_000 };
+    const lines = await read().usage(org, { ...asked, ...span, every });
+    return { items: lines.map((line) => ({ ...line, group: { ...line.group } })) };
+  };
   return {
     listAudit: async ({ organization, ...filter }, actor) => listed(await idOf(actor, organization), filter),
     listPlatformAudit: (filter) => listed(undefined, filter),
     async readAuditContent({ organization, id }, actor) {
       const org = await idOf(actor, organization);
       return { id, content: await read().content(org, id) };
+    },
+    async getAuditSettings({ organization }, actor) {
+      const org = await idOf(actor, organization);
+      return { content: await read().findContentSetting(org) };
     },
     async setAuditContent({ organization, content }, actor) {
       const org = await idOf(actor, organization);
@@ -59,16 +95,27 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
     verifyPlatformAudit: () => verified(undefined),
     listAuditAnchors: async ({ organization }, actor) => anchored(await idOf(actor, organization)),
     listPlatformAuditAnchors: () => anchored(undefined),
-    async getUsage({ organization, since, until, by, every, limit }, actor) {
-      const org = await idOf(actor, organization);
-      const now = clock.now();
-      const span = { since: since ?? now - monthMs, until: until ?? now + 60_000 };
-      const lines = await read().usage(org, { ...span, by, every, limit });
-      return { items: lines.map((line) => ({ ...line, group: { ...line.group } })) };
+    exportAudit: async ({ organization, ...asked }, actor) =>
+      exported(await idOf(actor, organization), asked, actor.following),
+    exportPlatformAudit: (asked, actor) => exported(undefined, asked, actor.following),
+    followAudit: async ({ organization, ...filter }, actor) =>
+      followed(await idOf(actor, organization), filter, actor.following),
+    followPlatformAudit: (filter, actor) => followed(undefined, filter, actor.following),
+    getUsage: async ({ organization, ...asked }, actor) => used(await idOf(actor, organization), asked),
+    async exportUsage({ organization, format, ...asked }, actor) {
+      const answer = await used(await idOf(actor, organization), asked);
+      if (actor.following && format === 'csv') await writeUsage(answer.items, asked.by, actor.following);
+      return answer;
     },
   };
 }
 
+type Watched = Omit<AuditFilter, 'org' | 'after' | 'order' | 'limit'>;
+type UsageAsked = Omit<UsageQuery, 'since' | 'until' | 'every'> & {
+  readonly every?: UsageQuery['every'];
+  readonly since?: number | undefined;
+  readonly until?: number | undefined;
+};
 type Asked = Omit<AuditFilter, 'org' | 'after'> & { readonly cursor?: string | undefined };
 
 function formatCursor({ at, id }: { readonly at: string; readonly id: string }): string {

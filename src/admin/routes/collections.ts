@@ -72,7 +72,10 @@ async function getOwn(records: AdminRecords, organization: OrganizationRow, name
   return found;
 }
 
-function newCollection(input: ParsedInput<'createCollection'>, servers: ReadonlyMap<string, ServerRow>): NewCollection {
+function newCollection(
+  input: Omit<ParsedInput<'createCollection'>, 'bindings'> & { readonly bindings: readonly BindingInput[] },
+  servers: ReadonlyMap<string, ServerRow>,
+): NewCollection {
   return {
     name: input.name,
     allowedRoles: input.allowedRoles,
@@ -82,7 +85,7 @@ function newCollection(input: ParsedInput<'createCollection'>, servers: Readonly
   };
 }
 
-type BindingInput = ParsedInput<'createCollection'>['bindings'][number];
+type BindingInput = ParsedInput<'createCollection'>['bindings'][number] & { readonly keepCredential?: boolean };
 
 async function findServers(
   records: AdminRecords,
@@ -127,6 +130,7 @@ function newBinding(input: BindingInput, servers: ReadonlyMap<string, ServerRow>
     partition: input.partition,
     credential: input.credential === undefined ? undefined : new Secret(input.credential),
     header: input.header,
+    keepCredential: input.keepCredential ?? false,
     enforced: input.enforced,
     prefix: input.prefix,
     tools: input.tools,

@@ -1,7 +1,9 @@
 import { checkHandedOn, getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
-import { type MemberNoun, oneOf } from '#admin/people-nouns.ts';
+import { type GroupedMemberNoun, type MemberNoun, oneOf } from '#admin/people-nouns.ts';
 import { GatehouseError } from '#core/error.ts';
+import type { OrgId } from '#core/ids.ts';
+import { findMemberGroups, type GroupOfMember } from '#records/member-groups.ts';
 import {
   getMember,
   insertMember,
@@ -18,15 +20,22 @@ type Names = 'listMembers' | 'getMember' | 'addMember' | 'updateMember' | 'remov
 const who = oneOf(['user', 'email']);
 
 export function memberHandlers({ records }: AdminDeps): Pick<Handlers, Names> {
+  async function withGroups(org: OrgId, members: readonly Member[]): Promise<GroupedMemberNoun[]> {
+    const groups = await records.asPlatform((scope) => findMemberGroups(scope, org, members));
+    const ofMember = ({ userId, email }: Member) => groups.get(userId ?? email?.toLowerCase() ?? '') ?? [];
+    return members.map((member) => ({ ...shown(member), groups: ofMember(member).map(shownGroup) }));
+  }
   return {
     async listMembers({ organization: ref, ...wish }, actor) {
       const { id } = await getOrganization(records, actor, ref);
       const { items, next } = await records.asPlatform((scope) => pageMembers(scope, id, wish));
-      return { items: items.map(shown), next };
+      return { items: await withGroups(id, items), next };
     },
     async getMember({ organization: ref, user }, actor) {
       const { id } = await getOrganization(records, actor, ref);
-      return shown(person(await records.asPlatform((scope) => getMember(scope, id, user))));
+      const member = person(await records.asPlatform((scope) => getMember(scope, id, user)));
+      const [grouped] = await withGroups(id, [member]);
+      return grouped ?? { ...shown(member), groups: [] };
     },
     async addMember({ organization: ref, user, email, roles }, actor) {
       const { id: org } = await getOrganization(records, actor, ref);
@@ -88,3 +97,5 @@ function shown({ userId, email, name, roles, active, saidBy }: Member): MemberNo
     saidBy: saidBy ?? null,
   };
 }
+
+const shownGroup = ({ source, ...group }: GroupOfMember) => ({ ...group, source: source ?? null });

@@ -1,5 +1,6 @@
 import type { ServerHealthItem } from '#admin/contract/server-health.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
+import type { ServerRow } from '#admin/records.ts';
 import type { RunnerStatus } from '#admin/run-storage.ts';
 
 /** What the data plane knows of a server. Times in Unix milliseconds. */
@@ -67,6 +68,14 @@ const shownRunner = ({ sandbox, running, containers }: RunnerStatus) => ({
 const at = (ms: number) => new Date(ms).toISOString();
 const shownFailure = (failure: FailureAt | undefined) =>
   failure ? { reason: String(failure.reason), at: at(failure.at) } : null;
+
+/** `figures`: undefined where nobody called it since this replica runs. */
+export function shownHealth(
+  { id, key, org, transport }: ServerRow,
+  figures: KnownServer | undefined,
+): ServerHealthItem {
+  return shown(figures ?? { ...nothing, id, key, org, kind: transport.kind }, figures !== undefined);
+}
 
 function shown(server: KnownServer, isUsed: boolean): ServerHealthItem {
   const { key, org, kind, instances, healthy, underWay, waiting, refused, checkedAt, lastFailure, endpoints } = server;

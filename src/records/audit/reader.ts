@@ -27,6 +27,8 @@ export interface AuditReader {
   anchors(org: OrgId | undefined): Promise<Anchored>;
   /** null: nothing was kept. Throws `not_found`, and `credential_unavailable` where it does not open. */
   content(org: OrgId, id: string): Promise<string | null>;
+  /** What is kept of arguments. */
+  findContentSetting(org: OrgId): Promise<AuditContent>;
   setContent(org: OrgId, content: AuditContent): Promise<void>;
   usage(org: OrgId, query: UsageQuery): Promise<readonly UsageLine[]>;
 }
@@ -54,6 +56,11 @@ export function openAuditReader({ db, keys, vault }: AuditReaderDeps): AuditRead
       if (!row) throw new GatehouseError('not_found', { message: 'There is no such record' });
       return row.content === null ? null : openContent(vault, { org, id }, row.content);
     },
+    findContentSetting: (org) =>
+      reading(org, async (tx) => {
+        const found = tx.selectFrom('organizations').select('audit_content').where('id', '=', org);
+        return (await found.executeTakeFirstOrThrow()).audit_content;
+      }),
     async setContent(org, content) {
       await reading(org, (tx) =>
         tx.updateTable('organizations').set({ audit_content: content }).where('id', '=', org).execute(),

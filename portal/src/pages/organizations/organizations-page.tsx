@@ -13,8 +13,24 @@ type Organization = Item<'listOrganizations'>;
 const columns: readonly Column<Organization>[] = [
   { title: 'Name', cell: ({ name }) => name },
   { title: 'Address', cell: ({ slug }) => <Code>/{slug}/mcp</Code> },
-  { title: 'Domain', cell: ({ domain }) => domain ?? <Text c="dimmed">none</Text> },
-  { title: 'Outer id', cell: ({ externalId }) => externalId ?? <Text c="dimmed">none</Text> },
+  {
+    title: 'Domain',
+    cell: ({ domain }) =>
+      domain ?? (
+        <Text size="sm" c="dimmed">
+          none
+        </Text>
+      ),
+  },
+  {
+    title: 'Outer id',
+    cell: ({ externalId }) =>
+      externalId ?? (
+        <Text size="sm" c="dimmed">
+          none
+        </Text>
+      ),
+  },
 ];
 
 export function Page() {

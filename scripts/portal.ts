@@ -18,8 +18,9 @@ const brotli = promisify<Buffer, Buffer>(brotliCompress);
 function fingerprint(root: string): string {
   const files = globSync('portal/{index.html,vite.config.ts,{src,public}/**/*.*}', { cwd: root }).sort();
   const hash = createHash('sha256');
-  for (const file of [...files, 'package-lock.json', 'scripts/portal.ts'])
-    hash.update(file).update(readFileSync(join(root, file)));
+  for (const file of [...files, 'package-lock.json']) hash.update(file).update(readFileSync(join(root, file)));
+  // How it is built.
+  hash.update(readFileSync(import.meta.filename));
   return hash.digest('hex');
 }
 

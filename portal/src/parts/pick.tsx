@@ -1,7 +1,7 @@
 /** Choosing one of many things: what is typed is searched by the server. */
 import { Select, type SelectProps } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { useList } from '#portal/api/hooks.ts';
 import { useOrganization } from '#portal/shell/organization.ts';
 
@@ -38,6 +38,37 @@ export function PickServer({ without = [], autoFocus, ...props }: PickProps) {
     .map(({ server, title }) => option(server, title));
   return <Choice {...{ ...props, autoFocus, search, setSearch, data }} />;
 }
+
+interface PlaceProps {
+  readonly values: { readonly server: string | null; readonly group: string | null };
+  readonly errors: { readonly server?: ReactNode };
+  readonly onChange: (name: 'server' | 'group', value: string | null) => void;
+  /** What no group means. */
+  readonly withoutGroup: string;
+  readonly autoFocus?: boolean;
+}
+
+/** A server, and the group that something of it is for. */
+export const PickServerAndGroup = ({ values, errors, onChange, withoutGroup, autoFocus = false }: PlaceProps) => (
+  <>
+    <PickServer
+      label="Server"
+      required
+      autoFocus={autoFocus}
+      value={values.server}
+      error={errors.server}
+      onChange={(server) => onChange('server', server)}
+    />
+    <PickGroup
+      label="Group"
+      description={withoutGroup}
+      placeholder="Everybody else"
+      clearable
+      value={values.group}
+      onChange={(group) => onChange('group', group)}
+    />
+  </>
+);
 
 interface Option {
   readonly value: string;

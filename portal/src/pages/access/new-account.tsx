@@ -1,8 +1,9 @@
 /** The form of a local account; its password is made by the gateway and shown once. */
-import { Button, Drawer, Select, Stack, TextInput } from '@mantine/core';
+import { Select, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useChange } from '#portal/api/hooks.ts';
 import { useSession } from '#portal/api/session.tsx';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
 
 interface NewAccountProps {
@@ -38,41 +39,35 @@ export function NewAccount({ opened, onClose, onMade }: NewAccountProps) {
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New account">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput
-            label="Signs in as"
-            required
-            data-autofocus
-            autoComplete="off"
-            {...form.getInputProps('username')}
-          />
-          <TextInput label="Name" {...form.getInputProps('name')} />
-          <TextInput
-            label="E-mail"
-            type="email"
-            description="Counts as theirs for certain: groups and grants by address hold for it."
-            {...form.getInputProps('email')}
-          />
-          <Select
-            label="Member of"
-            data={organizations.map(({ slug, name }) => ({ value: slug, label: name }))}
-            searchable
-            clearable
-            limit={200}
-            clearButtonProps={{ 'aria-label': 'Of no organization' }}
-            value={form.values.organization || null}
-            onChange={(slug) => form.setFieldValue('organization', slug ?? '')}
-          />
-          {form.values.organization !== '' && (
-            <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
-          )}
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New account"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <TextInput label="Signs in as" required data-autofocus autoComplete="off" {...form.getInputProps('username')} />
+      <TextInput label="Name" {...form.getInputProps('name')} />
+      <TextInput
+        label="E-mail"
+        type="email"
+        description="Counts as theirs for certain: groups and grants by address hold for it."
+        {...form.getInputProps('email')}
+      />
+      <Select
+        label="Member of"
+        data={organizations.map(({ slug, name }) => ({ value: slug, label: name }))}
+        searchable
+        clearable
+        limit={200}
+        clearButtonProps={{ 'aria-label': 'Of no organization' }}
+        value={form.values.organization || null}
+        onChange={(slug) => form.setFieldValue('organization', slug ?? '')}
+      />
+      {form.values.organization !== '' && (
+        <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
+      )}
+    </FormDrawer>
   );
 }

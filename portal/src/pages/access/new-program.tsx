@@ -1,8 +1,9 @@
 /** The form of a program's OAuth client. */
-import { Button, Checkbox, Drawer, Stack, TagsInput, TextInput } from '@mantine/core';
+import { Checkbox, Stack, TagsInput, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import type { RouteInput } from '#portal/api/client.ts';
 import { useChange } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 
@@ -48,39 +49,39 @@ export function NewProgram({ opened, onClose, onMade }: NewProgramProps) {
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New program">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput label="Name" required data-autofocus {...form.getInputProps('name')} />
-          <Checkbox.Group label="It may ask for tokens" {...form.getInputProps('grants')}>
-            <Stack gap={6} mt={6}>
-              <Checkbox value="client_credentials" label="of its own (client credentials)" />
-              <Checkbox value="token-exchange" label="in exchange for a person's (token exchange)" />
-              <Checkbox value="jwt-bearer" label="by an assertion (JWT bearer)" />
-            </Stack>
-          </Checkbox.Group>
-          <Checkbox.Group label="Its tokens may" {...form.getInputProps('scopes')}>
-            <Stack gap={6} mt={6}>
-              <Checkbox value="mcp:read" label="see tools (mcp:read)" />
-              <Checkbox value="mcp:write" label="call tools (mcp:write)" />
-            </Stack>
-          </Checkbox.Group>
-          <RoleInput
-            value={form.values.roles}
-            onChange={(roles) => form.setFieldValue('roles', roles)}
-            description="Its own, in this organization: collections and policies ask for them."
-          />
-          <TagsInput
-            label="Redirect addresses"
-            description="Only where people sign in through it."
-            placeholder="https://app.example.com/callback"
-            {...form.getInputProps('redirectUris')}
-          />
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
+    <FormDrawer
+      title="New program"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <TextInput label="Name" required data-autofocus {...form.getInputProps('name')} />
+      <Checkbox.Group label="It may ask for tokens" {...form.getInputProps('grants')}>
+        <Stack gap={6} mt={6}>
+          <Checkbox value="client_credentials" label="of its own (client credentials)" />
+          <Checkbox value="token-exchange" label="in exchange for a person's (token exchange)" />
+          <Checkbox value="jwt-bearer" label="by an assertion (JWT bearer)" />
         </Stack>
-      </form>
-    </Drawer>
+      </Checkbox.Group>
+      <Checkbox.Group label="Its tokens may" {...form.getInputProps('scopes')}>
+        <Stack gap={6} mt={6}>
+          <Checkbox value="mcp:read" label="see tools (mcp:read)" />
+          <Checkbox value="mcp:write" label="call tools (mcp:write)" />
+        </Stack>
+      </Checkbox.Group>
+      <RoleInput
+        value={form.values.roles}
+        onChange={(roles) => form.setFieldValue('roles', roles)}
+        description="Its own, in this organization: collections and policies ask for them."
+      />
+      <TagsInput
+        label="Redirect addresses"
+        description="Only where people sign in through it."
+        placeholder="https://app.example.com/callback"
+        {...form.getInputProps('redirectUris')}
+      />
+    </FormDrawer>
   );
 }

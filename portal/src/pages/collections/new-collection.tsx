@@ -1,10 +1,11 @@
 /** The form of a new collection: its name, its servers, whom it is for. */
-import { Button, Drawer, MultiSelect, Stack, Switch, TextInput } from '@mantine/core';
+import { MultiSelect, Switch, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useState } from 'react';
 import { useLocation } from 'wouter';
 import { useChange, useList } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 
 export function NewCollection({ opened, onClose }: { readonly opened: boolean; readonly onClose: () => void }) {
@@ -33,32 +34,32 @@ export function NewCollection({ opened, onClose }: { readonly opened: boolean; r
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New collection">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput
-            label="Name"
-            description="The end of its address."
-            required
-            data-autofocus
-            {...form.getInputProps('name')}
-          />
-          <ServerChoice
-            value={form.values.servers}
-            onChange={(servers) => form.setFieldValue('servers', servers)}
-            error={form.errors.servers}
-          />
-          <Switch
-            label="Every member may use it"
-            description="Otherwise only roles and groups that you name afterwards."
-            {...form.getInputProps('everybody', { type: 'checkbox' })}
-          />
-          <Button type="submit" loading={create.isPending}>
-            Publish it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New collection"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Publish it"
+      isBusy={create.isPending}
+    >
+      <TextInput
+        label="Name"
+        description="The end of its address."
+        required
+        data-autofocus
+        {...form.getInputProps('name')}
+      />
+      <ServerChoice
+        value={form.values.servers}
+        onChange={(servers) => form.setFieldValue('servers', servers)}
+        error={form.errors.servers}
+      />
+      <Switch
+        label="Every member may use it"
+        description="Otherwise only roles and groups that you name afterwards."
+        {...form.getInputProps('everybody', { type: 'checkbox' })}
+      />
+    </FormDrawer>
   );
 }
 

@@ -1,5 +1,5 @@
 /** API keys that programs present to this gateway. */
-import { Badge, Button, Code, Group, Select, Text } from '@mantine/core';
+import { Badge, Button, Code, Group, Text } from '@mantine/core';
 import { Plus } from 'lucide-react';
 import { Link } from 'wouter';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
@@ -7,6 +7,7 @@ import { isAllowed, useSession } from '#portal/api/session.tsx';
 import { confirm } from '#portal/parts/confirm.tsx';
 import { useListQuery } from '#portal/parts/list-query.ts';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
+import { StateFilter } from '#portal/parts/state-filter.tsx';
 import { Empty } from '#portal/parts/states.tsx';
 import { Time } from '#portal/parts/time.tsx';
 import { useUrlState } from '#portal/parts/url-state.ts';
@@ -56,16 +57,7 @@ export function CallerKeysTab() {
         searchLabel="Search by name or last four"
         filters={
           <Group gap="sm" justify="space-between" style={{ flex: 1 }}>
-            <Select
-              aria-label="State"
-              placeholder="Any state"
-              data={[...states]}
-              value={wanted ?? null}
-              onChange={(value) => setState(value ?? '')}
-              clearable
-              clearButtonProps={{ 'aria-label': 'Any state' }}
-              w={150}
-            />
+            <StateFilter states={states} value={wanted} onChange={setState} />
             {add}
           </Group>
         }

@@ -1,8 +1,9 @@
 /** The form of a new API key, whose text is shown once. */
-import { Button, Drawer, MultiSelect, Select, Stack, TextInput } from '@mantine/core';
+import { MultiSelect, Select, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { useChange, useRoute } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
 import { ShownOnce } from '#portal/parts/shown-once.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
@@ -51,30 +52,30 @@ export function NewKey({ opened, onClose }: { readonly opened: boolean; readonly
   );
   return (
     <>
-      <Drawer opened={opened} onClose={onClose} title="New API key">
-        <form onSubmit={submit}>
-          <Stack>
-            <TextInput
-              label="Name"
-              description="What runs with it, so that somebody knows later."
-              placeholder="nightly-report"
-              required
-              data-autofocus
-              {...form.getInputProps('name')}
-            />
-            <Endpoints value={form.values.endpoints} onChange={(value) => form.setFieldValue('endpoints', value)} />
-            <Accounts
-              value={form.values.serviceAccount}
-              onChange={(value) => form.setFieldValue('serviceAccount', value)}
-            />
-            <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
-            <Select label="Ends" data={ends} allowDeselect={false} {...form.getInputProps('ends')} />
-            <Button type="submit" loading={create.isPending}>
-              Make the key
-            </Button>
-          </Stack>
-        </form>
-      </Drawer>
+      <FormDrawer
+        title="New API key"
+        opened={opened}
+        onClose={onClose}
+        onSubmit={submit}
+        verb="Make the key"
+        isBusy={create.isPending}
+      >
+        <TextInput
+          label="Name"
+          description="What runs with it, so that somebody knows later."
+          placeholder="nightly-report"
+          required
+          data-autofocus
+          {...form.getInputProps('name')}
+        />
+        <Endpoints value={form.values.endpoints} onChange={(value) => form.setFieldValue('endpoints', value)} />
+        <Accounts
+          value={form.values.serviceAccount}
+          onChange={(value) => form.setFieldValue('serviceAccount', value)}
+        />
+        <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
+        <Select label="Ends" data={ends} allowDeselect={false} {...form.getInputProps('ends')} />
+      </FormDrawer>
       <ShownOnce secret={secret} what="API key" onClose={() => setSecret(undefined)} />
     </>
   );

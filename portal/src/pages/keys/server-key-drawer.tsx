@@ -4,7 +4,7 @@ import { type UseFormReturnType, useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { ChevronDown, ChevronRight } from 'lucide-react';
 import { useChange } from '#portal/api/hooks.ts';
-import { PickGroup, PickServer } from '#portal/parts/pick.tsx';
+import { PickServerAndGroup } from '#portal/parts/pick.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import { type Credential, everybodyElse } from './server-keys-tab.tsx';
 
@@ -71,7 +71,15 @@ function KeyForm({ known, onClose }: { readonly known: Credential | undefined; r
   return (
     <form onSubmit={submit} autoComplete="off">
       <Stack>
-        {!known && <PlaceFields form={form} />}
+        {!known && (
+          <PickServerAndGroup
+            values={form.values}
+            errors={form.errors}
+            onChange={(name, value) => form.setFieldValue(name, value)}
+            withoutGroup="None: for everybody whom no group of theirs gives one."
+            autoFocus
+          />
+        )}
         <PasswordInput
           label="Key"
           description="Sealed here, sent to the server, and never shown again."
@@ -102,27 +110,6 @@ function KeyForm({ known, onClose }: { readonly known: Credential | undefined; r
 interface FieldsProps {
   readonly form: UseFormReturnType<Values>;
 }
-
-const PlaceFields = ({ form }: FieldsProps) => (
-  <>
-    <PickServer
-      label="Server"
-      required
-      autoFocus
-      value={form.values.server}
-      error={form.errors.server}
-      onChange={(server) => form.setFieldValue('server', server)}
-    />
-    <PickGroup
-      label="Group"
-      description="None: for everybody whom no group of theirs gives one."
-      placeholder="Everybody else"
-      clearable
-      value={form.values.group}
-      onChange={(group) => form.setFieldValue('group', group)}
-    />
-  </>
-);
 
 interface HeaderFieldsProps extends FieldsProps {
   readonly isKnown: boolean;

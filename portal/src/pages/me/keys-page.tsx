@@ -1,9 +1,10 @@
 /** My own API keys: they may what I may, and no more. */
-import { Badge, Button, Code, Drawer, MultiSelect, Select, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Code, MultiSelect, Select, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useState } from 'react';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
 import { confirm } from '#portal/parts/confirm.tsx';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { PageFrame } from '#portal/parts/page.tsx';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
 import { ShownOnce } from '#portal/parts/shown-once.tsx';
@@ -115,42 +116,42 @@ function NewKey({ opened, onClose, onMade }: NewKeyProps) {
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New key">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput
-            label="What it is for"
-            placeholder="nightly report"
-            required
-            data-autofocus
-            {...form.getInputProps('name')}
-          />
-          <MultiSelect
-            label="What it may reach"
-            description="Nothing chosen: everything that you may use."
-            data={items.filter(({ name }) => name !== '').map(({ name, title }) => ({ value: name, label: title }))}
-            searchable
-            clearable
-            clearButtonProps={{ 'aria-label': 'Choose nothing' }}
-            {...form.getInputProps('endpoints')}
-          />
-          <Select
-            label="Ends after"
-            data={[
-              { value: '1', label: 'a day' },
-              { value: '7', label: 'a week' },
-              { value: '30', label: '30 days' },
-              { value: '90', label: '90 days' },
-              { value: '365', label: 'a year' },
-            ]}
-            allowDeselect={false}
-            {...form.getInputProps('days')}
-          />
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New key"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <TextInput
+        label="What it is for"
+        placeholder="nightly report"
+        required
+        data-autofocus
+        {...form.getInputProps('name')}
+      />
+      <MultiSelect
+        label="What it may reach"
+        description="Nothing chosen: everything that you may use."
+        data={items.filter(({ name }) => name !== '').map(({ name, title }) => ({ value: name, label: title }))}
+        searchable
+        clearable
+        clearButtonProps={{ 'aria-label': 'Choose nothing' }}
+        {...form.getInputProps('endpoints')}
+      />
+      <Select
+        label="Ends after"
+        data={[
+          { value: '1', label: 'a day' },
+          { value: '7', label: 'a week' },
+          { value: '30', label: '30 days' },
+          { value: '90', label: '90 days' },
+          { value: '365', label: 'a year' },
+        ]}
+        allowDeselect={false}
+        {...form.getInputProps('days')}
+      />
+    </FormDrawer>
   );
 }

@@ -1,9 +1,10 @@
 /** The form of a new organization. */
-import { Button, Drawer, Stack, TextInput } from '@mantine/core';
+import { TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQueryClient } from '@tanstack/react-query';
 import { useLocation } from 'wouter';
 import { useChange } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 
 const slugOf = (name: string): string =>
   name
@@ -41,27 +42,27 @@ export function NewOrganization({ opened, onClose }: { readonly opened: boolean;
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New organization">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput label="Name" required data-autofocus {...form.getInputProps('name')} />
-          <TextInput
-            label="Short name"
-            description="In addresses; it can't be changed later."
-            placeholder={slugOf(form.values.name)}
-            {...form.getInputProps('slug')}
-          />
-          <TextInput
-            label="Domain"
-            description="Optional: a host name of its own, whose /mcp is this organization's."
-            placeholder="mcp.example.com"
-            {...form.getInputProps('domain')}
-          />
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New organization"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <TextInput label="Name" required data-autofocus {...form.getInputProps('name')} />
+      <TextInput
+        label="Short name"
+        description="In addresses; it can't be changed later."
+        placeholder={slugOf(form.values.name)}
+        {...form.getInputProps('slug')}
+      />
+      <TextInput
+        label="Domain"
+        description="Optional: a host name of its own, whose /mcp is this organization's."
+        placeholder="mcp.example.com"
+        {...form.getInputProps('domain')}
+      />
+    </FormDrawer>
   );
 }

@@ -1,10 +1,11 @@
 /** Invitations by e-mail address, one or a pasted list: whoever signs in with it is a member from then on. */
-import { Alert, Button, Drawer, Stack, Text, Textarea } from '@mantine/core';
+import { Alert, Text, Textarea } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { call } from '#portal/api/client.ts';
 import { messageOf, say } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { PickGroup } from '#portal/parts/pick.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
@@ -55,42 +56,42 @@ export function Invite({ opened, onClose }: { readonly opened: boolean; readonly
     onClose();
   });
   return (
-    <Drawer opened={opened} onClose={onClose} title="Invite people">
-      <form onSubmit={submit}>
-        <Stack>
-          <Textarea
-            label="E-mail addresses"
-            description="One or many, separated by lines, commas or spaces. No e-mail is sent: tell them the gateway's address."
-            required
-            autosize
-            minRows={2}
-            maxRows={10}
-            data-autofocus
-            {...form.getInputProps('emails')}
-          />
-          <PickGroup
-            label="Group"
-            description="What they may use comes from it; others can follow."
-            placeholder="None"
-            clearable
-            value={form.values.group}
-            onChange={(group) => form.setFieldValue('group', group)}
-          />
-          <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
-          {refused.length > 0 && (
-            <Alert color="red" title="These were refused" role="alert">
-              {refused.map(({ email, why }) => (
-                <Text key={email} size="sm">
-                  {email}: {why}
-                </Text>
-              ))}
-            </Alert>
-          )}
-          <Button type="submit" loading={isBusy}>
-            {addresses.length > 1 ? `Invite ${addresses.length} people` : 'Invite'}
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="Invite people"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb={addresses.length > 1 ? `Invite ${addresses.length} people` : 'Invite'}
+      isBusy={isBusy}
+    >
+      <Textarea
+        label="E-mail addresses"
+        description="One or many, separated by lines, commas or spaces. No e-mail is sent: tell them the gateway's address."
+        required
+        autosize
+        minRows={2}
+        maxRows={10}
+        data-autofocus
+        {...form.getInputProps('emails')}
+      />
+      <PickGroup
+        label="Group"
+        description="What they may use comes from it; others can follow."
+        placeholder="None"
+        clearable
+        value={form.values.group}
+        onChange={(group) => form.setFieldValue('group', group)}
+      />
+      <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
+      {refused.length > 0 && (
+        <Alert color="red" title="These were refused" role="alert">
+          {refused.map(({ email, why }) => (
+            <Text key={email} size="sm">
+              {email}: {why}
+            </Text>
+          ))}
+        </Alert>
+      )}
+    </FormDrawer>
   );
 }

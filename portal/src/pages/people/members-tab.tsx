@@ -1,11 +1,12 @@
 /** Everybody in the organization and who is invited, fifteen thousand of them if need be. */
-import { Badge, Button, Group, Select, Text } from '@mantine/core';
+import { Badge, Button, Group, Text } from '@mantine/core';
 import { UserPlus } from 'lucide-react';
 import { useState } from 'react';
 import { useList } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
 import { useListQuery } from '#portal/parts/list-query.ts';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
+import { StateFilter } from '#portal/parts/state-filter.tsx';
 import { Empty } from '#portal/parts/states.tsx';
 import { useUrlState } from '#portal/parts/url-state.ts';
 import { useOrganization } from '#portal/shell/organization.ts';
@@ -49,16 +50,7 @@ export function MembersTab() {
         searchLabel="Search by e-mail or name"
         filters={
           <Group gap="sm" justify="space-between" style={{ flex: 1 }}>
-            <Select
-              aria-label="State"
-              placeholder="Any state"
-              data={[...states]}
-              value={wanted ?? null}
-              onChange={(value) => setState(value ?? '')}
-              clearable
-              clearButtonProps={{ 'aria-label': 'Any state' }}
-              w={150}
-            />
+            <StateFilter states={states} value={wanted} onChange={setState} />
             {invite}
           </Group>
         }

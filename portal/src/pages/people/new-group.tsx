@@ -1,8 +1,8 @@
 /** The form of a new group. */
-import { Button, Drawer, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useSearchParams } from 'wouter';
 import { useChange } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import { checkGroupName, emptyGroup, GroupFields, type GroupValues } from './group-fields.tsx';
 
@@ -27,15 +27,15 @@ export function NewGroup({ opened, onClose }: { readonly opened: boolean; readon
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New group">
-      <form onSubmit={submit}>
-        <Stack>
-          <GroupFields form={form} />
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New group"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <GroupFields form={form} />
+    </FormDrawer>
   );
 }

@@ -1,10 +1,11 @@
 /** Programs that act by themselves: their roles, their keys and the workloads that are trusted for them. */
-import { Badge, Button, Code, Drawer, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Badge, Button, Code, Group, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { Plus } from 'lucide-react';
 import { useState } from 'react';
 import { type Item, useChange, useList } from '#portal/api/hooks.ts';
 import { isAllowed, useSession } from '#portal/api/session.tsx';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { useListQuery } from '#portal/parts/list-query.ts';
 import { type Column, ResourceTable } from '#portal/parts/resource-table.tsx';
 import { RoleInput } from '#portal/parts/role-input.tsx';
@@ -94,22 +95,16 @@ function NewAccount({ opened, onClose }: { readonly opened: boolean; readonly on
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="New service account">
-      <form onSubmit={submit}>
-        <Stack>
-          <TextInput
-            label="Name"
-            placeholder="nightly-report"
-            required
-            data-autofocus
-            {...form.getInputProps('name')}
-          />
-          <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
-          <Button type="submit" loading={create.isPending}>
-            Make it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="New service account"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Make it"
+      isBusy={create.isPending}
+    >
+      <TextInput label="Name" placeholder="nightly-report" required data-autofocus {...form.getInputProps('name')} />
+      <RoleInput value={form.values.roles} onChange={(roles) => form.setFieldValue('roles', roles)} />
+    </FormDrawer>
   );
 }

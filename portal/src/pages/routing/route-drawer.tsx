@@ -1,8 +1,8 @@
 /** A group's other address for a server. A key was given for one address: another address needs it again. */
 import { Alert, Button, Drawer, PasswordInput, Stack, TextInput } from '@mantine/core';
-import { type UseFormReturnType, useForm } from '@mantine/form';
+import { useForm } from '@mantine/form';
 import { useChange } from '#portal/api/hooks.ts';
-import { PickGroup, PickServer } from '#portal/parts/pick.tsx';
+import { PickServerAndGroup } from '#portal/parts/pick.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 import type { Credential } from './routing-page.tsx';
 
@@ -64,7 +64,14 @@ function RouteForm({ known, onClose }: { readonly known: Credential | undefined;
   return (
     <form onSubmit={submit} autoComplete="off">
       <Stack>
-        {!known && <PlaceFields form={form} />}
+        {!known && (
+          <PickServerAndGroup
+            values={form.values}
+            errors={form.errors}
+            onChange={(name, value) => form.setFieldValue(name, value)}
+            withoutGroup="None: everybody for whom no group of theirs has an address."
+          />
+        )}
         <TextInput
           label="Address"
           description="https and public; it is checked when it is saved and at every connection."
@@ -96,23 +103,3 @@ function RouteForm({ known, onClose }: { readonly known: Credential | undefined;
     </form>
   );
 }
-
-const PlaceFields = ({ form }: { readonly form: UseFormReturnType<Values> }) => (
-  <>
-    <PickServer
-      label="Server"
-      required
-      value={form.values.server}
-      error={form.errors.server}
-      onChange={(server) => form.setFieldValue('server', server)}
-    />
-    <PickGroup
-      label="Group"
-      description="None: everybody for whom no group of theirs has an address."
-      placeholder="Everybody else"
-      clearable
-      value={form.values.group}
-      onChange={(group) => form.setFieldValue('group', group)}
-    />
-  </>
-);

@@ -1,7 +1,8 @@
 /** The form of a limit. One about the same takes its place. */
-import { Button, Drawer, Group, NumberInput, Select, Stack, TextInput } from '@mantine/core';
+import { Group, NumberInput, Select, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useChange } from '#portal/api/hooks.ts';
+import { FormDrawer } from '#portal/parts/form-drawer.tsx';
 import { PickGroup, PickServer } from '#portal/parts/pick.tsx';
 import { useOrganization } from '#portal/shell/organization.ts';
 
@@ -66,47 +67,42 @@ export function NewLimit({ opened, onClose }: { readonly opened: boolean; readon
     ),
   );
   return (
-    <Drawer opened={opened} onClose={onClose} title="Set a limit">
-      <form onSubmit={submit}>
-        <Stack>
-          <Group grow align="flex-start">
-            <NumberInput label="Calls" min={0} allowDecimal={false} {...form.getInputProps('points')} />
-            <Select label="In" data={spans} allowDeselect={false} {...form.getInputProps('windowSeconds')} />
-          </Group>
-          <NumberInput
-            label="Calls under way at once"
-            description="Optional; on each replica."
-            min={0}
-            allowDecimal={false}
-            {...form.getInputProps('concurrent')}
-          />
-          <Select label="Counted" data={[...counts]} allowDeselect={false} {...form.getInputProps('counts')} />
-          <PickGroup
-            label="Only of the group"
-            placeholder="Everybody"
-            clearable
-            value={form.values.group}
-            onChange={(group) => form.setFieldValue('group', group)}
-          />
-          <TextInput
-            label="Only of the person"
-            placeholder="E-mail address"
-            type="email"
-            {...form.getInputProps('user')}
-          />
-          <PickServer
-            label="Only calls to the server"
-            placeholder="Every server"
-            clearable
-            value={form.values.server}
-            onChange={(server) => form.setFieldValue('server', server)}
-          />
-          <TextInput label="Only calls of the tool" placeholder="Every tool" {...form.getInputProps('tool')} />
-          <Button type="submit" loading={save.isPending}>
-            Set it
-          </Button>
-        </Stack>
-      </form>
-    </Drawer>
+    <FormDrawer
+      title="Set a limit"
+      opened={opened}
+      onClose={onClose}
+      onSubmit={submit}
+      verb="Set it"
+      isBusy={save.isPending}
+    >
+      <Group grow align="flex-start">
+        <NumberInput label="Calls" min={0} allowDecimal={false} {...form.getInputProps('points')} />
+        <Select label="In" data={spans} allowDeselect={false} {...form.getInputProps('windowSeconds')} />
+      </Group>
+      <NumberInput
+        label="Calls under way at once"
+        description="Optional; on each replica."
+        min={0}
+        allowDecimal={false}
+        {...form.getInputProps('concurrent')}
+      />
+      <Select label="Counted" data={[...counts]} allowDeselect={false} {...form.getInputProps('counts')} />
+      <PickGroup
+        label="Only of the group"
+        placeholder="Everybody"
+        clearable
+        value={form.values.group}
+        onChange={(group) => form.setFieldValue('group', group)}
+      />
+      <TextInput label="Only of the person" placeholder="E-mail address" type="email" {...form.getInputProps('user')} />
+      <PickServer
+        label="Only calls to the server"
+        placeholder="Every server"
+        clearable
+        value={form.values.server}
+        onChange={(server) => form.setFieldValue('server', server)}
+      />
+      <TextInput label="Only calls of the tool" placeholder="Every tool" {...form.getInputProps('tool')} />
+    </FormDrawer>
   );
 }

@@ -38,7 +38,7 @@ async function interactive(args: readonly string[], onError: (text: string) => v
       onError(text);
     },
     ...{ outIsTerminal: false, errIsTerminal: false, inIsTerminal: false, input: Readable.from([]) },
-    ...{ env: { ...env, ...extra }, cwd: '/nonexistent', command: 'gatehouse', readFile: readTextFile },
+    ...{ env: { ...env, ...extra }, cwd: home, command: 'gatehouse', readFile: readTextFile },
     ...{ fetch: globalThis.fetch, exit: () => undefined, onCrash: () => undefined, onSignal: () => undefined },
   };
   const code = await runCli(args, io, '1.2.3');
@@ -58,7 +58,7 @@ const login = (username: string, args: readonly string[] = []) => {
     if (address) going ??= enter(address, username);
   }).finally(() => going);
 };
-const run = (...args: readonly string[]) => cli(args, { env });
+const run = (...args: readonly string[]) => cli(args, { env, cwd: home });
 const kept = () => JSON.parse(readFileSync(store, 'utf8'));
 
 test('whoever signed in administers without a key, and commands go there by themselves', async () => {

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#kit/postgres.ts';
 import { cli } from '#kit/run-cli.ts';
@@ -17,9 +18,17 @@ afterAll(async () => {
   for (const database of databases) await database.close();
 });
 
-const run = (args: readonly string[], more: { readonly at?: number; readonly env?: Record<string, string> } = {}) =>
+interface More {
+  readonly at?: number;
+  readonly env?: Record<string, string>;
+  /** Somebody at a terminal. */
+  readonly input?: Readable;
+}
+
+const run = (args: readonly string[], more: More = {}) =>
   cli(args, {
     cwd: folder,
+    ...(more.input && { person: more.input }),
     env: {
       ...{ DATABASE_URL: databases[more.at ?? 0]?.url, ENCRYPTION_KEY: key, DATA_DIR: join(folder, 'data') },
       ...{ DOCS_KEY: 'docs-canary', ...more.env },
@@ -121,6 +130,19 @@ test('nothing is half applied: what is wrong at the end undoes the beginning', a
   expect(err).toContain('policies acme/all');
   expect((await run(['org', 'list'])).out).not.toContain('Renamed');
   file(base);
+});
+
+test('what was agreed to is applied, or nothing: the gateway may have changed while somebody read the plan', async () => {
+  const named = (name: string, path: string) => file(base.replace('name: Acme,', `name: ${name},`), path);
+  const agreed = named('Renamed', 'agreed.yaml');
+  async function* answers() {
+    await run(['apply', named('Meanwhile', 'meanwhile.yaml'), '--yes']);
+    yield 'yes\n';
+  }
+  const { code, err } = await run(['apply', agreed], { input: Readable.from(answers()) });
+  expect({ code, err }).toMatchObject({ code: 1, err: expect.stringContaining('changed since the plan was made') });
+  expect((await run(['org', 'list'])).out).toContain('Meanwhile');
+  await run(['apply', file(base), '--yes']);
 });
 
 test('what the API made is refused, or adopted', async () => {

@@ -15,13 +15,15 @@ export interface CliOptions {
   readonly cwd?: string;
   /** Lines of standard input. */
   readonly input?: readonly string[];
+  /** What somebody types at a terminal, instead. */
+  readonly person?: Readable;
   readonly terminal?: boolean;
   readonly columns?: number;
 }
 
 /** `cwd` is a folder that doesn't exist unless given: no `.env` and no configuration of the machine is read. */
 export async function cli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
-  const { env = {}, cwd = '/nonexistent', input = [], terminal = false, columns } = options;
+  const { env = {}, cwd = '/nonexistent', input = [], terminal = false, columns, person } = options;
   const out: string[] = [];
   const err: string[] = [];
   const io: Io = {
@@ -30,8 +32,8 @@ export async function cli(args: readonly string[], options: CliOptions = {}): Pr
     outIsTerminal: terminal,
     outColumns: columns,
     errIsTerminal: terminal,
-    inIsTerminal: false,
-    input: Readable.from(input.map((line) => `${line}\n`)),
+    inIsTerminal: person !== undefined,
+    input: person ?? Readable.from(input.map((line) => `${line}\n`)),
     env,
     cwd,
     command: 'gatehouse',

@@ -27,6 +27,15 @@ test('without bubblewrap no program starts, and the reason is told to administra
 });
 
 describe.skipIf(noSandbox !== '')('a real sandbox', () => {
+  test.runIf(process.getuid?.() === 0)('says what does not hold where the gateway is root [G6]', async () => {
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (_: object, message: string) => void said.push(message) };
+    const sandbox = openTestSandbox({ log });
+    await sandbox.check();
+    await sandbox.close();
+    expect(said).toEqual([expect.stringMatching(/root.*a user of its own/)]);
+  });
+
   test('a program has exactly its variables, three descriptors, and no other process in sight [G3] [G4]', async () => {
     const found = await ask(
       await open(),

@@ -85,6 +85,12 @@ export function openSandbox(deps: SandboxDeps): Sandbox {
     }
     if (status.state === 'ready') log.info({ sandbox: status.kind }, 'programs run in a sandbox');
     else log.warn({ reason: status.reason }, 'there is no sandbox here: servers that are programs are unavailable');
+    // RLIMIT_NPROC does not hold for root (setrlimit(2)): too many processes are ended when they are counted, seconds later.
+    if (status.state === 'ready' && process.getuid?.() === 0)
+      log.warn(
+        {},
+        'the gateway is root: how many processes a program starts is watched only; give it a user of its own',
+      );
     return status;
   }
 

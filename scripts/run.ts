@@ -26,6 +26,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   clean: ['node', 'scripts/clean.ts'],
   docs: ['node', 'scripts/docs.ts'],
   compatibility: ['node', 'test/bridge/matrix/write.ts'],
+  includes: ['node', 'scripts/includes.ts'],
+  topology: ['node', 'test/topology/run.ts'],
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],

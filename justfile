@@ -3,6 +3,7 @@ set dotenv-load := true
 set positional-arguments := true
 
 compose := env("COMPOSE_FILE", "docker-compose.yml")
+gateway := if compose =~ "unified" { "api-gateway" } else if compose =~ "deploy/" { "gatehouse" } else { "mcp-gateway" }
 gatehouse := env("GATEHOUSE", "npx --no-install gatehouse")
 
 # What there is.
@@ -29,7 +30,7 @@ build *args:
 
 # What it says: `just logs -f auth`. Names of older generations are understood.
 logs *args:
-    docker compose -f {{ compose }} logs $(printf '%s\n' "$@" | sed -e 's/^auth$/mcp-gateway/')
+    docker compose -f {{ compose }} logs $(printf '%s\n' "$@" | sed -e 's/^auth$/{{ gateway }}/')
 
 # What runs.
 status:

@@ -11,6 +11,13 @@ import { cspNonce } from './csp-nonce.ts';
 
 export type { Diagnostic };
 
+/** Its greys and reds are too pale before the usual dark. */
+const deep = EditorView.theme({
+  '&.cm-editor': { backgroundColor: '#14171c' },
+  '&.cm-editor .cm-gutters': { backgroundColor: '#14171c' },
+  '&.cm-editor .cm-activeLine, &.cm-editor .cm-activeLineGutter': { backgroundColor: '#181c22' },
+});
+
 interface EditorProps {
   readonly label: string;
   readonly language: 'cedar' | 'json' | 'yaml';
@@ -28,10 +35,11 @@ export function CodeEditor({ label, language, value, onChange, height = '320px',
       { cedar, json, yaml }[language](),
       EditorView.cspNonce.of(cspNonce()),
       EditorView.lineWrapping,
+      ...(scheme === 'dark' ? [deep] : []),
       EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
       ...(check ? [linter((view) => check(view.state.doc.toString()), { delay: 400 })] : []),
     ],
-    [language, label, check],
+    [language, label, check, scheme],
   );
   return (
     <CodeMirror

@@ -132,6 +132,7 @@ function Heading<T>({ column }: { readonly column: Column<T> }) {
   const direction = sort.startsWith('-') ? 'descending' : 'ascending';
   return (
     <Table.Th w={width} ta={isNumeric ? 'right' : undefined} aria-sort={isOn ? direction : undefined}>
+      {title === '' && <span className="for-readers">What can be done</span>}
       {name === undefined ? (
         title
       ) : (

@@ -27,6 +27,8 @@ export const theme = createTheme({
   cursorType: 'pointer',
   respectReducedMotion: true,
   components: {
+    // Never cut off: what it says is short.
+    Badge: { defaultProps: { miw: 'fit-content' } },
     Modal: { defaultProps: { ...dialog, centered: true } },
     Drawer: { defaultProps: { ...dialog, position: 'right', size: 'lg' } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },

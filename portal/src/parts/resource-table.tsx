@@ -110,7 +110,7 @@ function Drawn<T>({ label, list, columns, rowKey, onOpen }: TableProps<T>) {
       {hasMore && (
         <Group justify="center" py="sm">
           <Button variant="default" size="xs" onClick={loadMore} disabled={isLoadingMore}>
-            {isLoadingMore ? <Loader size="xs" aria-label="Loading" /> : 'Show more'}
+            {isLoadingMore ? <Loader size="xs" role="img" aria-label="Loading" /> : 'Show more'}
           </Button>
         </Group>
       )}

@@ -28,7 +28,7 @@ export async function runCli(args: readonly string[], io: Io, version: string): 
   }
 }
 
-function buildProgram(io: Io, version: string): Command {
+export function buildProgram(io: Io, version: string): Command {
   const program = new Command('gatehouse')
     .description('One door to every MCP server your organization uses')
     .version(version, '-v, --version')

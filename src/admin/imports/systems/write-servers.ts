@@ -1,0 +1,116 @@
+/** Servers, what is on, collections, and what goes upstream with a call. */
+import { canonical } from '#admin/canonical.ts';
+import { enforcedFilters } from '#admin/ragie.ts';
+import type { OrganizationRow, ServerRow } from '#admin/records.ts';
+import type { Found, FoundCollection, FoundCredential, FoundServer } from './found.ts';
+import type { Writing } from './write.ts';
+
+export async function writeServers(writing: Writing, servers: readonly FoundServer[]): Promise<void> {
+  const { records, made, kept } = writing;
+  for (const { key, title, transport, keyName, port, active, variables = {} } of servers) {
+    const found = writing.servers.get(key);
+    if (found) {
+      if (canonical(found.transport) !== canonical(transport))
+        kept.push({ what: `server ${key}`, reason: 'it is here already, and defined otherwise' });
+      continue;
+    }
+    const values = { key, title, transport, keyName, port, trusted: false, managedBy: 'api' } as const;
+    const row = await records.insertServer({ ...values, ...(active !== undefined && { active }) });
+    if (Object.keys(variables).length > 0) await records.setVariables(row.id, variables);
+    writing.servers.set(key, row);
+    made.push(`server ${key}`);
+  }
+}
+
+/** The organization's own server of a key before the platform's. */
+async function findServer(writing: Writing, organization: OrganizationRow, key: string): Promise<ServerRow> {
+  const own = (await writing.records.listServersOf(organization.id)).find((row) => row.key === key);
+  const found = own ?? writing.servers.get(key);
+  if (found) return found;
+  throw new Error(`a reader names the server ${key} without having found it`);
+}
+
+export async function writeEnablements(writing: Writing, wanted: Found['enablements']): Promise<void> {
+  for (const { organization: ref, server: key, allMembers } of wanted) {
+    const organization = writing.organization(ref);
+    const what = `enablement ${organization.slug}/${key}`;
+    const server = await findServer(writing, organization, key);
+    const found = await writing.records.findEnablement(organization.id, server.id);
+    if (found) {
+      if (!found.enabled) writing.kept.push({ what, reason: 'it is switched off here' });
+      else if (allMembers && !found.allMembers)
+        writing.kept.push({ what, reason: 'not every member may use it here, as they might there' });
+      continue;
+    }
+    await writing.records.putEnablement(organization.id, server.id, { enabled: true, allMembers, allowedRoles: [] });
+    writing.made.push(what);
+  }
+}
+
+export async function writeCollections(writing: Writing, collections: readonly FoundCollection[]): Promise<void> {
+  for (const wanted of collections) {
+    const organization = writing.organization(wanted.organization);
+    const server = await findServer(writing, organization, wanted.server);
+    if (!(await writing.records.findEnablement(organization.id, server.id)))
+      await writeEnablements(writing, [
+        { organization: wanted.organization, server: wanted.server, allMembers: false },
+      ]);
+    await writeCollection(writing, wanted, { organization, server });
+  }
+}
+
+interface Place {
+  readonly organization: OrganizationRow;
+  readonly server: ServerRow;
+}
+
+async function writeCollection(
+  writing: Writing,
+  wanted: FoundCollection,
+  { organization, server }: Place,
+): Promise<void> {
+  const { records, made, kept } = writing;
+  const { name, allowedRoles, partition, credential, filters } = wanted;
+  const what = `collection ${organization.slug}/${name}`;
+  const enforced = enforcedFilters(filters);
+  const found = (await records.listCollections(organization.id)).find((row) => row.name === name);
+  if (!found) {
+    const binding = { server: server.id, partition, credential, header: undefined, enforced };
+    await records.insertCollection(organization.id, { name, allowedRoles, bindings: [binding], managedBy: 'api' });
+    made.push(what);
+    return;
+  }
+  const [bound] = found.bindings;
+  const same = (...values: readonly unknown[]) => canonical(values);
+  const isSame =
+    same(found.allowedRoles, found.bindings.length, bound?.server, bound?.partition ?? null, bound?.enforced ?? {}) ===
+    same(allowedRoles, 1, server.key, partition ?? null, enforced);
+  if (!isSame) kept.push({ what, reason: 'it is here already, and says something else' });
+}
+
+export async function writeCredentials(writing: Writing, credentials: readonly FoundCredential[]): Promise<void> {
+  const { records, made, kept } = writing;
+  for (const { organization: ref, ...route } of credentials) {
+    const organization = writing.organization(ref);
+    const { group, server, keyName, credential, url } = route;
+    const what = `credential ${[organization.slug, group, server, keyName].filter(Boolean).join('/')}`;
+    const found = (await records.listCredentials(organization.id)).find(
+      (row) => row.group?.toLowerCase() === group?.toLowerCase() && row.server === server && row.keyName === keyName,
+    );
+    if (!found) {
+      await records.putCredential(organization.id, { ...route, keepCredential: false });
+      made.push(what);
+      continue;
+    }
+    const isSameKey =
+      credential === undefined ||
+      (await records.hasCredential(organization.id, {
+        ...route,
+        url: found.url,
+        header: found.header,
+        keepCredential: false,
+      }));
+    if (!isSameKey || (url !== undefined && url !== found.url))
+      kept.push({ what, reason: isSameKey ? 'it goes to another address here' : 'there is another key here' });
+  }
+}

@@ -1,0 +1,162 @@
+/** The way over from another gateway, composed: its data is read, written in one transaction, judged, and kept or undone. */
+import type { Found, LeftOut } from '#admin/imports/systems/found.ts';
+import type { System } from '#admin/imports/systems/names.ts';
+import { readOpenWebui } from '#admin/imports/systems/open-webui.ts';
+import { writeFound } from '#admin/imports/systems/write.ts';
+import type { Config } from '#config/load.ts';
+import { systemClock } from '#core/clock.ts';
+import { GatehouseError } from '#core/error.ts';
+import { silentLog } from '#core/log.ts';
+import { Secret } from '#core/secret.ts';
+import { withOneTransaction } from '#db/scope.ts';
+import { addressGuard } from '#http/address-guard.ts';
+import { checkTarget } from '#http/check-target.ts';
+import { digestOf } from '#oauth/record-store.ts';
+import { secretPlace } from '#oauth/registration/client-store.ts';
+import { judgeChange } from './configuration.ts';
+import { openForeignDatabase } from './foreign-database.ts';
+import { listingOf } from './gateway-settings.ts';
+import { type OpenRecords, openRecords } from './open-records.ts';
+import { openPolicyEngine } from './policy-engine.ts';
+import { openOauthSealer } from './root-keys.ts';
+
+export interface ImportWish {
+  readonly system: System;
+  /** URLs, and paths made absolute. */
+  readonly sources: readonly string[];
+  /** Where the other system has but one; slug or id. */
+  readonly organization: string | undefined;
+  /** Nothing of it will stay. */
+  readonly dryRun: boolean;
+  /** Text of a file; undefined: there is none. */
+  readonly readFile: (path: string) => string | undefined;
+}
+
+export interface ImportReport {
+  readonly changes: Awaited<ReturnType<typeof judgeChange>>['changes'];
+  readonly access: Awaited<ReturnType<typeof judgeChange>>['access'];
+  /** What did not come along as it was, and why. */
+  readonly leftOut: readonly LeftOut[];
+  readonly settings: Found['settings'];
+  readonly applied: boolean;
+}
+
+/** Asked between the plan and its keeping. */
+export type Agree = (plan: ImportReport) => Promise<boolean>;
+
+/** Throws GatehouseError. `agree` answers false: nothing of it stays. */
+export async function importSystem(config: Config, wish: ImportWish, agree: Agree): Promise<ImportReport> {
+  const opened = await openRecords(config, silentLog);
+  try {
+    const { found, close } = await readSystem(config, wish, opened);
+    try {
+      const work = () => write(config, { found, opened, agree });
+      return wish.dryRun ? await work() : await onRecord(opened, wish, work);
+    } finally {
+      await close();
+    }
+  } finally {
+    await opened.close();
+  }
+}
+
+/** Stands in the trail before anything is changed, and with what came of it. */
+async function onRecord(
+  { audit }: OpenRecords,
+  { system, organization }: ImportWish,
+  work: () => Promise<ImportReport>,
+): Promise<ImportReport> {
+  const end = await audit.beginAudit({
+    ...{ at: systemClock.now(), by: { kind: 'platform', isCommandLine: true }, actor: 'command line' },
+    ...{ action: 'system.import', organization, target: system, outcome: 'done' },
+  });
+  try {
+    const report = await work();
+    await end('done', { changes: report.applied ? report.changes.length : 0, leftOut: report.leftOut.length });
+    return report;
+  } catch (thrown) {
+    await end(thrown instanceof GatehouseError ? thrown.code : 'internal');
+    throw thrown;
+  }
+}
+
+interface Reading {
+  readonly found: Found;
+  close(): Promise<void>;
+}
+
+async function readSystem(config: Config, wish: ImportWish, opened: OpenRecords): Promise<Reading> {
+  const organization = await chooseOrganization(opened, wish.organization);
+  const source = await openForeignDatabase(databaseUrl(wish.sources));
+  const guard = addressGuard(config.egress);
+  const found = await readOpenWebui(source, {
+    organization,
+    servers: await serversOf(opened, organization),
+    catalog: config.settledCatalog.entries,
+    checkUrl: (url) => checkTarget(guard, url),
+  });
+  return { found, close: source.close };
+}
+
+function databaseUrl(sources: readonly string[]): Secret {
+  const [url = '', ...more] = sources;
+  if (more.length === 0 && /^postgres(?:ql)?:\/\//.test(url)) return new Secret(url);
+  throw new GatehouseError('bad_request', {
+    message: 'Give the address of its database: postgresql://…, or env:NAME for the variable that has it',
+  });
+}
+
+/** The one that is named, else the only one; where there is none, `default` will be. */
+async function chooseOrganization({ records }: OpenRecords, asked: string | undefined): Promise<string> {
+  if (asked !== undefined) return asked;
+  const [first, ...more] = await records.listOrganizations();
+  if (!first) return 'default';
+  if (more.length === 0) return first.slug;
+  throw new GatehouseError('bad_request', {
+    message: `Say into which organization: --org ${[first, ...more].map(({ slug }) => slug).join(' | ')}`,
+  });
+}
+
+async function serversOf({ records }: OpenRecords, ref: string): Promise<ReadonlyMap<string, string>> {
+  const organization = await records.findOrganization(ref);
+  const rows = organization ? await records.listServersOf(organization.id) : await records.listServers();
+  return new Map(rows.map(({ key, keyName }) => [key, keyName ?? '']));
+}
+
+interface Writing {
+  readonly found: Found;
+  readonly opened: OpenRecords;
+  readonly agree: Agree;
+}
+
+async function write(config: Config, { found, opened, agree }: Writing): Promise<ImportReport> {
+  const { storage } = opened;
+  const policies = await openPolicyEngine();
+  const sealer = openOauthSealer(storage);
+  return withOneTransaction(storage.db, async (db) => {
+    const records = storage.recordsOf(db);
+    const judging = { storage, policies, log: silentLog, db, listing: listingOf(config) };
+    const { result, changes, access } = await judgeChange(judging, async () => {
+      const written = await writeFound(
+        {
+          ...{ records, db, engine: policies, clock: systemClock },
+          sealClientSecret: (id, secret) => sealer.seal(secretPlace(id), secret),
+          digest: digestOf,
+        },
+        found,
+      );
+      return { ...written, written: [] };
+    });
+    const told = new Set(changes.map(({ what }) => what));
+    const isShown = (what: string) => told.has(what) || /^(?:grant to|member of) group /.test(what);
+    const more = result.made
+      .filter((what) => !isShown(what))
+      .map((what) => ({ action: 'add', what, fields: [] }) as const);
+    const plan: ImportReport = {
+      ...{ changes: [...changes, ...more.map((change) => ({ ...change, fields: [] }))], access },
+      ...{ leftOut: [...found.leftOut, ...result.kept], settings: found.settings, applied: false },
+    };
+    const keep = result.made.length > 0 && (await agree(plan));
+    return { result: { ...plan, applied: keep }, keep };
+  });
+}

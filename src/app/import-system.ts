@@ -2,8 +2,10 @@
 import type { Found, LeftOut } from '#admin/imports/systems/found.ts';
 import type { System } from '#admin/imports/systems/names.ts';
 import { readOpenWebui } from '#admin/imports/systems/open-webui.ts';
+import { readRagieDatabase, readRagieMapping } from '#admin/imports/systems/ragie-workos.ts';
 import { writeFound } from '#admin/imports/systems/write.ts';
 import type { Config } from '#config/load.ts';
+import { readMapping } from '#config/mapping.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import { silentLog } from '#core/log.ts';
@@ -13,8 +15,9 @@ import { addressGuard } from '#http/address-guard.ts';
 import { checkTarget } from '#http/check-target.ts';
 import { digestOf } from '#oauth/record-store.ts';
 import { secretPlace } from '#oauth/registration/client-store.ts';
+import { s0Opener } from '#records/s0-ciphertext.ts';
 import { judgeChange } from './configuration.ts';
-import { openForeignDatabase } from './foreign-database.ts';
+import { type ForeignDatabase, openForeignDatabase } from './foreign-database.ts';
 import { listingOf } from './gateway-settings.ts';
 import { type OpenRecords, openRecords } from './open-records.ts';
 import { openPolicyEngine } from './policy-engine.ts';
@@ -85,22 +88,67 @@ interface Reading {
   close(): Promise<void>;
 }
 
-async function readSystem(config: Config, wish: ImportWish, opened: OpenRecords): Promise<Reading> {
-  const organization = await chooseOrganization(opened, wish.organization);
-  const source = await openForeignDatabase(databaseUrl(wish.sources));
-  const guard = addressGuard(config.egress);
-  const found = await readOpenWebui(source, {
-    organization,
-    servers: await serversOf(opened, organization),
-    catalog: config.settledCatalog.entries,
-    checkUrl: (url) => checkTarget(guard, url),
-  });
-  return { found, close: source.close };
+/** Each reads with what it needs of this gateway. */
+const readers: Readonly<Record<System, (reading: ReadDeps) => Promise<Reading>>> = {
+  'open-webui': readFromOpenWebui,
+  'ragie-workos': readFromRagie,
+};
+
+interface ReadDeps {
+  readonly config: Config;
+  readonly wish: ImportWish;
+  readonly opened: OpenRecords;
 }
+
+const readSystem = (config: Config, wish: ImportWish, opened: OpenRecords): Promise<Reading> =>
+  readers[wish.system]({ config, wish, opened });
+
+async function readFromOpenWebui({ config, wish, opened }: ReadDeps): Promise<Reading> {
+  const organization = await chooseOrganization(opened, wish.organization);
+  const guard = addressGuard(config.egress);
+  return readDatabase(wish, async (source) =>
+    readOpenWebui(source, {
+      organization,
+      servers: await serversOf(opened, organization),
+      catalog: config.settledCatalog.entries,
+      checkUrl: (url) => checkTarget(guard, url),
+    }),
+  );
+}
+
+/** A mapping file or, of the generation after it, a database. */
+async function readFromRagie({ config, wish }: ReadDeps): Promise<Reading> {
+  const { ragieBaseUrl, secrets } = config;
+  const [path = ''] = wish.sources;
+  if (!isDatabaseUrl(path)) {
+    const mapping = readMapping({ MAPPING_FILE: path }, '/', wish.readFile);
+    return { found: readRagieMapping(mapping, { ragieBaseUrl }), close: async () => undefined };
+  }
+  const keys = [secrets.encryptionKey, ...secrets.previousKeys].flatMap((key) => key?.reveal() ?? []);
+  const [first = '', ...older] = keys;
+  const openCiphertext = s0Opener(first, ...older);
+  return readDatabase(wish, (source) => readRagieDatabase(source, { ragieBaseUrl, openCiphertext }));
+}
+
+/** It stays open until everything in it has been read. */
+async function readDatabase(
+  { sources }: ImportWish,
+  read: (source: ForeignDatabase) => Promise<Found>,
+): Promise<Reading> {
+  const source = await openForeignDatabase(databaseUrl(sources));
+  try {
+    return { found: await read(source), close: source.close };
+  } catch (thrown) {
+    await source.close();
+    throw thrown;
+  }
+}
+
+const isDatabaseUrl = (text: string): boolean => /^postgres(?:ql)?:\/\//.test(text);
 
 function databaseUrl(sources: readonly string[]): Secret {
   const [url = '', ...more] = sources;
-  if (more.length === 0 && /^postgres(?:ql)?:\/\//.test(url)) return new Secret(url);
+  if (more.length === 0 && isDatabaseUrl(url)) return new Secret(url);
   throw new GatehouseError('bad_request', {
     message: 'Give the address of its database: postgresql://…, or env:NAME for the variable that has it',
   });
@@ -139,7 +187,7 @@ async function write(config: Config, { found, opened, agree }: Writing): Promise
     const { result, changes, access } = await judgeChange(judging, async () => {
       const written = await writeFound(
         {
-          ...{ records, db, engine: policies, clock: systemClock },
+          ...{ records, db, vault: storage.vaultOf(db), engine: policies, clock: systemClock },
           sealClientSecret: (id, secret) => sealer.seal(secretPlace(id), secret),
           digest: digestOf,
         },

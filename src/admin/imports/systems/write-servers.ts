@@ -1,7 +1,11 @@
 /** Servers, what is on, collections, and what goes upstream with a call. */
+import { sql } from 'kysely';
 import { canonical } from '#admin/canonical.ts';
 import { enforcedFilters } from '#admin/ragie.ts';
 import type { OrganizationRow, ServerRow } from '#admin/records.ts';
+import { asCredentialId, asOrgId, type OrgId } from '#core/ids.ts';
+import type { Secret } from '#core/secret.ts';
+import { credentialPlace } from '#records/credentials.ts';
 import type { Found, FoundCollection, FoundCredential, FoundServer } from './found.ts';
 import type { Writing } from './write.ts';
 
@@ -86,6 +90,59 @@ async function writeCollection(
     same(found.allowedRoles, found.bindings.length, bound?.server, bound?.partition ?? null, bound?.enforced ?? {}) ===
     same(allowedRoles, 1, server.key, partition ?? null, enforced);
   if (!isSame) kept.push({ what, reason: 'it is here already, and says something else' });
+  else if (credential && !(await hasKey(writing, { org: organization.id, collection: found.id, credential })))
+    kept.push({ what, reason: 'it has another key here' });
+}
+
+interface KeyOf {
+  readonly org: OrgId;
+  readonly collection: string;
+  readonly credential: Secret;
+}
+
+async function hasKey({ records, vault }: Writing, { org, collection, credential }: KeyOf): Promise<boolean> {
+  const stored = await records.within(org, ({ tx }) =>
+    tx
+      .selectFrom('bindings as b')
+      .innerJoin('credentials as k', 'k.id', 'b.credential_id')
+      .select(['k.id', 'k.sealed'])
+      .where('b.collection_id', '=', collection)
+      .execute(),
+  );
+  for (const { id, sealed } of stored) {
+    const opened = await vault.open(org, credentialPlace(asCredentialId(id)), sealed).catch(() => undefined);
+    if (opened?.reveal() === credential.reveal()) return true;
+  }
+  return false;
+}
+
+/** Ciphertexts of an older gateway that our migrations took over as they were: sealed as everything else is. */
+export async function resealOlder({ records, vault, made, kept }: Writing): Promise<void> {
+  const older = await records.asPlatform(({ tx }) =>
+    tx
+      .selectFrom('credentials')
+      .select(['id', 'org_id', 'sealed'])
+      .where(sql<boolean>`starts_with(sealed, 's0.')`)
+      .orderBy('id')
+      .execute(),
+  );
+  let count = 0;
+  for (const { id, org_id: given, sealed } of older) {
+    const org = asOrgId(given);
+    const place = credentialPlace(asCredentialId(id));
+    const plain = await vault.open(org, place, sealed).catch(() => undefined);
+    if (plain === undefined) {
+      const reason = 'it does not open: put the ENCRYPTION_KEY of the other gateway into ENCRYPTION_KEY_PREVIOUS';
+      kept.push({ what: `older key ${id}`, reason });
+      continue;
+    }
+    const anew = await vault.seal(org, place, plain.reveal());
+    await records.within(org, ({ tx }) =>
+      tx.updateTable('credentials').set({ sealed: anew }).where('id', '=', id).where('sealed', '=', sealed).execute(),
+    );
+    count++;
+  }
+  if (count > 0) made.push(`seal of ${count} older keys`);
 }
 
 export async function writeCredentials(writing: Writing, credentials: readonly FoundCredential[]): Promise<void> {

@@ -6,15 +6,17 @@ import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { AdminRecords, OrganizationRow, ServerRow } from '#admin/records.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
+import type { Vault } from '#records/vault.ts';
 import type { Found, LeftOut } from './found.ts';
 import { writeGrants, writeGroups, writeMembers } from './write-people.ts';
 import { writeClients, writePolicies, writeUsage } from './write-rest.ts';
-import { writeCollections, writeCredentials, writeEnablements, writeServers } from './write-servers.ts';
+import { resealOlder, writeCollections, writeCredentials, writeEnablements, writeServers } from './write-servers.ts';
 
 export interface WriteDeps {
   readonly records: AdminRecords;
   /** The transaction. */
   readonly db: Db;
+  readonly vault: Vault;
   readonly engine: PolicyEngine;
   readonly clock: Clock;
   /** Of OAuth clients: their secrets as they are stored, and the digest of a registration's token. */
@@ -65,6 +67,7 @@ export async function writeFound(deps: WriteDeps, found: Found): Promise<Written
   await writePolicies(writing, found.policies);
   await writeMembers(writing, found.members);
   await writeClients(writing, found.clients);
+  await resealOlder(writing);
   if (found.usage) await writeUsage(writing, found.usage);
   return { made, kept };
 }
@@ -75,7 +78,15 @@ async function writeOrganization(
   made: string[],
 ): Promise<OrganizationRow> {
   const byId = externalId === undefined ? undefined : await records.findOrganization(externalId);
-  const found = byId ?? (await records.findOrganization(slug));
+  const named = await records.findOrganization(slug);
+  const isOthers = named?.externalId !== undefined && externalId !== undefined && named.externalId !== externalId;
+  // Two ids may differ in what a slug has not: the second gets a slug of its own.
+  if (!byId && isOthers) {
+    const id = await records.ensureOrganization(externalId);
+    made.push(`organization ${externalId}`);
+    return { ...named, id, externalId, slug: (await records.findOrganization(id))?.slug ?? slug };
+  }
+  const found = byId ?? named;
   if (!found) {
     made.push(`organization ${slug}`);
     return records.insertOrganization({ slug, name, externalId });

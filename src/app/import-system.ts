@@ -1,8 +1,10 @@
 /** The way over from another gateway, composed: its data is read, written in one transaction, judged, and kept or undone. */
+import { readClerk } from '#admin/imports/systems/clerk.ts';
 import type { Found, LeftOut } from '#admin/imports/systems/found.ts';
 import type { System } from '#admin/imports/systems/names.ts';
 import { readOpenWebui } from '#admin/imports/systems/open-webui.ts';
 import { readRagieDatabase, readRagieMapping } from '#admin/imports/systems/ragie-workos.ts';
+import type { ServerPlaces } from '#admin/imports/systems/resolve-servers.ts';
 import { writeFound } from '#admin/imports/systems/write.ts';
 import type { Config } from '#config/load.ts';
 import { readMapping } from '#config/mapping.ts';
@@ -92,6 +94,7 @@ interface Reading {
 const readers: Readonly<Record<System, (reading: ReadDeps) => Promise<Reading>>> = {
   'open-webui': readFromOpenWebui,
   'ragie-workos': readFromRagie,
+  clerk: readFromClerk,
 };
 
 interface ReadDeps {
@@ -105,15 +108,13 @@ const readSystem = (config: Config, wish: ImportWish, opened: OpenRecords): Prom
 
 async function readFromOpenWebui({ config, wish, opened }: ReadDeps): Promise<Reading> {
   const organization = await chooseOrganization(opened, wish.organization);
-  const guard = addressGuard(config.egress);
-  return readDatabase(wish, async (source) =>
-    readOpenWebui(source, {
-      organization,
-      servers: await serversOf(opened, organization),
-      catalog: config.settledCatalog.entries,
-      checkUrl: (url) => checkTarget(guard, url),
-    }),
-  );
+  const places = await placesOf(config, opened, organization);
+  return readDatabase(wish, (source) => readOpenWebui(source, { ...places, organization }));
+}
+
+async function readFromClerk({ config, wish, opened }: ReadDeps): Promise<Reading> {
+  const places = await placesOf(config, opened);
+  return readDatabase(wish, (source) => readClerk(source, places));
 }
 
 /** A mapping file or, of the generation after it, a database. */
@@ -165,10 +166,16 @@ async function chooseOrganization({ records }: OpenRecords, asked: string | unde
   });
 }
 
-async function serversOf({ records }: OpenRecords, ref: string): Promise<ReadonlyMap<string, string>> {
-  const organization = await records.findOrganization(ref);
+/** `ref`: whose own servers count beside the platform's. */
+async function placesOf(config: Config, { records }: OpenRecords, ref?: string): Promise<ServerPlaces> {
+  const organization = ref === undefined ? undefined : await records.findOrganization(ref);
   const rows = organization ? await records.listServersOf(organization.id) : await records.listServers();
-  return new Map(rows.map(({ key, keyName }) => [key, keyName ?? '']));
+  const guard = addressGuard(config.egress);
+  return {
+    servers: new Map(rows.map(({ key, keyName }) => [key, keyName ?? ''])),
+    catalog: config.settledCatalog.entries,
+    checkUrl: (url) => checkTarget(guard, url),
+  };
 }
 
 interface Writing {

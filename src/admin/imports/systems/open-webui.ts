@@ -3,8 +3,6 @@
  * server in some of its tables and a group in others. Its keys were stored in the open, whatever their column is called.
  */
 import { z } from 'zod';
-import { definitionOf } from '#admin/catalog/definition.ts';
-import type { CatalogEntry } from '#admin/catalog/entry.ts';
 import { slug } from '#admin/nouns.ts';
 import { email, groupName } from '#admin/people-nouns.ts';
 import { Secret } from '#core/secret.ts';
@@ -12,22 +10,17 @@ import {
   type Found,
   type FoundCredential,
   type FoundGroup,
-  type FoundServer,
   type FoundUsage,
   type LeftOut,
   nothingFound,
   quoted,
   taken,
 } from './found.ts';
+import { resolveServers, type ServerPlaces } from './resolve-servers.ts';
 import { findTable, type Row, type SourceDatabase } from './source.ts';
 
-export interface OpenWebuiTarget {
+export interface OpenWebuiTarget extends ServerPlaces {
   readonly organization: string;
-  /** Servers that are here: key, and which of several credentials is meant for it. */
-  readonly servers: ReadonlyMap<string, string>;
-  readonly catalog: readonly CatalogEntry[];
-  /** Answers as it is to be stored. Throws for what may not be reached. */
-  readonly checkUrl: (url: string) => Promise<string>;
 }
 
 const schema = 'mcp_proxy';
@@ -66,8 +59,8 @@ export async function readOpenWebui(source: SourceDatabase, target: OpenWebuiTar
   const endpoints = await read('tenant_server_endpoints', endpoint, 'tenant_id', 'server_id');
   const wanted = [...mappings, ...direct].map(({ tenant_id: server }) => server);
   const others = [...keys, ...endpoints].map(({ server_id: server }) => server);
-  const names = new Map(keys.map(({ server_id: server, key_name: name }) => [server, name ?? '']));
-  const { servers, known } = resolveServers([...wanted, ...others], { target, names, leftOut });
+  const keyNames = new Map(keys.map(({ server_id: server, key_name: name }) => [server, name ?? '']));
+  const { servers, known } = resolveServers([...wanted, ...others], { places: target, keyNames, leftOut });
   const isHere = (server: string) => known.has(server);
   const people = direct.filter((row) => isHere(row.tenant_id) && isAccess(row, leftOut));
   await leaveOut(source, tables, leftOut);
@@ -95,37 +88,6 @@ export async function readOpenWebui(source: SourceDatabase, target: OpenWebuiTar
     usage: usageOf(source, tables, { organization, leftOut }),
     leftOut,
   };
-}
-
-interface Resolving {
-  readonly target: OpenWebuiTarget;
-  /** Server → name of a key that is meant for it. */
-  readonly names: ReadonlyMap<string, string>;
-  readonly leftOut: LeftOut[];
-}
-
-/** Its servers were in its configuration: here they are those that are here, or the catalogue's. */
-function resolveServers(wanted: readonly string[], { target, names, leftOut }: Resolving) {
-  const servers: FoundServer[] = [];
-  const known = new Map(target.servers);
-  for (const server of new Set(wanted)) {
-    if (known.has(server)) continue;
-    const entry = target.catalog.find((one) => one.key === server);
-    const definition = entry && definitionOf(entry);
-    if (definition?.transport.kind === 'http' || definition?.transport.kind === 'sse') {
-      const keyName = names.get(server) ?? '';
-      servers.push({ key: server, title: definition.title, transport: definition.transport, keyName });
-      known.set(server, keyName);
-      continue;
-    }
-    const rows = wanted.filter((one) => one === server).length;
-    const how = entry ? `\`gatehouse catalog add ${server}\`` : `define it under this key in gatehouse.yaml`;
-    leftOut.push({
-      what: `server ${server}`,
-      reason: `it is not here, and ${rows} rows name it: ${how}, then import again`,
-    });
-  }
-  return { servers, known };
 }
 
 const refusals = /^(?:none|no|deny|denied|blocked|revoked|disabled)$/i;

@@ -1,11 +1,15 @@
 /** The way over from another gateway, composed: its data is read, written in one transaction, judged, and kept or undone. */
 import { readClerk } from '#admin/imports/systems/clerk.ts';
+import { type GivenFile, readEntraToolhive } from '#admin/imports/systems/entra-toolhive.ts';
 import type { Found, LeftOut } from '#admin/imports/systems/found.ts';
 import type { System } from '#admin/imports/systems/names.ts';
 import { readOpenWebui } from '#admin/imports/systems/open-webui.ts';
 import { readRagieDatabase, readRagieMapping } from '#admin/imports/systems/ragie-workos.ts';
 import type { ServerPlaces } from '#admin/imports/systems/resolve-servers.ts';
 import { writeFound } from '#admin/imports/systems/write.ts';
+import { shownCommand } from '#admin/make-server.ts';
+import { adviseSetting } from '#config/advise.ts';
+import { parseDotenv } from '#config/dotenv.ts';
 import type { Config } from '#config/load.ts';
 import { readMapping } from '#config/mapping.ts';
 import { systemClock } from '#core/clock.ts';
@@ -21,6 +25,7 @@ import { s0Opener } from '#records/s0-ciphertext.ts';
 import { judgeChange } from './configuration.ts';
 import { type ForeignDatabase, openForeignDatabase } from './foreign-database.ts';
 import { listingOf } from './gateway-settings.ts';
+import { readGivenFiles } from './given-files.ts';
 import { type OpenRecords, openRecords } from './open-records.ts';
 import { openPolicyEngine } from './policy-engine.ts';
 import { openOauthSealer } from './root-keys.ts';
@@ -33,6 +38,7 @@ export interface ImportWish {
   readonly organization: string | undefined;
   /** Nothing of it will stay. */
   readonly dryRun: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Text of a file; undefined: there is none. */
   readonly readFile: (path: string) => string | undefined;
 }
@@ -43,6 +49,8 @@ export interface ImportReport {
   /** What did not come along as it was, and why. */
   readonly leftOut: readonly LeftOut[];
   readonly settings: Found['settings'];
+  /** Of servers that are made: what would run here. */
+  readonly commands: readonly string[];
   readonly applied: boolean;
 }
 
@@ -95,6 +103,7 @@ const readers: Readonly<Record<System, (reading: ReadDeps) => Promise<Reading>>>
   'open-webui': readFromOpenWebui,
   'ragie-workos': readFromRagie,
   clerk: readFromClerk,
+  'entra-toolhive': readFromEntra,
 };
 
 interface ReadDeps {
@@ -116,6 +125,23 @@ async function readFromClerk({ config, wish, opened }: ReadDeps): Promise<Readin
   const places = await placesOf(config, opened);
   return readDatabase(wish, (source) => readClerk(source, places));
 }
+
+/** Files and folders. Values of workloads' secrets are in no export: they may be in the variables of whoever runs this. */
+async function readFromEntra({ config, wish, opened }: ReadDeps): Promise<Reading> {
+  const organization = await chooseOrganization(opened, wish.organization);
+  const files = readGivenFiles(wish.sources);
+  const settings = settingsIn(files);
+  const places = await placesOf(config, opened, organization);
+  const secrets = { ...settings, ...wish.env };
+  const found = await readEntraToolhive(files, { ...places, organization, settings, secrets, adviseSetting });
+  return { found, close: async () => undefined };
+}
+
+const settingsIn = (files: readonly GivenFile[]): Readonly<Record<string, string | undefined>> =>
+  Object.assign(
+    {},
+    ...files.filter(({ path }) => /(?:^|\/)\.env$/.test(path)).map(({ text }) => parseDotenv(text, {})),
+  );
 
 /** A mapping file or, of the generation after it, a database. */
 async function readFromRagie({ config, wish }: ReadDeps): Promise<Reading> {
@@ -210,6 +236,9 @@ async function write(config: Config, { found, opened, agree }: Writing): Promise
     const plan: ImportReport = {
       ...{ changes: [...changes, ...more.map((change) => ({ ...change, fields: [] }))], access },
       ...{ leftOut: [...found.leftOut, ...result.kept], settings: found.settings, applied: false },
+      commands: found.servers
+        .filter(({ key }) => result.made.includes(`server ${key}`))
+        .flatMap(({ key, transport }) => shownCommand(transport)?.replace(/^/, `${key}: `) ?? []),
     };
     const keep = result.made.length > 0 && (await agree(plan));
     return { result: { ...plan, applied: keep }, keep };

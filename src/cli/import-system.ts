@@ -29,7 +29,7 @@ export async function importSystem(io: Io, sources: readonly string[], options: 
   if (config.database.url === undefined && (await findRunning(config.dataDir)))
     throw new UsageError('The gateway has its embedded database open: stop it first');
   const wish = {
-    ...{ system, organization: options.org, readFile: io.readFile, dryRun: options.dryRun === true },
+    ...{ system, organization: options.org, readFile: io.readFile, env: io.env, dryRun: options.dryRun === true },
     sources: sources.map((source) => sourceOf(io, source)),
   };
   let wasShown = false;
@@ -64,7 +64,7 @@ async function confirm(io: Io): Promise<boolean> {
 }
 
 function show(io: Io, report: ImportReport, system: System): void {
-  const { changes, leftOut, settings } = report;
+  const { changes, leftOut, settings, commands } = report;
   const paint = paintFor(io);
   for (const { what, reason } of leftOut) io.err(`Left out: ${printable(`${what}: ${reason}`)}\n`);
   for (const { name, advice } of settings) io.err(`Setting ${printable(`${name}: ${advice}`)}\n`);
@@ -73,5 +73,6 @@ function show(io: Io, report: ImportReport, system: System): void {
     return;
   }
   io.out(`${changeLines(report, paint).join('\n')}\n\n${accessLines(report, paint).join('\n')}\n\n`);
+  for (const command of commands) io.out(`Runs here, for ${printable(command)}\n`);
   io.out(`${paint('bold', 'Import:')} ${counted(report)}.\n`);
 }

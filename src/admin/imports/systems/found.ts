@@ -7,6 +7,7 @@ import type { z } from 'zod';
 import type { WantedPolicy } from '#admin/apply-policies.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTransport } from '#core/transport.ts';
+import type { ToolsInput } from '#records/tool-shaping.ts';
 
 /** What does not come along as it was; never a secret in it. */
 export interface LeftOut {
@@ -31,9 +32,10 @@ export interface FoundCollection {
   readonly name: string;
   readonly allowedRoles: readonly string[] | '*';
   readonly server: string;
-  readonly partition: string | undefined;
-  readonly credential: Secret | undefined;
-  readonly filters: Readonly<Record<string, unknown>> | undefined;
+  readonly partition?: string | undefined;
+  readonly credential?: Secret | undefined;
+  readonly filters?: Readonly<Record<string, unknown>> | undefined;
+  readonly tools?: ToolsInput | undefined;
 }
 
 export interface FoundGroup {

@@ -6,6 +6,7 @@ import type { OrganizationRow, ServerRow } from '#admin/records.ts';
 import { asCredentialId, asOrgId, type OrgId } from '#core/ids.ts';
 import type { Secret } from '#core/secret.ts';
 import { credentialPlace } from '#records/credentials.ts';
+import { listVariables } from '#records/server-variables.ts';
 import type { Found, FoundCollection, FoundCredential, FoundServer } from './found.ts';
 import type { Writing } from './write.ts';
 
@@ -16,6 +17,7 @@ export async function writeServers(writing: Writing, servers: readonly FoundServ
     if (found) {
       if (canonical(found.transport) !== canonical(transport))
         kept.push({ what: `server ${key}`, reason: 'it is here already, and defined otherwise' });
+      await addVariables(writing, found, variables);
       continue;
     }
     const values = { key, title, transport, keyName, port, trusted: false, managedBy: 'api' } as const;
@@ -24,6 +26,20 @@ export async function writeServers(writing: Writing, servers: readonly FoundServ
     writing.servers.set(key, row);
     made.push(`server ${key}`);
   }
+}
+
+/** Of a server that is here, those that it hasn't got: a secret may have been missing the first time. */
+async function addVariables(
+  { records, made }: Writing,
+  { id, key }: ServerRow,
+  variables: Readonly<Record<string, string>>,
+): Promise<void> {
+  if (Object.keys(variables).length === 0) return;
+  const known = new Set((await records.asPlatform((scope) => listVariables(scope, id))).map(({ name }) => name));
+  const added = Object.entries(variables).filter(([name]) => !known.has(name));
+  if (added.length === 0) return;
+  await records.setVariables(id, Object.fromEntries(added));
+  made.push(...added.map(([name]) => `variable ${name} of server ${key}`));
 }
 
 /** The organization's own server of a key before the platform's. */
@@ -74,12 +90,12 @@ async function writeCollection(
   { organization, server }: Place,
 ): Promise<void> {
   const { records, made, kept } = writing;
-  const { name, allowedRoles, partition, credential, filters } = wanted;
+  const { name, allowedRoles, partition, credential, filters, tools = {} } = wanted;
   const what = `collection ${organization.slug}/${name}`;
   const enforced = enforcedFilters(filters);
   const found = (await records.listCollections(organization.id)).find((row) => row.name === name);
   if (!found) {
-    const binding = { server: server.id, partition, credential, header: undefined, enforced };
+    const binding = { server: server.id, partition, credential, header: undefined, enforced, tools };
     await records.insertCollection(organization.id, { name, allowedRoles, bindings: [binding], managedBy: 'api' });
     made.push(what);
     return;
@@ -87,8 +103,14 @@ async function writeCollection(
   const [bound] = found.bindings;
   const same = (...values: readonly unknown[]) => canonical(values);
   const isSame =
-    same(found.allowedRoles, found.bindings.length, bound?.server, bound?.partition ?? null, bound?.enforced ?? {}) ===
-    same(allowedRoles, 1, server.key, partition ?? null, enforced);
+    same(
+      found.allowedRoles,
+      found.bindings.length,
+      bound?.server,
+      bound?.partition ?? null,
+      bound?.enforced ?? {},
+      bound?.tools,
+    ) === same(allowedRoles, 1, server.key, partition ?? null, enforced, tools);
   if (!isSame) kept.push({ what, reason: 'it is here already, and says something else' });
   else if (credential && !(await hasKey(writing, { org: organization.id, collection: found.id, credential })))
     kept.push({ what, reason: 'it has another key here' });

@@ -2,6 +2,7 @@
 import { readClerk } from '#admin/imports/systems/clerk.ts';
 import { type GivenFile, readEntraToolhive } from '#admin/imports/systems/entra-toolhive.ts';
 import type { Found, LeftOut } from '#admin/imports/systems/found.ts';
+import { entriesIn, readGithubOauth } from '#admin/imports/systems/github-oauth.ts';
 import type { System } from '#admin/imports/systems/names.ts';
 import { readOpenWebui } from '#admin/imports/systems/open-webui.ts';
 import { readRagieDatabase, readRagieMapping } from '#admin/imports/systems/ragie-workos.ts';
@@ -19,11 +20,14 @@ import { Secret } from '#core/secret.ts';
 import { withOneTransaction } from '#db/scope.ts';
 import { addressGuard } from '#http/address-guard.ts';
 import { checkTarget } from '#http/check-target.ts';
+import { scopes } from '#oauth/authorization-server.ts';
 import { digestOf } from '#oauth/record-store.ts';
+import { parseClientMetadata } from '#oauth/registration/client-metadata.ts';
 import { secretPlace } from '#oauth/registration/client-store.ts';
 import { s0Opener } from '#records/s0-ciphertext.ts';
 import { judgeChange } from './configuration.ts';
 import { type ForeignDatabase, openForeignDatabase } from './foreign-database.ts';
+import { readForeignRedis } from './foreign-redis.ts';
 import { listingOf } from './gateway-settings.ts';
 import { readGivenFiles } from './given-files.ts';
 import { type OpenRecords, openRecords } from './open-records.ts';
@@ -104,6 +108,7 @@ const readers: Readonly<Record<System, (reading: ReadDeps) => Promise<Reading>>>
   'ragie-workos': readFromRagie,
   clerk: readFromClerk,
   'entra-toolhive': readFromEntra,
+  'github-oauth': readFromGithubOauth,
 };
 
 interface ReadDeps {
@@ -134,6 +139,20 @@ async function readFromEntra({ config, wish, opened }: ReadDeps): Promise<Readin
   const places = await placesOf(config, opened, organization);
   const secrets = { ...settings, ...wish.env };
   const found = await readEntraToolhive(files, { ...places, organization, settings, secrets, adviseSetting });
+  return { found, close: async () => undefined };
+}
+
+/** Its Redis by URL, and files: `.env`, a backup of what stood in Redis. */
+async function readFromGithubOauth({ wish }: ReadDeps): Promise<Reading> {
+  const isRedis = (source: string) => /^rediss?:\/\//.test(source);
+  const files = readGivenFiles(wish.sources.filter((source) => !isRedis(source)));
+  const entries = new Map(entriesIn(files));
+  for (const url of wish.sources.filter(isRedis))
+    for (const [key, value] of await readForeignRedis(new Secret(url), 'oauth:')) entries.set(key, value);
+  const found = readGithubOauth(entries, {
+    ...{ nowMs: systemClock.now(), settings: settingsIn(files), adviseSetting },
+    parseMetadata: (body) => ({ ...parseClientMetadata(body, { scopes, defaultAuthMethod: 'none' }) }),
+  });
   return { found, close: async () => undefined };
 }
 

@@ -1,3 +1,3 @@
 /** Gateways that `gatehouse import --from` knows. */
-export const systems = ['open-webui', 'ragie-workos', 'clerk', 'entra-toolhive'] as const;
+export const systems = ['open-webui', 'ragie-workos', 'clerk', 'entra-toolhive', 'github-oauth'] as const;
 export type System = (typeof systems)[number];

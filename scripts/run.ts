@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   'build:portal': ['node', 'scripts/portal.ts'],
   clean: ['node', 'scripts/clean.ts'],
   docs: ['node', 'scripts/docs.ts'],
+  site: ['node', 'scripts/site.ts'],
   compatibility: ['node', 'test/bridge/matrix/write.ts'],
   includes: ['node', 'scripts/includes.ts'],
   topology: ['node', 'test/topology/run.ts'],

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
+import { addBackup } from './backup-commands.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { addConfiguration } from './configuration-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
@@ -63,6 +64,7 @@ function buildProgram(io: Io, version: string): Command {
   addAccessCommands(program, io, remote);
   addPolicies(program, io);
   addDatabase(program, io);
+  addBackup(program, io, version);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
   groupHelp(program);
   return program;

@@ -10,9 +10,24 @@ const groups: readonly (readonly [heading: string, commands: readonly string[]])
   ['Servers:', ['server', 'servers', 'catalog', 'import', 'openapi', 'credential']],
   ['What is published, and for whom:', ['collection', 'enable', 'disable', 'block', 'unblock', 'group', 'grant']],
   ['Rules:', ['policy', 'filter', 'limit']],
-  ['People and programs:', ['org', 'user', 'member', 'person', 'service-account', 'key', 'client']],
+  ['People and programs:', ['org', 'user', 'member', 'person', 'service-account', 'key', 'client', 'registration']],
   ['Configuration as code:', ['plan', 'apply', 'export', 'schema']],
-  ['The gateway itself:', ['db', 'backup', 'restore', 'secrets', 'signing-key', 'audit', 'completion', 'help']],
+  [
+    'The gateway itself:',
+    [
+      'db',
+      'backup',
+      'restore',
+      'secrets',
+      'signing-key',
+      'audit',
+      'stats',
+      'purge',
+      'certificate',
+      'completion',
+      'help',
+    ],
+  ],
 ];
 
 const order = groups.flatMap(([, names]) => names);

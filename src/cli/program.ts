@@ -10,6 +10,7 @@ import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
+import { addOperatorCommands } from './operator-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addPolicies } from './policy-commands.ts';
 import { addImages, addRuns } from './run-commands.ts';
@@ -65,6 +66,7 @@ function buildProgram(io: Io, version: string): Command {
   addPolicies(program, io);
   addDatabase(program, io);
   addBackup(program, io, version);
+  addOperatorCommands(program, io, remote);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
   groupHelp(program);
   return program;

@@ -27,6 +27,8 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   docs: ['node', 'scripts/docs.ts'],
   site: ['node', 'scripts/site.ts'],
   compatibility: ['node', 'test/bridge/matrix/write.ts'],
+  includes: ['node', 'scripts/includes.ts'],
+  topology: ['node', 'test/topology/run.ts'],
   bench: ['node', 'bench/run.ts'],
   conformance: ['node', 'test/conformance/run.ts'],
   requirements: ['node', 'test/requirements.ts'],

@@ -20,7 +20,7 @@ import { listingOf } from './gateway-settings.ts';
 import { type ReadServers, readServers, storeDocuments } from './openapi-opener.ts';
 import type { Storage } from './storage.ts';
 
-interface ConfigurationDeps {
+export interface ConfigurationDeps {
   readonly storage: Pick<Storage, 'db' | 'records' | 'recordsOf'>;
   readonly policies: PolicyEngine;
   readonly log: Log;
@@ -50,29 +50,24 @@ function checkFiles({ document }: ConfigurationWish): void {
     });
 }
 
-interface Work extends ConfigurationDeps {
+interface Work extends Judging {
   readonly wish: ConfigurationWish;
   readonly read: ReadServers;
-  readonly db: Db;
   readonly keep: boolean;
-  readonly listing: ReturnType<typeof listingOf>;
 }
 
 async function work(given: Work): Promise<ConfigurationPlan> {
   const { storage, wish, read, db, keep, listing, policies: engine } = given;
   const { document, prune, adopt } = wish;
   const records = storage.recordsOf(db);
-  const before = await exportConfiguration(records);
-  const wereGiven = await accessIn(given);
-  await storeDocuments(db, read.documents);
-  const wanted = { ...document, servers: read.servers, adopt };
-  const { changed, locked } = await asBadRequest(() => applyConfig(records, wanted, listing));
-  const applied = await asBadRequest(() => applyPolicies({ records, engine, adopt }, document.policies));
-  if (prune !== 'none') await pruneConfiguration({ records, document, all: prune === 'all' });
-  const after = await exportConfiguration(records);
-  const seen = diffDocuments(before.document, after.document);
-  const changes = [...seen, ...unseen([...changed, ...applied.changed], seen)].map(plainly);
-  const access = diffAccess(wereGiven, await accessIn(given), openPolicies({ engine, log: silentLog }));
+  const { result, changes, access } = await judgeChange(given, async () => {
+    await storeDocuments(db, read.documents);
+    const wanted = { ...document, servers: read.servers, adopt };
+    const { changed, locked } = await asBadRequest(() => applyConfig(records, wanted, listing));
+    const applied = await asBadRequest(() => applyPolicies({ records, engine, adopt }, document.policies));
+    if (prune !== 'none') await pruneConfiguration({ records, document, all: prune === 'all' });
+    return { locked, warnings: applied.warnings, written: [...changed, ...applied.changed] };
+  });
   const digest = digestOf({ changes, access });
   // Inside the transaction: what was made so far is undone.
   if (keep && wish.digest !== undefined && wish.digest !== digest)
@@ -80,9 +75,36 @@ async function work(given: Work): Promise<ConfigurationPlan> {
       message: 'The gateway changed since the plan was made: look at `gatehouse plan` again',
     });
   return {
-    ...{ changes, access, digest, applied: keep },
-    warnings: [...applied.warnings, ...locked.map((what) => `${what}: key management does not answer`)],
+    ...{ changes: [...changes], access: [...access], digest, applied: keep },
+    warnings: [...result.warnings, ...result.locked.map((what) => `${what}: key management does not answer`)],
   };
+}
+
+export interface Judging extends ConfigurationDeps {
+  /** The transaction. */
+  readonly db: Db;
+  readonly listing: ReturnType<typeof listingOf>;
+}
+
+export interface Judged<T> extends Pick<ConfigurationPlan, 'changes' | 'access'> {
+  readonly result: T;
+}
+
+/** The configuration, and who may use what, before and after `change`: `written` names what it wrote, for what doesn't show. */
+export async function judgeChange<T extends { readonly written: readonly string[] }>(
+  judging: Judging,
+  change: () => Promise<T>,
+): Promise<Judged<T>> {
+  const { storage, db, policies: engine } = judging;
+  const records = storage.recordsOf(db);
+  const before = await exportConfiguration(records);
+  const wereGiven = await accessIn(judging);
+  const result = await change();
+  const after = await exportConfiguration(records);
+  const seen = diffDocuments(before.document, after.document);
+  const changes = [...seen, ...unseen(result.written, seen)].map(plainly);
+  const access = diffAccess(wereGiven, await accessIn(judging), openPolicies({ engine, log: silentLog }));
+  return { result, changes, access: [...access] };
 }
 
 /** Secrets are in no plan: of those it says which are written, not what. */
@@ -102,7 +124,7 @@ const plainly = ({ action, what, fields }: Change): ConfigurationPlan['changes']
   fields: fields.map((field) => ({ ...field })),
 });
 
-async function accessIn({ storage, db, log, listing }: Work): Promise<readonly OrganizationAccess[]> {
+async function accessIn({ storage, db, log, listing }: Judging): Promise<readonly OrganizationAccess[]> {
   const organizations = await storage.recordsOf(db).listOrganizations();
   const snapshots = await openSnapshotLoader(db, log, { listing }).loadAll(organizations.map(({ id }) => id));
   const all: OrganizationAccess[] = [];

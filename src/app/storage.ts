@@ -33,6 +33,7 @@ export interface Storage extends RootSecrets {
   readonly records: AdminRecords;
   /** The same over another `Db`: a transaction of many scopes (`withOneTransaction`). */
   readonly recordsOf: (db: Db) => AdminRecords;
+  readonly vaultOf: (db: Db) => Vault;
 }
 
 export interface StorageDeps {
@@ -56,6 +57,7 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
   closers.add('key management', () => kms.close());
   const openLegacy = s0Opener(rootSecret.reveal(), ...olderSecrets.map((secret) => secret.reveal()));
   const dataKeys = openDataKeyStore(db);
+  const vaultOf = (inner: Db) => openVault({ kms, store: openDataKeyStore(inner), clock, openLegacy });
   const vault = openVault({ kms, store: dataKeys, clock, openLegacy });
   const apiKeys = openApiKeys(rootSecret, olderSecrets);
   const keyMode = config.production ? 'live' : 'test';
@@ -68,10 +70,8 @@ export async function openStorage(config: Config, deps: StorageDeps): Promise<St
     vault,
     apiKeys,
     records: openAdminRecords({ ...common, db, vault }),
-    recordsOf: (inner) => {
-      const own = openVault({ kms, store: openDataKeyStore(inner), clock, openLegacy });
-      return openAdminRecords({ ...common, db: inner, vault: own });
-    },
+    vaultOf,
+    recordsOf: (inner) => openAdminRecords({ ...common, db: inner, vault: vaultOf(inner) }),
   };
 }
 

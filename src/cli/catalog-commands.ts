@@ -1,7 +1,8 @@
 /** `catalog` and `import`: servers that somebody else has described. */
 import { type Command, Option } from 'commander';
+import { systems } from '#admin/imports/systems/names.ts';
 import { commaList } from './flags.ts';
-import type { Io } from './io.ts';
+import { type Io, UsageError } from './io.ts';
 
 export function addCatalogCommands(program: Command, io: Io, remote: (command: Command) => Command): void {
   const catalog = program.command('catalog').description('well-known servers, ready to be added');
@@ -31,8 +32,12 @@ export function addCatalogCommands(program: Command, io: Io, remote: (command: C
 
 function addImport(where: (command: Command) => Command, program: Command, io: Io): void {
   where(program.command('import'))
-    .description('import servers: server.json, the file of a client, an address of one, or registry:NAME[@VERSION]')
-    .argument('<source>', 'file, URL, registry:namespace/name, or - for standard input')
+    .description(
+      'import servers (server.json, the file of a client, an address of one, or registry:NAME[@VERSION]), or with --from all that another gateway has',
+    )
+    .argument('<source>', 'file, URL, registry:namespace/name, or - for standard input; with --from see the guide')
+    .argument('[more...]', 'with --from: further ones')
+    .option('--from <system>', `another gateway: ${systems.join(', ')}`)
     .option('--servers <keys>', 'only these, comma list', commaList)
     .option('--as <key>', 'under another key')
     .option('--set <NAME=VALUE>', 'what it needs and is no secret; secrets are read from variables', gathered, [])
@@ -40,7 +45,13 @@ function addImport(where: (command: Command) => Command, program: Command, io: I
     .option('--all-members', 'every member may use them')
     .option('--dry-run', 'show all, make nothing')
     .option('--yes', 'agree to the commands that are shown')
-    .action(async (source, options) => (await import('./import.ts')).importServers(io, source, named(options)));
+    .action(async (source, more, options) => {
+      const wish = named(options);
+      if (options.from !== undefined)
+        return (await import('./import-system.ts')).importSystem(io, [source, ...more], wish);
+      if (more.length > 0) throw new UsageError('Give one source');
+      return (await import('./import.ts')).importServers(io, source, wish);
+    });
 }
 
 const gathered = (value: string, before: readonly string[]): readonly string[] => [...before, value];

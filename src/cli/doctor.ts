@@ -64,7 +64,8 @@ async function examine(io: Io): Promise<Examined> {
 
 /** As JSON prints it, secrets are `[secret]`; what is behind a function is named only. */
 function effective(config: Config): unknown {
-  const { identity, secrets, ...rest } = config;
+  // What comes with the product is no setting: docs/reference/catalog.md has it.
+  const { identity, secrets, settledCatalog: _builtin, ...rest } = config;
   const { kms: _kms, previousKms: _previous, ...keys } = secrets;
   const shown = { ...rest, secrets: keys, identity: identity.map(({ kind }) => ({ kind })) };
   const hide = (name: string, value: unknown) =>

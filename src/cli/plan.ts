@@ -97,7 +97,7 @@ function show(io: Io, plan: Plan, { options, ignored }: Showing): void {
 
 const signs = { add: ['+', 'green'], change: ['~', 'yellow'], remove: ['-', 'red'] } as const;
 
-function changeLines({ changes }: Plan, paint: Paint): readonly string[] {
+export function changeLines({ changes }: Pick<Plan, 'changes'>, paint: Paint): readonly string[] {
   return changes.flatMap(({ action, what, fields }) => {
     const [sign, color] = signs[action];
     const head = paint(color, `${sign} ${printable(what)}`);
@@ -118,7 +118,7 @@ const MAX_NAMES = 5;
 const MAX_LINES = 40;
 
 /** People and groups of whom the same is true are one line. */
-function accessLines({ access }: Plan, paint: Paint): readonly string[] {
+export function accessLines({ access }: Pick<Plan, 'access'>, paint: Paint): readonly string[] {
   if (access.length === 0) return ['Nobody gains or loses a tool.'];
   const alike = Map.groupBy(access, ({ organization, who, endpoint, server, gains, loses }) =>
     JSON.stringify([organization, who.kind, endpoint, server, gains, loses]),
@@ -160,7 +160,7 @@ function toolText(tools: readonly string[]): string {
   return tools.length > 2 * MAX_NAMES ? `${shown} and ${tools.length - 2 * MAX_NAMES} more` : shown;
 }
 
-function counted({ changes }: Plan): string {
+export function counted({ changes }: Pick<Plan, 'changes'>): string {
   const count = (action: keyof typeof signs) => changes.filter((change) => change.action === action).length;
   return `${count('add')} to make, ${count('change')} to change, ${count('remove')} to remove`;
 }

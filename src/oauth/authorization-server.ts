@@ -106,7 +106,7 @@ export interface AuthorizationServer {
 }
 
 const identityScopes = ['openid', 'profile', 'email', 'offline_access'] as const;
-const scopes = [...identityScopes, ...mcpScopes, adminScope];
+export const scopes: readonly string[] = [...identityScopes, ...mcpScopes, adminScope];
 
 /**
  * What the parts beside this file add to every provider that is built: middleware (`provider.use`), grants

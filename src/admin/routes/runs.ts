@@ -155,7 +155,7 @@ async function publish(records: AdminRecords, { organization, row, input }: Publ
 }
 
 /** `tools` are the names that callers see, as in ToolHive. */
-function shapingOf({ tools, overrides = {} }: Place): ToolsInput | undefined {
+export function shapingOf({ tools, overrides = {} }: Pick<Place, 'tools' | 'overrides'>): ToolsInput | undefined {
   if (!tools && Object.keys(overrides).length === 0) return undefined;
   const real = new Map(Object.entries(overrides).map(([tool, { name = tool }]) => [name, tool]));
   return {

@@ -81,7 +81,7 @@ export function definitionOf(given: Request): Definition {
   const common = {
     args: given.cmd_arguments ?? [],
     env: Object.fromEntries(entries.filter((entry) => !isSecret(entry))),
-    volumes: (given.volumes ?? []).map(volumeOf),
+    volumes: volumesOf(given.volumes ?? []),
     ...(permission && { permission }),
   };
   const port = target ? { port: target } : {};
@@ -95,6 +95,9 @@ export function definitionOf(given: Request): Definition {
   if (speaks === 'stdio') return { ...definition, transport: { kind: 'stdio', command, ...common } };
   return { ...definition, transport: { kind: 'process', command, speaks, ...port, ...common } };
 }
+
+/** Throws `bad_request`. */
+export const volumesOf = (texts: readonly string[]) => texts.map(volumeOf);
 
 function volumeOf(text: string) {
   const [, source = '', target = '', mode] = /^([^:]+):([^:]+)(?::(ro|rw))?$/.exec(text) ?? [];

@@ -220,6 +220,38 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     expect(filled.upstream.calls.at(-1)).toMatchObject({ arguments: { query: 'late' } });
   });
 
+  test('the first steps of an organization: a server, then what to paste into a client', slow, async () => {
+    const { page, visit, complaints } = at('root');
+    await visit('/admin?organization=other');
+    await page.getByRole('tab', { name: /address/i }).click();
+    await page.getByLabel('Address of the MCP server').fill(filled.upstream.url);
+    await page.getByLabel('Short name').fill('first');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Open the organization' }).click();
+    await page.waitForURL(/o\/other\/overview/);
+    const root = await t.enter('root');
+    expect(await tell(root, 'GET /organizations/other/servers')).toMatchObject(item({ server: 'first' }));
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  test('the policy editor offers what there is, and marks what is wrong', slow, async () => {
+    const { page, visit, complaints } = at('ada');
+    await visit('/admin/o/acme/new-policy');
+    const editor = page.getByRole('textbox', { name: 'Policies in Cedar' });
+    await editor.click();
+    await page.keyboard.press('Control+a');
+    await page.keyboard.type('permit(principal in THVG');
+    await page.getByRole('option', { name: /THVGroup::"Tenant-Red"/ }).waitFor();
+    await page.keyboard.type('roup::"Tenant-R');
+    await page.getByRole('option', { name: /THVGroup::"Tenant-Red"/ }).click();
+    await page.keyboard.type(', action, resource);');
+    await page.getByText('It can be saved').waitFor();
+    expect(await editor.textContent()).toContain('permit(principal in THVGroup::"Tenant-Red", action, resource);');
+    await page.keyboard.type(' nonsense');
+    await page.getByText('It cannot be saved yet').waitFor();
+    complaints.length = 0;
+  });
+
   test('the trail is verified, and says so', slow, async () => {
     const { page, visit, complaints } = at('ada');
     await visit('/admin/o/acme/audit');

@@ -1,0 +1,105 @@
+/** From the gateway with Clerk and Prisma: organizations, servers, what is enabled for whom, members. */
+import { createHash, randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { App } from '#app.ts';
+import { call, send } from '#kit/http-client.ts';
+import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
+import { type ImportReport, type ImportWorld, loadData, startImportWorld } from './world.ts';
+
+let upstream: RecordingUpstream;
+let t: ImportWorld;
+let app: App;
+
+beforeAll(async () => {
+  upstream = await startRecordingUpstream();
+  const hash = createHash('sha256').update('a key that was good there').digest('hex');
+  const env = { OLD_DATABASE_URL: await loadData('clerk.sql', { UPSTREAM: upstream.url, HASH: hash }) };
+  t = await startImportWorld({ env, yaml: "egress: { allow: ['127.0.0.1'] }" });
+  app = await t.open();
+}, 120_000);
+afterAll(async () => {
+  await t?.close();
+  await upstream?.close();
+});
+
+const changed = ({ changes }: ImportReport) => changes.map(({ action, what }) => `${action} ${what}`);
+
+async function callAs(organization: string, path: string) {
+  const name = randomBytes(4).toString('hex');
+  const made = await t.command('key', 'create', '--org', organization, '--name', name, '--json');
+  const { key } = z.object({ key: z.string() }).parse(JSON.parse(made.out));
+  upstream.clear();
+  const answer = await send(`${app.url}${path}`, { headers: { authorization: `Bearer ${key}` }, body: call('x') });
+  return { status: answer.status, text: answer.text, target: upstream.requests[0]?.target };
+}
+
+test('a dry run names what comes and what cannot, with its reason, and changes nothing [S4.8]', async () => {
+  const plan = await t.report('clerk', 'env:OLD_DATABASE_URL', '--dry-run');
+  expect(changed(plan)).toEqual(
+    expect.arrayContaining([
+      ...['add organization acme', 'add organization org-beta', 'add organization org-admin', 'add server notes'],
+      ...['add enablement acme/notes', 'add enablement org-beta/files', 'add member acme/ann@acme.example'],
+    ]),
+  );
+  const said = plan.leftOut.map(({ what, reason }) => `${what}: ${reason}`).join('\n');
+  for (const part of [
+    '"gone": it was deleted there',
+    '"bad"',
+    'server code-only',
+    '"Bad_Key"',
+    'address of server inside',
+  ])
+    expect(said).toContain(part);
+  for (const part of [
+    'API key "deploy bot" with "mcp:read"',
+    'audit_logs, 2 rows',
+    'sessions, 1 rows',
+    '"u3"',
+    '"Beta Ltd."',
+  ])
+    expect(said).toContain(part);
+  const [hash] = await t.sql(`select encode(sha256('a key that was good there'), 'hex') as text`);
+  expect(JSON.stringify(plan)).not.toContain(hash?.text);
+  expect(JSON.stringify(plan)).not.toContain('session-token');
+  expect(await t.sql('select from gateway.organizations')).toEqual([]);
+});
+
+test('what was enabled is reached, what was not is refused, each organization its own [S4.1] [S4.8] [S4.20]', async () => {
+  const { code, err } = await t.run('clerk', 'env:OLD_DATABASE_URL', '--yes');
+  expect([code, err]).toEqual([0, expect.stringContaining('Imported')]);
+  expect(await callAs('acme', '/acme/mcp/notes')).toMatchObject({ status: 200, target: '/notes' });
+  expect(await callAs('org_beta', '/org_beta/mcp/files')).toMatchObject({ status: 200, target: '/files' });
+  for (const [organization, server] of [
+    ['acme', 'files'],
+    ['acme', 'sleeping'],
+    ['org_beta', 'notes'],
+    ['empty', 'notes'],
+  ] as const) {
+    const answer = await callAs(organization, `/${organization}/mcp/${server}`);
+    expect([organization, server, answer.target]).toEqual([organization, server, undefined]);
+    expect(answer.text).toMatch(/Access Denied|not found/i);
+  }
+});
+
+test("members come by Clerk's id, with Clerk's words for their roles", async () => {
+  const rows = await t.sql(
+    `select o.slug, i.subject, m.roles, m.identity_provider as said, u.email_verified as proved from gateway.members m
+     join gateway.organizations o on o.id = m.org_id join gateway.users u on u.id = m.user_id
+     join gateway.identities i on i.user_id = u.id order by 1, 2`,
+  );
+  expect(rows).toEqual([
+    { slug: 'acme', subject: 'user_ann', roles: ['org:admin'], said: 'clerk', proved: false },
+    { slug: 'acme', subject: 'user_bob', roles: ['org:viewer'], said: 'clerk', proved: false },
+    { slug: 'org-beta', subject: 'user_ann', roles: ['org:member'], said: 'clerk', proved: false },
+  ]);
+});
+
+test('a second time there is nothing to change; what was switched off here meanwhile stays off', async () => {
+  expect((await t.report('clerk', 'env:OLD_DATABASE_URL', '--yes')).changes).toEqual([]);
+  await t.sql(`update gateway.enablements set enabled = false
+    where server_id = (select id from gateway.servers where key = 'files')`);
+  const again = await t.report('clerk', 'env:OLD_DATABASE_URL', '--yes');
+  expect([again.changes, again.applied]).toEqual([[], false]);
+  expect(again.leftOut).toContainEqual({ what: 'enablement org-beta/files', reason: 'it is switched off here' });
+});

@@ -57,6 +57,7 @@ async function examine(io: Io): Promise<Examined> {
     ...(await checkSignIn(io, config)),
     ...(await checkServers(io, config)),
     await checkPublicUrl(io, config),
+    ...(await checkCertificate(config)),
   ];
   return { findings, configuration: effective(config) };
 }
@@ -182,6 +183,16 @@ async function checkPublicUrl(io: Io, { http, baseUrlGiven }: Config): Promise<F
   });
   // Nothing may run yet.
   return found.state === 'failed' ? { ...found, state: 'warning' } : found;
+}
+
+async function checkCertificate({ http, baseUrlGiven }: Config): Promise<readonly Finding[]> {
+  if (!baseUrlGiven || !http.baseUrl.startsWith('https:')) return [];
+  const { judge, lookAt } = await import('./certificate.ts');
+  const found = await attempt('certificate', async () => judge(await lookAt(new URL(http.baseUrl), Date.now())));
+  // Nothing may run yet.
+  return [
+    found.state === 'failed' && found.said.includes('shows no certificate') ? { ...found, state: 'warning' } : found,
+  ];
 }
 
 const marks = { ok: '✓', warning: '!', failed: '✗', skipped: '-' } as const;

@@ -213,5 +213,5 @@ function usageOf(
         ...{ userAgent: row.user_agent ?? null, address: row.client_ip ?? '' },
       }));
   }
-  return { organization, batches: batches() };
+  return { organization, batches };
 }

@@ -10,8 +10,8 @@ const shared = {
   env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.cache/compile') },
 } as const;
 
-/** The portal in a real browser: a lane of its own, `npm run test:portal`. */
-const portalLane = ['test/portal/browser/**'];
+/** What takes a real browser minutes, every page of the portal in every look, is a lane of its own: `npm run test:portal`. */
+const portalLane = ['every-page', 'hostile-text', 'scale'].map((name) => `test/portal/browser/${name}.test.ts`);
 
 // biome-ignore lint/style/noDefaultExport: vitest asks for it
 export default defineConfig(({ mode }) => ({

@@ -6,7 +6,9 @@ import { commandLine, urlOf } from '#admin/catalog/entry.ts';
 import { adminBase, contract } from '#admin/contract.ts';
 import { type Setting, settings } from '#config/settings.ts';
 import { errorTable } from '#core/error.ts';
+import { commandsPage } from '#scripts/docs-commands.ts';
 import { filePage } from '#scripts/docs-file.ts';
+import { auditPage, metricsPage } from '#scripts/docs-telemetry.ts';
 import { made, table } from '#scripts/markdown.ts';
 
 interface Page {
@@ -100,12 +102,15 @@ ${table(head, rows)}
   return { file: 'catalog.md', text: `${made('src/admin/catalog')}\n${text}` };
 }
 
-export const renderPages = (): readonly Page[] => [
+export const renderPages = async (): Promise<readonly Page[]> => [
   errorsPage(),
   configPage(settings),
   filePage(),
   adminPage(),
   catalogPage(),
+  commandsPage(),
+  auditPage(),
+  await metricsPage(),
 ];
 
 /** Method and path of every route, for the portal: it takes only types from the server's code. */
@@ -124,7 +129,7 @@ export const referenceFolder = (root: string): string => join(root, 'docs', 'ref
 if (import.meta.main) {
   const root = join(import.meta.dirname, '..');
   mkdirSync(referenceFolder(root), { recursive: true });
-  for (const { file, text } of renderPages()) {
+  for (const { file, text } of await renderPages()) {
     writeFileSync(join(referenceFolder(root), file), text);
     process.stdout.write(`docs/reference/${file}\n`);
   }

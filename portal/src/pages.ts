@@ -52,7 +52,7 @@ export const organizationPages: readonly PortalPage[] = [
     load: () => import('./pages/overview/overview-page.tsx'),
   },
   {
-    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: [] },
+    ...{ path: 'playground', title: 'Playground', group: '', icon: Play, permissions: ['admin:collections:read'] },
     load: () => import('./pages/playground/playground-page.tsx'),
   },
   {

@@ -1,10 +1,10 @@
 /** Addresses to pages. The same build answers at `/admin`, `/mcp-admin` and `/me`. */
 import { type ComponentType, lazy, Suspense } from 'react';
-import { Redirect, Route, Switch } from 'wouter';
+import { Route, Switch } from 'wouter';
 import { myPages, organizationPages, type PortalPage, platformPages } from './pages.ts';
 import { ErrorBoundary } from './parts/error-boundary.tsx';
 import { NothingHere } from './parts/states.tsx';
-import { Home } from './shell/home.tsx';
+import { FirstPage, Home } from './shell/home.tsx';
 import { PageLoading } from './shell/page-loading.tsx';
 import { here } from './shell/place.ts';
 
@@ -37,7 +37,7 @@ export function Pages() {
           <Route path="/">
             <Home />
           </Route>
-          <Route path="/o/:org">{({ org }) => <Redirect to={`/o/${org}/${here.first}`} replace />}</Route>
+          <Route path="/o/:org">{({ org }) => <FirstPage org={org} />}</Route>
           {pages.map(({ pattern, Page }) => (
             <Route key={pattern} path={pattern}>
               <Page />

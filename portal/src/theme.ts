@@ -25,7 +25,10 @@ export const theme = createTheme({
   fontFamilyMonospace: 'ui-monospace, "SF Mono", Menlo, Consolas, monospace',
   defaultRadius: 'md',
   cursorType: 'pointer',
+  respectReducedMotion: true,
   components: {
+    // Never cut off: what it says is short.
+    Badge: { defaultProps: { miw: 'fit-content' } },
     Modal: { defaultProps: { ...dialog, centered: true } },
     Drawer: { defaultProps: { ...dialog, position: 'right', size: 'lg' } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },

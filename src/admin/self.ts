@@ -3,6 +3,7 @@ import type { OrgId } from '#core/ids.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { ShownAccount } from '#records/connected-accounts.ts';
 import type { PersonActor } from './actor.ts';
+import type { decidingSteps, PolicyCase } from './contract/policies.ts';
 import type { AdmittedBy, CallEvent, EndpointAccess, MyAccount, MyEndpoint, MyLimit, MyTool } from './me-nouns.ts';
 
 /** Somebody in one organization. */
@@ -68,6 +69,8 @@ export interface SelfRooms {
   access(self: Self, wish: AccessWish): Promise<readonly EndpointAccess[]>;
   /** Rejects `not_found`. */
   answer(self: Self, wish: { readonly endpoint: string; readonly tool: string | undefined }): Promise<ToolAnswer>;
+  /** What all but policies says of a case of a policy test. */
+  judge(org: OrgId, wish: CaseWish): Promise<CaseAnswer>;
   /** Takes tokens back with the server that gave them, where it can. */
   disconnect(self: Self, account: ShownAccount): Promise<void>;
   sessions(org: OrgId): readonly OpenSession[];
@@ -82,4 +85,23 @@ export interface SelfRooms {
 export interface AccessWish {
   readonly endpoint: string | undefined;
   readonly tools: ReadonlyMap<string, readonly JsonObject[]>;
+}
+
+export interface CaseWish {
+  /** A member; undefined: whoever has these claims. */
+  readonly user: string | undefined;
+  readonly claims: Readonly<Record<string, unknown>>;
+  readonly endpoint: string;
+  readonly server: string;
+  readonly action: PolicyCase['action'];
+  readonly name: string;
+  readonly definition: JsonObject | undefined;
+}
+
+export interface CaseAnswer {
+  /** undefined: nothing but policies could refuse it. */
+  readonly step: Exclude<(typeof decidingSteps)[number], 'policy'> | undefined;
+  readonly by: readonly AdmittedBy[];
+  /** That is used up. */
+  readonly limit?: string;
 }

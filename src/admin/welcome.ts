@@ -28,6 +28,7 @@ export function welcomePage(about: Welcome): { readonly html: string; readonly h
       signIn ? 'An API key, for what cannot sign in' : 'Make an API key, where the gateway runs',
       `npx mcp-gatehouse key create --org ${org} --name laptop`,
     ),
+    `<p><a href="${escapeHtml(baseUrl)}/mcp-admin">Administer it in the portal</a> · <a href="${escapeHtml(baseUrl)}/me">My tools</a></p>`,
     ...(demo
       ? [
           copyable(

@@ -176,10 +176,11 @@ function cellsOf(
   });
 }
 
-const isPublished = ({ shaping }: Binding, name: string): boolean =>
+export const isPublished = ({ shaping }: Binding, name: string): boolean =>
   !shaping || ((shaping.choose?.has(name) ?? true) && !shaping.hide.has(name));
 
-function reachOf(organization: OrganizationSnapshot, { who, roles, groups, grants }: Subject): Reach {
+/** As somebody who has no more than this. */
+export function reachOf(organization: OrganizationSnapshot, { who, roles, groups, grants }: Subject): Reach {
   const held = [...organization.groups.values()].filter(({ id }) => groups.has(id));
   const ids = new Set<GroupId>(held.map(({ id }) => id));
   const key = JSON.stringify([who, roles]);

@@ -198,13 +198,26 @@ function hostsOf({ rawHeaders }: IncomingMessage): string[] {
 
 const registryName = /^(\/v0(?:\.1)?\/servers\/[A-Za-z0-9.-]+)%2F(?=[A-Za-z0-9._-])/i;
 
+const adminApi = /^\/(?:mcp-)?admin\/api\//;
+/** What `encodeURIComponent` leaves, */
+const unescaped = /[!*'()]/g;
+/** and what it makes of anything but control characters, `%`, `/` and `\\`: letters and dots cannot be spelled so. */
+const escaped = /%(?:2[02346BC]|3[A-F]|40|5[BDE]|60|7[B-D]|[89A-F][0-9A-F])/g;
+
+/** Names in the admin API are anybody's, such as an address: whoever writes them as they should is understood. */
+function withoutNames(path: string): string {
+  const base = adminApi.exec(path)?.[0];
+  if (base === undefined) return path;
+  return base + path.slice(base.length).replace(unescaped, '-').replace(escaped, '-');
+}
+
 function isPlain(target: string): boolean {
   const query = target.indexOf('?');
   const path = query < 0 ? target : target.slice(0, query);
   return (
     path.length <= 2048 &&
     // A name of a registry has a slash in it, which is written so there.
-    /^\/[A-Za-z0-9._~/@:+-]*$/.test(path.replace(registryName, '$1/')) &&
+    /^\/[A-Za-z0-9._~/@:+-]*$/.test(withoutNames(path.replace(registryName, '$1/'))) &&
     !path.includes('//') &&
     !/(?:^|\/)\.\.?(?:\/|$)/.test(path)
   );

@@ -87,7 +87,10 @@ function decided(
 }
 
 /** Each way by itself: whoever has several keeps the others when one ends. */
-function admittedBy({ id, allowedRoles, grants }: Endpoint, { reach }: Access): readonly AdmittedBy[] {
+export function admittedBy(
+  { id, allowedRoles, grants }: Endpoint,
+  { reach }: Pick<Access, 'reach'>,
+): readonly AdmittedBy[] {
   const { roles, groups, holdings, isAdmin } = reach;
   const toolsOf = (given: ToolGrant) => (given === '*' ? null : [...given].sort());
   const everybody = allowedRoles === '*';

@@ -13,6 +13,7 @@ import { houseClientId } from '#oauth/connect/house-client.ts';
 import type { ShownAccount } from '#records/connected-accounts.ts';
 import { type Endpoint, isOfCaller, type OrganizationSnapshot, type ServerDefinition } from '#records/snapshot.ts';
 import type { AccountRooms } from './accounts.ts';
+import { openCaseJudge } from './case-access.ts';
 import type { DataPlane } from './data-plane.ts';
 import type { Domains } from './domains.ts';
 import type { Entrances } from './entrances.ts';
@@ -67,6 +68,7 @@ export function openSelfRooms(deps: SelfRoomsDeps): SelfRooms {
   const exchange = openExchanges(asking);
   return {
     ...openSelfAccess(callers, plane.judging),
+    judge: openCaseJudge({ callers, judging: plane.judging, limiter }),
     async endpoints(self) {
       const access = await callers.accessTo(self, undefined);
       const isAtHome = await callers.isAtHome(self);

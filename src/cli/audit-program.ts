@@ -14,8 +14,10 @@ export function addAudit(
     .option('--person <who>', 'subject, e-mail address or pseudonym')
     .option('--server <key>', 'as in `server list`')
     .option('--tool <name>', 'name of a tool, prompt or resource')
-    .addOption(new Option('--kind <kind>').choices(['call', 'sign_in', 'admin', 'credential', 'security']))
-    .addOption(new Option('--decision <decision>').choices(['allow', 'deny']))
+    .addOption(
+      new Option('--kind <kind>', 'only these').choices(['call', 'sign_in', 'admin', 'credential', 'security']),
+    )
+    .addOption(new Option('--decision <decision>', 'only what was let through, or refused').choices(['allow', 'deny']))
     .option('--since <time>', 'such as 2026-11-20 or 2026-11-20T08:00:00Z')
     .option('--limit <rows>', 'at most 1000', '50')
     .action(async (options) => (await import('./audit.ts')).listAudit(io, options));
@@ -26,7 +28,7 @@ export function addAudit(
     .action(async (options) => (await import('./audit.ts')).verifyAudit(io, options));
   inOrg(audit.command('export'))
     .description('write the trail out, oldest first')
-    .addOption(new Option('--format <format>').choices(['jsonl', 'otlp', 'syslog']).default('jsonl'))
+    .addOption(new Option('--format <format>', 'of the lines').choices(['jsonl', 'otlp', 'syslog']).default('jsonl'))
     .option('--to <url>', 'of the receiver: http(s) for otlp, tcp:// or tls:// for syslog')
     .option('--since <time>', 'from then on')
     .option('--until <time>', 'and before then')

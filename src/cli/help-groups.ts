@@ -8,9 +8,15 @@ const groups: readonly (readonly [heading: string, commands: readonly string[]])
   ],
   ['Servers run here:', ['run', 'list', 'start', 'stop', 'restart', 'logs', 'rm', 'images']],
   ['Servers:', ['server', 'servers', 'catalog', 'import', 'openapi', 'credential']],
-  ['What is published, and for whom:', ['collection', 'enable', 'disable', 'block', 'unblock', 'group', 'grant']],
+  [
+    'What is published, and for whom:',
+    ['collection', 'enable', 'disable', 'block', 'unblock', 'group', 'grant', 'request', 'access', 'who-can'],
+  ],
   ['Rules:', ['policy', 'filter', 'limit']],
-  ['People and programs:', ['org', 'user', 'member', 'person', 'service-account', 'key', 'client']],
+  [
+    'People and programs:',
+    ['org', 'user', 'member', 'person', 'service-account', 'key', 'client', 'app', 'token', 'session'],
+  ],
   ['Configuration as code:', ['plan', 'apply', 'export', 'schema']],
   ['The gateway itself:', ['db', 'secrets', 'signing-key', 'audit', 'completion', 'help']],
 ];

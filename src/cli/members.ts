@@ -84,7 +84,8 @@ export function removeMember(io: Io, who: string, options: OrganizationOptions):
   });
 }
 
-async function findMember(connection: Connection, organization: string, who: string): Promise<string> {
+/** By address or id. Throws UsageError. */
+export async function findMember(connection: Connection, organization: string, who: string): Promise<string> {
   if (!who.includes('@')) return who;
   const items = await connection.list('listMembers', { organization, search: who });
   const found = items.filter(({ email, user }) => user !== null && email?.toLowerCase() === who.toLowerCase());

@@ -109,9 +109,21 @@ export function testPolicies(io: Io, options: TestOptions): Promise<void> {
   });
 }
 
-function printResult(io: Io, { name, decision, expected, asked }: Result, i: number): void {
+const refusals = {
+  membership: 'is no member, or kept out',
+  enablement: 'is not enabled there, or not published',
+  grant: 'nothing grants it',
+  switch: 'is switched off',
+  policy: undefined,
+  limit: 'a limit is used up',
+} as const;
+
+function printResult(io: Io, { name, decision, expected, asked, outcome }: Result, i: number): void {
   const verdict = expected === null || expected === decision ? '' : `, expected ${expected}`;
-  io.out(`${printable(name ?? `case ${i + 1}`)}: ${decision}${verdict}\n`);
+  // What policies permit may be refused by something else all the same.
+  const other = outcome?.step ? refusals[outcome.step] : undefined;
+  const whole = other === undefined ? decision : `deny (${other}; policies: ${decision})`;
+  io.out(`${printable(name ?? `case ${i + 1}`)}: ${whole}${verdict}\n`);
   for (const set of asked) {
     const why = [...set.policies, ...set.errors.map((error) => `error: ${error}`)].join('; ') || 'no policy permits it';
     const mode = set.mode === 'log' ? ' (only logs)' : '';

@@ -10,6 +10,7 @@ import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
+import { addOversightCommands } from './oversight-commands.ts';
 import { addPolicies } from './policy-commands.ts';
 import { addImages, addRuns } from './run-commands.ts';
 import { addCredentialCommands, addFilterCommands, addSecretsCommands, addShred } from './secret-commands.ts';
@@ -28,7 +29,8 @@ export async function runCli(args: readonly string[], io: Io, version: string): 
   }
 }
 
-function buildProgram(io: Io, version: string): Command {
+/** Every command, of which none has run. */
+export function buildProgram(io: Io, version: string): Command {
   const program = new Command('gatehouse')
     .description('One door to every MCP server your organization uses')
     .version(version, '-v, --version')
@@ -61,6 +63,7 @@ function buildProgram(io: Io, version: string): Command {
   addCatalogCommands(program, io, remote);
   addCollections(program, io);
   addAccessCommands(program, io, remote);
+  addOversightCommands(program, io, remote);
   addPolicies(program, io);
   addDatabase(program, io);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });

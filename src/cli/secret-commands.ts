@@ -29,8 +29,14 @@ export function addFilterCommands(program: Command, io: Io, remote: (command: Co
     .description('put a content filter into force')
     .argument('<name>')
     .requiredOption('--kind <kind>', 'secrets, personal-data, size or pattern')
-    .addOption(new Option('--action <action>').choices(['block', 'redact', 'flag']).makeOptionMandatory())
-    .addOption(new Option('--looks-at <what>').choices(['arguments', 'results', 'both']).default('both'))
+    .addOption(
+      new Option('--action <action>', 'what becomes of a message that it finds something in')
+        .choices(['block', 'redact', 'flag'])
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--looks-at <what>', 'what it reads').choices(['arguments', 'results', 'both']).default('both'),
+    )
     .option('--config <json>', 'such as {"maxBytes":100000}')
     .option('--server <key>', 'only of this server')
     .option('--collection <name>', 'only of this collection')

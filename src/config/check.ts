@@ -82,12 +82,9 @@ function checkReplicaAddress({ http, baseUrlGiven }: Config): void {
 }
 
 /** Accepted, for what deploys them is written already; said, for nothing here acts on them yet. */
-function withoutEffect({ redis, http, database }: Config): readonly string[] {
+function withoutEffect({ http, database }: Config): readonly string[] {
   const idle = database.url === undefined ? http.replicaUrl : undefined;
-  return [
-    ...(redis.url === undefined ? [] : ['REDIS_URL has no effect in this version']),
-    ...(idle === undefined ? [] : ['REPLICA_URL has no effect without DATABASE_URL: there is one replica only']),
-  ];
+  return idle === undefined ? [] : ['REPLICA_URL has no effect without DATABASE_URL: there is one replica only'];
 }
 
 /** Servers named in the file must not be defined twice. Names it doesn't define may be in the database already. */

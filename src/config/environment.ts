@@ -67,9 +67,19 @@ export function checkNames(env: Env): void {
     throw settingError(`${unknown} is not a setting of Gatehouse: remove it (known are ${known.join(', ')})`);
 }
 
+/** Of REQUIREMENTS S2.29. */
+const tlsVariables = [
+  ['TLS_CERT_PATH', 'certFile'],
+  ['TLS_KEY_PATH', 'keyFile'],
+] as const;
+
 /** The file's value with every variable that has a place in it put there. */
 export function withEnv(value: unknown, env: Env): unknown {
   let result = value;
+  for (const [name, key] of tlsVariables) {
+    const text = env[name];
+    if (text !== undefined) result = put(result, ['http', 'tls', key], text);
+  }
   for (const { name, path } of settings) {
     const text = env[name];
     if (path && text !== undefined) result = put(result, path, text);

@@ -9,7 +9,6 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^MCP_PROTOCOL_VERSION(?:S_SUPPORTED)?$/, 'every revision of the protocol is served'],
   [/^MCP_ECHO_(?:HOST|PORT)$/, 'the echo servers have no port of their own: they are reached through the gateway'],
   [/^GATEWAY_DOMAIN$/, 'BASE_URL names the host, with https:// in front'],
-  [/^TLS_(?:CERT|KEY)_PATH$/, 'TLS ends at the reverse proxy'],
   [/^OAUTH_/, 'there is no such setting'],
   [/^POSTGRES_PASSWORD$/, 'the password is part of DATABASE_URL'],
   [/^DEBUG$/, 'LOG_LEVEL=debug says more in the log'],

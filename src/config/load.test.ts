@@ -120,10 +120,6 @@ test('session time is seconds of ours or any unit of theirs', () => {
   expect(load({ MCP_SESSION_TTL_SECONDS: '60', SESSION_TIMEOUT: '3600s' }).limits.sessionTtlSeconds).toBe(60);
 });
 
-test('what has no effect yet is said', () => {
-  expect(load({ REDIS_URL: 'redis://localhost' }).warnings).toEqual(['REDIS_URL has no effect in this version']);
-});
-
 test('keys.{BASE_DOMAIN} takes API keys only, unless KEYS_HOST names another host', () => {
   expect(load({ BASE_DOMAIN: 'gw.example' }).http).toMatchObject({
     baseUrl: 'https://auth.gw.example',

@@ -7,6 +7,7 @@ import { catalogVariables } from '#admin/catalog/catalog.ts';
 import { settingError } from '#core/error.ts';
 import { looksSecret } from '#core/looks-secret.ts';
 import { Secret } from '#core/secret.ts';
+import type { TlsFiles } from '#http/tls-files.ts';
 import { type SettledCatalog, settleCatalog, withoutAddress } from './catalog.ts';
 import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from './environment.ts';
@@ -28,7 +29,7 @@ export interface IdentitySettings {
 
 export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identity'> {
   readonly identity: readonly IdentitySettings[];
-  readonly http: FileConfig['http'] & { readonly baseUrl: string };
+  readonly http: Omit<FileConfig['http'], 'tls'> & { readonly baseUrl: string; readonly tls: TlsFiles | undefined };
   readonly telemetry: FileConfig['telemetry'] & {
     readonly logFormat: 'json' | 'pretty';
     /** Unless NO_COLOR is set (no-color.org). */
@@ -105,7 +106,7 @@ export function loadConfig(options: LoadOptions): Config {
   const config: Config = {
     ...parsed.data,
     servers: servers.map((server) => withOpenApiFile(server, folder)),
-    http: { ...parsed.data.http, baseUrl: baseUrlOf(parsed.data.http), keysHost: keysHostOf(parsed.data.http) },
+    http: httpOf(parsed.data.http, cwd),
     telemetry: {
       ...parsed.data.telemetry,
       logFormat: parsed.data.telemetry.logFormat ?? (options.isTerminal ? 'pretty' : 'json'),
@@ -236,9 +237,22 @@ function interpolate(
     .replaceAll('$${', '${');
 }
 
-function baseUrlOf({ baseUrl, baseDomain, port }: FileConfig['http']): string {
+function baseUrlOf({ baseUrl, baseDomain, port, tls }: FileConfig['http']): string {
   if (baseUrl !== undefined) return baseUrl.replace(/\/+$/, '');
-  return baseDomain === undefined ? `http://localhost:${port}` : `https://auth.${baseDomain}`;
+  const scheme = tls === undefined ? 'http' : 'https';
+  return baseDomain === undefined ? `${scheme}://localhost:${port}` : `https://auth.${baseDomain}`;
+}
+
+function httpOf(http: FileConfig['http'], cwd: string): Config['http'] {
+  return { ...http, baseUrl: baseUrlOf(http), keysHost: keysHostOf(http), tls: tlsOf(http, cwd) };
+}
+
+function tlsOf({ tls }: FileConfig['http'], cwd: string): TlsFiles | undefined {
+  if (tls === undefined) return undefined;
+  const { certFile, keyFile } = tls;
+  if (certFile === undefined || keyFile === undefined)
+    throw settingError('TLS_CERT_PATH and TLS_KEY_PATH are required together: a certificate, and the key to it');
+  return { certFile: resolve(cwd, certFile), keyFile: resolve(cwd, keyFile) };
 }
 
 function keysHostOf({ keysHost, baseDomain }: FileConfig['http']): string | undefined {

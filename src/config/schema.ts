@@ -111,6 +111,13 @@ export const configSchema = z.strictObject({
     ),
     allowInsecureHttp: flag,
     metaTools: flag,
+    tls: z
+      .strictObject({
+        certFile: text.optional().describe('PEM: the certificate with its chain (`TLS_CERT_PATH`).'),
+        keyFile: text.optional().describe('PEM: its key, for nobody else to read (`TLS_KEY_PATH`).'),
+      })
+      .optional()
+      .describe('TLS ends in the gateway; files that change are read anew. Unset: at a proxy in front.'),
     timeouts: inboundTimeouts,
   }),
   database: section({

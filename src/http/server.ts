@@ -1,9 +1,11 @@
 /** The listener: Node's own server with the timeouts that its defaults leave open. */
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { openConcurrency } from '#core/concurrency.ts';
 import { GatehouseError } from '#core/error.ts';
 import { addressKey } from './client-address.ts';
+import type { TlsPair } from './tls-files.ts';
 
 export interface ListenerOptions {
   readonly host: string;
@@ -19,11 +21,15 @@ export interface ListenerOptions {
   readonly maxConnections: number;
   /** One more from the same address (IPv6: /64) is closed at once. */
   readonly perAddress?: { readonly max: number; readonly isExempt: (address: string) => boolean };
+  /** TLS ends here (1.2 or newer, HTTP/1.1 only); undefined: plain HTTP. */
+  readonly tls?: TlsPair;
 }
 
 export interface Listener {
   readonly host: string;
   readonly port: number;
+  /** For connections from now on. Nothing to do where TLS ends elsewhere. */
+  renewTls(pair: TlsPair): void;
   /** Stops accepting, answers what is in flight with `Connection: close`, cuts what is left after the deadline. */
   close(deadlineMs: number): Promise<void>;
 }
@@ -45,16 +51,7 @@ export async function openListener(
   handler: Handler,
   onUpgrade?: (upgrade: Upgrade) => void,
 ): Promise<Listener> {
-  const server = createServer({
-    maxHeaderSize: options.maxHeaderBytes,
-    headersTimeout: options.headersTimeoutMs,
-    requestTimeout: options.requestTimeoutMs,
-    keepAliveTimeout: options.keepAliveTimeoutMs,
-    connectionsCheckingInterval: 1000,
-    insecureHTTPParser: false,
-    noDelay: true,
-    keepAlive: true,
-  });
+  const { server, renewTls } = createOne(options);
   server.maxConnections = options.maxConnections;
   server.maxHeadersCount = 0;
   let closing = false;
@@ -87,11 +84,34 @@ export async function openListener(
   return {
     host: options.host,
     port: address.port,
+    renewTls,
     close(deadlineMs) {
       closing = true;
       return server.listening ? closeServer(server, sockets, deadlineMs) : Promise.resolve();
     },
   };
+}
+
+/** Whoever connects and does not finish a handshake is let go of. */
+const HANDSHAKE_MS = 10_000;
+
+function createOne(options: ListenerOptions): { readonly server: Server; readonly renewTls: Listener['renewTls'] } {
+  const http = {
+    maxHeaderSize: options.maxHeaderBytes,
+    headersTimeout: options.headersTimeoutMs,
+    requestTimeout: options.requestTimeoutMs,
+    keepAliveTimeout: options.keepAliveTimeoutMs,
+    connectionsCheckingInterval: 1000,
+    insecureHTTPParser: false,
+    noDelay: true,
+    keepAlive: true,
+  };
+  if (!options.tls) return { server: createServer(http), renewTls: () => undefined };
+  const tls = { minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], handshakeTimeout: HANDSHAKE_MS } as const;
+  const server = createSecureServer({ ...http, ...tls, ...options.tls });
+  // No HTTP has been spoken yet: there is nothing to answer in.
+  server.on('tlsClientError', (_error, socket) => socket.destroy());
+  return { server, renewTls: (pair) => server.setSecureContext({ ...tls, ...pair }) };
 }
 
 function addressCount(limit: ListenerOptions['perAddress']): (socket: Socket) => boolean {
@@ -147,7 +167,7 @@ function closeServer(server: Server, sockets: ReadonlySet<Socket>, deadlineMs: n
 }
 
 function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  if (error.code === 'ECONNRESET' || !socket.writable || !isSpeaking(socket)) {
     socket.destroy();
     return;
   }
@@ -157,6 +177,10 @@ function refuseBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
     answerAndClose(socket, '408 Request Timeout', 'The request took too long to arrive');
   else answerAndClose(socket, '400 Bad Request', 'The request is not valid HTTP/1.1');
 }
+
+/** False before TLS is agreed upon. */
+const isSpeaking = (socket: Socket): boolean =>
+  !('encrypted' in socket) || Reflect.get(socket, 'secureConnecting') !== true;
 
 /** How long a refused caller has to read why. Node no longer watches over such a connection. */
 const LINGER_MS = 1000;

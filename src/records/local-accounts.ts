@@ -22,13 +22,13 @@ export interface NewLocalAccount {
   readonly name: string | undefined;
 }
 
-/** Throws `conflict` when the username is taken. */
+/** Without a name it has its username's: nobody is listed as an id. Throws `conflict` when the username is taken. */
 export async function insertLocalAccount(scope: PlatformScope, account: NewLocalAccount, nowMs: number): Promise<User> {
   const username = account.username.toLowerCase();
   const { subject, email, name, digest } = account;
   const user = await upsertIdentity(
     scope,
-    { provider: localProvider, subject, email, emailVerified: email !== undefined, name, username },
+    { provider: localProvider, subject, email, emailVerified: email !== undefined, name: name ?? username, username },
     nowMs,
   );
   // Made here, not signed in.

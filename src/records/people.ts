@@ -219,3 +219,17 @@ export async function erasePerson(scope: PlatformScope, id: string, issuersOf?: 
   if (!pseudonym) throw noSuchPerson();
   return pseudonym;
 }
+
+/** As people call them, by `subject`: the name, else the address. Who is gone or unknown is in none. */
+export async function findNamesBySubject(
+  { tx }: PlatformScope,
+  subjects: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  if (subjects.length === 0) return new Map();
+  const rows = await tx
+    .selectFrom('users')
+    .select(['subject', 'name', 'email'])
+    .where('subject', 'in', subjects)
+    .execute();
+  return new Map(rows.flatMap(({ subject, name, email }) => ((name ?? email) ? [[subject, name ?? email ?? '']] : [])));
+}

@@ -6,8 +6,8 @@ import { configPage, portalRoutes, portalRoutesFile, referenceFolder, renderPage
 import { listIdentityKeys, listSection } from '#scripts/docs-file.ts';
 import { row } from '#scripts/markdown.ts';
 
-test('the generated reference equals the code (else: npm run docs)', () => {
-  for (const { file, text } of renderPages()) {
+test('the generated reference equals the code (else: npm run docs)', async () => {
+  for (const { file, text } of await renderPages()) {
     expect(readFileSync(join(referenceFolder(process.cwd()), file), 'utf8'), `docs/reference/${file}`).toBe(text);
   }
 });

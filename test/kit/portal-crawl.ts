@@ -19,6 +19,7 @@ interface CrawlOptions {
 
 const opens = /^(new|add|create|invite|make|set|connect|ask|request|give|import|grant)\b/i;
 const atMostForms = 4;
+const button = 'main button:visible:enabled';
 
 export async function crawl(t: PortalInBrowser, options: CrawlOptions): Promise<Crawled> {
   const first = await t.visitor(options.who);
@@ -132,9 +133,13 @@ async function lookAtTabs(visitor: Visitor, visit: Visit): Promise<void> {
 async function lookAtForms(visitor: Visitor, visit: Visit): Promise<void> {
   const { page } = visitor;
   await visitor.visit(visit.path);
-  const buttons = (await page.locator('main button:visible').allInnerTexts()).filter((text) => opens.test(text.trim()));
+  const buttons = (await page.locator(button).allInnerTexts()).filter((text) => opens.test(text.trim()));
   for (const text of [...new Set(buttons.map((each) => each.trim()))].slice(0, atMostForms)) {
-    await page.getByRole('button', { name: text, exact: true }).first().click();
+    await page
+      .locator(button)
+      .filter({ hasText: new RegExp(`^\\s*${text.replace(/[^\w ]/g, '.')}\\s*$`) })
+      .first()
+      .click();
     const dialog = page.getByRole('dialog');
     const isOpen = await dialog.waitFor({ timeout: 3000 }).then(
       () => true,

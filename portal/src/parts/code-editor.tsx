@@ -5,11 +5,25 @@ import { type Diagnostic, linter } from '@codemirror/lint';
 import { EditorView } from '@codemirror/view';
 import { useComputedColorScheme } from '@mantine/core';
 import CodeMirror from '@uiw/react-codemirror';
-import { cedar } from 'codemirror-lang-cedar';
+import { cedar, cedarLanguage } from 'codemirror-lang-cedar';
 import { useMemo } from 'react';
 import { cspNonce } from './csp-nonce.ts';
 
 export type { Diagnostic };
+
+/** Its greys and reds are too pale before the usual dark. */
+const deep = EditorView.theme({
+  '&.cm-editor': { backgroundColor: '#14171c' },
+  '&.cm-editor .cm-gutters': { backgroundColor: '#14171c' },
+  '&.cm-editor .cm-activeLine, &.cm-editor .cm-activeLineGutter': { backgroundColor: '#181c22' },
+});
+
+/** What can be written next, as CodeMirror has it. */
+export interface Suggestion {
+  readonly label: string;
+  readonly type: string;
+  readonly detail?: string;
+}
 
 interface EditorProps {
   readonly label: string;
@@ -18,20 +32,39 @@ interface EditorProps {
   readonly onChange?: (value: string) => void;
   readonly height?: string;
   /** Asked a moment after typing stops. */
+  /** Of Cedar: offered while one types. */
+  readonly suggestions?: readonly Suggestion[];
   readonly check?: (text: string) => Promise<readonly Diagnostic[]>;
 }
 
-export function CodeEditor({ label, language, value, onChange, height = '320px', check }: EditorProps) {
+interface Asked {
+  readonly pos: number;
+  readonly explicit: boolean;
+  readonly state: { sliceDoc(from: number, to: number): string };
+  matchBefore(words: RegExp): { readonly from: number; readonly to: number } | null;
+}
+
+const completing = (options: readonly Suggestion[]) => (asked: Asked) => {
+  const word = asked.matchBefore(/[\w.:"-]+/);
+  if (!word && !asked.explicit) return null;
+  // A quote that the editor closed by itself is the suggestion's own.
+  const isClosed = asked.state.sliceDoc(asked.pos, asked.pos + 1) === '"';
+  return { from: word?.from ?? asked.pos, ...(isClosed && { to: asked.pos + 1 }), options: [...options] };
+};
+
+export function CodeEditor({ label, language, value, onChange, height = '320px', check, suggestions }: EditorProps) {
   const scheme = useComputedColorScheme('light');
   const extensions = useMemo(
     () => [
       { cedar, json, yaml }[language](),
       EditorView.cspNonce.of(cspNonce()),
       EditorView.lineWrapping,
+      ...(scheme === 'dark' ? [deep] : []),
+      ...(suggestions ? [cedarLanguage.data.of({ autocomplete: completing(suggestions) })] : []),
       EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0' }),
       ...(check ? [linter((view) => check(view.state.doc.toString()), { delay: 400 })] : []),
     ],
-    [language, label, check],
+    [language, label, check, scheme, suggestions],
   );
   return (
     <CodeMirror

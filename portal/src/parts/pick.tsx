@@ -84,6 +84,10 @@ const option = (value: string, title: string): Option => ({
 const words = (typed: string, value: string | null) =>
   typed === '' || (value !== null && typed.includes(value)) ? {} : { search: typed };
 
+/** Until the server has answered, and whoever types quickly doesn't choose another than they see. */
+const matches = (option: object, typed: string): boolean =>
+  'label' in option && String(option.label).toLowerCase().includes(typed.trim().toLowerCase());
+
 interface ChoiceProps extends Omit<PickProps, 'without'> {
   readonly search: string;
   readonly setSearch: (search: string) => void;
@@ -92,6 +96,7 @@ interface ChoiceProps extends Omit<PickProps, 'without'> {
 
 function Choice({ search, setSearch, data, value, autoFocus, ...props }: ChoiceProps) {
   const chosen = value !== null && !data.some((each) => each.value === value) ? [{ value, label: value }] : [];
+  const shown = data.find((each) => each.value === value)?.label ?? value ?? '';
   return (
     <Select
       {...props}
@@ -100,8 +105,12 @@ function Choice({ search, setSearch, data, value, autoFocus, ...props }: ChoiceP
       searchable
       searchValue={search}
       onSearchChange={setSearch}
-      filter={({ options }) => options}
-      scrollAreaProps={{ viewportProps: { tabIndex: 0 } }}
+      filter={({ options, search: typed }) =>
+        typed === shown ? options : options.filter((each) => matches(each, typed))
+      }
+      withScrollArea={false}
+      styles={{ dropdown: { maxHeight: 240, overflowY: 'auto' } }}
+      comboboxProps={{ withinPortal: false }}
       nothingFoundMessage="Nothing matches"
       data-autofocus={autoFocus}
     />

@@ -110,7 +110,7 @@ function Drawn<T>({ label, list, columns, rowKey, onOpen }: TableProps<T>) {
       {hasMore && (
         <Group justify="center" py="sm">
           <Button variant="default" size="xs" onClick={loadMore} disabled={isLoadingMore}>
-            {isLoadingMore ? <Loader size="xs" aria-label="Loading" /> : 'Show more'}
+            {isLoadingMore ? <Loader size="xs" role="img" aria-label="Loading" /> : 'Show more'}
           </Button>
         </Group>
       )}
@@ -132,6 +132,7 @@ function Heading<T>({ column }: { readonly column: Column<T> }) {
   const direction = sort.startsWith('-') ? 'descending' : 'ascending';
   return (
     <Table.Th w={width} ta={isNumeric ? 'right' : undefined} aria-sort={isOn ? direction : undefined}>
+      {title === '' && <span className="for-readers">What can be done</span>}
       {name === undefined ? (
         title
       ) : (

@@ -32,7 +32,7 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   if (!session) {
     return (
       <Center mih="100dvh" aria-busy="true">
-        <Loader aria-label="Loading" />
+        <Loader role="img" aria-label="Loading" />
       </Center>
     );
   }

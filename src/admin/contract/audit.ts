@@ -40,7 +40,8 @@ const filter = {
   cursor: z.string().max(128).optional(),
 };
 
-const page = z.object({ items: z.array(auditRow), next: nullable });
+const named = auditRow.extend({ who: nullable.describe('As people call them now; null: unknown by now.') });
+const page = z.object({ items: z.array(named), next: nullable });
 
 const format = z
   .enum(['json', 'jsonl', 'csv'])

@@ -1,7 +1,9 @@
 /** Routes of policies: see docs/guide/policies.md. */
 import { z } from 'zod';
 import type { AdminRoute } from '#admin/contract.ts';
+import { admittedBy } from '#admin/me-nouns.ts';
 import { collectionName, organizationRef, slug } from '#admin/nouns.ts';
+import { rowId } from '#admin/people-nouns.ts';
 import { listing } from './lists.ts';
 
 const org = { organization: organizationRef };
@@ -48,6 +50,9 @@ const text = z.string().max(2048);
 export const policyCase = z.strictObject({
   name: text.optional().describe('Shown where it comes out otherwise than expected.'),
   claims: z.record(z.string(), z.json()).default({}).describe('Of the caller; `sub` says who it is.'),
+  user: rowId
+    .optional()
+    .describe('A member, with what they hold. None: whoever has the `roles` and `groups` of these claims.'),
   action: z
     .enum(['call_tool', 'get_prompt', 'read_resource', 'list_tools', 'list_prompts', 'list_resources'])
     .default('call_tool'),
@@ -68,9 +73,18 @@ const asked = z.object({
   policies: z.array(z.string()).describe('Ids of those that decided.'),
   errors: z.array(z.string()),
 });
+/** In the order in which they are taken. */
+export const decidingSteps = ['membership', 'enablement', 'grant', 'switch', 'policy', 'limit'] as const;
+const outcome = z.object({
+  decision: z.enum(['permit', 'deny']),
+  step: z.enum(decidingSteps).nullable().describe('That refuses it; null: it is permitted.'),
+  by: z.array(admittedBy).describe('What gives access, whatever else refuses it.'),
+  limit: z.string().nullable().describe('Id of the limit that is used up at this moment.'),
+});
 const tested = z.object({
   name: z.string().nullable(),
-  decision: z.enum(['permit', 'deny']),
+  decision: z.enum(['permit', 'deny']).describe('Of the policies alone: what `expect` is held against.'),
+  outcome: outcome.nullable().describe('Of a call, all in all; null: no gateway runs that could say.'),
   expected: z.enum(['permit', 'deny']).nullable(),
   asked: z.array(asked),
 });

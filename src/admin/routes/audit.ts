@@ -6,6 +6,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { OrgId } from '#core/ids.ts';
 import type { AuditReader } from '#records/audit/reader.ts';
 import type { AuditFilter } from '#records/audit/rows.ts';
+import { findNamesBySubject } from '#records/people.ts';
 import type { UsageQuery } from '#records/usage.ts';
 
 type AuditHandlers = Pick<
@@ -43,7 +44,12 @@ export function auditHandlers({ records, reader, clock }: AdminDeps): AuditHandl
     return reader;
   };
   const idOf = async (actor: Actor, ref: string) => (await getOrganization(records, actor, ref)).id;
-  const listed = (org: OrgId | undefined, filter: Asked) => auditPage(reader, org, filter);
+  const listed = async (org: OrgId | undefined, filter: Asked) => {
+    const { items, next } = await auditPage(reader, org, filter);
+    const subjects = [...new Set(items.flatMap(({ subject }) => (subject === null ? [] : [subject])))];
+    const names = await records.asPlatform((scope) => findNamesBySubject(scope, subjects));
+    return { items: items.map((row) => ({ ...row, who: names.get(row.subject ?? '') ?? null })), next };
+  };
   const verified = async (org: OrgId | undefined) => {
     const { problems, ...counts } = await read().verify(org);
     return { ...counts, problems: [...problems], publicKey: read().publicKey };

@@ -29,7 +29,10 @@ export function limitHandlers({ records, readLimit }: AdminDeps): Names {
     async setLimit(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);
       const names = await records.limitNames(organization.id);
-      return shown(await records.setLimit(organization.id, ruleOf(input, names)), names);
+      const rule = ruleOf(input, names);
+      if (rule.key !== undefined && !(await records.listKeys(organization.id)).some(({ id }) => id === rule.key))
+        throw new GatehouseError('not_found', { message: 'There is no such API key in this organization' });
+      return shown(await records.setLimit(organization.id, rule), names);
     },
     async removeLimit(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);

@@ -9,7 +9,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { NewPolicy, Policy } from '#records/policies.ts';
 import { matrixOf } from './policy-matrix.ts';
-import { testCases } from './policy-tests.ts';
+import { type Tested, testCases, wholeOf } from './policy-tests.ts';
 
 type Names =
   | 'listPolicies'
@@ -20,7 +20,7 @@ type Names =
   | 'testPolicies'
   | 'showPolicyMatrix';
 
-export function policyHandlers({ records, policies: engine }: AdminDeps): Pick<Handlers, Names> {
+export function policyHandlers({ records, policies: engine, self }: AdminDeps): Pick<Handlers, Names> {
   return {
     async listPolicies(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);
@@ -59,12 +59,22 @@ export function policyHandlers({ records, policies: engine }: AdminDeps): Pick<H
       const organization = await getOrganization(records, actor, input.organization);
       const places = await findPlaces(records, organization);
       const kept = await records.listPolicies(organization.id);
-      if (!draft) return { ...testCases(engine, kept, { cases, places }), errors: [], warnings: [] };
+      const testedBy = async (sets: readonly Tested[]) => {
+        const judged = testCases(engine, sets, { cases, places });
+        const of = { self, org: organization.id, places };
+        return Promise.all(
+          cases.map(async (one, i) => {
+            const result = judged[i];
+            if (!result) throw new GatehouseError('internal');
+            return { ...result, outcome: await wholeOf(of, one, result.decision) };
+          }),
+        );
+      };
+      if (!draft) return { results: await testedBy(kept), errors: [], warnings: [] };
       const { values, warnings } = checked(engine, draft, places);
       const others = kept.filter(({ name }) => name !== draft.name);
       const version = 1 + (kept.find(({ name }) => name === draft.name)?.version ?? 0);
-      const sets = [...others, { ...values, version }];
-      return { ...testCases(engine, sets, { cases, places }), errors: [], warnings: [...warnings] };
+      return { results: await testedBy([...others, { ...values, version }]), errors: [], warnings: [...warnings] };
     },
     async showPolicyMatrix(input, actor) {
       const organization = await getOrganization(records, actor, input.organization);

@@ -2,6 +2,8 @@
 import type { PolicyDecision, PolicyEngine } from '#adapters/policy/policy.ts';
 import type { PolicyCase, TestedCase } from '#admin/contract/policies.ts';
 import type { Places } from '#admin/policy-places.ts';
+import type { SelfRooms } from '#admin/self.ts';
+import type { OrgId } from '#core/ids.ts';
 import type { JsonObject } from '#core/json.ts';
 import type { NewPolicy } from '#records/policies.ts';
 
@@ -16,9 +18,9 @@ export function testCases(
   engine: PolicyEngine,
   sets: readonly Tested[],
   { cases, places }: Testing,
-): { results: TestedCase[] } {
+): readonly Omit<TestedCase, 'outcome'>[] {
   const judges = sets.map((set) => ({ set, compiled: compileOrClose(engine, set) }));
-  const results = cases.map((one) => {
+  return cases.map((one) => {
     const claims = { sub: 'test', ...one.claims };
     const asked = judges
       .filter(({ set }) => concerns(set, one, places))
@@ -31,7 +33,22 @@ export function testCases(
     const decision = isDenied ? ('deny' as const) : ('permit' as const);
     return { name: one.name ?? null, decision, expected: one.expect ?? null, asked };
   });
-  return { results };
+}
+
+/** The whole decision, in the order of calls: what policies say comes after grants and switches, before limits. */
+export async function wholeOf(
+  { self, org, places }: { readonly self: SelfRooms | undefined; readonly org: OrgId; readonly places: Places },
+  { user, claims, collection, server, action, resource: name }: PolicyCase,
+  decision: TestedCase['decision'],
+): Promise<TestedCase['outcome']> {
+  if (!self) return null;
+  const id = places.servers.find(({ key }) => key === server)?.id ?? '';
+  const definition = places.tools.get(id)?.find((tool) => tool.name === name);
+  const wish = { user, claims, endpoint: collection ?? server, server, action, name, definition };
+  const { step: other, by, limit } = await self.judge(org, wish);
+  const isByPolicy = decision === 'deny' && (other === undefined || other === 'limit');
+  const step = isByPolicy ? 'policy' : (other ?? null);
+  return { decision: step === null ? 'permit' : 'deny', step, by: [...by], limit: (isByPolicy ? null : limit) ?? null };
 }
 
 interface Caller {

@@ -52,6 +52,7 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
             form.append(input); document.body.append(form); form.submit();
           })()`);
           expect((await answered).status()).toBeGreaterThanOrEqual(400);
+          await page.waitForURL(target);
           await page.goto(`http://${host}:${port}/`);
         }
       }

@@ -26,8 +26,8 @@ const columns: readonly Column<TrailRow>[] = [
   { title: 'Took', isNumeric: true, width: 90, cell: ({ durationMs }) => duration(durationMs) },
 ];
 
-const whoOf = ({ email, subject, person, principalKind }: TrailRow): string =>
-  email ?? subject ?? person ?? principalKind ?? 'nobody';
+const whoOf = ({ who, email, subject, person, principalKind }: TrailRow): string =>
+  email ?? who ?? subject ?? person ?? principalKind ?? 'nobody';
 
 export const whatOf = ({ action, target, rpcMethod, name, httpMethod, path }: TrailRow): string =>
   action !== null

@@ -215,7 +215,9 @@ const Rows = ({ tools, shown, mayWrite, onSwitch, onOpen }: RowsProps) => (
           <Table.Th w={90}>Published</Table.Th>
           <Table.Th>Tool</Table.Th>
           <Table.Th>What it does</Table.Th>
-          <Table.Th />
+          <Table.Th>
+            <span className="for-readers">What can be done</span>
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>

@@ -83,7 +83,7 @@ export function Page() {
       {parts.data && <Parts health={parts.data} runner={runner ?? null} />}
       <Panel title="Servers">
         <ResourceTable
-          label="Servers"
+          label="How servers are"
           list={list}
           columns={columns}
           rowKey={({ key, organization }) => `${organization ?? ''}/${key}`}

@@ -5,6 +5,7 @@ import { lazy, Suspense, useCallback, useRef, useState } from 'react';
 import { ApiError, call, type RouteInput } from '#portal/api/client.ts';
 import { PageLoading } from '#portal/shell/page-loading.tsx';
 import { findingsIn } from './cedar-text.ts';
+import { useCedarSuggestions } from './completion.ts';
 import { Snippets } from './snippets.tsx';
 import { TargetFields } from './target-fields.tsx';
 
@@ -116,6 +117,7 @@ function TextOfPolicies({ organization, draft, onChange, isReadOnly }: PolicyFor
   // The editor asks with the text that it has; everything else is as it is now.
   const latest = useRef({ organization, draft });
   latest.current = { organization, draft };
+  const suggestions = useCedarSuggestions(organization, draft.server);
   const check = useCallback(async (typed: string) => {
     const { organization: org, draft: now } = latest.current;
     if (typed.trim() === '') return [];
@@ -138,6 +140,7 @@ function TextOfPolicies({ organization, draft, onChange, isReadOnly }: PolicyFor
             height="420px"
             value={text}
             check={check}
+            suggestions={suggestions}
             {...(!isReadOnly && { onChange: (policies: string) => onChange({ ...draft, policies }) })}
           />
         )}

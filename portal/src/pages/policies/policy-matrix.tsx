@@ -32,7 +32,7 @@ export function PolicyMatrix() {
         <TextInput label="Tool" value={word} onChange={({ currentTarget }) => setWord(currentTarget.value)} />
       </Group>
       {error && <ErrorPanel error={error} retry={() => void refetch()} />}
-      {isPending && !error && <Loader aria-label="Loading" />}
+      {isPending && !error && <Loader role="img" aria-label="Loading" />}
       {data && rows.length === 0 && (
         <Empty title="Nothing to show">Rows are tools of servers that are enabled. Enable one first.</Empty>
       )}

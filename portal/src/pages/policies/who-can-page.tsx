@@ -128,8 +128,11 @@ function useTools(organization: string, server: string | undefined): readonly st
 function useEndpoints(organization: string) {
   const servers = useList('listOrganizationServers', { organization, enabled: 'true', limit: 1000 });
   const collections = useList('listCollections', { organization, limit: 1000 });
+  const names = collections.items.map(({ name }) => name);
+  // Of one name, the collection is what callers reach.
+  const others = servers.items.filter(({ server }) => !names.includes(server));
   return [
-    { group: 'Collections', items: collections.items.map(({ name }) => name) },
-    { group: 'Servers', items: servers.items.map(({ server, title }) => ({ value: server, label: title })) },
+    { group: 'Collections', items: names },
+    { group: 'Servers', items: others.map(({ server, title }) => ({ value: server, label: title })) },
   ];
 }

@@ -68,7 +68,10 @@ async function readFromOpenWebui({ config, wish, opened }: ReadDeps): Promise<Re
 
 async function readFromClerk({ config, wish, opened }: ReadDeps): Promise<Reading> {
   const places = await placesOf(config, opened);
-  return readDatabase(wish, (source) => readClerk(source, places));
+  // Prisma's addresses name the schema.
+  const [url = ''] = wish.sources;
+  const schema = (URL.canParse(url) && new URL(url).searchParams.get('schema')) || 'public';
+  return readDatabase(wish, (source) => readClerk(source, { ...places, schema }));
 }
 
 /** Files and folders. Values of workloads' secrets are in no export: they may be in the variables of whoever runs this. */

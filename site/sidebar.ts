@@ -19,7 +19,10 @@ export const sidebar: Group[] = [
   guide('Tools', 'tools', 'eras', 'transports', 'rest', 'hosts'),
   guide('Rights', 'policies', 'limits', 'credentials', 'connected-accounts', 'secrets', 'security-review', 'audit'),
   guide('Operation', 'deploy', 'operations', 'configuration-as-code', 'telemetry', 'forward-authentication'),
-  guide('Coming from elsewhere', 'older-gateways', 'ragie-workos', 'differences'),
+  guide(
+    'Coming from elsewhere',
+    ...['coming-over', 'older-gateways', 'ragie-workos', 'from-clerk', 'from-github-oauth', 'differences'],
+  ),
   { label: 'Reference', items: [{ autogenerate: { directory: 'reference' } }] },
   { label: 'Decisions', collapsed: true, items: [{ autogenerate: { directory: 'decisions' } }] },
 ];

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { App } from '#app.ts';
 import { call, send } from '#kit/http-client.ts';
+import { sqlOf } from '#kit/postgres.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { type ImportReport, type ImportWorld, loadData, startImportWorld } from './world.ts';
 
@@ -102,4 +103,16 @@ test('a second time there is nothing to change; what was switched off here meanw
   const again = await t.report('clerk', 'env:OLD_DATABASE_URL', '--yes');
   expect([again.changes, again.applied]).toEqual([[], false]);
   expect(again.leftOut).toContainEqual({ what: 'enablement org-beta/files', reason: 'it is switched off here' });
+});
+
+test('tables in a schema of their own are found by the address, as Prisma has it', async () => {
+  const url = await loadData('clerk.sql', { UPSTREAM: upstream.url, HASH: 'x' });
+  await sqlOf(url, 'alter schema public rename to gateway_app; create schema public');
+  const here = await startImportWorld({ yaml: "egress: { allow: ['127.0.0.1'] }" });
+  try {
+    expect((await here.report('clerk', url, '--dry-run')).changes).toEqual([]);
+    expect(changed(await here.report('clerk', `${url}?schema=gateway_app`, '--dry-run'))).toContain('add server notes');
+  } finally {
+    await here.close();
+  }
 });

@@ -11,6 +11,11 @@ import { type Found, type FoundMember, type FoundServer, type LeftOut, nothingFo
 import { resolveServers, type ServerPlaces } from './resolve-servers.ts';
 import type { Row, SourceDatabase } from './source.ts';
 
+export interface ClerkTarget extends ServerPlaces {
+  /** Where its tables are. */
+  readonly schema: string;
+}
+
 /** Each under the names that it may have. */
 const tableNames = {
   organizations: ['organizations', 'Organization'],
@@ -62,13 +67,13 @@ const columns = {
   },
 } as const satisfies Readonly<Record<string, Shape>>;
 
-export async function readClerk(source: SourceDatabase, places: ServerPlaces): Promise<Found> {
+export async function readClerk(source: SourceDatabase, { schema, ...places }: ClerkTarget): Promise<Found> {
   const leftOut: LeftOut[] = [];
-  const tables = await source.tables('public');
+  const tables = await source.tables(schema);
   const read = async <T>(noun: keyof typeof columns, of: z.ZodType<T>): Promise<readonly T[]> => {
     const table = tableNames[noun].find((name) => tables.has(name));
     if (table === undefined) return [];
-    const alive = (await source.rows('public', table)).filter((row) => isAlive(row, { table, leftOut }));
+    const alive = (await source.rows(schema, table)).filter((row) => isAlive(row, { table, leftOut }));
     const name = (row: Row) => `${table} ${quoted(labelOf(row))}`;
     return taken(
       alive.map((row) => named(row, columns[noun])),
@@ -91,7 +96,7 @@ export async function readClerk(source: SourceDatabase, places: ServerPlaces): P
   });
   const people = await read('users', user);
   const members = membersOf(await read('memberships', membership), { people, slugs, leftOut });
-  await leaveOut(source, tables, leftOut);
+  await leaveOut(source, { schema, tables, leftOut });
   return {
     ...nothingFound,
     organizations: organizations.map((row) => organizationIn(row, leftOut)),
@@ -202,13 +207,19 @@ const unkept: Readonly<Record<string, string>> = {
   organization_resources: 'resources come from servers',
 };
 
-async function leaveOut(source: SourceDatabase, tables: ReadonlySet<string>, leftOut: LeftOut[]): Promise<void> {
+interface Leaving {
+  readonly schema: string;
+  readonly tables: ReadonlySet<string>;
+  readonly leftOut: LeftOut[];
+}
+
+async function leaveOut(source: SourceDatabase, { schema, tables, leftOut }: Leaving): Promise<void> {
   for (const [name, reason] of Object.entries(unkept)) {
-    const rows = tables.has(name) ? await source.count('public', name) : 0;
+    const rows = tables.has(name) ? await source.count(schema, name) : 0;
     if (rows > 0) leftOut.push({ what: `${name}, ${rows} rows`, reason });
   }
   const keys = tableNames.keys.find((name) => tables.has(name));
-  for (const row of keys === undefined ? [] : await source.rows('public', keys)) {
+  for (const row of keys === undefined ? [] : await source.rows(schema, keys)) {
     const scopes = Array.isArray(row.scopes) ? ` with ${quoted(row.scopes.join(' '))}` : '';
     leftOut.push({
       what: `API key ${quoted(row.name ?? row.id)}${scopes}`,

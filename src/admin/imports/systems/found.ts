@@ -109,8 +109,10 @@ export interface Found {
   readonly policies: readonly WantedPolicy[];
   readonly members: readonly FoundMember[];
   readonly clients: readonly FoundClient[];
-  /** Whose requests: of the organization; read batch after batch, while it is written. */
-  readonly usage: { readonly organization: string; readonly batches: AsyncIterable<readonly FoundUsage[]> } | undefined;
+  /** Whose requests: of the organization; read batch after batch, while it is written, anew each time. */
+  readonly usage:
+    | { readonly organization: string; readonly batches: () => AsyncIterable<readonly FoundUsage[]> }
+    | undefined;
   /** Of the settings what is to be done about each; values stay where they are. */
   readonly settings: readonly { readonly name: string; readonly advice: string }[];
   readonly leftOut: readonly LeftOut[];

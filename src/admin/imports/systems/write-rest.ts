@@ -69,7 +69,7 @@ export async function writeUsage(
 ): Promise<void> {
   const { id, slug } = writing.organization(organization);
   let count = 0;
-  for await (const batch of batches) {
+  for await (const batch of batches()) {
     if (batch.length === 0) continue;
     const { rows } = await writing.records.asPlatform(({ tx }) => insertBatch(id, batch).execute(tx));
     count += rows.length;

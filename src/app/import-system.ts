@@ -96,6 +96,7 @@ async function write(config: Config, { found, opened, keep, agreed }: Writing): 
           ...{ records, db, vault: storage.vaultOf(db), engine: policies, clock: systemClock },
           sealClientSecret: (id, secret) => sealer.seal(secretPlace(id), secret),
           digest: digestOf,
+          apiKeys: storage.apiKeys,
         },
         found,
       );

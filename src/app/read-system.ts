@@ -71,7 +71,7 @@ async function readFromClerk({ config, wish, opened }: ReadDeps): Promise<Readin
   // Prisma's addresses name the schema.
   const [url = ''] = wish.sources;
   const schema = (URL.canParse(url) && new URL(url).searchParams.get('schema')) || 'public';
-  return readDatabase(wish, (source) => readClerk(source, { ...places, schema }));
+  return readDatabase(wish, (source) => readClerk(source, { ...places, schema, nowMs: systemClock.now() }));
 }
 
 /** Files and folders. Values of workloads' secrets are in no export: they may be in the variables of whoever runs this. */

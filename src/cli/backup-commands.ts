@@ -7,8 +7,12 @@ export function addBackup(program: Command, io: Io, version: string): void {
     .command('backup')
     .description('write everything that is in the database into one file')
     .argument('<file>', 'that is not there yet')
+    .option('--show', 'say what is in one that is there, and whether it is whole')
     .option('--json', 'print JSON')
-    .action(async (file, options) => (await import('./backup.ts')).backUp(io, file, { ...options, version }));
+    .action(async (file, options) => {
+      const { backUp, showBackup } = await import('./backup.ts');
+      await (options.show ? showBackup(io, file, options) : backUp(io, file, { ...options, version }));
+    });
   program
     .command('restore')
     .description('put a backup into an unused database: all of it, or nothing')

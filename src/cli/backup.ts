@@ -9,6 +9,7 @@ import type { Contents } from '#db/backup/format.ts';
 import type { Io } from './io.ts';
 import { printJson } from './output.ts';
 import { openProgress } from './progress.ts';
+import { printTable } from './table.ts';
 
 interface BackupOptions {
   readonly json?: boolean;
@@ -33,6 +34,21 @@ export async function backUp(
   if (options.json) return printJson(io, { file: path, ...taken });
   io.err(`${path}: ${taken.rows} rows of ${taken.tables} tables, ${taken.bytes} bytes.\n`);
   io.err(`${keyAdvice(config)}\n`);
+}
+
+/** Needs no database. */
+export async function showBackup(io: Io, file: string, options: BackupOptions): Promise<void> {
+  const { readBackup } = await import('#db/backup/format.ts');
+  const { head, tail } = await readBackup(resolve(io.cwd, file));
+  if (options.json) return printJson(io, { ...head, ...tail });
+  const rows = Object.entries(tail.tables).filter(([, count]) => count > 0);
+  printTable(
+    io,
+    ['TABLE', 'ROWS'],
+    rows.toSorted().map(([table, count]) => [table, String(count)]),
+  );
+  const newest = head.schema.migrations.at(-1);
+  io.err(`Whole. Made by version ${head.version} at ${head.madeAt}; its schema is that of ${newest}.\n`);
 }
 
 function keyAdvice({ secrets, demo, dataDir }: Config): string {

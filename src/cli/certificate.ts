@@ -30,7 +30,10 @@ export async function showCertificate(
   url: string | undefined,
   options: { readonly json?: boolean },
 ): Promise<void> {
-  const seen = await lookAt(url === undefined ? ownUrl(io) : parseUrl(url, 'address'), Date.now());
+  const seen = await lookAt(
+    url === undefined ? ownUrl(io) : parseUrl(url.includes('://') ? url : `https://${url}`, 'address'),
+    Date.now(),
+  );
   if (options.json) printJson(io, seen);
   else
     io.out(

@@ -12,8 +12,10 @@ export function addOperatorCommands(program: Command, io: Io, remote: (command: 
     .action(async (options) => (await import('./operator.ts')).listRegistrations(io, options));
   remote(registration.command('remove').alias('rm'))
     .description('remove a registration with all of its tokens: the client registers anew')
-    .argument('<id>', 'as in `registration list`')
-    .action(async (id, options) => (await import('./operator.ts')).removeRegistration(io, id, options));
+    .argument('[id]', 'as in `registration list`')
+    .option('--search <text>', 'instead: all that `registration list --search` shows')
+    .option('--all', 'instead: every one')
+    .action(async (id, options) => (await import('./operator.ts')).removeRegistrations(io, id, options));
   remote(program.command('purge'))
     .description('remove expired registrations, tokens and sessions now; the gateway does it by itself, later')
     .option('--dry-run', 'only count them')
@@ -24,7 +26,7 @@ export function addOperatorCommands(program: Command, io: Io, remote: (command: 
   program
     .command('certificate')
     .description('look at the TLS certificate of the gateway as clients see it: name, issuer, days left')
-    .argument('[url]', 'of any server (default: BASE_URL)')
+    .argument('[url]', 'of any server, or its name (default: BASE_URL)')
     .option('--json', 'print JSON')
     .action(async (url, options) => (await import('./certificate.ts')).showCertificate(io, url, options));
 }

@@ -1,6 +1,6 @@
 /** `registration`, `purge` and `stats`: one call of the admin API each. */
 import { type Connection, type ConnectOptions, connect } from './connection.ts';
-import type { Io } from './io.ts';
+import { type Io, UsageError } from './io.ts';
 import { printJson } from './output.ts';
 import { watched } from './progress.ts';
 import { printTable } from './table.ts';
@@ -32,11 +32,21 @@ export function listRegistrations(io: Io, options: Options & { readonly search?:
 
 const day = (at: string | null) => at?.slice(0, 10) ?? 'never';
 
-export function removeRegistration(io: Io, id: string, options: Options): Promise<void> {
+interface RemoveOptions extends Options {
+  readonly search?: string;
+  readonly all?: boolean;
+}
+
+export function removeRegistrations(io: Io, id: string | undefined, options: RemoveOptions): Promise<void> {
+  const { search, all = false } = options;
+  if ([id !== undefined, search !== undefined, all].filter(Boolean).length !== 1)
+    throw new UsageError('Say which: an id, --search or --all');
   return connected(io, options, async (connection) => {
-    const removed = await connection.call('removeRegistration', { id });
-    if (options.json) printJson(io, removed);
-    else io.err(`Removed ${removed.id} with its tokens.\n`);
+    const found =
+      id === undefined ? await connection.list('listRegistrations', { ...(search && { search }) }) : [{ id }];
+    for (const one of found) await connection.call('removeRegistration', { id: one.id });
+    if (options.json) printJson(io, { removed: found.map((one) => one.id) });
+    else io.err(`Removed with their tokens: ${found.length === 0 ? 'none' : found.map((one) => one.id).join(', ')}\n`);
   });
 }
 

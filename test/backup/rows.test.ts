@@ -189,6 +189,9 @@ test('a dry run says what it would do and changes nothing; a file that is there 
   expect(dry.code).toBe(0);
   expect(dry.err).toMatch(/^Nothing was changed. The backup is whole: \d+ rows of \d+ tables, by version 1\.2\.3/);
   expect(await sqlOf(url, 'select from gateway.organizations')).toEqual([]);
+  const shown = await cli(['backup', file, '--show']);
+  expect(shown.out).toMatch(/^organizations +40$/m);
+  expect(shown.err).toMatch(/^Whole. Made by version 1\.2\.3 at /);
   const bytes = readFileSync(file);
   expect((await cli(['backup', file], { env: server(source.url) })).err).toContain('is there already');
   expect(readFileSync(file).equals(bytes)).toBe(true);

@@ -78,7 +78,8 @@ test('what has expired is counted first, then removed, and nothing else [S1.47]'
 });
 
 test('a registration goes with its tokens, once [S1.47]', async () => {
-  expect(await run('registration', 'remove', 'client_live')).toEqual({ id: 'client_live' });
+  expect((await cli(['registration', 'remove'], { env })).code).toBe(2);
+  expect(await run('registration', 'remove', '--search', 'editor')).toEqual({ removed: ['client_live'] });
   expect(await database.sql(`select id from gateway.oauth_records where client_id = 'client_live'`)).toEqual([]);
   const again = await cli(['registration', 'remove', 'client_live'], { env });
   expect(again).toMatchObject({ code: 1, err: 'There is no such registration\n' });
@@ -104,7 +105,7 @@ describe('a certificate', () => {
     const seen = await lookAt(url, Date.now());
     expect(seen).toMatchObject({ names: ['mcp.example.com', 'localhost'], daysLeft: 0 });
     expect(seen.problem).not.toBeNull();
-    const shown = await cli(['certificate', url.href]);
+    const shown = await cli(['certificate', url.host]);
     expect(shown.code).toBe(1);
     expect(shown.out).toContain('(mcp.example.com, localhost)');
     expect(shown.err).toContain(`clients refuse the certificate of ${url.host}`);

@@ -4,8 +4,10 @@ import { type PolicyEngine, PolicyProblem } from '#adapters/policy/policy.ts';
 import type { WantedPolicy } from '#admin/apply-policies.ts';
 import { canonical } from '#admin/canonical.ts';
 import { findPlaces, knownServers, targetOf } from '#admin/policy-places.ts';
+import { importedKey } from '#records/api-key.ts';
 import { findClient, insertClient } from '#records/clients.ts';
-import type { Found, FoundClient, FoundUsage } from './found.ts';
+import { insertKey } from '#records/keys.ts';
+import type { Found, FoundClient, FoundKey, FoundUsage } from './found.ts';
 import type { Writing } from './write.ts';
 
 export async function writePolicies(writing: Writing, policies: readonly WantedPolicy[]): Promise<void> {
@@ -58,6 +60,31 @@ export async function writeClients(writing: Writing, clients: readonly FoundClie
       // It was signed in through already: it does not lapse with the unused ones.
       signedInAt: createdAt,
     });
+    made.push(what);
+  }
+}
+
+/** Found by what the other gateway knew of them; a name that is taken here gets a number. */
+export async function writeKeys(writing: Writing, keys: readonly FoundKey[]): Promise<void> {
+  const { records, made, kept, apiKeys } = writing;
+  for (const { organization: ref, name: given, sha256, expiresAt } of keys) {
+    const { id: org, slug } = writing.organization(ref);
+    const { id, secret } = importedKey(sha256);
+    const what = `API key ${slug}/${given}`;
+    // Of any organization: an id is unique.
+    const known = await records.asPlatform(({ tx }) =>
+      tx.selectFrom('api_keys').select(['org_id', 'revoked_at']).where('id', '=', id).executeTakeFirst(),
+    );
+    if (known && (known.org_id !== org || known.revoked_at !== null))
+      kept.push({ what, reason: known.revoked_at ? 'it is revoked here' : "it is another organization's here" });
+    if (known) continue;
+    const names = new Set(
+      (await records.listKeys(org)).filter((key) => key.revokedAt === undefined).map((key) => key.name),
+    );
+    let name = given;
+    for (let count = 2; names.has(name); count++) name = `${given} ${count}`;
+    const row = { id, name, digest: apiKeys.digest(secret), last4: '', roles: [], expiresAt };
+    await records.within(org, (scope) => insertKey(scope, row));
     made.push(what);
   }
 }

@@ -45,9 +45,9 @@ check-health *args:
     {{ gatehouse }} doctor
     {{ gatehouse }} check "$@"
 
-# The certificate that clients see: until when, for whom.
-check-ssl host="${GATEWAY_DOMAIN:-auth.$BASE_DOMAIN}":
-    echo | openssl s_client -connect "{{ host }}:443" -servername "{{ host }}" 2>/dev/null | openssl x509 -noout -subject -issuer -enddate -checkend 1209600
+# The certificate that clients see: for whom, by whom, until when.
+check-ssl *args:
+    {{ gatehouse }} certificate "$@"
 
 # --- set up ---
 
@@ -108,16 +108,79 @@ create-mcp-config name="gatehouse" url="${BASE_URL:-http://localhost:3000}/mcp":
 
 # --- operate ---
 
-# Clients that are registered.
+# Clients that registered themselves.
 oauth-list-registrations *args:
-    {{ gatehouse }} client list "$@"
+    {{ gatehouse }} registration list "$@"
+
+# What people let clients have: `just oauth-list-tokens --org acme`.
+oauth-list-tokens *args:
+    {{ gatehouse }} token list "$@"
+
+# Both, and who is signed in: `just oauth-show-all --org acme`.
+oauth-show-all *args:
+    {{ gatehouse }} registration list
+    {{ gatehouse }} token list "$@"
+    {{ gatehouse }} session list "$@"
+
+# How much there is of everything.
+oauth-stats *args:
+    {{ gatehouse }} stats "$@"
 
 # Remove a client; its tokens end.
 oauth-delete-registration id:
-    {{ gatehouse }} client remove "{{ id }}"
+    {{ gatehouse }} registration remove "{{ id }}"
 
 # The same: nothing of it stays behind.
 oauth-delete-client-complete id: (oauth-delete-registration id)
+
+# Take back what a person let a client have: `just oauth-delete-token ID --org acme`.
+oauth-delete-token *args:
+    {{ gatehouse }} token revoke "$@"
+
+# Remove clients with a text in their name or address.
+oauth-delete-test-registrations text="test":
+    {{ gatehouse }} registration remove --search "{{ text }}"
+
+# Remove every client that registered itself: all register and sign in anew.
+oauth-delete-all-registrations:
+    {{ gatehouse }} registration remove --all
+
+# Remove what has expired.
+oauth-purge-expired:
+    {{ gatehouse }} purge
+
+# Count what has expired.
+oauth-purge-expired-dry:
+    {{ gatehouse }} purge --dry-run
+
+# Everything in the database, as one file in backups/.
+oauth-backup:
+    mkdir -p -m 700 backups
+    {{ gatehouse }} backup "backups/$(date -u +%Y%m%dT%H%M%SZ).backup"
+
+# Backups that there are, the newest first.
+oauth-backup-list:
+    @ls -1t backups/*.backup
+
+# What is in one.
+oauth-backup-view file:
+    {{ gatehouse }} backup "{{ file }}" --show
+
+# Put the newest one into an unused database.
+oauth-restore:
+    {{ gatehouse }} restore "$(ls -1t backups/*.backup | head -n 1)" --verify
+
+# Put this one into an unused database.
+oauth-restore-file file:
+    {{ gatehouse }} restore "{{ file }}" --verify
+
+# The same in place of what is in the database.
+oauth-restore-clear file:
+    {{ gatehouse }} restore "{{ file }}" --verify --replace
+
+# Only say what it would do.
+oauth-restore-dry file:
+    {{ gatehouse }} restore "{{ file }}" --dry-run
 
 # Make or bring up to date the schema.
 db-init:

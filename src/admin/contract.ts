@@ -25,6 +25,7 @@ import { pinRoutes } from './contract/pins.ts';
 import { platformRoutes } from './contract/platform.ts';
 import { policyRoutes } from './contract/policies.ts';
 import { portalRoutes } from './contract/portal.ts';
+import { registrationRoutes } from './contract/registrations.ts';
 import { runRoutes } from './contract/runs.ts';
 import { secretsRoutes } from './contract/secrets.ts';
 import { serverHealthRoutes } from './contract/server-health.ts';
@@ -67,6 +68,7 @@ export const contract = {
   ...openApiRoutes,
   ...runRoutes,
   ...platformRoutes,
+  ...registrationRoutes,
   ...serverRoutes,
   ...collectionRoutes,
   ...pinRoutes,

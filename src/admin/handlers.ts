@@ -64,6 +64,7 @@ import { personHandlers } from './routes/people.ts';
 import { pinHandlers } from './routes/pins.ts';
 import { policyHandlers } from './routes/policies.ts';
 import { portalHandlers } from './routes/portal.ts';
+import { registrationHandlers } from './routes/registrations.ts';
 import { runOrderHandlers } from './routes/run-orders.ts';
 import { runHandlers } from './routes/runs.ts';
 import { secretsHandlers } from './routes/secrets.ts';
@@ -193,6 +194,7 @@ export function openAdmin(deps: AdminDeps): AdminRunner {
     ...runHandlers(deps),
     ...runOrderHandlers(deps),
     ...secretsHandlers(deps),
+    ...registrationHandlers(deps),
     rotateSigningKey: async (input) => {
       const { kid, signsAt } = await deps.rotateSigningKeys(input);
       return { kid, signsAt: new Date(signsAt).toISOString() };

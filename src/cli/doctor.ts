@@ -57,13 +57,15 @@ async function examine(io: Io): Promise<Examined> {
     ...(await checkSignIn(io, config)),
     ...(await checkServers(io, config)),
     await checkPublicUrl(io, config),
+    ...(await checkCertificate(config)),
   ];
   return { findings, configuration: effective(config) };
 }
 
 /** As JSON prints it, secrets are `[secret]`; what is behind a function is named only. */
 function effective(config: Config): unknown {
-  const { identity, secrets, ...rest } = config;
+  // What comes with the product is no setting: docs/reference/catalog.md has it.
+  const { identity, secrets, settledCatalog: _builtin, ...rest } = config;
   const { kms: _kms, previousKms: _previous, ...keys } = secrets;
   const shown = { ...rest, secrets: keys, identity: identity.map(({ kind }) => ({ kind })) };
   const hide = (name: string, value: unknown) =>
@@ -114,20 +116,17 @@ const checkDatabase = (io: Io, config: Config) =>
 
 const PATIENCE_MS = 5000;
 
+/** Asked as the gateway asks: with its password and TLS, if any. */
 async function checkRedis({ redis }: Config): Promise<readonly Finding[]> {
   const url = redis.url?.reveal();
   if (url === undefined) return [];
-  const { connect } = await import('node:net');
-  const { hostname, port } = new URL(url);
-  const reached = attempt('redis', async () => {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const socket = connect({ host: hostname, port: Number(port || 6379), timeout: PATIENCE_MS });
-    socket.once('connect', () => resolve(`${hostname} can be reached`));
-    socket.once('timeout', () => reject(new Error(`${hostname} does not answer`)));
-    socket.once('error', reject);
-    return promise.finally(() => socket.destroy());
+  const { hostname } = new URL(url);
+  const { pingRedis } = await import('#app/limiter.ts');
+  const asked = attempt('redis', async () => {
+    const { ms, version } = await pingRedis(url, PATIENCE_MS);
+    return `${hostname} answers in ${Math.ceil(ms)} ms${version === undefined ? '' : `; version ${version}`}`;
   });
-  return [await reached];
+  return [await asked];
 }
 
 const MOST_SKEW_MS = 30_000;
@@ -184,6 +183,16 @@ async function checkPublicUrl(io: Io, { http, baseUrlGiven }: Config): Promise<F
   });
   // Nothing may run yet.
   return found.state === 'failed' ? { ...found, state: 'warning' } : found;
+}
+
+async function checkCertificate({ http, baseUrlGiven }: Config): Promise<readonly Finding[]> {
+  if (!baseUrlGiven || !http.baseUrl.startsWith('https:')) return [];
+  const { judge, lookAt } = await import('./certificate.ts');
+  const found = await attempt('certificate', async () => judge(await lookAt(new URL(http.baseUrl), Date.now())));
+  // Nothing may run yet.
+  return [
+    found.state === 'failed' && found.said.includes('shows no certificate') ? { ...found, state: 'warning' } : found,
+  ];
 }
 
 const marks = { ok: '✓', warning: '!', failed: '✗', skipped: '-' } as const;

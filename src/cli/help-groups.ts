@@ -15,10 +15,25 @@ const groups: readonly (readonly [heading: string, commands: readonly string[]])
   ['Rules:', ['policy', 'filter', 'limit']],
   [
     'People and programs:',
-    ['org', 'user', 'member', 'person', 'service-account', 'key', 'client', 'app', 'token', 'session'],
+    ['org', 'user', 'member', 'person', 'service-account', 'key', 'client', 'registration', 'app', 'token', 'session'],
   ],
   ['Configuration as code:', ['plan', 'apply', 'export', 'schema']],
-  ['The gateway itself:', ['db', 'secrets', 'signing-key', 'audit', 'completion', 'help']],
+  [
+    'The gateway itself:',
+    [
+      'db',
+      'backup',
+      'restore',
+      'secrets',
+      'signing-key',
+      'audit',
+      'stats',
+      'purge',
+      'certificate',
+      'completion',
+      'help',
+    ],
+  ],
 ];
 
 const order = groups.flatMap(([, names]) => names);

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { addAccessCommands } from './access-commands.ts';
 import { addAudit } from './audit-program.ts';
+import { addBackup } from './backup-commands.ts';
 import { addCatalogCommands } from './catalog-commands.ts';
 import { addConfiguration } from './configuration-commands.ts';
 import { commaList, durationSeconds, portNumber, roleList } from './flags.ts';
@@ -9,6 +10,7 @@ import { groupHelp } from './help-groups.ts';
 import { type Io, UsageError } from './io.ts';
 import { addLimits } from './limit-commands.ts';
 import { addOpenApiCommands } from './openapi-commands.ts';
+import { addOperatorCommands } from './operator-commands.ts';
 import { exitCodeOf, printError } from './output.ts';
 import { addOversightCommands } from './oversight-commands.ts';
 import { addPolicies } from './policy-commands.ts';
@@ -66,6 +68,8 @@ export function buildProgram(io: Io, version: string): Command {
   addOversightCommands(program, io, remote);
   addPolicies(program, io);
   addDatabase(program, io);
+  addBackup(program, io, version);
+  addOperatorCommands(program, io, remote);
   addAudit(remote, group(program, 'audit', 'the trail of what happened'), { io, version });
   groupHelp(program);
   return program;

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEmptyDatabase, createTestDatabase, openTestDatabase, sqlOf, type TestDatabase } from '#kit/postgres.ts';
 import { insertOrganization } from '#records/organizations.ts';
-import { migrate } from './migrate.ts';
+import { type MigrationReport, migrate } from './migrate.ts';
 import { openDb } from './open.ts';
 import { withPlatform } from './scope.ts';
 import { checkIsolation } from './self-test.ts';
@@ -41,26 +41,78 @@ test('replicas that start together migrate once', async () => {
   expect(reports.filter((report) => report.applied.length > 0)).toHaveLength(1);
 });
 
-test('a migration whose connection breaks, wherever it does, leaves nothing half done [R28]', {
-  timeout: 120_000,
+/** Before each of its statements. */
+function beforeStatements(client: pg.PoolClient, hear: (statement: number) => Promise<void> | void): void {
+  const query = client.query.bind(client);
+  let statements = 0;
+  Object.assign(client, {
+    query: async (...given: Parameters<typeof query>) => {
+      await hear(++statements);
+      return query(...given);
+    },
+  });
+}
+
+const isMade = `select to_regclass('gateway.organizations') is not null as made`;
+
+test('nobody sees anything of a migration before all of it is there, whatever statement it is at [R28]', {
+  timeout: 60_000,
 }, async () => {
   const url = await createEmptyDatabase();
-  let broken = 0;
-  // Every sixth of its statements, until one run gets through.
-  for (let deadly = 1; ; deadly += 6) {
-    const run = await runMigrations(url, (client) => killAt(client, deadly)).catch(() => undefined);
-    if (run) break;
-    broken += 1;
-    const [found] = await sqlOf(url, `select to_regclass('gateway.organizations') as made`);
-    if (JSON.stringify(found) === '{"made":null}') continue;
-    // It broke behind the commit: then nothing is left to do.
-    expect(await runMigrations(url)).toEqual({ applied: [] });
-    break;
+  const watcher = new pg.Client({ connectionString: url });
+  await watcher.connect();
+  const look = async () => (await watcher.query(isMade)).rows[0]?.made;
+  const seen: unknown[] = [];
+  await runMigrations(url, (client) => beforeStatements(client, async () => void seen.push(await look())));
+  // The last thing it does is to give its lock back, or to commit.
+  expect(seen.length).toBeGreaterThan(200);
+  expect(seen.slice(0, -1).every((made) => made === false)).toBe(true);
+  expect(await look()).toBe(true);
+  await watcher.end();
+});
+
+test('a migration whose connection breaks, wherever it does, leaves nothing half done: the next one finishes [R28]', {
+  timeout: 60_000,
+}, async () => {
+  const counted = await createEmptyDatabase();
+  // The migrator's own tables stand after the first try: later ones have less to do.
+  await runMigrations(counted, (client) => killAt(client, 100)).catch(() => undefined);
+  let all = 0;
+  await runMigrations(counted, (client) =>
+    beforeStatements(client, (statement) => {
+      all = statement;
+    }),
+  );
+  const url = await createEmptyDatabase();
+  // Each that stands before the transaction or begins it, some within it, and the last ones.
+  const deadly = [...Array.from({ length: 12 }, (_, n) => n + 1), all >> 2, all >> 1, all - 60, all - 2, all - 1];
+  for (const statement of deadly) {
+    await expect(runMigrations(url, (client) => killAt(client, statement))).rejects.toThrow();
+    const [found] = await sqlOf(url, isMade);
+    expect(found, `statement ${statement} of ${all}`).toMatchObject({ made: false });
   }
-  expect(broken).toBeGreaterThan(20);
+  await runMigrations(url, (client) => killAt(client, all)).catch(() => undefined);
+  await runMigrations(url);
+  expect(await runMigrations(url)).toEqual({ applied: [] });
   const database = await openTestDatabase(url);
   await checkIsolation(openDb(database.dialect));
   await database.close();
+});
+
+test('one that waits for another gets through when that one is killed [R28]', async () => {
+  const url = await createEmptyDatabase();
+  const { promise: isWaiting, resolve: waits } = Promise.withResolvers<void>();
+  let other: Promise<MigrationReport> | undefined;
+  const killed = runMigrations(url, (client) =>
+    beforeStatements(client, async (statement) => {
+      if (statement !== 100) return;
+      other = runMigrations(url, (next) => beforeStatements(next, () => waits()));
+      await isWaiting;
+      Reflect.get(client, 'connection').stream.destroy();
+    }),
+  );
+  await expect(killed).rejects.toThrow();
+  expect((await other)?.applied.length).toBeGreaterThan(10);
 });
 
 /** Breaks the connection in place of its nth statement. */
@@ -76,9 +128,21 @@ function killAt(client: pg.PoolClient, deadly: number): void {
   });
 }
 
-test('a schema newer than this version is left alone [R28]', async () => {
-  await t.sql(`insert into gateway.migration values ('9999-future', '2030-01-01T00:00:00.000Z')`);
-  expect(await runMigrations(t.url)).toEqual({ applied: [] });
+test('a schema of the next version is left alone: old and new run side by side [R28]', async () => {
+  const url = await createEmptyDatabase();
+  await runMigrations(url);
+  await sqlOf(url, `insert into gateway.migration values ('9998-future', '2030-01-01T00:00:00.000Z')`);
+  expect(await runMigrations(url)).toEqual({ applied: [] });
+});
+
+test('a schema that a later version took something away from is refused by older ones [R28]', async () => {
+  const url = await createEmptyDatabase();
+  await runMigrations(url);
+  await sqlOf(url, `insert into gateway.migration values ('9999-contract-names', '2030-01-01T00:00:00.000Z')`);
+  await expect(openTestDatabase(url)).rejects.toMatchObject({
+    code: 'setting',
+    message: expect.stringContaining('of a newer version of the gateway (9999-contract-names)'),
+  });
 });
 
 test('a user with CREATEROLE who owns the database can install it, and is bound by it', async () => {

@@ -1,6 +1,6 @@
 /** Numbered migrations, applied all or none in one transaction under an advisory lock (PGlite: its data directory's lock). */
 import { createHash } from 'node:crypto';
-import { type Dialect, Kysely, sql } from 'kysely';
+import { type Dialect, Kysely, sql, type Transaction } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import { GatehouseError } from '#core/error.ts';
 import { tables } from './migrations/0001-tables.ts';
@@ -25,7 +25,10 @@ import { adminRequests } from './migrations/0021-admin-requests.ts';
 import { accessRequests } from './migrations/0022-access-requests.ts';
 import { notifications } from './migrations/0023-notifications.ts';
 
-/** Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. */
+/**
+ * Append only: an applied migration never changes. Expand first, contract a version later: N-1 runs on schema N. One after
+ * which older versions must not run is named `NNNN-contract-…`: whoever doesn't know it refuses the database.
+ */
 const numbered: Readonly<Record<string, readonly string[]>> = {
   '0001-tables': tables,
   '0002-isolation': isolation,
@@ -58,7 +61,22 @@ export interface MigrationReport {
 }
 
 /** Changes whenever a migration does: names prepared seeds and test templates. */
-export const migrationFingerprint = createHash('sha256').update(JSON.stringify(numbered)).digest('hex').slice(0, 16);
+export const migrationFingerprint = hashOf(numbered);
+
+/** Names, in the order of their application. */
+export const migrationNames: readonly string[] = Object.keys(numbered);
+
+/** Of a schema with these migrations alone; undefined: they are not the first ones of this version. */
+export function fingerprintOf(names: readonly string[]): string | undefined {
+  const own = Object.entries(numbered).slice(0, names.length);
+  return own.length === names.length && own.every(([name], at) => name === names[at])
+    ? hashOf(Object.fromEntries(own))
+    : undefined;
+}
+
+function hashOf(some: Readonly<Record<string, readonly string[]>>): string {
+  return createHash('sha256').update(JSON.stringify(some)).digest('hex').slice(0, 16);
+}
 
 /** What a database adapter is handed. */
 export const migrations = {
@@ -69,23 +87,42 @@ export const migrations = {
 };
 
 /**
- * Applies what is missing. Idempotent, safe beside other replicas doing the same. A schema newer than this version is
- * left alone. Throws `setting` when the server is too old or the user may not do what a migration needs.
+ * Applies what is missing, all of it or nothing. Idempotent, safe beside other replicas doing the same. A schema newer than
+ * this version is left alone. Throws `setting` when it is too new to work with, the server is too old, or the user may not
+ * do what a migration needs.
  */
 export async function migrate(dialect: Dialect): Promise<MigrationReport> {
   const db = new Kysely<unknown>({ dialect });
-  if (await isComplete(db)) return { applied: [] };
+  const applied = await appliedMigrations(db);
+  refuseContracted(applied);
+  if (migrationNames.every((name) => applied.includes(name))) return { applied: [] };
   await checkVersion(db);
-  const migrator = new Migrator({
+  const { error, results } = await migratorOf(db).migrateToLatest();
+  if (error) throw asSettingError(error);
+  return { applied: (results ?? []).map((result) => result.migrationName) };
+}
+
+/** Empties the schema and makes it anew as the first of our migrations leave it. In the transaction of its caller. */
+export async function remakeSchema(tx: Transaction<unknown>, names: readonly string[]): Promise<void> {
+  await sql`drop schema if exists gateway cascade`.execute(tx);
+  const { error } = await migratorOf(tx).migrateTo(names.at(-1) ?? '');
+  if (error) throw asSettingError(error);
+}
+
+/** As `migrate`, in the transaction of its caller. */
+export async function finishSchema(tx: Transaction<unknown>): Promise<void> {
+  const { error } = await migratorOf(tx).migrateToLatest();
+  if (error) throw asSettingError(error);
+}
+
+function migratorOf(db: Kysely<unknown>): Migrator {
+  return new Migrator({
     db,
     provider: { getMigrations: async () => runnable() },
     migrationTableSchema: 'gateway',
     migrationTableName: 'migration',
     migrationLockTableName: 'migration_lock',
   });
-  const { error, results } = await migrator.migrateToLatest();
-  if (error) throw asSettingError(error);
-  return { applied: (results ?? []).map((result) => result.migrationName) };
 }
 
 function runnable(): Record<string, Migration> {
@@ -95,14 +132,24 @@ function runnable(): Record<string, Migration> {
   return Object.fromEntries(Object.entries(numbered).map(([name, statements]) => [name, { up: up(statements) }]));
 }
 
-async function isComplete(db: Kysely<unknown>): Promise<boolean> {
+/** Names, in order; none where there is no schema yet. */
+export async function appliedMigrations(db: Kysely<unknown>): Promise<readonly string[]> {
   const { rows: found } = await sql<{
     made: boolean;
   }>`select to_regclass('gateway.migration') is not null as made`.execute(db);
-  if (!found[0]?.made) return false;
+  if (!found[0]?.made) return [];
   const { rows } = await sql<{ name: string }>`select name from gateway.migration`.execute(db);
-  const applied = new Set(rows.map((row) => row.name));
-  return Object.keys(numbered).every((name) => applied.has(name));
+  return rows.map(({ name }) => name).sort();
+}
+
+function refuseContracted(applied: readonly string[]): void {
+  const unknown = applied.filter((name) => !migrationNames.includes(name) && /^\d+-contract\b/.test(name));
+  if (unknown.length === 0) return;
+  throw new GatehouseError('setting', {
+    message:
+      `The database is of a newer version of the gateway (${unknown.join(', ')}), which this one would damage: ` +
+      'start that version again, or restore a backup from before',
+  });
 }
 
 async function checkVersion(db: Kysely<unknown>): Promise<void> {

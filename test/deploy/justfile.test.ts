@@ -17,10 +17,14 @@ const known = [
   ...['network-create', 'volumes-create', 'generate-includes', 'generate-middlewares'],
   ...['generate-jwt-secret', 'generate-rsa-keys', 'generate-redis-password', 'generate-all-secrets'],
   ...['generate-github-token', 'mcp-client-token', 'mcp-client-token-complete', 'create-mcp-config'],
-  ...['oauth-list-registrations', 'oauth-delete-registration', 'oauth-delete-client-complete'],
+  ...['oauth-list-registrations', 'oauth-list-tokens', 'oauth-stats', 'oauth-show-all'],
+  ...['oauth-delete-registration', 'oauth-delete-client-complete', 'oauth-delete-token'],
+  ...['oauth-delete-test-registrations', 'oauth-delete-all-registrations'],
+  ...['oauth-purge-expired', 'oauth-purge-expired-dry', 'oauth-backup', 'oauth-backup-list', 'oauth-backup-view'],
+  ...['oauth-restore', 'oauth-restore-file', 'oauth-restore-clear', 'oauth-restore-dry'],
 ];
 
-test('the recipes that operators know are there, each with a line that says what it does', () => {
+test('the recipes that operators know are there, each with a line that says what it does [S1.47]', () => {
   expect(recipes).toEqual(expect.arrayContaining(known));
   const lines = text.split('\n');
   for (const recipe of recipes) {
@@ -53,7 +57,7 @@ test.skipIf(just === undefined)(
         stdio: ['ignore', 'pipe', 'pipe'],
       });
     expect(run({}, '--summary').trim().split(' ').sort()).toEqual([...recipes].sort());
-    expect(run({ GATEHOUSE: 'echo' }, 'oauth-delete-client-complete', '12')).toBe('client remove 12\n');
+    expect(run({ GATEHOUSE: 'echo' }, 'oauth-delete-client-complete', '12')).toBe('registration remove 12\n');
     expect(run({ GATEHOUSE: 'echo' }, 'mcp-client-token', '--name', 'a b')).toBe('key create --name a b\n');
     expect(run({ BASE_URL: 'https://mcp.example.com' }, 'create-mcp-config', 'acme')).toBe(
       '{"mcpServers":{"acme":{"type":"http","url":"https://mcp.example.com/mcp"}}}\n',

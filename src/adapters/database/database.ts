@@ -26,6 +26,11 @@ export interface Migrations {
 
 export interface DatabaseDeps {
   readonly migrations: Migrations;
+  /**
+   * Work of whoever owns the schema, after the migrations and before any query: no row-level security is in its way and, on
+   * a server, no time limit. What it throws closes the database again.
+   */
+  readonly asOwner?: (dialect: Dialect) => Promise<void>;
   readonly clock: Clock;
   readonly log: Log;
 }

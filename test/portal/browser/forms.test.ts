@@ -220,6 +220,20 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     expect(filled.upstream.calls.at(-1)).toMatchObject({ arguments: { query: 'late' } });
   });
 
+  test('the first steps of an organization: a server, then what to paste into a client', slow, async () => {
+    const { page, visit, complaints } = at('root');
+    await visit('/admin?organization=other');
+    await page.getByRole('tab', { name: /address/i }).click();
+    await page.getByLabel('Address of the MCP server').fill(filled.upstream.url);
+    await page.getByLabel('Short name').fill('first');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Open the organization' }).click();
+    await page.waitForURL(/o\/other\/overview/);
+    const root = await t.enter('root');
+    expect(await tell(root, 'GET /organizations/other/servers')).toMatchObject(item({ server: 'first' }));
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
   test('the policy editor offers what there is, and marks what is wrong', slow, async () => {
     const { page, visit, complaints } = at('ada');
     await visit('/admin/o/acme/new-policy');

@@ -70,6 +70,7 @@ async function openEngine(settings: PgliteConfig, deps: DatabaseDeps): Promise<P
   const engine = await PGlite.create(place);
   try {
     await deps.migrations.run(sharedDialect(engine));
+    await deps.asOwner?.(sharedDialect(engine));
     await engine.exec(`set role ${applicationRole}`);
     return engine;
   } catch (error) {

@@ -128,13 +128,14 @@ async function endPool(pool: pg.Pool): Promise<void> {
   if (!pool.ending) await pool.end();
 }
 
-/** One connection without timeouts, as the login role: a migration takes as long as it takes. */
+/** One connection without timeouts, as the login role: a migration takes as long as it takes, and so does a backup. */
 async function runMigrations(settings: PostgresConfig, deps: DatabaseDeps): Promise<void> {
   const { connectTimeoutMs: connectionTimeoutMillis, url: connectionString } = settings;
   const options = { connectionString, connectionTimeoutMillis, application_name: 'gatehouse migration', max: 1 };
   const pool = surviveErrors(new pg.Pool(options), deps.log);
   try {
     await deps.migrations.run(new PostgresDialect({ pool }));
+    await deps.asOwner?.(new PostgresDialect({ pool }));
   } finally {
     await endPool(pool);
   }

@@ -1,6 +1,7 @@
 /** What operators are told, against what there is. */
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { namedServers, variableOf } from '#admin/named-servers.ts';
 import { requiredNames } from './compose-file.ts';
 
 const read = (path: string) => readFileSync(path, 'utf8');
@@ -96,4 +97,20 @@ test('what was never run is said', () => {
   expect(tried).toContain('npm run topology');
   for (const part of ['docker compose up', 'Dockerfile', 'ACME', 'cluster', 'release workflow'])
     expect(never).toContain(part);
+});
+
+test('each server that comes along has a page: switch, revision, version, tools; recipes and API are written down [S1.50]', () => {
+  for (const { name, protocolVersion, program, builtin } of namedServers) {
+    const page = read(`docs/reference/servers/${name}.md`);
+    expect(page).toContain(`# ${name}\n`);
+    expect(page).toContain(`| switch | \`MCP_${variableOf(name)}_ENABLED=true\` |`);
+    expect(page).toContain(`| revision | ${protocolVersion} |`);
+    if (program && program.from !== 'gatehouse') expect(page).toContain(`\`${program.name}\` ${program.version}`);
+    if (builtin === undefined) expect(page).toContain(`deploy/traefik/servers/${name}.yml`);
+    expect(page.split('\n## Tools\n')[1]).toMatch(/^\n\| tools/);
+    expect(read('docs/guide/servers.md')).toContain(`../reference/servers/${name}.md`);
+  }
+  expect(read('ARCHITECTURE.md')).toContain('## The way of a request');
+  expect(read('docs/reference/admin-api.md').length).toBeGreaterThan(5000);
+  expect(section('## Recipes')).toContain('`just` lists them');
 });

@@ -131,11 +131,8 @@ MCP_PORT_GITHUB=9100
     noProxy: ['localhost', '127.0.0.1'],
   });
   expect(config.serverPorts).toEqual({ github: 9100 });
-  expect(config.warnings.map((line) => line.split(' ')[0])).toEqual([
-    'GATEWAY_DOMAIN',
-    'TLS_CERT_PATH',
-    'TLS_KEY_PATH',
-  ]);
+  expect(config.http.tls).toEqual({ certFile: '/home/ops/tls/cert.pem', keyFile: '/home/ops/tls/key.pem' });
+  expect(config.warnings.map((line) => line.split(' ')[0])).toEqual(['GATEWAY_DOMAIN']);
 });
 
 test('a setting that would have to be guessed is refused by name [S1.45]', () => {

@@ -145,6 +145,10 @@ oauth-delete-test-registrations text="test":
 oauth-delete-all-registrations:
     {{ gatehouse }} registration remove --all
 
+# Take back everything that people of an organization let clients have.
+oauth-delete-all-tokens *args:
+    {{ gatehouse }} token revoke --all "$@"
+
 # Remove what has expired.
 oauth-purge-expired:
     {{ gatehouse }} purge

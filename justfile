@@ -45,7 +45,7 @@ check-health *args:
     {{ gatehouse }} doctor
     {{ gatehouse }} check "$@"
 
-# The certificate that clients see: for whom, by whom, until when.
+# The certificate that clients see: for whom, until when.
 check-ssl *args:
     {{ gatehouse }} certificate "$@"
 
@@ -106,85 +106,83 @@ mcp-client-token-complete *args:
 create-mcp-config name="gatehouse" url="${BASE_URL:-http://localhost:3000}/mcp":
     @printf '{"mcpServers":{"%s":{"type":"http","url":"%s"}}}\n' "{{ name }}" "{{ url }}"
 
-# --- operate ---
+# --- operate: `just … --url https://mcp.example.com` asks a gateway elsewhere ---
 
 # Clients that registered themselves.
 oauth-list-registrations *args:
     {{ gatehouse }} registration list "$@"
 
-# What people let clients have: `just oauth-list-tokens --org acme`.
+# What people let applications have; the tokens themselves are shown to nobody.
 oauth-list-tokens *args:
     {{ gatehouse }} token list "$@"
 
-# Both, and who is signed in: `just oauth-show-all --org acme`.
-oauth-show-all *args:
-    {{ gatehouse }} registration list
-    {{ gatehouse }} token list "$@"
-    {{ gatehouse }} session list "$@"
-
-# How much there is of everything.
-oauth-stats *args:
-    {{ gatehouse }} stats "$@"
-
-# Remove a client; its tokens end.
-oauth-delete-registration id:
-    {{ gatehouse }} registration remove "{{ id }}"
+# Remove a registration; its tokens end.
+oauth-delete-registration *args:
+    {{ gatehouse }} registration remove "$@"
 
 # The same: nothing of it stays behind.
-oauth-delete-client-complete id: (oauth-delete-registration id)
+oauth-delete-client-complete *args:
+    {{ gatehouse }} registration remove "$@"
 
-# Take back what a person let a client have: `just oauth-delete-token ID --org acme`.
+# Take one token back, by its id in the list.
 oauth-delete-token *args:
     {{ gatehouse }} token revoke "$@"
 
-# Remove clients with a text in their name or address.
-oauth-delete-test-registrations text="test":
-    {{ gatehouse }} registration remove --search "{{ text }}"
+# Remove registrations that have `test` in their name.
+oauth-delete-test-registrations *args:
+    {{ gatehouse }} registration remove --search test "$@"
 
-# Remove every client that registered itself: all register and sign in anew.
-oauth-delete-all-registrations:
-    {{ gatehouse }} registration remove --all
+# Remove every registration: clients register anew.
+oauth-delete-all-registrations *args:
+    {{ gatehouse }} registration remove --all "$@"
 
-# Take back everything that people of an organization let clients have.
+# Take back everything that members of an organization let clients have.
 oauth-delete-all-tokens *args:
     {{ gatehouse }} token revoke --all "$@"
 
-# Remove what has expired.
-oauth-purge-expired:
-    {{ gatehouse }} purge
+# How much there is of everything, and the calls of the last day.
+oauth-stats *args:
+    {{ gatehouse }} stats "$@"
 
-# Count what has expired.
-oauth-purge-expired-dry:
-    {{ gatehouse }} purge --dry-run
+# Figures, registrations and tokens, one after the other.
+oauth-show-all: oauth-stats oauth-list-registrations oauth-list-tokens
 
-# Everything in the database, as one file in backups/.
+# Remove what has expired now; the gateway does it by itself, later.
+oauth-purge-expired *args:
+    {{ gatehouse }} purge "$@"
+
+# Only count it.
+oauth-purge-expired-dry *args:
+    {{ gatehouse }} purge --dry-run "$@"
+
+backups := env("BACKUPS", "backups")
+
+# Everything that is in the database into one file, named by the time.
 oauth-backup:
-    mkdir -p -m 700 backups
-    {{ gatehouse }} backup "backups/$(date -u +%Y%m%dT%H%M%SZ).backup"
+    @mkdir -p "{{ backups }}"
+    {{ gatehouse }} backup "{{ backups }}/$(date -u +%Y%m%dT%H%M%SZ).gatehouse"
 
-# Backups that there are, the newest first.
+# Backups that are here.
 oauth-backup-list:
-    @ls -1t backups/*.backup
+    @ls -lt "{{ backups }}"
 
-# What is in one.
-oauth-backup-view file:
-    {{ gatehouse }} backup "{{ file }}" --show
+# What is in the newest one, or in FILE, and whether it is whole.
+oauth-backup-view file=`ls -t "${BACKUPS:-backups}"/* 2>/dev/null | head -n 1 || true`:
+    {{ gatehouse }} backup --show "{{ file }}"
 
 # Put the newest one into an unused database.
-oauth-restore:
-    {{ gatehouse }} restore "$(ls -1t backups/*.backup | head -n 1)" --verify
+oauth-restore *args:
+    {{ gatehouse }} restore "$(ls -t "{{ backups }}"/* | head -n 1)" "$@"
 
-# Put this one into an unused database.
-oauth-restore-file file:
-    {{ gatehouse }} restore "{{ file }}" --verify
+# Put a certain one into an unused database.
+oauth-restore-file *args:
+    {{ gatehouse }} restore "$@"
 
-# The same in place of what is in the database.
-oauth-restore-clear file:
-    {{ gatehouse }} restore "{{ file }}" --verify --replace
+# Put the newest one in the place of what is in the database.
+oauth-restore-clear: (oauth-restore "--replace")
 
-# Only say what it would do.
-oauth-restore-dry file:
-    {{ gatehouse }} restore "{{ file }}" --dry-run
+# Read and check the newest one, and look whether the database would take it.
+oauth-restore-dry: (oauth-restore "--dry-run")
 
 # Make or bring up to date the schema.
 db-init:

@@ -18,8 +18,11 @@ export const sidebar: Group[] = [
   guide('Servers', 'catalog', 'servers', 'openapi', 'run', 'running-servers', 'containers', 'bridge', 'health'),
   guide('Tools', 'tools', 'eras', 'transports', 'rest', 'hosts'),
   guide('Rights', 'policies', 'limits', 'credentials', 'connected-accounts', 'secrets', 'security-review', 'audit'),
-  guide('Operation', 'operations', 'configuration-as-code', 'telemetry', 'forward-authentication'),
-  guide('Coming from elsewhere', 'older-gateways', 'ragie-workos', 'differences'),
+  guide('Operation', 'deploy', 'operations', 'configuration-as-code', 'telemetry', 'forward-authentication'),
+  guide(
+    'Coming from elsewhere',
+    ...['coming-over', 'older-gateways', 'ragie-workos', 'from-clerk', 'from-github-oauth', 'differences'],
+  ),
   { label: 'Reference', items: [{ autogenerate: { directory: 'reference' } }] },
   { label: 'Decisions', collapsed: true, items: [{ autogenerate: { directory: 'decisions' } }] },
 ];

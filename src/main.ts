@@ -5,6 +5,7 @@ import type { Io } from '#cli/io.ts';
 import { runCli } from '#cli/program.ts';
 import { commandOfAlias } from '#cli/server-commands.ts';
 import { readTextFile } from '#config/read-text.ts';
+import { environmentProxy, proxiedFetch } from '#http/proxied-fetch.ts';
 
 const io: Io = {
   out: (text) => void process.stdout.write(text),
@@ -18,7 +19,7 @@ const io: Io = {
   cwd: process.cwd(),
   command: commandOf(process.argv[1] ?? ''),
   readFile: readTextFile,
-  fetch: globalThis.fetch,
+  fetch: proxiedFetch(environmentProxy(process.env)),
   exit: (code) => process.exit(code),
   onCrash(listener) {
     process.once('uncaughtException', listener);

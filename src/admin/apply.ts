@@ -7,6 +7,7 @@ import { GatehouseError, settingError } from '#core/error.ts';
 import type { Secret } from '#core/secret.ts';
 import type { ServerTlsFiles, ServerTransport } from '#core/transport.ts';
 import type { EnforcedInput } from '#records/bindings.ts';
+import { listVariables, removeVariable } from '#records/server-variables.ts';
 import { type Listing, plainListing } from '#records/snapshot.ts';
 import type { ToolsInput } from '#records/tool-shaping.ts';
 import { givenAuth, type serverAuth } from './account-nouns.ts';
@@ -45,6 +46,9 @@ export interface Wanted {
     readonly keyName?: string | undefined;
     readonly tls?: ServerTlsFiles | undefined;
     readonly port?: number | undefined;
+    readonly totalTimeoutMs?: number | undefined;
+    /** All that it is to have; undefined: as it is. */
+    readonly variables?: Readonly<Record<string, Secret>> | undefined;
   }[];
   readonly credentials?: readonly WantedCredential[];
   readonly collections: readonly (Partial<Listing> & {
@@ -145,35 +149,69 @@ async function applyServers(
 ): Promise<void> {
   const known = new Map((await records.listServers()).map((row) => [row.key, row]));
   for (const server of servers) {
-    const { key, title = key, transport: given, auth: wantedAuth, trusted, keyName = '', tls, port } = server;
+    const values = valuesOf(server);
+    const { key } = values;
     translate(() => checkName(key));
     const found = known.get(key);
-    const auth = wantedAuth && givenAuth(wantedAuth);
-    const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
-    const values = { key, title, transport, auth, trusted, keyName, port, managedBy: 'file' } as const;
+    const isVaried = await areOther(records, found?.id, server.variables);
     if (found?.managedBy === 'api' && !adopt) {
-      if (sameServer(found, values)) continue;
+      if (sameServer(found, values) && !isVaried) continue;
       throw madeByApi(`server "${key}"`);
     }
     // The file goes before the catalogue.
     if (found && found.managedBy !== 'file') {
       const isOwnSwitch = found.managedBy === 'api';
       await records.updateServer(found.id, { ...values, ...(!isOwnSwitch && { active: true }) });
-      changed.push(`server ${key}`);
-      continue;
-    }
-    if (found && sameServer(found, values)) continue;
-    if (found) await records.updateServer(found.id, values);
-    else await records.insertServer(values);
+    } else if (found && sameServer(found, values) && !isVaried) continue;
+    else if (found) await records.updateServer(found.id, values);
+    const { id } = found ?? (await records.insertServer(values));
+    if (isVaried) await replaceVariables(records, id, server.variables ?? {});
     changed.push(`server ${key}`);
   }
 }
 
+function valuesOf({ key, title = key, keyName = '', ...server }: Wanted['servers'][number]) {
+  const { transport: given, auth, trusted, tls, port, totalTimeoutMs } = server;
+  const transport = tls && (given.kind === 'http' || given.kind === 'sse') ? { ...given, tls } : given;
+  return {
+    ...{ key, title, transport, auth: auth && givenAuth(auth), trusted, keyName, port, managedBy: 'file' as const },
+    ...(totalTimeoutMs !== undefined && { totalTimeoutMs }),
+  };
+}
+
+/** Whether these are to be sealed: others than it has. What does not open is another one. */
+async function areOther(
+  records: AdminRecords,
+  id: ServerRow['id'] | undefined,
+  wanted: Wanted['servers'][number]['variables'],
+): Promise<boolean> {
+  if (wanted === undefined) return false;
+  const has = id === undefined ? {} : await records.findVariables(id).catch(() => undefined);
+  const plain = (values: Readonly<Record<string, Secret>>) =>
+    canonical(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value.reveal()])));
+  return has === undefined || plain(has) !== plain(wanted);
+}
+
+async function replaceVariables(
+  records: AdminRecords,
+  id: ServerRow['id'],
+  wanted: Readonly<Record<string, Secret>>,
+): Promise<void> {
+  await records.asPlatform(async (scope) => {
+    for (const { name } of await listVariables(scope, id))
+      if (!Object.hasOwn(wanted, name)) await removeVariable(scope, id, name);
+  });
+  const plain = Object.entries(wanted).map(([name, value]) => [name, value.reveal()]);
+  await records.setVariables(id, Object.fromEntries(plain));
+}
+
 function sameServer(
   found: ServerRow,
-  wanted: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName' | 'port'>,
+  wanted: Pick<ServerRow, 'title' | 'transport' | 'auth' | 'trusted' | 'keyName' | 'port'> & {
+    readonly totalTimeoutMs?: number;
+  },
 ): boolean {
-  const { title, transport, auth, trusted, keyName, port } = wanted;
+  const { title, transport, auth, trusted, keyName, port, totalTimeoutMs = found.totalTimeoutMs } = wanted;
   const isSameSecret = found.auth?.secret?.reveal() === auth?.secret?.reveal();
   const like = (one: Pick<ServerRow, 'transport' | 'auth'>) => canonical([one.transport, one.auth?.auth ?? null]);
   return (
@@ -181,6 +219,7 @@ function sameServer(
     found.title === title &&
     found.trusted === trusted &&
     found.port === port &&
+    found.totalTimeoutMs === totalTimeoutMs &&
     isSameSecret &&
     like(found) === like({ transport, auth })
   );

@@ -20,6 +20,7 @@ import {
   text,
 } from './nouns.ts';
 import { domainName } from './people-nouns.ts';
+import { variableName } from './run-nouns.ts';
 import { transport } from './transport-nouns.ts';
 
 const secret = z
@@ -37,6 +38,7 @@ const port = z.preprocess(
   (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
   z.int('must be a port, 0 to 65535').min(0, 'must be a port, 0 to 65535').max(65_535, 'must be a port, 0 to 65535'),
 );
+const isRunHere = (kind: string): boolean => kind === 'stdio' || kind === 'process' || kind === 'container';
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be a URL that starts with http:// or https://' });
 /** As the API has it, but what is secret never lies about in the open. */
 const binding = bindingInput.extend({ credential: secret.optional().describe('Sent upstream, sealed here.') });
@@ -94,6 +96,20 @@ export const structuredSections = {
             .optional()
             .describe('Of `http` and `sse` servers; files are read when the server is first reached.'),
           keyName: text.optional().describe('Which of several credentials of a group is meant for it.'),
+          variables: z
+            .record(variableName, secret)
+            .refine((values) => Object.keys(values).length <= 100, 'must be at most 100')
+            .optional()
+            .describe(
+              'Sealed variables of a program or container: references to variables or files. Those that it has beside them are removed; left out, they stay as they are.',
+            ),
+          totalTimeoutMs: z
+            .preprocess(
+              (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+              z.int().min(1000).max(86_400_000),
+            )
+            .optional()
+            .describe('The longest that a call may take, in milliseconds; left out, it stays as it is.'),
           port: port
             .refine((value) => value > 0, 'must be a port, 1 to 65535')
             .optional()
@@ -102,6 +118,10 @@ export const structuredSections = {
         .refine(({ openapi, transport: given }) => (openapi === undefined) !== (given === undefined), {
           path: ['transport'],
           error: 'needs a transport, or an OpenAPI document',
+        })
+        .refine(({ variables, transport: given }) => variables === undefined || (given && isRunHere(given.kind)), {
+          path: ['variables'],
+          error: 'are for programs and containers: stdio, process and container',
         }),
     )
     .default([]),

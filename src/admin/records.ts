@@ -44,6 +44,7 @@ export interface ServerRow {
   readonly managedBy: ManagedBy;
   /** Where it answers on a port of its own. */
   readonly port?: number | undefined;
+  readonly totalTimeoutMs?: number | undefined;
   readonly createdAt?: Date;
 }
 
@@ -57,6 +58,8 @@ export interface NewServer {
   /** Which of several credentials of a group is meant for it. */
   readonly keyName?: string | undefined;
   readonly port?: number | undefined;
+  /** Left out: as it was. */
+  readonly totalTimeoutMs?: number;
   readonly managedBy: ManagedBy;
   /** undefined: as it was, and on when it is made. */
   readonly active?: boolean;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '#core/clock.ts';
 import type { ServerId } from '#core/ids.ts';
 import type { Log } from '#core/log.ts';
-import type { AddressGuard } from '#http/address-guard.ts';
+import type { Egress } from '#http/egress.ts';
 import type { EgressSocket } from '#runner/containers/container-runner.ts';
 import { openEgressProxy } from '#runner/sandbox/egress-proxy.ts';
 
@@ -22,7 +22,7 @@ interface Way {
 
 export interface ContainerEgressDeps {
   readonly clock: Clock;
-  readonly guard: AddressGuard;
+  readonly egress: Pick<Egress, 'guard' | 'proxyFor'>;
   readonly log: Log;
 }
 

@@ -27,6 +27,7 @@ import { openSessions, type Sessions } from '#gateway/session.ts';
 import { openUpstreams, type Upstreams } from '#gateway/upstreams.ts';
 import { addressKey } from '#http/client-address.ts';
 import type { RootLog } from '#http/log.ts';
+import { proxyEnvOf } from '#http/proxied-connect.ts';
 import { openDirectAccounts } from '#records/direct-accounts.ts';
 import type { HoldingStore } from '#records/holding-store.ts';
 import type { KeyVerifier } from '#records/key-verifier.ts';
@@ -38,6 +39,7 @@ import type { Closers } from './closers.ts';
 import { bulkheadSettings, callLimits, jsonLimits, listingOf, timeoutSettings } from './gateway-settings.ts';
 import { type LiveRecords, openLiveRecords } from './live-records.ts';
 import type { OperatorServer } from './operator-keys.ts';
+import { configuredProxy } from './proxy.ts';
 import { openShared } from './replicas.ts';
 import { rootKeys } from './root-keys.ts';
 import type { Storage } from './storage.ts';
@@ -180,10 +182,12 @@ const timed = (tokens: Identities, metrics: Metrics): Pick<Identities, 'verify'>
   },
 });
 
-async function openConfiguredTracing({ telemetry }: Config, { closers, version }: DataPlaneDeps) {
-  if (telemetry.otlp === undefined) return undefined;
+async function openConfiguredTracing(config: Config, { closers, version }: DataPlaneDeps) {
+  const { otlp: url, sampling } = config.telemetry;
+  if (url === undefined) return undefined;
+  const proxyEnv = proxyEnvOf(configuredProxy(config), url);
   const { openOtlpTracing } = await import('#gateway/otlp-spans.ts');
-  const tracing = openOtlpTracing({ url: telemetry.otlp, sampling: telemetry.sampling, version });
+  const tracing = openOtlpTracing({ url, sampling, version, proxyEnv });
   closers.add('spans', () => tracing.close());
   return tracing;
 }

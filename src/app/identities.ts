@@ -19,6 +19,7 @@ import { openAccounts } from '#records/accounts.ts';
 import type { SnapshotStore } from '#records/snapshot.ts';
 import { scimSource } from '#records/users.ts';
 import type { Closers } from './closers.ts';
+import { proxySettings } from './proxy.ts';
 
 /** Identity providers are the operator's word, wherever they are: exactly their hosts are opened. */
 export function openConfiguredEgress(config: Config, closers: Closers): Egress {
@@ -35,7 +36,7 @@ function openEgressFor(
   );
   const opened = openEgress({
     allow: [...egress.allow, ...urls.filter((url) => /^https?:/.test(url)).map(allowEntry)],
-    proxy: { http: egress.httpProxy, https: egress.httpsProxy, none: egress.noProxy.join(',') },
+    proxy: proxySettings({ egress }),
     ...tls,
   });
   closers.add('egress', () => opened.close());

@@ -8,6 +8,8 @@ import type { Log } from '#core/log.ts';
 import type { Secret } from '#core/secret.ts';
 import type { Closers } from './closers.ts';
 
+export { pingRedis } from '#adapters/limiter/index.ts';
+
 export interface LimiterDeps {
   readonly rootSecret: Secret;
   readonly clock: Clock;

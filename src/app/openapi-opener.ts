@@ -12,6 +12,7 @@ import { withOrganization, withPlatform } from '#db/scope.ts';
 import { argumentChecker } from '#gateway/catalog/meta/wrong-call.ts';
 import { openEgress } from '#http/egress.ts';
 import { findOpenApiDocument, putOpenApiDocument } from '#records/openapi-documents.ts';
+import { proxySettings } from './proxy.ts';
 
 type Options = Pick<
   Parameters<typeof openOpenApiUpstream>[0],
@@ -69,13 +70,12 @@ const MAX_BYTES = 10 * 1024 * 1024;
 const MAX_REDIRECTS = 3;
 
 /** For the admin API. Nothing that was opened stays open. */
-export function openApiImport({
-  egress: { allow, httpProxy, httpsProxy, noProxy },
-}: Pick<Config, 'egress'>): OpenApiImport {
+export function openApiImport(config: Pick<Config, 'egress'>): OpenApiImport {
+  const { allow } = config.egress;
+  const proxy = proxySettings(config);
   return {
     read: reader.read,
     async fetch(url) {
-      const proxy = { http: httpProxy, https: httpsProxy, none: noProxy.join(',') };
       const egress = openEgress({ allow, proxy, maxBytes: MAX_BYTES, totalMs: 30_000 });
       try {
         return await fetchText(egress.fetch, url);

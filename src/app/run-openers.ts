@@ -9,7 +9,7 @@ import { openProgramFinder } from '#admin/server-programs.ts';
 import type { Config } from '#config/load.ts';
 import type { Clock } from '#core/clock.ts';
 import type { ProcessTransport, StdioTransport } from '#core/transport.ts';
-import type { AddressGuard } from '#http/address-guard.ts';
+import type { Egress } from '#http/egress.ts';
 import type { RootLog } from '#http/log.ts';
 import { openRunner } from '#runner/runner.ts';
 import { openRuns, type Runs } from '#runner/runs.ts';
@@ -29,7 +29,7 @@ export interface RunOpeners {
 export interface RunOpenerDeps {
   readonly clock: Clock;
   readonly log: RootLog;
-  readonly guard: AddressGuard;
+  readonly egress: Pick<Egress, 'guard' | 'proxyFor'>;
   readonly closers: Closers;
   /** Of this process: programs get an allow-list of it. */
   readonly env: NodeJS.ProcessEnv;
@@ -39,12 +39,12 @@ export interface RunOpenerDeps {
 const TEST_AFTER_MS = 1000;
 
 export function openRunOpeners(config: Config, deps: RunOpenerDeps): RunOpeners {
-  const { clock, log, guard, closers, env, variables } = deps;
+  const { clock, log, egress, closers, env, variables } = deps;
   const runs = openRuns({ clock });
   const find = openProgramFinder({ dataDir: resolve(config.dataDir), path: env.PATH, root: productRoot });
   const isSandboxed = config.runner.sandbox === 'auto' && !config.demo;
   const kept = { secret: [homedir(), process.cwd()], dataDir: resolve(config.dataDir) };
-  const sandbox = isSandboxed ? openSandbox({ clock, log, env, guard, ...kept }) : undefined;
+  const sandbox = isSandboxed ? openSandbox({ clock, log, env, egress, ...kept }) : undefined;
   const { stopMs, killMs, startMs, idleMs, lifeMs } = config.runner;
   const limits = {
     closeGraceMs: stopMs,

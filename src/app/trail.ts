@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
 import type { Db } from '#db/schema.ts';
 import type { Metrics } from '#gateway/metrics.ts';
+import { proxyEnvOf } from '#http/proxied-connect.ts';
 import { type Chain, openChain } from '#records/audit/chain.ts';
 import { type AuditTrail, openAuditTrail } from '#records/audit/event.ts';
 import { type AuditSink, openExporter } from '#records/audit/exporter.ts';
@@ -15,6 +16,7 @@ import { openFileSink, openStreamSink, openSyslogSink } from '#records/audit/sin
 import { type Detector, openDetector } from '#records/audit/suspicion.ts';
 import { openSpool, type Spool } from '#records/spool.ts';
 import type { Closers } from './closers.ts';
+import { configuredProxy } from './proxy.ts';
 import { type Storage, spoolFolder } from './storage.ts';
 
 export interface TrailDeps {
@@ -120,12 +122,15 @@ async function prune(
   if (usage.retentionDays > 0) await pruneUsage(deps.db, now - usage.retentionDays * dayMs);
 }
 
-function openSinks({ audit }: Config, { version }: Pick<TrailDeps, 'version'>): Promise<AuditSink[]> {
+function openSinks(config: Config, { version }: Pick<TrailDeps, 'version'>): Promise<AuditSink[]> {
   return Promise.all(
-    audit.export.map(async (sink) => {
+    config.audit.export.map(async (sink) => {
       if (sink.kind === 'syslog') return openSyslogSink(sink.url);
       if (sink.kind === 'jsonl') return sink.file ? openFileSink(sink.file) : openStreamSink(process.stdout);
-      return (await import('#records/audit/otlp-sink.ts')).openOtlpSink({ ...sink, version });
+      return (await import('#records/audit/otlp-sink.ts')).openOtlpSink({
+        ...{ ...sink, version },
+        proxyEnv: proxyEnvOf(configuredProxy(config), sink.url),
+      });
     }),
   );
 }

@@ -1,5 +1,6 @@
 /** How a server definition becomes an open upstream: the transport's kind picks the adapter. */
 import { readFileSync } from 'node:fs';
+import { buildConnector } from 'undici';
 import { openBuiltins, openHttpUpstream, openSseUpstream } from '#adapters/upstream/index.ts';
 import type { FindVariables, Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { ProgramsHere } from '#admin/run-storage.ts';
@@ -11,6 +12,7 @@ import type { Db } from '#db/schema.ts';
 import type { Egress } from '#http/egress.ts';
 import { guardedConnect } from '#http/guarded-connect.ts';
 import type { RootLog } from '#http/log.ts';
+import { proxiedConnect } from '#http/proxied-connect.ts';
 import type { Runs } from '#runner/runs.ts';
 import type { Closers } from './closers.ts';
 import { openContainerEgress } from './container-egress.ts';
@@ -42,7 +44,7 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
   const { openRun, runs, status } = openRunOpeners(config, {
     clock,
     log,
-    guard: egress.guard,
+    egress,
     closers,
     env,
     variables,
@@ -56,9 +58,11 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
   };
   const waiting = { dnsMs: timeouts.dnsMs, connectMs: timeouts.connectMs, tlsMs: timeouts.tlsMs };
   const openHttp = openHttpOpener(config, { clock, log });
-  const connect = guardedConnect({ guard: egress.guard, timeouts: waiting });
+  const { guard, proxyFor } = egress;
+  const direct = guardedConnect({ guard, timeouts: waiting });
+  const connect = proxiedConnect({ proxyFor, guard, direct, timeouts: waiting });
   const openApi = openApiOpener(deps.db);
-  const ways = openContainerEgress({ clock, guard: egress.guard, log });
+  const ways = openContainerEgress({ clock, egress, log });
   const containers = openContainerOpener(config, {
     ...{ clock, log, env, runs, http },
     ...{ findVariables: variables, egressSocket: ways.socket },
@@ -71,8 +75,10 @@ export async function openUpstreamOpener(config: Config, deps: UpstreamOpenerDep
     const { transport } = target;
     // The platform's own servers are the operator's word; what an organization enters must not reach the inside.
     const tls = 'tls' in transport && transport.tls ? readTls(transport.tls) : undefined;
-    const open = tls && { connect: { timeout: timeouts.connectMs, ...tls } };
-    const guarded = target.org === undefined ? (open ?? {}) : { connect };
+    const options = { timeout: timeouts.connectMs, allowH2: false, ...tls };
+    const open = () =>
+      proxiedConnect({ proxyFor, direct: buildConnector(options), timeouts: waiting, tls: { ...tls } });
+    const guarded = { connect: target.org === undefined ? open() : connect };
     const openSse = (url: string) =>
       openSseUpstream({ ...http, transport: { kind: 'sse', url }, clock, log, ...guarded });
     if (transport.kind === 'sse') return openSse(transport.url);

@@ -45,6 +45,7 @@ function addImport(where: (command: Command) => Command, program: Command, io: I
     .option('--all-members', 'every member may use them')
     .option('--dry-run', 'show all, make nothing')
     .option('--yes', 'agree to the commands that are shown')
+    .addHelpText('after', sourcesOfSystems)
     .action(async (source, more, options) => {
       const wish = named(options);
       if (options.from !== undefined)
@@ -53,6 +54,14 @@ function addImport(where: (command: Command) => Command, program: Command, io: I
       return (await import('./import.ts')).importServers(io, source, wish);
     });
 }
+
+const sourcesOfSystems = `
+With --from (docs/guide/coming-over.md):
+  open-webui, clerk   postgresql://… of its database, or env:NAME for the variable that has it
+  ragie-workos        the same, or its mapping file
+  entra-toolhive      its folder: .env, Cedar files, what \`thv export\` wrote
+  github-oauth        its folder, and redis://…, env:NAME or a backup in JSON
+`;
 
 const gathered = (value: string, before: readonly string[]): readonly string[] => [...before, value];
 

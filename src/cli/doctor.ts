@@ -116,20 +116,17 @@ const checkDatabase = (io: Io, config: Config) =>
 
 const PATIENCE_MS = 5000;
 
+/** Asked as the gateway asks: with its password and TLS, if any. */
 async function checkRedis({ redis }: Config): Promise<readonly Finding[]> {
   const url = redis.url?.reveal();
   if (url === undefined) return [];
-  const { connect } = await import('node:net');
-  const { hostname, port } = new URL(url);
-  const reached = attempt('redis', async () => {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
-    const socket = connect({ host: hostname, port: Number(port || 6379), timeout: PATIENCE_MS });
-    socket.once('connect', () => resolve(`${hostname} can be reached`));
-    socket.once('timeout', () => reject(new Error(`${hostname} does not answer`)));
-    socket.once('error', reject);
-    return promise.finally(() => socket.destroy());
+  const { hostname } = new URL(url);
+  const { pingRedis } = await import('#app/limiter.ts');
+  const asked = attempt('redis', async () => {
+    const { ms, version } = await pingRedis(url, PATIENCE_MS);
+    return `${hostname} answers in ${Math.ceil(ms)} ms${version === undefined ? '' : `; version ${version}`}`;
   });
-  return [await reached];
+  return [await asked];
 }
 
 const MOST_SKEW_MS = 30_000;

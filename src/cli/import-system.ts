@@ -29,18 +29,17 @@ export async function importSystem(io: Io, sources: readonly string[], options: 
   if (config.database.url === undefined && (await findRunning(config.dataDir)))
     throw new UsageError('The gateway has its embedded database open: stop it first');
   const wish = {
-    ...{ system, organization: options.org, readFile: io.readFile, env: io.env, dryRun: options.dryRun === true },
+    ...{ system, organization: options.org, readFile: io.readFile, env: io.env },
     sources: sources.map((source) => sourceOf(io, source)),
   };
-  let wasShown = false;
-  const report = await run(config, wish, async (plan) => {
+  const ask = async (plan: ImportReport) => {
     if (!options.json) show(io, plan, system);
-    wasShown = true;
-    if (options.dryRun) return false;
-    return options.yes === true || confirm(io);
-  });
+    return confirm(io);
+  };
+  const isAsked = options.dryRun !== true && options.yes !== true;
+  const report = await run(config, wish, isAsked ? ask : options.dryRun !== true);
   if (options.json) return printJson(io, report);
-  if (!wasShown) show(io, report, system);
+  if (!isAsked || report.changes.length === 0) show(io, report, system);
   if (report.applied) io.err(`Imported: ${counted(report)}.\n`);
 }
 

@@ -68,7 +68,7 @@ export function checkNames(env: Env): void {
 }
 
 /** Of REQUIREMENTS S2.29. */
-const tlsVariables = [
+export const tlsVariables = [
   ['TLS_CERT_PATH', 'certFile'],
   ['TLS_KEY_PATH', 'keyFile'],
 ] as const;

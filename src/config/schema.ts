@@ -278,7 +278,8 @@ export function isSecretPath(path: readonly (string | number)[]): boolean {
     return /secret|^(credentials|token|sessionToken)$/i.test(String(last));
   if (top === 'secrets' || (top === 'oauth' && last === 'signingKey')) return true;
   if (top === 'collections' || top === 'credentials') return last === 'credential';
-  if (top === 'servers' && (last === 'clientSecret' || last === 'credential')) return true;
+  if (top === 'servers' && (last === 'clientSecret' || last === 'credential' || path.at(-2) === 'variables'))
+    return true;
   if (top === 'servers') return path.at(-2) === 'env' && secretName.test(String(last));
   return top === 'identity' && secretName.test(String(last)) && !/^(public|publishable)/i.test(String(last));
 }

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { IdentityProvider, VerifiedToken } from '#adapters/identity/identity.ts';
 import { systemClock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
+import { asKeyId, asOrgId } from '#core/ids.ts';
+import { principalKey } from '#core/principal.ts';
 import { readAudience } from './audience.ts';
 import { openIdentifier } from './identify.ts';
 
@@ -80,6 +82,54 @@ describe('what is remembered of tokens', () => {
       await expect(identifier.identify({ ...headers, authorization }, request)).rejects.toMatchObject({
         row: { http: 401 },
       });
+  });
+});
+
+describe('a key that came from another gateway', () => {
+  const principal = {
+    kind: 'api-key',
+    key: principalKey('gatehouse:api-key', 'k'),
+    keyId: asKeyId('k'),
+    name: 'bot',
+    org: asOrgId('o'),
+    roles: [],
+  } as const;
+  const openWith = (verify: () => Promise<VerifiedToken>) => {
+    const looked: string[] = [];
+    const identifier = openIdentifier({
+      tokens: { verify: async () => ({ provider, token: await verify() }) },
+      keys: {
+        find: () => undefined,
+        verify: async (presented) => {
+          looked.push(presented);
+          return principal;
+        },
+      },
+      ...{ clock: systemClock, resources },
+    });
+    return { identifier, looked };
+  };
+  const refuse = (code: 'invalid_token' | 'identity_unavailable') => () => Promise.reject(new GatehouseError(code));
+
+  test('it is looked for where no identity provider knows the token, and only then', async () => {
+    const known = openWith(async () => token());
+    expect(await known.identifier.identify(headers, request)).toMatchObject({ principal: { subject: 'ada' } });
+    const unknown = openWith(refuse('invalid_token'));
+    expect(await unknown.identifier.identify(headers, request)).toMatchObject({ principal: { name: 'bot' } });
+    const away = openWith(refuse('identity_unavailable'));
+    await expect(away.identifier.identify(headers, request)).rejects.toMatchObject({ code: 'identity_unavailable' });
+    expect([known.looked, unknown.looked, away.looked]).toEqual([[], ['abc'], []]);
+  });
+
+  test('a token with parts is never looked for among keys, and X-API-Key never among tokens', async () => {
+    const { identifier, looked } = openWith(refuse('invalid_token'));
+    const parts = { ...headers, authorization: 'Bearer aaa.bbb.ccc' };
+    await expect(identifier.identify(parts, request)).rejects.toMatchObject({ code: 'invalid_token' });
+    expect(looked).toEqual([]);
+    const { identifier: other, asked } = open(async () => token());
+    const byHeader = { authorization: undefined, apiKey: 'abc', dpop: undefined };
+    await expect(other.identify(byHeader, request)).rejects.toMatchObject({ code: 'invalid_token' });
+    expect(asked.times).toBe(0);
   });
 });
 

@@ -132,22 +132,34 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
     return userId;
   }
 
-  function judge(presented: string): Caller | Promise<Caller> {
-    if (presented.startsWith('gw_')) {
+  const asKey = (principal: ApiKeyPrincipal): Caller => ({ principal, provider: undefined });
+
+  function judge({ value: presented, isKey }: Pick<Presented, 'value' | 'isKey'>): Caller | Promise<Caller> {
+    if (isKey) {
       const principal = deps.keys.find(presented);
-      if (principal) return { principal, provider: undefined };
-      return deps.keys.verify(presented).then((found) => ({ principal: found, provider: undefined }));
+      return principal ? asKey(principal) : deps.keys.verify(presented).then(asKey);
     }
     const digest = hash('sha256', presented, 'base64');
     const known = cache.get(digest);
     if (known && known.until > clock.now()) return known.caller;
-    return verifyToken(presented, digest);
+    return presented.includes('.') ? verifyToken(presented, digest) : judgeOpaque(presented, digest);
+  }
+
+  /** A token of an identity provider or, if it is none, a key that came from another gateway. */
+  function judgeOpaque(presented: string, digest: string): Caller | Promise<Caller> {
+    const principal = deps.keys.find(presented);
+    if (principal) return asKey(principal);
+    return verifyToken(presented, digest).catch(async (thrown: unknown) => {
+      if (!(thrown instanceof GatehouseError) || thrown.code !== 'invalid_token') throw thrown;
+      return asKey(await deps.keys.verify(presented));
+    });
   }
 
   return {
     identify(headers, request) {
-      const { scheme, value } = presentedCredential(headers);
-      const caller = judge(value);
+      const credentials = presentedCredential(headers);
+      const { scheme, value } = credentials;
+      const caller = judge(credentials);
       if (scheme === 'bearer' && !(caller instanceof Promise) && caller.boundTo === undefined) return caller;
       return checkPossession(caller, { scheme, proof: headers.dpop, token: value });
       async function checkPossession(
@@ -159,10 +171,10 @@ export function openIdentifier(deps: IdentifierDeps): Identifier {
         if (known.boundTo === undefined) return known;
         await dpop.check(presented, { jkt: known.boundTo, holder: known.principal.key }, request);
         // Whatever was announced while the proof was checked reached no open call: this one is none yet.
-        return judge(presented.token);
+        return judge(credentials);
       }
     },
-    recheck: async (headers) => judge(presentedCredential(headers).value),
+    recheck: async (headers) => judge(presentedCredential(headers)),
     forget(change) {
       if (change.kind === 'everything') {
         cache.clear();
@@ -193,13 +205,17 @@ export function idsOf({ tokenId, userId, principal, provider }: Caller): readonl
 /** As the change feed has it. */
 const identityId = (provider: string, subject: string) => JSON.stringify([provider, subject]);
 
-function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
+interface Presented {
   readonly scheme: 'bearer' | 'dpop';
   readonly value: string;
-} {
+  /** It says so itself, or stands where keys alone do. */
+  readonly isKey: boolean;
+}
+
+function presentedCredential({ authorization, apiKey }: CredentialHeaders): Presented {
   if (authorization === undefined) {
     if (apiKey !== undefined && /^[\x21-\x7e]{1,512}$/.test(apiKey))
-      return { scheme: 'bearer', value: apiKey.startsWith('gw_') ? apiKey : notOurs() };
+      return { scheme: 'bearer', value: apiKey, isKey: true };
     throw new GatehouseError('no_token');
   }
   const [, scheme = '', value] = credential.exec(authorization) ?? [];
@@ -207,17 +223,13 @@ function presentedCredential({ authorization, apiKey }: CredentialHeaders): {
     throw new GatehouseError(/^(?:bearer|dpop)\b/i.test(authorization) ? 'invalid_token' : 'no_token');
   if (apiKey !== undefined)
     throw new GatehouseError('bad_request', { message: 'Send either Authorization or X-API-Key, not both' });
-  return { scheme: /^d/i.test(scheme) ? 'dpop' : 'bearer', value };
+  return { scheme: /^d/i.test(scheme) ? 'dpop' : 'bearer', value, isKey: value.startsWith('gw_') };
 }
 
 /** For where API keys alone are accepted. Throws `no_token`, `invalid_token`. */
 export function checkApiKey(headers: CredentialHeaders): void {
   const { scheme, value } = presentedCredential(headers);
   if (scheme !== 'bearer' || !value.startsWith('gw_')) throw new GatehouseError('invalid_token');
-}
-
-function notOurs(): never {
-  throw new GatehouseError('invalid_token');
 }
 
 function asCaller(provider: IdentityProvider, token: VerifiedToken, resources: ResourceRules): Caller {

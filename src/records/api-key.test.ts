@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '#core/secret.ts';
-import { openApiKeys, parseApiKey, uuidToBase62 } from './api-key.ts';
+import { importedKey, openApiKeys, parseApiKey, parseImportedKey, uuidToBase62 } from './api-key.ts';
 
 const keys = openApiKeys(new Secret('a root secret of thirty-two characters or more'));
 
@@ -73,5 +73,32 @@ describe('API keys', () => {
     }
     expect(counts.size).toBe(62);
     for (const count of counts.values()) expect(count).toBeGreaterThan(500);
+  });
+});
+
+describe('keys that another gateway made', () => {
+  const text = 'mk_a-key-of-another-gateway';
+  const sha256 = createHash('sha256').update(text).digest('hex');
+
+  test('one is found by what the other gateway knew of it, and its row alone gets nobody in', () => {
+    const { id, secret } = importedKey(sha256);
+    expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}$/);
+    expect(parseImportedKey(text)).toEqual({ id, secret });
+    const digest = keys.digest(secret);
+    expect(keys.check(secret, digest)).toBe(true);
+    for (const other of [sha256, secret, id, `${text}x`]) {
+      const presented = parseImportedKey(other);
+      expect(presented !== undefined && keys.check(presented.secret, digest)).toBe(false);
+    }
+  });
+
+  test('what is shaped like a key of ours or a token with parts is none', () => {
+    for (const other of [
+      keys.mint('live', 0).text.reveal(),
+      `gw_test_${text}`,
+      'aaaaaaaaaa.bbbbbbbbbb.cccccccccc',
+      'short',
+    ])
+      expect(parseImportedKey(other)).toBeUndefined();
   });
 });

@@ -3,7 +3,7 @@
  * all before it, by which secret scanners and we ourselves drop junk without asking the database. Of the secret (256 bits)
  * only a keyed hash is stored; a slow hash would protect nothing that is not out of reach already.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { deriveKey } from '#core/derive.ts';
 import { asKeyId, type KeyId, uuidv7 } from '#core/ids.ts';
@@ -38,6 +38,8 @@ export interface ApiKeys {
    * learns nothing from the time (B12).
    */
   check(secret: string, digest: Uint8Array | undefined): boolean;
+  /** What the row of a key of another gateway stores (`importedKey`). */
+  digest(secret: string): Buffer;
   /** Of a key that is good: what its row is to store instead; undefined: it is of the root secret in use. */
   renewed(secret: string, digest: Uint8Array): Buffer | undefined;
 }
@@ -61,6 +63,7 @@ export function openApiKeys(rootSecret: Secret, previous: readonly Secret[] = []
       for (const each of peppers) fits = timingSafeEqual(digestOf(each, secret), expected) || fits;
       return fits && known;
     },
+    digest: (secret) => digestOf(pepper, secret),
     renewed(secret, digest) {
       const current = digestOf(pepper, secret);
       return current.equals(digest) ? undefined : current;
@@ -83,6 +86,27 @@ export function parseApiKey(presented: string): ParsedApiKey | undefined {
   if (!body || !id || !secret || check !== checkOf(body)) return undefined;
   const uuid = uuidFromBase62(id);
   return uuid === undefined ? undefined : { mode: mode === 'test' ? 'test' : 'live', id: asKeyId(uuid), secret };
+}
+
+export interface ImportedKey {
+  readonly id: KeyId;
+  readonly secret: string;
+}
+
+/**
+ * A key that another gateway made and knew by its SHA-256 (hexadecimal, of the whole key): found by an id that follows from
+ * that, so that it says by itself which row is its. A UUID of version 8 (RFC 9562 5.8).
+ */
+export function importedKey(sha256: string): ImportedKey {
+  const hex = createHash('sha256').update(`imported key ${sha256}`).digest('hex');
+  const id = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, `8${hex.slice(17, 20)}`, hex.slice(20, 32)];
+  return { id: asKeyId(id.join('-')), secret: `sha256:${sha256}` };
+}
+
+/** undefined: what none of them is. Tokens with parts (JWT) are somebody else's. */
+export function parseImportedKey(presented: string): ImportedKey | undefined {
+  if (looksLikeApiKey(presented) || !/^[A-Za-z0-9_~+/=-]{20,512}$/.test(presented)) return undefined;
+  return importedKey(createHash('sha256').update(presented).digest('hex'));
 }
 
 const checkOf = (body: string): string => toBase62(BigInt(crc32(body)), 6);

@@ -6,7 +6,7 @@ import { GatehouseError } from '#core/error.ts';
 import type { KeyId } from '#core/ids.ts';
 import { type ApiKeyPrincipal, principalKey } from '#core/principal.ts';
 import type { Change, ChangeFeed } from '#db/change-feed.ts';
-import { type ApiKeys, parseApiKey } from './api-key.ts';
+import { type ApiKeys, parseApiKey, parseImportedKey } from './api-key.ts';
 import type { KeyRow } from './keys.ts';
 
 const refusedLifeMs = 30_000;
@@ -140,7 +140,7 @@ class WarmKeys implements KeyVerifier {
   }
 
   async #load(presented: string, cacheKey: string): Promise<ApiKeyPrincipal | undefined> {
-    const parsed = parseApiKey(presented);
+    const parsed = parseApiKey(presented) ?? parseImportedKey(presented);
     if (!parsed) return undefined;
     const { keys, findKey, clock } = this.#options;
     const before = this.#changes;

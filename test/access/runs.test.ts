@@ -26,10 +26,21 @@ const commands = [
   ['PUT /runs/ours/variables', { variables: { MODE: 'x' } }],
   ['POST /servers', { key: 'evil', transport }],
   ['POST /servers', { key: 'evil', transport: { ...transport, kind: 'process' } }],
+  ['PATCH /servers/web', { transport }],
+  ['PATCH /servers/ours', { transport: { ...transport, args: ['other'] } }],
+  ...[
+    { key: 'evil', transport },
+    { key: 'evil', transport: { ...transport, kind: 'process' } },
+    { key: 'evil', transport: { kind: 'container', image: 'evil:1' } },
+    { key: 'ours', transport: { ...transport, args: ['other'] } },
+    { key: 'ours', transport, variables: { MODE: 'x' } },
+    { key: 'evil', transport: { kind: 'http', url: 'https://a.example/mcp' }, tls: { caFile: '/etc/passwd' } },
+  ].map((server) => ['POST /configuration/apply', { adopt: true, document: { servers: [server] } }] as const),
 ] as const;
 
 test('neither an organization administrator, an API key nor the web token of a platform administrator adds a command [G1] [S2.13]', async () => {
   await t.good('POST /runs', { key: 'ours', transport });
+  await t.good('POST /servers', { key: 'web', transport: { kind: 'http', url: 'https://a.example/mcp' } });
   const chief = await t.person('chief@example.com', { acme: ['admin'] }, adminScope);
   const boss = await t.person('boss@example.com', { acme: ['admin'] }, adminScope);
   const { key } = await t.good('POST /organizations/acme/keys', { name: 'all', roles: ['admin:*'] });

@@ -174,3 +174,51 @@ test('what is wrong in the file is said with its line', async () => {
   const literal = file('credentials: [{ organization: a, server: b, credential: literal }]', 'literal.yaml');
   expect((await run(['plan', literal])).err).toContain('write a reference');
 });
+
+test('programs come back with their sealed variables, and servers with how long they may take', async () => {
+  const text = `
+organizations: [{ slug: acme, name: Acme }]
+servers:
+  - key: runner
+    transport: { kind: stdio, command: /bin/cat, env: { MODE: quick } }
+    variables: { API_TOKEN: '\${RUNNER_TOKEN}', OTHER: '\${RUNNER_OTHER}' }
+  - { key: slow, transport: { kind: http, url: 'https://slow.example.com/mcp' }, totalTimeoutMs: 90000 }
+`;
+  const path = file(text, 'programs.yaml');
+  const env = { RUNNER_TOKEN: 'canary-token', RUNNER_OTHER: 'canary-other' };
+  const fresh = await createTestDatabase();
+  databases = [...databases, fresh, await createTestDatabase()];
+  expect(await run(['apply', path, '--yes'], { at: 2, env })).toMatchObject({ code: 0 });
+  expect((await run(['plan', path], { at: 2, env })).out).toContain('Nothing to change');
+  expect(JSON.stringify(await fresh.sql('select * from gateway.server_variables'))).not.toContain('canary');
+  expect((await run(['export', '-o', 'again.yaml'], { at: 2 })).code).toBe(0);
+  const exported = readFileSync(join(folder, 'again.yaml'), 'utf8');
+  expect(exported).not.toContain('canary');
+  const named = { RUNNER_API_TOKEN: 'canary-token', RUNNER_OTHER: 'canary-other' };
+  for (const name of Object.keys(named)) expect(exported).toContain(`\${${name}}`);
+  expect(exported).toMatch(/totalTimeoutMs: 90000/);
+  expect((await run(['apply', 'again.yaml', '--yes'], { at: 3, env: {} })).err).toContain('is not set: set RUNNER_');
+  expect(await run(['apply', 'again.yaml', '--yes'], { at: 3, env: named })).toMatchObject({ code: 0 });
+  expect((await run(['export'], { at: 3 })).out).toBe(exported);
+  // Which value it is shows nowhere; that it is another one does.
+  const other = await run(['plan', 'again.yaml'], { at: 3, env: { ...named, RUNNER_OTHER: 'canary-new' } });
+  expect(other.out).toContain('~ server runner (a secret, or whose it is)');
+  expect(other.out).not.toContain('canary');
+  const fewer = file(text.replace(/, OTHER: [^}]*}'/, ''), 'fewer.yaml');
+  expect((await run(['apply', fewer, '--yes'], { at: 2, env })).code).toBe(0);
+  const [row, ...more] = await fresh.sql('select name from gateway.server_variables');
+  expect([row, more]).toEqual([{ name: 'API_TOKEN' }, []]);
+  // What the file says nothing of stays.
+  const silent = file(text.replace(/ {4}variables.*\n/, '').replace(', totalTimeoutMs: 90000', ''), 'silent.yaml');
+  expect((await run(['plan', silent], { at: 2 })).out).toContain('Nothing to change');
+});
+
+test('sealed variables are references, of programs', async () => {
+  const program = (rest: string) => `servers: [{ key: runner, ${rest} }]`;
+  const stdio = 'transport: { kind: stdio, command: /bin/cat }';
+  const literal = file(program(`${stdio}, variables: { API_TOKEN: in-the-clear }`), 'clear.yaml');
+  expect((await run(['plan', literal])).err).toContain('write a reference');
+  const http = "transport: { kind: http, url: 'https://a.example/mcp' }";
+  const misplaced = file(program(`${http}, variables: { API_TOKEN: '\${DOCS_KEY}' }`), 'misplaced.yaml');
+  expect((await run(['plan', misplaced])).err).toContain('are for programs and containers');
+});

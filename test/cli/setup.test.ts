@@ -3,8 +3,10 @@ import { mkdtempSync, readFileSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { listenOnLoopback } from '#kit/listen.ts';
+import { hasRedis, startRedis } from '#kit/redis-server.ts';
 import { cli } from '#kit/run-cli.ts';
 
 const fresh = () => mkdtempSync(join(tmpdir(), 'gatehouse-init-'));
@@ -72,4 +74,43 @@ test('no colour where NO_COLOR is set', async () => {
   const { out } = await cli(['doctor'], { terminal: true, env: { NO_COLOR: '1', PORT: 'x' } });
   expect(out).not.toContain('\u001b');
   expect((await cli(['doctor'], { terminal: true, env: { PORT: 'x' } })).out).toContain('\u001b[31m');
+});
+
+describe('doctor asks a Redis that is set', () => {
+  const redisOf = async (url: string) => {
+    const cwd = fresh();
+    const { out } = await cli(['doctor', '--json'], { cwd, env: { REDIS_URL: url, DATA_DIR: join(cwd, 'data') } });
+    expect(out).not.toContain('canary');
+    return z
+      .object({ findings: z.array(z.record(z.string(), z.string())) })
+      .parse(JSON.parse(out))
+      .findings.find(({ check }) => check === 'redis');
+  };
+
+  test.skipIf(!hasRedis)('whether it lets us in, and how long it takes', async () => {
+    const redis = await startRedis();
+    try {
+      await redis.send('CONFIG', 'SET', 'requirepass', 'canary-right');
+      const at = (password: string) => redis.url.replace('redis://', `redis://:${password}@`);
+      expect(await redisOf(at('canary-right'))).toMatchObject({
+        state: 'ok',
+        said: expect.stringMatching(/^127\.0\.0\.1 answers in \d+ ms; version \d/),
+      });
+      expect(await redisOf(at('canary-wrong'))).toMatchObject({
+        ...{ state: 'failed', said: 'it refuses the user name or password of REDIS_URL' },
+      });
+      expect(await redisOf(redis.url)).toMatchObject({ state: 'failed', said: expect.stringContaining('password') });
+    } finally {
+      await redis.close();
+    }
+  });
+
+  test('where nobody listens, or nobody speaks Redis', async () => {
+    const other = createServer((_req, res) => res.end());
+    const listening = await listenOnLoopback(other);
+    const url = `redis://:canary@127.0.0.1:${listening.port}`;
+    expect(await redisOf(url)).toMatchObject({ state: 'failed' });
+    await listening.close();
+    expect(await redisOf(url)).toMatchObject({ state: 'failed', said: 'ECONNREFUSED' });
+  });
 });

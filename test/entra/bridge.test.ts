@@ -379,7 +379,7 @@ describe('the bridge to Entra ID', () => {
         { error: 'Your groups cannot be determined: ask your administrator' },
       ]);
       expect(answer.headers['www-authenticate']).toBeUndefined();
-      expect(world.gateway.output()).toContain('Denied: Entra left the groups out of a token');
+      await expect.poll(() => world.gateway.output()).toContain('Denied: Entra left the groups out of a token');
       expect(world.upstream.bytes().length).toBe(0);
     });
 

@@ -4,16 +4,18 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { App } from '#app.ts';
 import { call, send } from '#kit/http-client.ts';
+import { sqlOf } from '#kit/postgres.ts';
 import { type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { type ImportReport, type ImportWorld, loadData, startImportWorld } from './world.ts';
 
+const machineKey = 'mk_a-key-that-was-good-there-0123456789';
 let upstream: RecordingUpstream;
 let t: ImportWorld;
 let app: App;
 
 beforeAll(async () => {
   upstream = await startRecordingUpstream();
-  const hash = createHash('sha256').update('a key that was good there').digest('hex');
+  const hash = createHash('sha256').update(machineKey).digest('hex');
   const env = { OLD_DATABASE_URL: await loadData('clerk.sql', { UPSTREAM: upstream.url, HASH: hash }) };
   t = await startImportWorld({ env, yaml: "egress: { allow: ['127.0.0.1'] }" });
   app = await t.open();
@@ -52,15 +54,22 @@ test('a dry run names what comes and what cannot, with its reason, and changes n
   ])
     expect(said).toContain(part);
   for (const part of [
-    'API key "deploy bot" with "mcp:read"',
+    'API key "reader": it was for "mcp:read" only',
     'audit_logs, 2 rows',
     'sessions, 1 rows',
     '"u3"',
     '"Beta Ltd."',
   ])
     expect(said).toContain(part);
-  const [hash] = await t.sql(`select encode(sha256('a key that was good there'), 'hex') as text`);
-  expect(JSON.stringify(plan)).not.toContain(hash?.text);
+  for (const part of [
+    '"late": it is not good',
+    '"revoked": it is not good',
+    '"homeless"',
+    '"in the clear"',
+    '"of the gone"',
+  ])
+    expect(said).toContain(part);
+  expect(JSON.stringify(plan)).not.toContain('not-a-hash');
   expect(JSON.stringify(plan)).not.toContain('session-token');
   expect(await t.sql('select from gateway.organizations')).toEqual([]);
 });
@@ -95,6 +104,28 @@ test("members come by Clerk's id, with Clerk's words for their roles", async () 
   ]);
 });
 
+test('a key that machines had goes on, at its own organization, until it is revoked [S4.10] [S4.22]', async () => {
+  const ask = (path: string, headers: Readonly<Record<string, string>>) =>
+    send(`${app.url}${path}`, { headers, body: call('x') });
+  const bearer = { authorization: `Bearer ${machineKey}` };
+  expect((await ask('/acme/mcp/notes', bearer)).status).toBe(200);
+  expect((await ask('/acme/mcp/notes', { 'x-api-key': machineKey })).status).toBe(200);
+  expect((await ask('/org_beta/mcp/files', bearer)).status).toBe(403);
+  for (const other of [
+    'late-key-of-acme-0123456789',
+    'reader-key-of-acme-0123456789',
+    `${machineKey}x`,
+    'not-a-hash-but-the-key-itself',
+  ])
+    expect((await ask('/acme/mcp/notes', { authorization: `Bearer ${other}` })).status).toBe(401);
+  const [row] = await t.sql(
+    `select id, last4, encode(digest, 'hex') as digest from gateway.api_keys where name = 'deploy bot'`,
+  );
+  expect(row?.digest).not.toBe(createHash('sha256').update(machineKey).digest('hex'));
+  expect((await t.command('key', 'revoke', String(row?.id), '--org', 'acme')).code).toBe(0);
+  await expect.poll(async () => (await ask('/acme/mcp/notes', bearer)).status, { timeout: 3000 }).toBe(401);
+});
+
 test('a second time there is nothing to change; what was switched off here meanwhile stays off', async () => {
   expect((await t.report('clerk', 'env:OLD_DATABASE_URL', '--yes')).changes).toEqual([]);
   await t.sql(`update gateway.enablements set enabled = false
@@ -102,4 +133,17 @@ test('a second time there is nothing to change; what was switched off here meanw
   const again = await t.report('clerk', 'env:OLD_DATABASE_URL', '--yes');
   expect([again.changes, again.applied]).toEqual([[], false]);
   expect(again.leftOut).toContainEqual({ what: 'enablement org-beta/files', reason: 'it is switched off here' });
+  expect(again.leftOut).toContainEqual({ what: 'API key acme/deploy bot', reason: 'it is revoked here' });
+});
+
+test('tables in a schema of their own are found by the address, as Prisma has it', async () => {
+  const url = await loadData('clerk.sql', { UPSTREAM: upstream.url, HASH: 'x' });
+  await sqlOf(url, 'alter schema public rename to gateway_app; create schema public');
+  const here = await startImportWorld({ yaml: "egress: { allow: ['127.0.0.1'] }" });
+  try {
+    expect((await here.report('clerk', url, '--dry-run')).changes).toEqual([]);
+    expect(changed(await here.report('clerk', `${url}?schema=gateway_app`, '--dry-run'))).toContain('add server notes');
+  } finally {
+    await here.close();
+  }
 });

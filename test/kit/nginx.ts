@@ -19,10 +19,17 @@ export function hasNginx(): boolean {
   }
 }
 
+export interface NginxOptions {
+  /** What stands beside the server block, in `http`. */
+  readonly http?: string;
+  /** Default: a free one. */
+  readonly port?: number;
+}
+
 /** `server`: what stands in the server block. */
-export async function startNginx(server: string): Promise<Nginx> {
+export async function startNginx(server: string, options: NginxOptions = {}): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'gatehouse-nginx-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${folder}/${name};`,
   );
@@ -31,10 +38,11 @@ daemon off;
 master_process off;
 pid ${folder}/pid;
 error_log stderr warn;
-events { worker_connections 64; }
+events { worker_connections 512; }
 http {
   access_log off;
   ${temp.join('\n  ')}
+  ${options.http ?? ''}
   server {
     listen 127.0.0.1:${port};
     ${server}

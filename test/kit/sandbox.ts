@@ -21,7 +21,7 @@ export const openTestSandbox = ({ egress = {}, ...rest }: SandboxOptions = {}): 
   openSandbox({
     ...{ clock: systemClock, log: silentLog, env: process.env, secret: [], dataDir: '/var/lib/gatehouse' },
     ...rest,
-    guard: addressGuard(egress),
+    egress: { guard: addressGuard(egress), proxyFor: () => undefined },
   });
 
 const tried = openTestSandbox();

@@ -71,10 +71,13 @@ function limits(engine: Podman): void {
   const ways = openContainerEgress({
     clock: systemClock,
     log: { ...silentLog, info: hear, warn: hear },
-    guard: addressGuard({
-      allow: ['allowed.test'],
-      resolve: async () => [{ address: '127.0.0.1', family: 4 }],
-    }),
+    egress: {
+      guard: addressGuard({
+        allow: ['allowed.test'],
+        resolve: async () => [{ address: '127.0.0.1', family: 4 }],
+      }),
+      proxyFor: () => undefined,
+    },
   });
   const runner = openContainerRunner({
     egressSocket: ways.socket,

@@ -15,7 +15,12 @@ const AT_ONCE = 4;
 const REPORT_EVERY = 500;
 
 const base = { clock: systemClock, log: silentLog, env: process.env };
-const sandbox = openSandbox({ ...base, guard: addressGuard(), secret: [], dataDir: '/var/lib/gatehouse' });
+const sandbox = openSandbox({
+  ...base,
+  egress: { guard: addressGuard(), proxyFor: () => undefined },
+  secret: [],
+  dataDir: '/var/lib/gatehouse',
+});
 const { state, reason } = await sandbox.check();
 const runner = openRunner({ ...base, ...(state === 'ready' && { sandbox }) });
 const pids: number[] = [];

@@ -1,10 +1,12 @@
 /** Everything that gatehouse.yaml can say of a gateway, as it stands: credentials as references, secrets never. */
 
+import { isProgram } from '#admin/commands.ts';
 import type { AdminRecords, CollectionRow, OrganizationRow, ServerRow } from '#admin/records.ts';
 import { secretName } from '#admin/transport-nouns.ts';
 import type { Json } from '#core/json.ts';
 import { looksSecret } from '#core/looks-secret.ts';
 import { listEnablements } from '#records/enablements.ts';
+import { listVariables } from '#records/server-variables.ts';
 import { exportAccess } from './export-access.ts';
 import { openNames, type References } from './references.ts';
 
@@ -35,9 +37,10 @@ export async function exportConfiguration(records: AdminRecords): Promise<Export
   const parts: Awaited<ReturnType<typeof exportOrganization>>[] = [];
   for (const organization of organizations) parts.push(await exportOrganization(exporting, organization, platform));
   const all = (name: keyof (typeof parts)[number]) => parts.flatMap((part) => part[name]);
+  const names = await variableNames(records, platform);
   const document = {
     organizations: organizations.map(({ slug, name, externalId, domain }) => ({ slug, name, externalId, domain })),
-    servers: platform.flatMap((row) => exportServer(exporting, row)),
+    servers: platform.flatMap((row) => exportServer(exporting, row, names.get(row.id) ?? [])),
     collections: all('collections'),
     credentials: all('credentials'),
     enablements: all('enablements'),
@@ -69,8 +72,26 @@ async function exportOrganization(exporting: Exporting, organization: Organizati
   return { collections, enablements: enablements.sort(byServer), ...(await exportAccess(exporting, organization)) };
 }
 
-function exportServer({ references, leftOut }: Exporting, row: ServerRow): readonly Item[] {
-  const { key, title, transport: given, auth, trusted, keyName, port, managedBy, active } = row;
+/** Of servers that are run here: sealed, so only their names are known. */
+async function variableNames(records: AdminRecords, servers: readonly ServerRow[]) {
+  const names = new Map<ServerRow['id'], readonly string[]>();
+  await records.asPlatform(async (scope) => {
+    for (const { id, transport } of servers)
+      if (isProgram(transport))
+        names.set(
+          id,
+          (await listVariables(scope, id)).map(({ name }) => name),
+        );
+  });
+  return names;
+}
+
+function exportServer(
+  { references, leftOut }: Exporting,
+  row: ServerRow,
+  variables: readonly string[],
+): readonly Item[] {
+  const { key, title, transport: given, auth, trusted, keyName, port, managedBy, active, totalTimeoutMs } = row;
   if (managedBy === 'catalog' || managedBy === 'catalog-off') {
     leftOut.push(`server ${key}: the catalogue has it, by its variable`);
     return [];
@@ -94,6 +115,11 @@ function exportServer({ references, leftOut }: Exporting, row: ServerRow): reado
       keyName: keyName || undefined,
       tls,
       port,
+      totalTimeoutMs,
+      variables:
+        variables.length === 0
+          ? undefined
+          : Object.fromEntries(variables.map((name) => [name, references.of([key, name], `server ${key}: ${name}`)])),
     },
   ];
 }

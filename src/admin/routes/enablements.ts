@@ -1,4 +1,6 @@
 import { type Actor, getOrganization } from '#admin/actor.ts';
+import { canonical } from '#admin/canonical.ts';
+import { checkDefinition } from '#admin/commands.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import type { EnablementNoun } from '#admin/people-nouns.ts';
 import type { OrganizationRow } from '#admin/records.ts';
@@ -52,12 +54,15 @@ function platformHandlers({
         const found = existing(await findServer(scope, key));
         return { ...shownServer(found), ...definitionOf(found) };
       }),
-    updateServer: ({ server: key, totalTimeoutMs, ...change }) =>
+    updateServer: ({ server: key, totalTimeoutMs, ...change }, actor) =>
       records.asPlatform(async (scope) => {
         // The switch of a server must be at hand, also of one that the file defines: the file says nothing of it.
         const isSwitch = totalTimeoutMs === undefined && Object.keys(given(change)).every((name) => name === 'active');
         const found = await findServer(scope, key);
-        const { id } = isSwitch ? existing(found) : changeable(found);
+        const { id, transport } = isSwitch ? existing(found) : changeable(found);
+        // Whoever only gives it another title sends along what it runs.
+        if (change.transport && canonical(change.transport) !== canonical(transport))
+          checkDefinition(actor, change.transport);
         const timeout = totalTimeoutMs === undefined ? {} : { totalTimeoutMs: totalTimeoutMs ?? undefined };
         return shownServer(await updateServer(scope, id, { ...given(change), ...timeout }));
       }),

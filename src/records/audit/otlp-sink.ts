@@ -10,11 +10,18 @@ export interface OtlpSinkOptions {
   readonly url: string;
   readonly authorization?: Secret | undefined;
   readonly version: string;
+  /** Of Node's own agents: the forward proxy on the way there; none by default. */
+  readonly proxyEnv?: Readonly<Record<string, string>>;
 }
 
-export function openOtlpSink({ url, authorization, version }: OtlpSinkOptions): AuditSink {
+export function openOtlpSink({ url, authorization, version, proxyEnv = {} }: OtlpSinkOptions): AuditSink {
   const headers: Record<string, string> = authorization ? { authorization: authorization.reveal() } : {};
-  const exporter = new OTLPLogExporter({ url, headers, timeoutMillis: 15_000 });
+  const exporter = new OTLPLogExporter({
+    url,
+    headers,
+    timeoutMillis: 15_000,
+    httpAgentOptions: { keepAlive: true, proxyEnv },
+  });
   const resource = resourceFromAttributes({ 'service.name': 'gatehouse', 'service.version': version });
   const instrumentationScope = { name: 'gatehouse.audit', version };
   const shown = (item: ExportItem): ReadableLogRecord => {

@@ -40,7 +40,14 @@ test('a program that asks without end does not fill the log [G6] [G11]', async (
   const log: Log = { debug() {}, info: hear, warn: hear, error: hear };
   let now = 0;
   const close = openEgressProxy({
-    ...{ path, allow: [], log, server: 'files', guard: addressGuard({}), clock: { monotonic: () => now } },
+    ...{
+      path,
+      allow: [],
+      log,
+      server: 'files',
+      egress: { guard: addressGuard({}), proxyFor: () => undefined },
+      clock: { monotonic: () => now },
+    },
   });
   const ask = () =>
     new Promise((done) =>

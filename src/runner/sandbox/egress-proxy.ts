@@ -6,16 +6,17 @@ import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '#core/clock.ts';
 import type { Log } from '#core/log.ts';
-import type { AddressGuard } from '#http/address-guard.ts';
 import { bareHost } from '#http/address-guard.ts';
-import { openChecked } from '#http/guarded-connect.ts';
+import type { Egress } from '#http/egress.ts';
+import { openThrough } from '#http/proxied-connect.ts';
 
 export interface EgressProxyOptions {
   /** Where it listens, a Unix socket. */
   readonly path: string;
   /** `example.com`, `*.example.com`, each with `:port` or for any port. */
   readonly allow: readonly string[];
-  readonly guard: AddressGuard;
+  /** An operator's forward proxy is asked in its turn. */
+  readonly egress: Pick<Egress, 'guard' | 'proxyFor'>;
   readonly log: Log;
   readonly clock: Pick<Clock, 'monotonic'>;
   /** The server's key. */
@@ -31,7 +32,7 @@ const LINES_PER_MINUTE = 600;
 
 /** Returns how to close it. */
 export function openEgressProxy(options: EgressProxyOptions): () => void {
-  const { path, allow, guard, server, writableAll = false } = options;
+  const { path, allow, egress, server, writableAll = false } = options;
   const log = sparing(server, options);
   const sockets = new Set<Socket>();
   const isAllowed = hostList(allow);
@@ -58,7 +59,7 @@ export function openEgressProxy(options: EgressProxyOptions): () => void {
     duplex.on('error', () => undefined);
     if (target === undefined) return refuse('400 Bad Request', 'malformed');
     if (!isAllowed(target.hostname, target.port)) return refuse('403 Forbidden', 'not on the list');
-    openChecked(guard, { protocol: 'https:', hostname: target.hostname, port: String(target.port) }).then(
+    openThrough(egress, { protocol: 'https:', hostname: target.hostname, port: String(target.port) }).then(
       (outer) => {
         log.info(
           { server, host: target.hostname, port: target.port, allowed: true },

@@ -9,7 +9,7 @@ import type { Clock } from '#core/clock.ts';
 import { GatehouseError } from '#core/error.ts';
 import type { Log } from '#core/log.ts';
 import { noNetwork, type RunResources } from '#core/run.ts';
-import type { AddressGuard } from '#http/address-guard.ts';
+import type { Egress } from '#http/egress.ts';
 import { buildEnvironment } from '#runner/environment.ts';
 import type { Launch } from '#runner/launch.ts';
 import type { ChildSpec } from '#runner/runner.ts';
@@ -45,8 +45,8 @@ export interface SandboxDeps {
   readonly log: Log;
   /** This process's environment: where programs are searched, and the language. */
   readonly env: NodeJS.ProcessEnv;
-  /** Judges the hosts that permissions name. */
-  readonly guard: AddressGuard;
+  /** Judges the hosts that permissions name, and leads to them. */
+  readonly egress: Pick<Egress, 'guard' | 'proxyFor'>;
   /** Folders that no program may see by way of where its own file lies. */
   readonly secret: readonly string[];
   /** The gateway's data: in no program's sight, whatever its definition says. */
@@ -255,7 +255,7 @@ interface Ways {
 }
 
 /** What leads out of a sandbox and into it, where the permission is not the whole network. */
-function openWays(spec: ChildSpec, { places, guard, log, clock }: PrepareDeps): Ways {
+function openWays(spec: ChildSpec, { places, egress, log, clock }: PrepareDeps): Ways {
   const { network } = spec.permission ?? noNetwork;
   const isListening = spec.listens === true && network !== 'full';
   if (typeof network === 'string' && !isListening) return { env: {}, given: {}, launcher: [], close() {} };
@@ -267,7 +267,7 @@ function openWays(spec: ChildSpec, { places, guard, log, clock }: PrepareDeps): 
   const server = spec.label ?? '';
   const closeEgress =
     typeof network === 'object'
-      ? openEgressProxy({ path: `${name}e`, allow: network.allow, guard, log, clock, server })
+      ? openEgressProxy({ path: `${name}e`, allow: network.allow, egress, log, clock, server })
       : undefined;
   const tunnel = isListening ? openTunnel(`${name}t`) : undefined;
   return {

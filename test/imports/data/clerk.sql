@@ -30,8 +30,17 @@ insert into organization_memberships values
   ('u1', '00000000-0000-4000-8000-000000000001', 'admin', '[]'), ('u2', '00000000-0000-4000-8000-000000000001', 'viewer', '[]'),
   ('u1', '00000000-0000-4000-8000-000000000002', 'member', '[]'), ('u3', '00000000-0000-4000-8000-000000000001', 'member', '[]'),
   ('u1', '00000000-0000-4000-8000-000000000003', 'ROOT; --', '[]');
-create table api_keys (id text primary key, name text, key_hash text, scopes text[], expires_at timestamptz, last_used_at timestamptz);
-insert into api_keys values ('k1', 'deploy bot', '{{HASH}}', '{"mcp:read"}', null, now());
+create table api_keys (
+  id text primary key, "organizationId" uuid, name text, key_hash text, scopes text[], expires_at timestamptz,
+  last_used_at timestamptz, revoked_at timestamptz);
+insert into api_keys (id, "organizationId", name, key_hash, scopes, expires_at, revoked_at) values
+  ('k1', '00000000-0000-4000-8000-000000000001', 'reader', encode(sha256('reader-key-of-acme-0123456789'), 'hex'), '{mcp:read}', null, null),
+  ('k2', '00000000-0000-4000-8000-000000000001', 'deploy bot', '{{HASH}}', '{}', '2999-01-01', null),
+  ('k3', '00000000-0000-4000-8000-000000000001', 'late', encode(sha256('late-key-of-acme-0123456789'), 'hex'), '{}', '2020-01-01', null),
+  ('k4', '00000000-0000-4000-8000-000000000001', 'revoked', encode(sha256('revoked-key-of-acme-012345'), 'hex'), '{}', null, now()),
+  ('k5', null, 'homeless', encode(sha256('homeless-key-0123456789'), 'hex'), '{}', null, null),
+  ('k6', '00000000-0000-4000-8000-000000000001', 'in the clear', 'not-a-hash-but-the-key-itself', '{}', null, null),
+  ('k7', '00000000-0000-4000-8000-000000000004', 'of the gone', encode(sha256('gone-key-0123456789012345'), 'hex'), '{}', null, null);
 create table audit_logs (id serial, action text);
 insert into audit_logs (action) values ('CREATED'), ('ACCESSED');
 create table sessions (id text, token text);

@@ -24,6 +24,7 @@ create table mcp_proxy.tenant_server_keys (
   primary key (tenant_id, server_id, key_name));
 insert into mcp_proxy.tenant_server_keys (tenant_id, server_id, key_name, api_key_encrypted) values
   ('Tenant-AcmeCorp', 'tracker', 'TRACKER_TOKEN', 'open-secret-of-acme'),
+  ('MCP-GitHub', 'tracker', 'OTHER_TOKEN', 'open-secret-that-nothing-asks-for'),
   ('MCP-GitHub', 'homemade', 'HOMEMADE_TOKEN', 'open-secret-of-nobody');
 create table mcp_proxy.tenant_server_endpoints (tenant_id text, server_id text, endpoint_url text);
 insert into mcp_proxy.tenant_server_endpoints values

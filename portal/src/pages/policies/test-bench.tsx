@@ -203,6 +203,7 @@ async function askGateway({ organization, draft, who, asked }: Asking): Promise<
     ...{ claims, action: asked.action, server, resource },
     ...(collection !== null && { collection }),
     ...(args && { args }),
+    ...(isMember && { user }),
   } as Case;
   const { results, warnings } = await call('testPolicies', {
     organization,
@@ -216,7 +217,13 @@ async function askGateway({ organization, draft, who, asked }: Asking): Promise<
   const [result] = results;
   if (!result) throw new Error('The gateway gave no result');
   return {
-    ...{ asked: result.asked, decision: result.decision, warnings, endpoint: collection ?? server },
+    ...{
+      asked: result.asked,
+      decision: result.decision,
+      final: result.outcome,
+      warnings,
+      endpoint: collection ?? server,
+    },
     access: access && { isAdmitted: endpoint?.admitted ?? false, by: endpoint?.by ?? [], answer: tool?.answer },
   };
 }

@@ -5,10 +5,14 @@ import type { RouteOutput } from '#portal/api/client.ts';
 import { Mode } from './policies-page.tsx';
 import { answers, type By, byText } from './reasons.ts';
 
-type Asked = RouteOutput<'testPolicies'>['results'][number]['asked'];
+type Result = RouteOutput<'testPolicies'>['results'][number];
+type Asked = Result['asked'];
 
 export interface Outcome {
+  /** Of the policies alone. */
   readonly decision: 'permit' | 'deny';
+  /** Of everything that decides; null: nobody in particular was asked for. */
+  readonly final: Result['outcome'];
   readonly asked: Asked;
   readonly warnings: readonly string[];
   readonly endpoint: string;
@@ -19,9 +23,9 @@ export interface Outcome {
 }
 
 export function TestOutcome({ outcome, organization }: { readonly outcome: Outcome; readonly organization: string }) {
-  const { decision, asked, access, warnings } = outcome;
+  const { decision, final, asked, access, warnings } = outcome;
   const isKeptOut = access !== undefined && !access.isAdmitted;
-  const isAllowed = decision === 'permit' && !isKeptOut;
+  const isAllowed = final ? final.decision === 'permit' : decision === 'permit' && !isKeptOut;
   return (
     <Stack gap="sm" role="status">
       <Alert color={isAllowed ? 'green' : 'red'} title={isAllowed ? 'Allowed' : 'Denied'}>
@@ -65,7 +69,16 @@ export function TestOutcome({ outcome, organization }: { readonly outcome: Outco
   );
 }
 
-function sentence({ decision, asked, endpoint }: Outcome, isKeptOut: boolean): string {
+const steps: Readonly<Record<string, string>> = {
+  membership: 'They are no member of this organization, or kept out of it.',
+  enablement: 'The server is not enabled for this organization.',
+  switch: 'The tool is switched off.',
+  limit: 'A limit is used up at this moment.',
+};
+
+function sentence({ decision, final, asked, endpoint }: Outcome, isKeptOut: boolean): string {
+  const said = steps[final?.step ?? ''];
+  if (said !== undefined) return said;
   if (isKeptOut) return `Nothing gives this person access to ${endpoint}, so policies are not even asked.`;
   if (decision === 'permit') {
     const would = asked.filter((set) => set.decision === 'deny');

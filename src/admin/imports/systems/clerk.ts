@@ -7,9 +7,24 @@ import { organizationRef, slug, text } from '#admin/nouns.ts';
 import { email } from '#admin/people-nouns.ts';
 import { organizationOf } from '#admin/ragie.ts';
 import { checkOrganizationName } from '#admin/routes/organizations.ts';
-import { type Found, type FoundMember, type FoundServer, type LeftOut, nothingFound, quoted, taken } from './found.ts';
+import {
+  type Found,
+  type FoundKey,
+  type FoundMember,
+  type FoundServer,
+  type LeftOut,
+  nothingFound,
+  quoted,
+  taken,
+} from './found.ts';
 import { resolveServers, type ServerPlaces } from './resolve-servers.ts';
 import type { Row, SourceDatabase } from './source.ts';
+
+export interface ClerkTarget extends ServerPlaces {
+  /** Where its tables are. */
+  readonly schema: string;
+  readonly nowMs: number;
+}
 
 /** Each under the names that it may have. */
 const tableNames = {
@@ -39,6 +54,17 @@ const user = z.object({
 });
 const membership = z.object({ userId: id, organizationId: id, role: z.string().regex(/^[a-z][a-z0-9:_-]{0,63}$/) });
 
+const apiKey = z.object({
+  id,
+  organizationId: id.nullish(),
+  name: text.nullish(),
+  keyHash: z.string().regex(/^[0-9a-f]{64}$/, 'is no SHA-256 in hexadecimal digits'),
+  scopes: z.array(z.string()).nullish(),
+  expiresAt: z.date().nullish(),
+  revokedAt: z.date().nullish(),
+  isActive: z.boolean().nullish(),
+});
+
 /** The identity provider's name where its variables are all that is said of it. */
 const provider = 'clerk';
 
@@ -60,15 +86,20 @@ const columns = {
   memberships: {
     ...{ userId: ['userId', 'user_id'], organizationId: ['organizationId', 'organization_id'], role: ['role'] },
   },
+  keys: {
+    ...{ id: ['id'], organizationId: ['organizationId', 'organization_id'], name: ['name'], scopes: ['scopes'] },
+    ...{ keyHash: ['keyHash', 'key_hash'], isActive: ['isActive', 'is_active'] },
+    ...{ expiresAt: ['expiresAt', 'expires_at', 'expires'], revokedAt: ['revokedAt', 'revoked_at'] },
+  },
 } as const satisfies Readonly<Record<string, Shape>>;
 
-export async function readClerk(source: SourceDatabase, places: ServerPlaces): Promise<Found> {
+export async function readClerk(source: SourceDatabase, { schema, ...places }: ClerkTarget): Promise<Found> {
   const leftOut: LeftOut[] = [];
-  const tables = await source.tables('public');
+  const tables = await source.tables(schema);
   const read = async <T>(noun: keyof typeof columns, of: z.ZodType<T>): Promise<readonly T[]> => {
     const table = tableNames[noun].find((name) => tables.has(name));
     if (table === undefined) return [];
-    const alive = (await source.rows('public', table)).filter((row) => isAlive(row, { table, leftOut }));
+    const alive = (await source.rows(schema, table)).filter((row) => isAlive(row, { table, leftOut }));
     const name = (row: Row) => `${table} ${quoted(labelOf(row))}`;
     return taken(
       alive.map((row) => named(row, columns[noun])),
@@ -91,13 +122,15 @@ export async function readClerk(source: SourceDatabase, places: ServerPlaces): P
   });
   const people = await read('users', user);
   const members = membersOf(await read('memberships', membership), { people, slugs, leftOut });
-  await leaveOut(source, tables, leftOut);
+  const apiKeys = keysOf(await read('keys', apiKey), { slugs, leftOut, nowMs: places.nowMs });
+  await leaveOut(source, { schema, tables, leftOut });
   return {
     ...nothingFound,
     organizations: organizations.map((row) => organizationIn(row, leftOut)),
     servers: made,
     enablements,
     members,
+    keys: apiKeys,
     leftOut,
   };
 }
@@ -110,7 +143,17 @@ function isAlive(row: Row, { table, leftOut }: { readonly table: string; readonl
 }
 
 const labelOf = (row: Row): unknown =>
-  row.slug ?? row.serverKey ?? row.server_key ?? row.clerkId ?? row.clerk_id ?? row.email ?? row.name ?? row.id ?? '';
+  row.slug ??
+  row.serverKey ??
+  row.server_key ??
+  row.clerkId ??
+  row.clerk_id ??
+  row.email ??
+  row.name ??
+  row.id ??
+  row.userId ??
+  row.user_id ??
+  '';
 
 const named = (row: Row, shape: Shape): Row =>
   Object.fromEntries(
@@ -202,17 +245,47 @@ const unkept: Readonly<Record<string, string>> = {
   organization_resources: 'resources come from servers',
 };
 
-async function leaveOut(source: SourceDatabase, tables: ReadonlySet<string>, leftOut: LeftOut[]): Promise<void> {
+interface Leaving {
+  readonly schema: string;
+  readonly tables: ReadonlySet<string>;
+  readonly leftOut: LeftOut[];
+}
+
+async function leaveOut(source: SourceDatabase, { schema, tables, leftOut }: Leaving): Promise<void> {
   for (const [name, reason] of Object.entries(unkept)) {
-    const rows = tables.has(name) ? await source.count('public', name) : 0;
+    const rows = tables.has(name) ? await source.count(schema, name) : 0;
     if (rows > 0) leftOut.push({ what: `${name}, ${rows} rows`, reason });
   }
-  const keys = tableNames.keys.find((name) => tables.has(name));
-  for (const row of keys === undefined ? [] : await source.rows('public', keys)) {
-    const scopes = Array.isArray(row.scopes) ? ` with ${quoted(row.scopes.join(' '))}` : '';
-    leftOut.push({
-      what: `API key ${quoted(row.name ?? row.id)}${scopes}`,
-      reason: 'of a key only its hash is known, and keys here say themselves which they are: `gatehouse key create`',
-    });
-  }
+}
+
+const wide = /^(?:\*|admin|write|mcp|mcp:\*|mcp:write|tools:\*|tools:call)$/;
+
+/** Good for all that its organization has, as they are here: one that was for less is made anew. */
+function keysOf(
+  rows: readonly z.output<typeof apiKey>[],
+  {
+    slugs,
+    leftOut,
+    nowMs,
+  }: { readonly slugs: ReadonlyMap<string, string>; readonly leftOut: LeftOut[]; readonly nowMs: number },
+): readonly FoundKey[] {
+  return rows.flatMap((row) => {
+    const ref = row.organizationId ? slugs.get(row.organizationId) : undefined;
+    const name = row.name ?? `imported ${row.id}`;
+    const scopes = row.scopes ?? [];
+    const isOver =
+      row.isActive === false || row.revokedAt != null || (row.expiresAt && row.expiresAt.getTime() <= nowMs);
+    const reason =
+      ref === undefined
+        ? 'no organization is said to have it: `gatehouse key create`'
+        : isOver
+          ? 'it is not good any more'
+          : scopes.length > 0 && !scopes.some((scope) => wide.test(scope))
+            ? `it was for ${quoted(scopes.join(' '))} only: \`gatehouse key create\` makes one with roles and endpoints`
+            : undefined;
+    if (ref !== undefined && reason === undefined)
+      return [{ organization: ref, name, sha256: row.keyHash, expiresAt: row.expiresAt?.getTime() }];
+    leftOut.push({ what: `API key ${quoted(name)}`, reason: reason ?? '' });
+    return [];
+  });
 }

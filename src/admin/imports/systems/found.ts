@@ -68,6 +68,15 @@ export interface FoundMember {
   readonly roles: readonly string[];
 }
 
+/** A key of which the other gateway knew the SHA-256 (hexadecimal, of all of it): it goes on being good. */
+export interface FoundKey {
+  readonly organization: string;
+  readonly name: string;
+  readonly sha256: string;
+  /** Unix milliseconds; undefined: until revoked. */
+  readonly expiresAt: number | undefined;
+}
+
 /** An OAuth client that goes on with its id, its secret and the token of its registration. Unix milliseconds. */
 export interface FoundClient {
   readonly id: string;
@@ -109,8 +118,11 @@ export interface Found {
   readonly policies: readonly WantedPolicy[];
   readonly members: readonly FoundMember[];
   readonly clients: readonly FoundClient[];
-  /** Whose requests: of the organization; read batch after batch, while it is written. */
-  readonly usage: { readonly organization: string; readonly batches: AsyncIterable<readonly FoundUsage[]> } | undefined;
+  readonly keys: readonly FoundKey[];
+  /** Whose requests: of the organization; read batch after batch, while it is written, anew each time. */
+  readonly usage:
+    | { readonly organization: string; readonly batches: () => AsyncIterable<readonly FoundUsage[]> }
+    | undefined;
   /** Of the settings what is to be done about each; values stay where they are. */
   readonly settings: readonly { readonly name: string; readonly advice: string }[];
   readonly leftOut: readonly LeftOut[];
@@ -118,7 +130,7 @@ export interface Found {
 
 export const nothingFound: Found = {
   ...{ organizations: [], servers: [], enablements: [], collections: [], groups: [], grants: [], credentials: [] },
-  ...{ policies: [], members: [], clients: [], usage: undefined, settings: [], leftOut: [] },
+  ...{ policies: [], members: [], clients: [], keys: [], usage: undefined, settings: [], leftOut: [] },
 };
 
 const MAX_SHOWN = 80;

@@ -147,8 +147,16 @@ async function routesOf(
   const placeOf = (group: string, server: string, name: string) => JSON.stringify([group.toLowerCase(), server, name]);
   for (const row of keys) {
     const { tenant_id: group, server_id: server } = row;
+    const own = known.get(server) ?? '';
     const isOnly = keys.filter((one) => one.tenant_id === group && one.server_id === server).length === 1;
-    const keyName = isOnly ? (known.get(server) ?? '') : (row.key_name ?? '');
+    // Keys were found by their name: one of another name than the server's stays one that nothing asks for.
+    const keyName = row.key_name && (own !== '' || !isOnly) ? row.key_name : own;
+    if (keyName !== own)
+      leftOut.push({
+        what: `use of ${schema}.tenant_server_keys ${quoted(group)} ${quoted(server)} ${quoted(keyName)}`,
+        reason:
+          own === '' ? 'of several keys none is named by the server: set its keyName' : `the server asks for ${own}`,
+      });
     const credential = new Secret(row.api_key_encrypted);
     routes.set(placeOf(group, server, keyName), { organization, server, group, keyName, credential, url: undefined });
   }
@@ -213,5 +221,5 @@ function usageOf(
         ...{ userAgent: row.user_agent ?? null, address: row.client_ip ?? '' },
       }));
   }
-  return { organization, batches: batches() };
+  return { organization, batches };
 }

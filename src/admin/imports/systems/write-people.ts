@@ -50,15 +50,19 @@ async function grantAll(scope: OrganizationScope, { writing, group, servers }: G
 }
 
 export async function writeGrants(writing: Writing, grants: Found['grants']): Promise<void> {
-  for (const { organization: ref, email, server } of grants) {
+  const byOrganization = Map.groupBy(grants, ({ organization }) => organization);
+  for (const [ref, wanted] of byOrganization) {
     const organization = writing.organization(ref);
-    const what = `grant ${organization.slug}/${email}/${server}`;
     await writing.records.within(organization.id, async (scope) => {
-      const found = (await listGrants(scope)).find((row) => row.email === email && row.server === server);
-      if (found?.tools) writing.kept.push({ what, reason: 'here it is of some of its tools' });
-      if (found) return;
-      await putGrant(scope, { to: { email }, of: await findTarget(scope, { server, collection: undefined }) });
-      writing.made.push(what);
+      const before = new Map((await listGrants(scope)).map((row) => [`${row.email} ${row.server}`, row]));
+      for (const { email, server } of wanted) {
+        const what = `grant ${organization.slug}/${email}/${server}`;
+        const found = before.get(`${email} ${server}`);
+        if (found?.tools) writing.kept.push({ what, reason: 'here it is of some of its tools' });
+        if (found) continue;
+        await putGrant(scope, { to: { email }, of: await findTarget(scope, { server, collection: undefined }) });
+        writing.made.push(what);
+      }
     });
   }
 }

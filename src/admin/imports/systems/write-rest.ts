@@ -4,8 +4,10 @@ import { type PolicyEngine, PolicyProblem } from '#adapters/policy/policy.ts';
 import type { WantedPolicy } from '#admin/apply-policies.ts';
 import { canonical } from '#admin/canonical.ts';
 import { findPlaces, knownServers, targetOf } from '#admin/policy-places.ts';
+import { importedKey } from '#records/api-key.ts';
 import { findClient, insertClient } from '#records/clients.ts';
-import type { Found, FoundClient, FoundUsage } from './found.ts';
+import { insertKey } from '#records/keys.ts';
+import type { Found, FoundClient, FoundKey, FoundUsage } from './found.ts';
 import type { Writing } from './write.ts';
 
 export async function writePolicies(writing: Writing, policies: readonly WantedPolicy[]): Promise<void> {
@@ -62,6 +64,31 @@ export async function writeClients(writing: Writing, clients: readonly FoundClie
   }
 }
 
+/** Found by what the other gateway knew of them; a name that is taken here gets a number. */
+export async function writeKeys(writing: Writing, keys: readonly FoundKey[]): Promise<void> {
+  const { records, made, kept, apiKeys } = writing;
+  for (const { organization: ref, name: given, sha256, expiresAt } of keys) {
+    const { id: org, slug } = writing.organization(ref);
+    const { id, secret } = importedKey(sha256);
+    const what = `API key ${slug}/${given}`;
+    // Of any organization: an id is unique.
+    const known = await records.asPlatform(({ tx }) =>
+      tx.selectFrom('api_keys').select(['org_id', 'revoked_at']).where('id', '=', id).executeTakeFirst(),
+    );
+    if (known && (known.org_id !== org || known.revoked_at !== null))
+      kept.push({ what, reason: known.revoked_at ? 'it is revoked here' : "it is another organization's here" });
+    if (known) continue;
+    const names = new Set(
+      (await records.listKeys(org)).filter((key) => key.revokedAt === undefined).map((key) => key.name),
+    );
+    let name = given;
+    for (let count = 2; names.has(name); count++) name = `${given} ${count}`;
+    const row = { id, name, digest: apiKeys.digest(secret), last4: '', roles: [], expiresAt };
+    await records.within(org, (scope) => insertKey(scope, row));
+    made.push(what);
+  }
+}
+
 /** Times were kept to the millisecond on the way. What has no id of its own that means something here is the same request if all that is known of it is the same. */
 export async function writeUsage(
   writing: Writing,
@@ -69,7 +96,7 @@ export async function writeUsage(
 ): Promise<void> {
   const { id, slug } = writing.organization(organization);
   let count = 0;
-  for await (const batch of batches) {
+  for await (const batch of batches()) {
     if (batch.length === 0) continue;
     const { rows } = await writing.records.asPlatform(({ tx }) => insertBatch(id, batch).execute(tx));
     count += rows.length;

@@ -6,10 +6,11 @@ import type { PolicyEngine } from '#adapters/policy/policy.ts';
 import type { AdminRecords, OrganizationRow, ServerRow } from '#admin/records.ts';
 import type { Clock } from '#core/clock.ts';
 import type { Db } from '#db/schema.ts';
+import type { ApiKeys } from '#records/api-key.ts';
 import type { Vault } from '#records/vault.ts';
 import type { Found, LeftOut } from './found.ts';
 import { writeGrants, writeGroups, writeMembers } from './write-people.ts';
-import { writeClients, writePolicies, writeUsage } from './write-rest.ts';
+import { writeClients, writeKeys, writePolicies, writeUsage } from './write-rest.ts';
 import { resealOlder, writeCollections, writeCredentials, writeEnablements, writeServers } from './write-servers.ts';
 
 export interface WriteDeps {
@@ -22,6 +23,7 @@ export interface WriteDeps {
   /** Of OAuth clients: their secrets as they are stored, and the digest of a registration's token. */
   readonly sealClientSecret: (clientId: string, secret: string) => string;
   readonly digest: (token: string) => string;
+  readonly apiKeys: Pick<ApiKeys, 'digest'>;
 }
 
 export interface Written {
@@ -67,6 +69,7 @@ export async function writeFound(deps: WriteDeps, found: Found): Promise<Written
   await writePolicies(writing, found.policies);
   await writeMembers(writing, found.members);
   await writeClients(writing, found.clients);
+  await writeKeys(writing, found.keys);
   await resealOlder(writing);
   if (found.usage) await writeUsage(writing, found.usage);
   return { made, kept };

@@ -256,7 +256,7 @@ describe('the bridge to Entra ID', () => {
           error_description: 'Entra sent no id_token, so there is nothing to sign in with: ask your administrator',
         },
       ]);
-      expect(world.gateway.output()).toContain('Entra sent no id_token: grant the application');
+      await expect.poll(() => world.gateway.output()).toContain('Entra sent no id_token: grant the application');
     });
 
     test('a confidential client passes its secret through, in the form or with Basic [S2.38]', async () => {
@@ -368,7 +368,7 @@ describe('the bridge to Entra ID', () => {
       const answer = await call(await tokens().graphToken(aTenant, ada));
       expect(answer.status).toBe(401);
       expect(answer.headers['www-authenticate']).toContain('error="invalid_token"');
-      expect(world.gateway.output()).toContain('A token for Microsoft Graph was presented');
+      await expect.poll(() => world.gateway.output()).toContain('A token for Microsoft Graph was presented');
     });
 
     test('somebody with more groups than fit into a token is denied, with the reason in the log [X2.2]', async () => {

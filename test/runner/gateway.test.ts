@@ -59,6 +59,6 @@ test('a gateway without bubblewrap says that there is no sandbox, and starts no 
   expect(status).toBeGreaterThanOrEqual(500);
   expect(text).not.toContain('bwrap');
   expect(programs()).toEqual([]);
-  expect(gateway.output()).toContain('sandbox');
+  await expect.poll(() => gateway.output()).toContain('sandbox');
   await gateway.stop();
 }, 60_000);

@@ -288,7 +288,7 @@ function throughTheGateway(engine: Podman): void {
 
   test('an image that is not here is not pulled: its server is unreachable, and the log says what to do [G7] [G13]', async () => {
     await expect(connect('absent')).rejects.toThrow();
-    expect(gateway?.output()).toContain('registry.example/none:1 is not here: pull it first');
+    await expect.poll(() => gateway?.output()).toContain('registry.example/none:1 is not here: pull it first');
   });
 
   test('after kill -9 of the gateway the next one removes its containers [G9]', async () => {

@@ -5,7 +5,8 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm install --no-audit --no-fund --ignore-scripts --include=dev
 COPY . .
-RUN npm run build && npm prune --omit=dev --omit=optional --ignore-scripts
+# The folder that npm publishes is a second copy of the rest.
+RUN npm run build && rm -rf dist/package && npm prune --omit=dev --omit=optional --ignore-scripts
 
 FROM ${NODE_IMAGE}
 LABEL org.opencontainers.image.title="Gatehouse" \

@@ -1,14 +1,14 @@
 /** The shipped edges, run: Traefik's and Caddy's own programs in front of a real gateway. Skipped where they are not installed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { request as requestPlain } from 'node:http';
+import { createServer, type IncomingHttpHeaders, request as requestPlain } from 'node:http';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSelfSigned } from '#kit/identity/self-signed.ts';
 import { findInstalled } from '#kit/installed.ts';
-import { freePort } from '#kit/listen.ts';
+import { freePort, listenOnLoopback } from '#kit/listen.ts';
 import { type Person, type SignedInWorld, startSignedInWorld } from '#kit/signed-in-world.ts';
 import { makeIncludes } from '#scripts/includes.ts';
 
@@ -259,5 +259,58 @@ describe.skipIf(caddy === undefined)('Caddy (skipped without caddy)', () => {
     expect(world.upstream.requests).toEqual([]);
     expect((await ask(port, withToken(person.accessToken))).status).toBe(200);
     expect(world.upstream.requests[0]?.headers['x-user-id']).toBe(person.user.subject);
+  }, 30_000);
+
+  test('with the shipped file for Open WebUI divides the paths between it and the gateway [S3.2] [S3.10]', async () => {
+    const seen: IncomingHttpHeaders[] = [];
+    const webui = await listenOnLoopback(
+      createServer((req, res) => {
+        seen.push(req.headers);
+        res.end('Open WebUI');
+      }),
+    );
+    const port = await freePort();
+    const [snippet = '', site = ''] = readFileSync('deploy/caddy/Caddyfile.open-webui', 'utf8').split(
+      /\n(?=\{\$GATEWAY_DOMAIN\})/,
+    );
+    start(
+      caddy ?? '',
+      ['run', '--adapter', 'caddyfile', '--config', caddyfile('Caddyfile.webui', `${snippet}\n${site}`)],
+      {
+        ...{ GATEWAY_DOMAIN: `https://auth.${domain}:${port}`, CADDY_TLS: tls() },
+        ...{ GATEHOUSE: hostOf(world.gateways[0]?.url), OPEN_WEBUI: `127.0.0.1:${webui.port}` },
+      },
+    );
+    const at = (path: string, headers: Readonly<Record<string, string>> = {}) =>
+      ask(port, { host: `auth.${domain}`, path, method: 'GET', headers });
+    await until(async () => (await at('/health')).text === 'OK');
+    const html = { accept: 'text/html' };
+    const pages = [
+      ['/', {}],
+      ['/c/1', {}],
+      ['/ws/socket.io/', {}],
+      ['/static/app.js', {}],
+      ['/admin/users', html],
+    ] as const;
+    for (const [path, headers] of pages)
+      expect([path, (await at(path, { ...headers, 'x-user-email': 'boss@example.com' })).text]).toEqual([
+        path,
+        'Open WebUI',
+      ]);
+    for (const headers of seen) expect(headers).not.toHaveProperty('x-user-email');
+    const ours = [
+      '/mcp',
+      '/servers',
+      '/openapi.json',
+      '/acme/mcp/docs',
+      '/gateway/health',
+      '/mcp-admin',
+      '/admin/users',
+      '/meta/stats',
+    ];
+    for (const path of ours) expect([path, (await at(path)).text]).not.toEqual([path, 'Open WebUI']);
+    const moved = await at('/portal/anything');
+    expect([moved.status, moved.headers.location]).toEqual([301, '/mcp-admin']);
+    await webui.close();
   }, 30_000);
 });

@@ -136,6 +136,10 @@ oauth-delete-test-registrations *args:
 oauth-delete-all-registrations *args:
     {{ gatehouse }} registration remove --all "$@"
 
+# Take back everything that members of an organization let clients have.
+oauth-delete-all-tokens *args:
+    {{ gatehouse }} token revoke --all "$@"
+
 # How much there is of everything, and the calls of the last day.
 oauth-stats *args:
     {{ gatehouse }} stats "$@"

@@ -29,6 +29,9 @@ ${table(['metric', 'kind', 'what it counts'], rows)}
 export function auditPage(): Made {
   const byAction = new Map<string, string>();
   for (const { audit, summary } of Object.values(contract)) if (!byAction.has(audit)) byAction.set(audit, summary);
+  // Of commands that have no route: they open the database themselves.
+  byAction.set('database.backup', 'Write everything in the database into one file');
+  byAction.set('database.restore', 'Put a backup into the database');
   const rows = [...byAction]
     .sort(([a], [b]) => a.localeCompare(b))
     .map(([action, summary]) => [`\`${action}\``, summary]);

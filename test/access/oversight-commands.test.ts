@@ -137,3 +137,12 @@ test('every list, and what else is only read, is one JSON document, with no secr
       expect([words, out]).not.toEqual([words, expect.stringContaining(String(secret))]);
   }
 }, 60_000);
+
+test('of somebody who was shut out it is said that they may use nothing', async () => {
+  const carl = await t.person('carl@example.com', { acme: [] }, scope);
+  const [found] = rows.parse(JSON.parse((await cli(['person', 'list', 'carl@example.com', '--json'], { env })).out));
+  expect((await cli(['person', 'deactivate', String(found?.id)], { env })).code).toBe(0);
+  await soon(() => t.callTool(carl.accessToken, '/acme/mcp/staff')).toBe(401);
+  const { code, err } = await run('access', 'show', 'carl@example.com');
+  expect([code, err]).toEqual([1, 'This person cannot sign in here: they may use nothing\n']);
+});

@@ -98,6 +98,13 @@ describe('verification', () => {
   });
 });
 
+test('the database of running replicas is not replaced under them [R27]', async () => {
+  const run = await cli(['restore', file, '--replace'], { env: env(database.url) });
+  expect(run.code).toBe(1);
+  expect(run.err).toMatch(/A gateway runs on this database \(\d+ connections\): stop every replica first/);
+  expect((await fetch(`${app.url}/ready`)).status).toBe(200);
+});
+
 test('the embedded database of a running gateway is left alone: it says whom to stop [R27]', async () => {
   const own = { DATA_DIR: join(folder, 'running') };
   expect((await cli(['backup', join(folder, 'none.backup')], { env: own })).err).toContain('does not exist');

@@ -3,7 +3,7 @@ import { type Actor, getOrganization } from '#admin/actor.ts';
 import type { AdminDeps, Handlers } from '#admin/handlers.ts';
 import { findPlaces } from '#admin/policy-places.ts';
 import { offsetIn, sliceOf } from '#admin/slice.ts';
-import { asGatehouseError } from '#core/error.ts';
+import { asGatehouseError, GatehouseError } from '#core/error.ts';
 import type { JsonObject } from '#core/json.ts';
 import { getMember, listMembers } from '#records/members.ts';
 import { roomsOf } from './me.ts';
@@ -21,7 +21,7 @@ export function accessHandlers(deps: AdminDeps): Pick<Handlers, 'showAccess' | '
       const [{ roles, groups, isAdministrator }, items] = await Promise.all([
         roomsOf(deps).standing(self),
         roomsOf(deps).access(self, { endpoint, tools: known }),
-      ]);
+      ]).catch(refuseShutOut);
       const who = { user: self.userId, roles: [...roles], groups: [...groups], isAdministrator };
       return { ...sliceOf(items, page), ...who };
     },
@@ -49,4 +49,10 @@ export function accessHandlers(deps: AdminDeps): Pick<Handlers, 'showAccess' | '
       return { items, next };
     },
   };
+}
+
+/** It is not the caller's own token that is no good. */
+function refuseShutOut(thrown: unknown): never {
+  if (asGatehouseError(thrown).code !== 'invalid_token') throw thrown;
+  throw new GatehouseError('not_found', { message: 'This person cannot sign in here: they may use nothing' });
 }

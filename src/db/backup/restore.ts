@@ -1,4 +1,5 @@
 /** Puts a backup into a database, in one transaction: all of it is there afterwards, or nothing has changed. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Dialect, Kysely, sql, type Transaction } from 'kysely';
 import { GatehouseError } from '#core/error.ts';
 import { appliedMigrations, fingerprintOf, finishSchema, migrationNames, remakeSchema } from '#db/migrate.ts';
@@ -30,12 +31,33 @@ function checkSchema({ version, schema }: Head): void {
   });
 }
 
-/** Whether `restoreBackup` would begin. Throws `setting`, `conflict` (it is in use). */
+/** Whether `restoreBackup` would begin. Throws `setting`, `conflict` (it is in use, a gateway runs on it). */
 export async function checkTarget(dialect: Dialect, { replace }: Pick<RestoreOptions, 'replace'>): Promise<void> {
   const db = new Kysely<unknown>({ dialect });
+  await refuseRunning(db);
   await db.transaction().execute(async (tx) => {
     await refuseUsed(tx, await readCatalogue(tx), replace);
   });
+}
+
+const tries = 10;
+const waitMs = 100;
+
+/** A gateway goes on with what it has in memory, and with its chain of the trail: over another database both are wrong. */
+async function refuseRunning(db: Kysely<unknown>): Promise<void> {
+  for (let left = tries; ; left--) {
+    const { rows } = await sql<{ connections: string }>`
+      select count(*)::text as connections from pg_stat_activity
+      where datname = current_database() and application_name = 'gatehouse' and pid <> pg_backend_pid()`.execute(db);
+    const connections = Number(rows[0]?.connections ?? 0);
+    if (connections === 0) return;
+    // One that has just ended may still be listed.
+    if (left === 0)
+      throw new GatehouseError('conflict', {
+        message: `A gateway runs on this database (${connections} connections): stop every replica first`,
+      });
+    await sleep(waitMs);
+  }
 }
 
 async function refuseUsed(tx: Transaction<unknown>, { tables }: Catalogue, replace: boolean): Promise<void> {
@@ -56,6 +78,7 @@ async function refuseUsed(tx: Transaction<unknown>, { tables }: Catalogue, repla
 /** `dialect`: the owner's, of a database that is migrated. Check the backup first. Throws as both checks do. */
 export async function restoreBackup(dialect: Dialect, options: RestoreOptions): Promise<Contents> {
   const db = new Kysely<unknown>({ dialect });
+  await refuseRunning(db);
   return db.transaction().execute(async (tx) => {
     await refuseUsed(tx, await readCatalogue(tx), options.replace);
     await spellExactly(tx);

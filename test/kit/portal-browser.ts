@@ -157,7 +157,7 @@ function watch(page: Page, url: string, complaints: string[]): void {
 }
 
 const watchPolicy = `document.addEventListener('securitypolicyviolation', (event) => {
-  window.reportViolation(location.pathname + ': policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample);
+  window.reportViolation(location.pathname + ': policy: ' + event.violatedDirective + ' ' + event.blockedURI + ' ' + event.sample + ' at ' + event.sourceFile + ':' + event.lineNumber + ':' + event.columnNumber);
 });`;
 
 const runAxe = `axe.run({ resultTypes: ['violations'] }).then(({ violations }) => violations.flatMap(

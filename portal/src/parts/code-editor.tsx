@@ -40,17 +40,25 @@ interface EditorProps {
 interface Asked {
   readonly pos: number;
   readonly explicit: boolean;
-  readonly state: { sliceDoc(from: number, to: number): string };
   matchBefore(words: RegExp): { readonly from: number; readonly to: number } | null;
 }
 
-const completing = (options: readonly Suggestion[]) => (asked: Asked) => {
-  const word = asked.matchBefore(/[\w.:"-]+/);
-  if (!word && !asked.explicit) return null;
-  // A quote that the editor closed by itself is the suggestion's own.
-  const isClosed = asked.state.sliceDoc(asked.pos, asked.pos + 1) === '"';
-  return { from: word?.from ?? asked.pos, ...(isClosed && { to: asked.pos + 1 }), options: [...options] };
+const completing = (suggestions: readonly Suggestion[]) => {
+  const options = suggestions.map((each) => ({
+    ...each,
+    apply: (view: EditorView, _chosen: unknown, from: number, to: number) => put(view, each.label, { from, to }),
+  }));
+  return (asked: Asked) => {
+    const word = asked.matchBefore(/[\w.:"-]+/);
+    return word || asked.explicit ? { from: word?.from ?? asked.pos, options, validFor: /^[\w.:"-]*$/ } : null;
+  };
 };
+
+function put(view: EditorView, text: string, { from, to }: { readonly from: number; readonly to: number }): void {
+  // A quote that the editor closed by itself is the suggestion's own.
+  const end = text.endsWith('"') && view.state.sliceDoc(to, to + 1) === '"' ? to + 1 : to;
+  view.dispatch({ changes: { from, to: end, insert: text }, selection: { anchor: from + text.length } });
+}
 
 export function CodeEditor({ label, language, value, onChange, height = '320px', check, suggestions }: EditorProps) {
   const scheme = useComputedColorScheme('light');

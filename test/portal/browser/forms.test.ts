@@ -240,16 +240,19 @@ describe.skipIf(chromiumPath === undefined)(suite, () => {
     const editor = page.getByRole('textbox', { name: 'Policies in Cedar' });
     await editor.click();
     await page.keyboard.press('Control+a');
-    await page.keyboard.type('permit(principal in THVG');
-    await page.getByRole('option', { name: /THVGroup::"Tenant-Red"/ }).waitFor();
-    await page.keyboard.type('roup::"Tenant-R');
+    await page.keyboard.type('permit(principal in THVGroup::"Tenant-R');
     await page.getByRole('option', { name: /THVGroup::"Tenant-Red"/ }).click();
+    await expect.poll(() => editor.textContent()).toContain('THVGroup::"Tenant-Red")');
     await page.keyboard.type(', action, resource);');
     await page.getByText('It can be saved').waitFor();
     expect(await editor.textContent()).toContain('permit(principal in THVGroup::"Tenant-Red", action, resource);');
     await page.keyboard.type(' nonsense');
     await page.getByText('It cannot be saved yet').waitFor();
-    complaints.length = 0;
+    // What cannot be parsed is refused, and the browser says so. Where styled text is typed over, Chromium itself tries to keep
+    // its style, from no script of anybody's (0:0): the policy of the page forbids that, too.
+    const usual = /policy-tests$|style-src-attr inline {2}at :0:0|: error: Applying inline style violates/;
+    const others = complaints.splice(0).filter((each) => !usual.test(each));
+    expect(others).toEqual([]);
   });
 
   test('the trail is verified, and says so', slow, async () => {

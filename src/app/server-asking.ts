@@ -1,4 +1,5 @@
 /** Asks servers for administrators, as the gateway asks them for callers: the same opener, egress and eras. Nothing is kept. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Upstream, UpstreamTarget } from '#adapters/upstream/upstream.ts';
 import type { GreetNew, GreetSaved, ServerAsking } from '#admin/asking.ts';
 import type { Greeting } from '#admin/contract/server-tests.ts';
@@ -48,6 +49,8 @@ export interface ServerAskingDeps {
 
 /** All of it together: an image may have to be started first. */
 const PATIENCE_MS = 30_000;
+const RETRY_MS = 50;
+const MOST_TRIES = 20;
 
 export function openServerAsking(config: Config, deps: ServerAskingDeps): ServerAsking {
   const timeouts = timeoutSettings(config);
@@ -84,8 +87,7 @@ export function openServerAsking(config: Config, deps: ServerAskingDeps): Server
   }
 
   async function greetSaved({ org, server, collection, userId }: GreetSaved): Promise<Greeting> {
-    const organization = await deps.snapshots.load(org);
-    const binding = organization && bindingOf(organization, server, collection);
+    const { organization, binding } = await findSoon({ org, server, collection });
     if (!organization || !binding)
       throw new GatehouseError('not_found', {
         message: `"${server}" is not on for this organization: enable it first`,
@@ -93,6 +95,16 @@ export function openServerAsking(config: Config, deps: ServerAskingDeps): Server
     const greeting = await ask(deps, { ...routeOf(organization, binding), userId });
     if (greeting.state === 'well') deps.breakers.mark(organization.id, lineOf(binding.server), true);
     return greeting;
+  }
+
+  /** Whoever just made it asks at once: other replicas' changes are heard of as ours are, a moment after they are kept. */
+  async function findSoon({ org, server, collection }: Omit<GreetSaved, 'userId'>) {
+    for (let tries = 1; ; tries++) {
+      const organization = await deps.snapshots.load(org);
+      const binding = organization && bindingOf(organization, server, collection);
+      if (binding || tries === MOST_TRIES) return { organization, binding };
+      await pause(RETRY_MS);
+    }
   }
 
   return { greetNew, greetSaved, estimateTokens };

@@ -39,7 +39,7 @@ export function publishManifest(manifest: Manifest): Record<string, unknown> {
   return {
     ...rest,
     exports,
-    files: ['bin', 'dist', 'examples'],
+    files: ['bin', 'dist', 'examples', 'sbom.cdx.json'],
     engines: { node: '>=20' },
     dependencies: Object.fromEntries(needed),
   };
@@ -94,6 +94,17 @@ function assemblePackage(root: string): void {
   }
 }
 
+/** What the bundle is made of, for scanners (CycloneDX): every package of the lockfile that is no development's. */
+function writeBillOfMaterials(root: string): void {
+  const args = ['sbom', '--package-lock-only', '--omit', 'dev', '--omit', 'optional', '--sbom-format', 'cyclonedx'];
+  const said = execFileSync('npm', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const bill = JSON.parse(said);
+  const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  // npm calls it after its folder.
+  Object.assign(bill.metadata.component, { name, version, purl: `pkg:npm/${name}@${version}` });
+  writeFileSync(join(root, 'dist', 'package', 'sbom.cdx.json'), `${JSON.stringify(bill, null, 2)}\n`);
+}
+
 /**
  * A fresh embedded database takes seconds, a prepared one a moment: the package's own first start leaves the prepared
  * one in its `dist/seed`, and from there it is shipped.
@@ -119,6 +130,7 @@ export async function buildAll(root: string): Promise<void> {
   await ensurePortal(root);
   copyAssets(root);
   assemblePackage(root);
+  writeBillOfMaterials(root);
   makeSeed(root);
   process.stdout.write('dist/ is built; publish with: npm publish ./dist/package\n');
 }

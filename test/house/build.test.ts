@@ -67,6 +67,14 @@ test('the portal is part of the package, built', () => {
   expect(readFileSync(join(root, 'dist/package/dist/portal', script), 'utf8')).toContain('A small portal');
 });
 
+test('what it is made of is listed for scanners, without what only developers need', () => {
+  const bill = JSON.parse(readFileSync(join(root, 'dist/package/sbom.cdx.json'), 'utf8'));
+  expect(bill).toMatchObject({ bomFormat: 'CycloneDX', metadata: { component: { name: 'mcp-gatehouse' } } });
+  const names = bill.components.map(({ name }: { readonly name: string }) => name);
+  expect(names).toContain('fastify');
+  expect(names).not.toContain('vitest');
+});
+
 test('what runs in a thread of its own is a file of its own', () => {
   const thread = join(root, 'dist/package/dist/counting-thread.mjs');
   expect(execFileSync(process.execPath, [thread], { encoding: 'utf8' })).toBe('counted 1\n');

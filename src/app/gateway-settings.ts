@@ -1,5 +1,6 @@
 /** The configuration in the words of the rooms. */
-import { type Config, isLoopback } from '#config/load.ts';
+import type { Config } from '#config/load.ts';
+import { isLoopback } from '#config/loopback.ts';
 import type { BulkheadSettings } from '#gateway/bulkheads.ts';
 import type { CallLimits } from '#gateway/limits.ts';
 import type { ReceiveOptions } from '#gateway/receive.ts';

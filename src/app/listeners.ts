@@ -38,7 +38,12 @@ export async function listen(
   // For a start that fails from here on; a graceful stop closes them first of all.
   closers.add('listener', () => close(0));
   const plain = listenerOptions(config);
-  const ports = openServerPorts({ listener: plain, given: new Map(Object.entries(config.serverPorts)), log });
+  const ports = openServerPorts({
+    listener: plain,
+    given: new Map(Object.entries(config.serverPorts)),
+    hosts: new Map(Object.entries(config.serverHosts)),
+    log,
+  });
   const tls = config.http.tls && (await readTlsPair(config.http.tls));
   const options = { ...plain, ...(tls && { tls }) };
   const handler: Handler = (req, res) => front.handle(req, res);

@@ -28,6 +28,8 @@ export interface ServerPortsOptions {
   readonly listener: ListenerOptions;
   /** Of the environment: over what a server's definition says. */
   readonly given: ReadonlyMap<string, number>;
+  /** By key: where its port listens; left out: where the gateway does. */
+  readonly hosts?: ReadonlyMap<string, string>;
   readonly log: Log;
 }
 
@@ -39,7 +41,7 @@ interface Open {
 /** In-flight calls of a server whose port is taken away. */
 const CLOSE_MS = 5000;
 
-export function openServerPorts({ listener: options, given, log }: ServerPortsOptions): ServerPorts {
+export function openServerPorts({ listener: options, given, hosts, log }: ServerPortsOptions): ServerPorts {
   const open = new Map<number, Open>();
   const problems = new Map<string, string>();
   let front: ServerFront | undefined;
@@ -52,7 +54,14 @@ export function openServerPorts({ listener: options, given, log }: ServerPortsOp
       front ? front.upgrade(upgrade, key) : void upgrade.res.writeHead(503, { 'Retry-After': '1' }).end();
     try {
       const portSetting = `the port of the server ${key}`;
-      open.set(port, { key, listener: await openListener({ ...options, port, portSetting }, handle, onUpgrade) });
+      open.set(port, {
+        key,
+        listener: await openListener(
+          { ...options, host: hosts?.get(key) ?? options.host, port, portSetting },
+          handle,
+          onUpgrade,
+        ),
+      });
       problems.delete(key);
       log.info({ server: key, port }, 'a server has a port of its own');
     } catch (thrown) {

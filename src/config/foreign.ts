@@ -7,7 +7,6 @@ const foreign: readonly (readonly [RegExp, string])[] = [
   [/^REDIS_PASSWORD$/, 'the password is part of REDIS_URL'],
   [/^LOG_FILE$/, 'the log goes to standard output'],
   [/^MCP_PROTOCOL_VERSION(?:S_SUPPORTED)?$/, 'every revision of the protocol is served'],
-  [/^MCP_ECHO_(?:HOST|PORT)$/, 'the echo servers have no port of their own: they are reached through the gateway'],
   [/^GATEWAY_DOMAIN$/, 'BASE_URL names the host, with https:// in front'],
   [/^OAUTH_/, 'there is no such setting'],
   [/^POSTGRES_PASSWORD$/, 'the password is part of DATABASE_URL'],

@@ -13,10 +13,11 @@ import { checkConfig } from './check.ts';
 import { checkNames, type Env, findUrl, mergeEnv, withEnv, withRateLimits } from './environment.ts';
 import { dotted, explain } from './explain.ts';
 import { foreignVariables } from './foreign.ts';
+import { isLoopback } from './loopback.ts';
 import { readMapping } from './mapping.ts';
 import { type NamedSettings, readEcho, readNamed } from './named.ts';
 import { configSchema, demoIdentity, type FileConfig, isSecretPath, type Mapping } from './schema.ts';
-import { readServerPorts } from './server-ports.ts';
+import { readServerHosts, readServerPorts } from './server-ports.ts';
 import { namesVendor, withVendors } from './vendors/vendors.ts';
 import { parseYaml, type YamlFile } from './yaml.ts';
 
@@ -55,6 +56,8 @@ export interface Config extends Omit<FileConfig, 'http' | 'telemetry' | 'identit
   readonly openWebuiUrl: string | undefined;
   /** By the server's key: MCP_PORT_<SERVER>. */
   readonly serverPorts: Readonly<Record<string, number>>;
+  /** By the server's key: where such a port listens, if not where the gateway does. */
+  readonly serverHosts: Readonly<Record<string, string>>;
   /** Of `catalog` and the variables of its entries. */
   readonly settledCatalog: SettledCatalog;
   readonly mapping: Mapping;
@@ -121,6 +124,7 @@ export function loadConfig(options: LoadOptions): Config {
     dataDir,
     file: file?.path,
     serverPorts: readServerPorts(env),
+    serverHosts: readServerHosts(env, demo),
     openWebuiUrl: findUrl(env, 'OPEN_WEBUI_URL'),
     ragieBaseUrl: findUrl(env, 'RAGIE_BASE_URL') ?? 'https://api.ragie.ai/',
     mapping,
@@ -257,12 +261,6 @@ function tlsOf({ tls }: FileConfig['http'], cwd: string): TlsFiles | undefined {
 
 function keysHostOf({ keysHost, baseDomain }: FileConfig['http']): string | undefined {
   return keysHost ?? (baseDomain === undefined ? undefined : `keys.${baseDomain}`);
-}
-
-const loopback = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/;
-
-export function isLoopback(host: string): boolean {
-  return loopback.test(host);
 }
 
 const isStranger = (name: string): string =>

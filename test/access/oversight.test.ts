@@ -143,8 +143,9 @@ describe('files', () => {
     expect(shape?.id).toBeDefined();
     expect(new Set(rows.map(({ org }) => org)).size).toBe(1);
     expect(lines).not.toContain('not-of-acme');
-    const whole = await fileOf('root', `${base}/audit/export?format=jsonl`);
-    expect(whole.text).toContain('not-of-acme');
+    // What was done a moment ago is on its way there.
+    const whole = async () => (await fileOf('root', `${base}/audit/export?format=jsonl`)).text;
+    await expect.poll(whole, { timeout: 5000 }).toContain('not-of-acme');
   });
 
   test('of the trail: what was asked for and no more; the rest is a page of JSON', async () => {

@@ -1,4 +1,4 @@
-import { inDocuments, type Lines, numbered, partial } from './line.ts';
+import { inDocuments, type Lines, numbered } from './line.ts';
 
 /** Three-layer OAuth gateway. */
 export const s1: Lines = numbered([
@@ -37,10 +37,7 @@ export const s1: Lines = numbered([
   'the eleven builtin servers by name, with and without the prefix',
   'a server is switched on and off by its variable',
   'health of a server is a real initialize with the matching version',
-  partial(
-    'echo servers with their tools, queue and status codes',
-    'MCP_ECHO_HOST and MCP_ECHO_PORT: they are reached through the gateway only',
-  ),
+  'echo servers with their tools, queue and status codes',
   'native fetch: guarded egress, markdown, robots.txt',
   'the Origin header is checked',
   'state-changing pages are protected against cross-site requests',

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { type RunningGateway, startGateway } from '#kit/gateway.ts';
 import { bearer, call, send } from '#kit/http-client.ts';
+import { freePort } from '#kit/listen.ts';
 import { answerMcp, type RecordingUpstream, startRecordingUpstream } from '#kit/recording-upstream.ts';
 import { cli } from '#kit/run-cli.ts';
 
@@ -200,4 +201,23 @@ test('switched off by its variable, it is gone at the next start [S1.34]', async
   const refused = await send(`${gateway.url}/acme/mcp/fetch`, { headers: auth, body: call('fetch', {}) });
   expect(refused.text).toContain('is not enabled');
   expect(await toolsOf('fetchs')).toContain('fetch');
+});
+
+test('MCP_ECHO_PORT and MCP_ECHO_HOST are where the echo server that is on answers, beside its path [S1.36]', async () => {
+  await gateway.stop();
+  const port = String(await freePort());
+  const env = { ...common, MCP_ECHO_STATELESS_ENABLED: 'true', MCP_ECHO_PORT: port, MCP_ECHO_HOST: '127.0.0.2' };
+  gateway = await startGateway({ dataDir, configYaml: yaml(), env });
+  const clientInfo = { name: 'by-hand', version: '1' };
+  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo };
+  const body = { jsonrpc: '2.0', id: 1, method: 'initialize', params };
+  const own = `http://127.0.0.2:${port}/mcp`;
+  const hello = await send(own, { headers: { ...auth, host: `localhost:${port}` }, body });
+  expect(hello.status).toBe(200);
+  const session = { ...auth, host: `localhost:${port}`, 'mcp-session-id': String(hello.headers['mcp-session-id']) };
+  const listed = await send(own, { headers: session, body: { jsonrpc: '2.0', id: 2, method: 'tools/list' } });
+  expect(listed.text).toContain('"name":"whoIStheGOAT"');
+  await expect(send(`http://127.0.0.1:${port}/mcp`, { headers: auth, body })).rejects.toThrow();
+  await gateway.stop();
+  gateway = await startGateway({ dataDir, configYaml: yaml(), env: common });
 });

@@ -16,26 +16,28 @@ interface TableProps {
 
 export function SeriesTable({ label, times, series }: TableProps) {
   return (
-    <table className="for-readers">
-      <caption>{label}</caption>
-      <thead>
-        <tr>
-          <th>Time</th>
-          {series.map(({ label: name }) => (
-            <th key={name}>{name}</th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {times.slice(-48).map((time, i) => (
-          <tr key={time}>
-            <td>{new Date(time * 1000).toISOString()}</td>
-            {series.map(({ label: name, values }) => (
-              <td key={name}>{values.slice(-48)[i] ?? '–'}</td>
+    <div className="for-readers">
+      <table>
+        <caption>{label}</caption>
+        <thead>
+          <tr>
+            <th>Time</th>
+            {series.map(({ label: name }) => (
+              <th key={name}>{name}</th>
             ))}
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {times.slice(-48).map((time, i) => (
+            <tr key={time}>
+              <td>{new Date(time * 1000).toISOString()}</td>
+              {series.map(({ label: name, values }) => (
+                <td key={name}>{values.slice(-48)[i] ?? '–'}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

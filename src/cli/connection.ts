@@ -64,6 +64,20 @@ export async function connect(io: Io, options: ConnectOptions): Promise<Connecti
   return openLocal(loadConfig(io));
 }
 
+/** Work with a connection that is closed after it, however it ends. */
+export async function connected<T>(
+  io: Io,
+  options: ConnectOptions,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(io, options);
+  try {
+    return await work(connection);
+  } finally {
+    await connection.close();
+  }
+}
+
 /** What opens a gateway, and what to do where it doesn't. */
 interface Opening {
   readonly bearer: () => Promise<string>;

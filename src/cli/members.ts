@@ -1,5 +1,5 @@
 /** `member`, `service-account` and `person`. */
-import { type ConnectOptions, connect } from './connection.ts';
+import { type ConnectOptions, type connect, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
 import { printJson } from './output.ts';
@@ -14,15 +14,6 @@ interface OrganizationOptions extends Options {
 }
 
 type Connection = Awaited<ReturnType<typeof connect>>;
-
-async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(io, options);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
-}
 
 function say(io: Io, options: Options, value: unknown, sentence: string): void {
   if (options.json) printJson(io, value);

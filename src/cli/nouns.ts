@@ -1,7 +1,7 @@
 /** `org`, `server` and `collection`: one call of the admin API each. */
 import type { z } from 'zod';
 import { enforced } from '#admin/nouns.ts';
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type ConnectOptions, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { chooseOrganization } from './organization.ts';
 import { printable, printJson } from './output.ts';
@@ -9,15 +9,6 @@ import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly json?: boolean;
-}
-
-async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(io, options);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
 }
 
 export function listOrganizations(io: Io, options: Options): Promise<void> {

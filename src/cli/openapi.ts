@@ -1,6 +1,6 @@
 /** `openapi`: REST APIs as servers, from their OpenAPI documents. */
 import { readFile } from 'node:fs/promises';
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type Connection, type ConnectOptions, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { printable, printJson } from './output.ts';
 import { printTable } from './table.ts';
@@ -16,15 +16,6 @@ interface ChoosingOptions extends Options {
   readonly include?: readonly string[];
   readonly exclude?: readonly string[];
   readonly deprecated?: boolean;
-}
-
-async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(io, options);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
 }
 
 /** A file is read here; an address is fetched by the gateway, which judges it. */

@@ -1,5 +1,5 @@
 /** `registration`, `purge` and `stats`: one call of the admin API each. */
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type ConnectOptions, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { printJson } from './output.ts';
 import { watched } from './progress.ts';
@@ -7,15 +7,6 @@ import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly json?: boolean;
-}
-
-async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(io, options);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
 }
 
 export function listRegistrations(io: Io, options: Options & { readonly search?: string }): Promise<void> {

@@ -6,7 +6,7 @@ import type { RouteOutput } from '#admin/contract.ts';
 import { GatehouseError } from '#core/error.ts';
 import { type Paint, paintFor } from './color.ts';
 import { readDocumentFile } from './configuration-file.ts';
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type ConnectOptions, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { printable, printJson } from './output.ts';
 import { openPrompts } from './prompts.ts';
@@ -53,15 +53,6 @@ export async function applyFile(io: Io, file: string, options: PlanOptions): Pro
 
 const choicesOf = ({ prune, pruneAll, adopt = false }: PlanOptions) =>
   ({ prune: pruneAll ? 'all' : prune ? 'file' : 'none', adopt }) as const;
-
-async function connected<T>(io: Io, options: Options, work: (connection: Connection) => Promise<T>): Promise<T> {
-  const connection = await connect(io, options);
-  try {
-    return await work(connection);
-  } finally {
-    await connection.close();
-  }
-}
 
 async function confirm(io: Io): Promise<void> {
   if (!io.inIsTerminal) throw new UsageError('Nobody can be asked here: look at `gatehouse plan`, then give --yes');

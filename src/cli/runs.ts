@@ -3,22 +3,13 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { logLine } from '#admin/run-nouns.ts';
-import { type Connection, type ConnectOptions, connect } from './connection.ts';
+import { type ConnectOptions, connected } from './connection.ts';
 import { type Io, UsageError } from './io.ts';
 import { printable, printJson } from './output.ts';
 import { printTable } from './table.ts';
 
 interface Options extends ConnectOptions {
   readonly json?: boolean;
-}
-
-async function connected(io: Io, options: Options, work: (connection: Connection) => Promise<void>): Promise<void> {
-  const connection = await connect(io, options);
-  try {
-    await work(connection);
-  } finally {
-    await connection.close();
-  }
 }
 
 export function listRuns(io: Io, options: Options): Promise<void> {

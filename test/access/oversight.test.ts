@@ -140,7 +140,7 @@ describe('files', () => {
       .map((line) => row.parse(JSON.parse(line)));
     expect(head).toMatchObject({ type: 'export', partial: true });
     const [shape] = rows.map(({ type: _type, ...rest }) => auditRow.parse(rest));
-    expect(shape?.id).toBeDefined();
+    expect(shape?.id).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
     expect(new Set(rows.map(({ org }) => org)).size).toBe(1);
     expect(lines).not.toContain('not-of-acme');
     // What was done a moment ago is on its way there.
